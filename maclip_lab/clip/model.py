@@ -1,0 +1,332 @@
+"""CLIP's two towers, with the raw image feature the method needs.
+
+The image feature is returned before L2 normalisation, and the visual positional embedding is left
+out unless asked for; MA-CLIP needs both (arXiv:2511.09948, section 3). Tensor names are OpenAI's, so
+published checkpoints load as they are. Architecture: Radford et al., "Learning Transferable Visual
+Models From Natural Language Supervision", ICML 2021, arXiv:2103.00020, section 2.4.
+"""
+
+import math
+from collections import OrderedDict
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class QuickGELU(nn.Module):
+    """The sigmoid approximation of GELU that OpenAI's checkpoints were trained with."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``x * sigmoid(1.702 x)``, any shape."""
+        return x * torch.sigmoid(1.702 * x)
+
+
+class Bottleneck(nn.Module):
+    """Residual block whose stride is an average pool, so that it loses no phase."""
+
+    expansion = 4
+
+    def __init__(self, inplanes: int, planes: int, stride: int) -> None:
+        super().__init__()
+        outplanes = planes * self.expansion
+        self.conv1 = nn.Conv2d(inplanes, planes, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(planes)
+        self.conv2 = nn.Conv2d(planes, planes, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(planes)
+        self.avgpool = nn.AvgPool2d(stride) if stride > 1 else nn.Identity()
+        self.conv3 = nn.Conv2d(planes, outplanes, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(outplanes)
+        self.downsample: nn.Sequential | None = None
+        if stride > 1 or inplanes != outplanes:
+            pool = nn.AvgPool2d(stride) if stride > 1 else nn.Identity()
+            self.downsample = nn.Sequential(
+                OrderedDict(
+                    [
+                        ("-1", pool),
+                        ("0", nn.Conv2d(inplanes, outplanes, 1, bias=False)),
+                        ("1", nn.BatchNorm2d(outplanes)),
+                    ]
+                )
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, inplanes, H, W)`` to ``(N, 4 planes, H/stride, W/stride)``."""
+        shortcut = x if self.downsample is None else self.downsample(x)
+        y = F.relu(self.bn1(self.conv1(x)))
+        y = self.avgpool(F.relu(self.bn2(self.conv2(y))))
+        return F.relu(self.bn3(self.conv3(y)) + shortcut)
+
+
+def _resized_positions(positions: Tensor, rows: int, cols: int) -> Tensor:
+    """Positional embedding ``(1 + side², D)`` for a token grid of another size, bicubically."""
+    first, grid = positions[:1], positions[1:]
+    side = math.isqrt(len(grid))
+    if (rows, cols) == (side, side):
+        return positions
+    grid = grid.T.reshape(1, -1, side, side)
+    grid = F.interpolate(grid, size=(rows, cols), mode="bicubic", align_corners=False)
+    return torch.cat([first, grid.flatten(2)[0].T])
+
+
+class AttentionPool(nn.Module):
+    """Pools a feature map by one attention query, the map's mean."""
+
+    def __init__(self, side: int, width: int, heads: int, output_dim: int) -> None:
+        super().__init__()
+        self.positional_embedding = nn.Parameter(torch.randn(side**2 + 1, width) / width**0.5)
+        self.q_proj = nn.Linear(width, width)
+        self.k_proj = nn.Linear(width, width)
+        self.v_proj = nn.Linear(width, width)
+        self.c_proj = nn.Linear(width, output_dim)
+        self.heads = heads
+
+    def forward(self, x: Tensor, pos_embedding: bool = False) -> Tensor:
+        """Feature map ``(N, C, H, W)`` to features ``(N, D)``."""
+        rows, cols = x.shape[-2:]
+        tokens = x.flatten(2).transpose(1, 2)
+        tokens = torch.cat([tokens.mean(1, keepdim=True), tokens], dim=1)
+        if pos_embedding:
+            tokens = tokens + _resized_positions(self.positional_embedding, rows, cols)
+        query = self._by_head(self.q_proj(tokens[:, :1]))
+        key, value = self._by_head(self.k_proj(tokens)), self._by_head(self.v_proj(tokens))
+        pooled = F.scaled_dot_product_attention(query, key, value)
+        return self.c_proj(pooled.transpose(1, 2).flatten(1))
+
+    def _by_head(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class ModifiedResNet(nn.Module):
+    """CLIP's ResNet: a three-convolution stem, anti-aliased strides, attention pooling."""
+
+    def __init__(
+        self, layers: tuple[int, ...], width: int, heads: int, image_size: int, output_dim: int
+    ) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, width // 2, 3, stride=2, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width // 2)
+        self.conv2 = nn.Conv2d(width // 2, width // 2, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width // 2)
+        self.conv3 = nn.Conv2d(width // 2, width, 3, padding=1, bias=False)
+        self.bn3 = nn.BatchNorm2d(width)
+        self.avgpool = nn.AvgPool2d(2)
+        inplanes = width
+        for i, blocks in enumerate(layers):
+            planes = width * 2**i
+            stage = nn.Sequential()
+            for block in range(blocks):
+                stage.append(Bottleneck(inplanes, planes, stride=2 if i > 0 and block == 0 else 1))
+                inplanes = planes * Bottleneck.expansion
+            self.add_module(f"layer{i + 1}", stage)
+        self.attnpool = AttentionPool(image_size // 32, inplanes, heads, output_dim)
+
+    def forward(self, x: Tensor, pos_embedding: bool = False) -> Tensor:
+        """Images ``(N, 3, H, W)``, sides at least 32, to features ``(N, D)``."""
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = F.relu(self.bn2(self.conv2(x)))
+        x = self.avgpool(F.relu(self.bn3(self.conv3(x))))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.attnpool(x, pos_embedding)
+
+
+class ResidualAttentionBlock(nn.Module):
+    """Pre-norm transformer block."""
+
+    def __init__(self, width: int, heads: int, act: type[nn.Module]) -> None:
+        super().__init__()
+        self.attn = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.ln_1 = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(
+            OrderedDict(
+                c_fc=nn.Linear(width, width * 4), gelu=act(), c_proj=nn.Linear(width * 4, width)
+            )
+        )
+        self.ln_2 = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, causal: bool) -> Tensor:
+        """``(N, L, width)`` to the same shape."""
+        x = x + self._attention(self.ln_1(x), causal)
+        return x + self.mlp(self.ln_2(x))
+
+    def _attention(self, x: Tensor, causal: bool) -> Tensor:
+        qkv = F.linear(x, self.attn.in_proj_weight, self.attn.in_proj_bias)
+        query, key, value = qkv.unflatten(-1, (3, self.attn.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=causal)
+        return self.attn.out_proj(mixed.transpose(1, 2).flatten(2))
+
+
+class Transformer(nn.Module):
+    """A stack of residual attention blocks."""
+
+    def __init__(self, width: int, layers: int, heads: int, act: type[nn.Module]) -> None:
+        super().__init__()
+        self.resblocks = nn.ModuleList(
+            ResidualAttentionBlock(width, heads, act) for _ in range(layers)
+        )
+
+    def forward(self, x: Tensor, causal: bool = False) -> Tensor:
+        """``(N, L, width)`` to the same shape; ``causal`` lets a token see only earlier ones."""
+        for block in self.resblocks:
+            x = block(x, causal)
+        return x
+
+
+class VisionTransformer(nn.Module):
+    """CLIP's ViT: patches, a class token, and the projection of its final state."""
+
+    def __init__(
+        self,
+        image_size: int,
+        patch: int,
+        width: int,
+        layers: int,
+        heads: int,
+        output_dim: int,
+        act: type[nn.Module],
+    ) -> None:
+        super().__init__()
+        scale = width**-0.5
+        self.conv1 = nn.Conv2d(3, width, patch, stride=patch, bias=False)
+        self.class_embedding = nn.Parameter(scale * torch.randn(width))
+        self.positional_embedding = nn.Parameter(
+            scale * torch.randn((image_size // patch) ** 2 + 1, width)
+        )
+        self.ln_pre = nn.LayerNorm(width)
+        self.transformer = Transformer(width, layers, heads, act)
+        self.ln_post = nn.LayerNorm(width)
+        self.proj = nn.Parameter(scale * torch.randn(width, output_dim))
+
+    def forward(self, x: Tensor, pos_embedding: bool = False) -> Tensor:
+        """Images ``(N, 3, H, W)``, sides at least one patch, to features ``(N, D)``."""
+        x = self.conv1(x)
+        rows, cols = x.shape[-2:]
+        tokens = x.flatten(2).transpose(1, 2)
+        tokens = torch.cat([self.class_embedding.expand(len(x), 1, -1), tokens], dim=1)
+        if pos_embedding:
+            tokens = tokens + _resized_positions(self.positional_embedding, rows, cols)
+        tokens = self.transformer(self.ln_pre(tokens))
+        return self.ln_post(tokens[:, 0]) @ self.proj
+
+
+class CLIP(nn.Module):
+    """An image tower and a text tower that share an embedding of D dimensions.
+
+    Build one from published tensors with `build_clip`.
+
+    Attributes:
+        embed_dim: D.
+        image_size: side in pixels of the square pictures it was trained on.
+        context_length: tokens a text may have, 77 in every OpenAI model.
+    """
+
+    def __init__(
+        self,
+        visual: ModifiedResNet | VisionTransformer,
+        *,
+        embed_dim: int,
+        image_size: int,
+        context_length: int,
+        vocab_size: int,
+        text_width: int,
+        text_layers: int,
+        text_heads: int,
+        act: type[nn.Module] = QuickGELU,
+    ) -> None:
+        super().__init__()
+        self.embed_dim, self.image_size, self.context_length = embed_dim, image_size, context_length
+        self.visual = visual
+        self.transformer = Transformer(text_width, text_layers, text_heads, act)
+        self.token_embedding = nn.Embedding(vocab_size, text_width)
+        self.positional_embedding = nn.Parameter(torch.randn(context_length, text_width) * 0.01)
+        self.ln_final = nn.LayerNorm(text_width)
+        self.text_projection = nn.Parameter(torch.randn(text_width, embed_dim) * text_width**-0.5)
+        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+
+    def encode_image(self, images: Tensor, pos_embedding: bool = False) -> Tensor:
+        """Raw image features, not L2-normalised.
+
+        Args:
+            images: ``(N, 3, H, W)``, normalised by CLIP's mean and standard deviation.
+            pos_embedding: add the visual positional embedding, resized bicubically to the
+                picture's token grid. MA-CLIP leaves it out.
+
+        Returns:
+            ``(N, D)``.
+        """
+        return self.visual(images, pos_embedding)
+
+    def encode_text(self, tokens: Tensor) -> Tensor:
+        """Raw text features ``(N, D)`` of token ids ``(N, L)``, L at most `context_length`.
+
+        The state at the end-of-text token, which has the largest id, is the text's feature.
+        """
+        x = self.token_embedding(tokens) + self.positional_embedding[: tokens.shape[1]]
+        x = self.ln_final(self.transformer(x, causal=True))
+        return x[torch.arange(len(x), device=x.device), tokens.argmax(-1)] @ self.text_projection
+
+
+def _count(state: Mapping[str, Tensor], prefix: str) -> int:
+    """Number of consecutive indices found directly below ``prefix``."""
+    return len({key[len(prefix) :].split(".")[0] for key in state if key.startswith(prefix)})
+
+
+def _build_visual(
+    state: Mapping[str, Tensor], act: type[nn.Module]
+) -> tuple[ModifiedResNet | VisionTransformer, int]:
+    """The empty image tower for these tensors, and its image size."""
+    if "visual.proj" in state:
+        width, _, patch, _ = state["visual.conv1.weight"].shape
+        image_size = patch * math.isqrt(len(state["visual.positional_embedding"]) - 1)
+        layers = _count(state, "visual.transformer.resblocks.")
+        output_dim = state["visual.proj"].shape[1]
+        tower = VisionTransformer(image_size, patch, width, layers, width // 64, output_dim, act)
+        return tower, image_size
+    stages = tuple(_count(state, f"visual.layer{i}.") for i in (1, 2, 3, 4))
+    width = len(state["visual.layer1.0.conv1.weight"])
+    image_size = 32 * math.isqrt(len(state["visual.attnpool.positional_embedding"]) - 1)
+    output_dim = len(state["visual.attnpool.c_proj.weight"])
+    return ModifiedResNet(stages, width, width // 2, image_size, output_dim), image_size
+
+
+def build_clip(state: Mapping[str, Tensor], *, quick_gelu: bool = True) -> CLIP:
+    """A CLIP in float32 evaluation mode, its architecture read off the tensors' shapes.
+
+    Args:
+        state: tensors under OpenAI's names.
+        quick_gelu: activation the checkpoint was trained with; False means exact GELU.
+
+    Raises:
+        ValueError: tensors are missing, left over or of the wrong shape.
+    """
+    act = QuickGELU if quick_gelu else nn.GELU
+    wanted = {"text_projection", "positional_embedding", "token_embedding.weight", "logit_scale"}
+    missing = sorted(wanted - state.keys())
+    if missing or not ({"visual.proj", "visual.attnpool.c_proj.weight"} & state.keys()):
+        raise ValueError(
+            "expected a CLIP state dict under OpenAI's tensor names with a ModifiedResNet or "
+            f"VisionTransformer image tower; missing {missing or 'visual.*'}, "
+            f"got {sorted(state)[:5]} ..."
+        )
+    visual, image_size = _build_visual(state, act)
+    text_width, embed_dim = state["text_projection"].shape
+    clip = CLIP(
+        visual,
+        embed_dim=embed_dim,
+        image_size=image_size,
+        context_length=len(state["positional_embedding"]),
+        vocab_size=len(state["token_embedding.weight"]),
+        text_width=text_width,
+        text_layers=_count(state, "transformer.resblocks."),
+        text_heads=max(1, text_width // 64),
+        act=act,
+    )
+    floats = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+    for name in ("input_resolution", "context_length", "vocab_size"):
+        floats.pop(name, None)
+    try:
+        clip.load_state_dict(floats)
+    except RuntimeError as error:
+        raise ValueError(f"the tensors do not make a CLIP: {error}") from error
+    return clip.eval()
