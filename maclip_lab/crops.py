@@ -1,0 +1,261 @@
+"""The crop protocol: which 224 x 224 views of a picture the encoder sees.
+
+Every window at stride 128 that fits wholly inside, row by row from the top left, and last a
+thumbnail of the whole picture (arXiv:2511.09948; the resizes are those of the authors' release).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+_ALIASES = {
+    "livec": ("clive", "live-challenge", "livechallenge", "live-itw", "challengedb"),
+    "AGIQA-3k": ("agiqa3k",),
+    "AGIQA-1k": ("agiqa1k",),
+    "SPAQ": (),
+    "CSIQ": (),
+    "TID2013": ("tid",),
+    "kadid": ("kadid10k", "kadid-10k"),
+    "koniq": ("koniq10k", "koniq-10k"),
+    "PIPAL": (),
+}
+DATASETS = tuple(_ALIASES)
+"""The nine data sets by the names the authors' README gives them."""
+
+_CANONICAL = {
+    alias.lower(): name for name, aliases in _ALIASES.items() for alias in (name, *aliases)
+}
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a picture becomes crops. The defaults are those of six of the nine data sets.
+
+    Attributes:
+        name: what the protocol is called in results.
+        resize: ``(width, height)`` every picture is first resized to, bicubically and without
+            keeping its aspect; None keeps the native size.
+        crop: side of the square windows, in pixels.
+        stride: step between windows, in pixels.
+        thumbnail: append the whole picture, resized bilinearly to one window.
+        windows: take the windows at all.
+        whole: show the encoder the whole picture at its size, as CLIP-IQA does, and no crops.
+        small: ``"upscale"`` a picture with a side below ``crop``, or treat it as an ``"error"``.
+    """
+
+    name: str = "native"
+    resize: tuple[int, int] | None = None
+    crop: int = 224
+    stride: int = 128
+    thumbnail: bool = True
+    windows: bool = True
+    whole: bool = False
+    small: str = "upscale"
+
+    def __post_init__(self) -> None:
+        if self.crop < 1 or self.stride < 1:
+            raise ValueError(f"crop and stride are pixels, got {self.crop} and {self.stride}")
+        if self.small not in ("upscale", "error"):
+            raise ValueError(f'small is "upscale" or "error", got {self.small!r}')
+        if not (self.thumbnail or self.windows or self.whole):
+            raise ValueError("a protocol needs windows, a thumbnail or the whole picture")
+
+
+NATIVE = Protocol()
+WHOLE = Protocol(name="whole", thumbnail=False, windows=False, whole=True)
+"""CLIP-IQA's protocol: the whole picture at native size (Wang et al., AAAI 2023)."""
+
+_RESIZED = {"AGIQA-1k": (224, 224), "SPAQ": (448, 448)}
+
+
+def canonical_name(dataset: str) -> str:
+    """The authors' spelling of a data set's name, found regardless of case.
+
+    >>> canonical_name("KonIQ-10k")
+    'koniq'
+
+    Raises:
+        ValueError: no data set of that name is known.
+    """
+    try:
+        return _CANONICAL[dataset.lower()]
+    except KeyError:
+        raise ValueError(
+            f"no data set is called {dataset!r}; known are {', '.join(DATASETS)}"
+        ) from None
+
+
+def protocol_for(dataset: str) -> Protocol:
+    """The crop protocol of a data set; ``"native"`` and ``"whole"`` are protocols as well.
+
+    Raises:
+        ValueError: neither a data set nor a protocol has that name.
+    """
+    if dataset.lower() in ("native", "synthetic"):
+        return NATIVE
+    if dataset.lower() == "whole":
+        return WHOLE
+    name = canonical_name(dataset)
+    return replace(NATIVE, name=name, resize=_RESIZED.get(name))
+
+
+@dataclass(frozen=True)
+class CropGrid:
+    """Where the crops of one picture lie.
+
+    Attributes:
+        height: of the prepared picture, in pixels.
+        width: of the prepared picture, in pixels.
+        protocol: that laid the grid.
+    """
+
+    height: int
+    width: int
+    protocol: Protocol = NATIVE
+
+    @property
+    def rows(self) -> int:
+        """Windows that fit from top to bottom."""
+        if not self.protocol.windows:
+            return 0
+        return (self.height - self.protocol.crop) // self.protocol.stride + 1
+
+    @property
+    def cols(self) -> int:
+        """Windows that fit from left to right."""
+        if not self.protocol.windows:
+            return 0
+        return (self.width - self.protocol.crop) // self.protocol.stride + 1
+
+    def __len__(self) -> int:
+        """Number of crops P, thumbnail included."""
+        return self.rows * self.cols + self.protocol.thumbnail + self.protocol.whole
+
+    def corners(self) -> list[tuple[int, int]]:
+        """``(top, left)`` of every window, in the order of the crops."""
+        stride = self.protocol.stride
+        return [(r * stride, c * stride) for r in range(self.rows) for c in range(self.cols)]
+
+    @property
+    def coverage(self) -> float:
+        """Share of the picture's pixels that lies in some window, in [0, 1].
+
+        The strips at the right and bottom are seen by the thumbnail alone.
+        """
+        if not len(self.corners()):
+            return 0.0
+        top, left = self.corners()[-1]
+        crop = self.protocol.crop
+        return (top + crop) * (left + crop) / (self.height * self.width)
+
+
+def prepare(image: Image.Image, protocol: Protocol = NATIVE) -> tuple[np.ndarray, bool]:
+    """A picture's pixels at the size the protocol cuts from.
+
+    Args:
+        image: RGB, 8 bit.
+        protocol: whose ``resize`` and ``small`` apply.
+
+    Returns:
+        RGB pixels ``(H, W, 3)`` uint8, and whether the picture had to be scaled up.
+
+    Raises:
+        ValueError: a side is below ``protocol.crop`` and ``small`` is ``"error"``.
+    """
+    if protocol.resize is not None:
+        image = image.resize(protocol.resize, Image.Resampling.BICUBIC)
+    short, side = min(image.size), protocol.crop
+    too_small = short < side
+    if too_small:
+        if protocol.small == "error":
+            raise ValueError(
+                f"the picture is {image.width} x {image.height}, a crop takes {side} x {side}; "
+                'use small="upscale" to scale it up first'
+            )
+        size = (
+            max(side, round(image.width * side / short)),
+            max(side, round(image.height * side / short)),
+        )
+        image = image.resize(size, Image.Resampling.BICUBIC)
+    return np.asarray(image), too_small
+
+
+def normalise(pixels: Tensor) -> Tensor:
+    """CLIP's input scale: ``(values / 255 - mean) / std`` per channel, ``(..., 3, H, W)``."""
+    mean = torch.tensor(CLIP_MEAN, device=pixels.device)[:, None, None]
+    std = torch.tensor(CLIP_STD, device=pixels.device)[:, None, None]
+    return (pixels.float() / 255 - mean) / std
+
+
+def thumbnail(pixels: np.ndarray, side: int = 224) -> Tensor:
+    """The whole picture resized bilinearly to a square, without antialiasing.
+
+    Equals ``interpolate(picture, (side, side), mode="bilinear", align_corners=False)``, but reads
+    the four neighbours of every output pixel alone, so that a large picture costs no memory.
+
+    Args:
+        pixels: RGB ``(H, W, 3)`` uint8.
+        side: of the result, in pixels.
+
+    Returns:
+        Values in [0, 255], ``(3, side, side)`` float32.
+    """
+    (top, bottom, down), (left, right, across) = (_neighbours(n, side) for n in pixels.shape[:2])
+    upper = _mix(pixels[top][:, left], pixels[top][:, right], across[:, None])
+    lower = _mix(pixels[bottom][:, left], pixels[bottom][:, right], across[:, None])
+    return torch.from_numpy(_mix(upper, lower, down[:, None, None]).transpose(2, 0, 1).copy())
+
+
+def _neighbours(size: int, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lower and upper source index of every output position, and the upper one's weight."""
+    scale = np.float32(size) / np.float32(side)
+    position = (np.arange(side, dtype=np.float32) + np.float32(0.5)) * scale - np.float32(0.5)
+    position = np.maximum(position, np.float32(0))
+    lower = position.astype(np.int64)
+    return lower, np.minimum(lower + 1, size - 1), position - lower.astype(np.float32)
+
+
+def _mix(a: np.ndarray, b: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    a, b = a.astype(np.float32), b.astype(np.float32)
+    return a * (np.float32(1) - weight) + b * weight
+
+
+def crop_batches(
+    pixels: np.ndarray, protocol: Protocol = NATIVE, batch: int = 16
+) -> Iterator[Tensor]:
+    """The normalised crops of a prepared picture, a few at a time.
+
+    Args:
+        pixels: RGB ``(H, W, 3)`` uint8 from `prepare`.
+        protocol: that says which crops.
+        batch: crops yielded at once; memory follows it, not the picture.
+
+    Yields:
+        ``(at most batch, 3, crop, crop)`` float32; the thumbnail is the last crop of all. Under a
+        ``whole`` protocol one tensor ``(1, 3, H, W)``.
+    """
+    height, width = pixels.shape[:2]
+    if protocol.whole:
+        yield normalise(torch.from_numpy(pixels.transpose(2, 0, 1).copy()))[None]
+        return
+    side = protocol.crop
+    views = [
+        (lambda top=top, left=left: _window(pixels, top, left, side))
+        for top, left in CropGrid(height, width, protocol).corners()
+    ]
+    if protocol.thumbnail:
+        views.append(lambda: thumbnail(pixels, side))
+    for start in range(0, len(views), batch):
+        yield normalise(torch.stack([view() for view in views[start : start + batch]]))
+
+
+def _window(pixels: np.ndarray, top: int, left: int, side: int) -> Tensor:
+    view = pixels[top : top + side, left : left + side].transpose(2, 0, 1)
+    return torch.from_numpy(view.astype(np.float32))

@@ -1,0 +1,70 @@
+"""Confidence-guided fusion of the two cues, and the simpler rules it is compared with.
+
+Liao et al., "Beyond Cosine Similarity", AAAI 2026, arXiv:2511.09948.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class FusionSettings:
+    """Constants of the method; names and defaults are the paper's.
+
+    Attributes:
+        box_lam: exponent of the magnitude cue's Box-Cox transform.
+        base_cos: what the cosine cue's weight starts from.
+        base_norm: what the magnitude cue's weight starts from.
+        alpha: how far a weight follows the difference between the cues.
+    """
+
+    box_lam: float = 0.5
+    base_cos: float = 1.0
+    base_norm: float = 0.6
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not isinstance(value, int | float) or value != value or abs(value) == float("inf"):
+                raise ValueError(f"{name} is a finite number, got {value!r}")
+
+
+def fusion_weights(
+    q_cos: Tensor, q_mag: Tensor, settings: FusionSettings = FusionSettings()
+) -> tuple[Tensor, Tensor]:
+    """Weights of the cosine and the magnitude cue, which sum to 1.
+
+    Args:
+        q_cos: cosine cue, any shape.
+        q_mag: magnitude cue, of the same shape.
+        settings: the method's constants.
+    """
+    lead = settings.alpha * (q_cos - q_mag)
+    w_cos = torch.sigmoid(settings.base_cos - settings.base_norm + 2 * lead)
+    return w_cos, 1 - w_cos
+
+
+def fuse(
+    q_cos: Tensor, q_mag: Tensor, settings: FusionSettings = FusionSettings()
+) -> tuple[Tensor, Tensor, Tensor]:
+    """MA-CLIP's score of every crop, and the weights that made it.
+
+    The cue that is ahead on a crop gets the larger weight.
+
+    Returns:
+        Score, weight of the cosine cue, weight of the magnitude cue, all of ``q_cos``'s shape.
+    """
+    w_cos, w_mag = fusion_weights(q_cos, q_mag, settings)
+    return w_cos * q_cos + w_mag * q_mag, w_cos, w_mag
+
+
+def fixed_fusion(q_cos: Tensor, q_mag: Tensor, w_cos: float = 0.5) -> Tensor:
+    """Fusion by a weight that is the same everywhere; 0.5 gives the mean of the cues."""
+    return w_cos * q_cos + (1 - w_cos) * q_mag
+
+
+def product_fusion(q_cos: Tensor, q_mag: Tensor) -> Tensor:
+    """Product of the cues."""
+    return q_cos * q_mag

@@ -1,0 +1,63 @@
+"""Antonym prompt pairs and their text features.
+
+The five pairs of MA-CLIP are those of CLIP-IQA's multi-prompt form (Wang et al., "Exploring CLIP
+for Assessing the Look and Feel of Images", AAAI 2023), in the order and casing of the authors.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from maclip_lab.clip.model import CLIP
+from maclip_lab.clip.tokenizer import tokenize
+
+PromptPairs = tuple[tuple[str, str], ...]
+
+MACLIP_PROMPTS: PromptPairs = (
+    ("Good image", "bad image"),
+    ("Sharp image", "blurry image"),
+    ("sharp edges", "blurry edges"),
+    ("High resolution image", "low resolution image"),
+    ("Noise-free image", "noisy image"),
+)
+CLIP_IQA_PROMPTS: PromptPairs = (("Good photo.", "Bad photo."),)
+PROMPT_SETS = {"maclip": MACLIP_PROMPTS, "clip-iqa": CLIP_IQA_PROMPTS}
+
+
+def prompt_pairs(prompts: str | Sequence[tuple[str, str]]) -> PromptPairs:
+    """Prompt pairs, by the name of a set or as given.
+
+    Args:
+        prompts: ``"maclip"``, ``"clip-iqa"`` or pairs of (positive, negative).
+
+    Raises:
+        ValueError: no set has that name, or something else than pairs of texts was given.
+    """
+    if isinstance(prompts, str):
+        if prompts not in PROMPT_SETS:
+            raise ValueError(
+                f"no prompt set is called {prompts!r}; known are {', '.join(PROMPT_SETS)}, "
+                'or give pairs: [("Good photo.", "Bad photo.")]'
+            )
+        return PROMPT_SETS[prompts]
+    pairs = tuple(tuple(pair) if not isinstance(pair, str) else (pair,) for pair in prompts)
+    for pair in pairs:
+        if len(pair) != 2 or not all(isinstance(text, str) and text.strip() for text in pair):
+            raise ValueError(f"expected pairs of (positive, negative) texts, got {pair!r}")
+    if not pairs:
+        raise ValueError("expected at least one prompt pair, got none")
+    return tuple((positive, negative) for positive, negative in pairs)
+
+
+@torch.inference_mode()
+def encode_prompts(clip: CLIP, pairs: PromptPairs) -> Tensor:
+    """Raw text features ``(2K, D)`` in float32, positive and negative members alternating.
+
+    Raises:
+        ValueError: a prompt is longer than CLIP reads.
+    """
+    tokens = tokenize(
+        [text for pair in pairs for text in pair], context_length=clip.context_length
+    )
+    return clip.encode_text(tokens.to(clip.logit_scale.device)).float()
