@@ -1,0 +1,380 @@
+"""Any picture to 8-bit RGB, with what was done to it on record.
+
+The method reads 8-bit RGB. Files in the wild are grey, 16-bit, CMYK, transparent, rotated by a
+tag, cut short or not pictures at all, and the plain ``convert("RGB")`` turns some of these into
+wrong numbers without a word. Here each has one stated treatment and a flag, and a file that
+cannot be used yields a status and a message, so that a run over a folder never stops.
+"""
+
+import os
+import re
+import stat
+import unicodedata
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+from PIL import ExifTags, Image, ImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+
+from maclip_lab.pixels import eight_bit, from_array, from_tensor, is_tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Preset = Literal["default", "official"]
+Source: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Tensor"
+
+STATUSES = {
+    "ok": "decoded",
+    "missing": "no such file",
+    "not_a_file": "a folder, pipe or device",
+    "empty": "zero bytes",
+    "unreadable": "the operating system refuses to read it",
+    "unsupported": "not a picture, or of a kind that is not accepted",
+    "decode_error": "a picture file that is damaged or cut short",
+    "too_large": "more than max_pixels pixels",
+    "float_data": "floating-point samples, whose range is unknown",
+}
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")
+EXTENSIONS = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
+    | {".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".jpf", ".avif"}
+)
+MAX_PIXELS = 2**27  # 134 megapixels, 400 MB once decoded: above any camera phone
+
+_GREY_MODES = {"1", "L", "LA", "La", "I"}
+_JUNK_FOLDERS = {"__macosx", "@eadir", "$recycle.bin", "system volume information"}
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture, or the reason why there is none.
+
+    Attributes:
+        image: mode RGB, 8 bit; None unless ``status`` is ``"ok"``.
+        status: a key of ``STATUSES``.
+        flags: what was found or done: ``grey``, ``16bit``, ``palette``, ``cmyk``, ``alpha``,
+            ``animated`` and ``multipage`` (first frame or page used), ``exif_rotated`` (carries
+            an orientation tag), ``truncation_unchecked`` (another library has switched off
+            Pillow's check for files cut short).
+        message: what is wrong and what to do; empty when ok.
+        width: pixels, after orientation; 0 when unknown.
+        height: pixels, after orientation; 0 when unknown.
+    """
+
+    image: Image.Image | None
+    status: str
+    flags: tuple[str, ...] = ()
+    message: str = ""
+    width: int = 0
+    height: int = 0
+
+
+def load_picture(
+    source: Source,
+    *,
+    preset: Preset = "default",
+    max_pixels: int = MAX_PIXELS,
+    background: tuple[int, int, int] = (255, 255, 255),
+) -> Picture:
+    """Decode a picture to 8-bit RGB.
+
+    Safe to call from many threads. A bad file is a status, never an exception.
+
+    Args:
+        source: a path, the bytes of a file, a PIL image, a uint8 or uint16 array (H, W) or
+            (H, W, 1 | 3 | 4), or a tensor (1 | 3, H, W), floating in [0, 1] (rounded to 8 bit,
+            which is what the method reads) or uint8.
+        preset: ``"default"`` turns the picture upright by its EXIF tag and lays transparency on
+            ``background``; ``"official"`` does neither, as the authors' plain
+            ``convert("RGB")``. 16-bit samples are scaled in both.
+        max_pixels: a picture with more is refused from its header, before decoding.
+        background: RGB in [0, 255] under transparent pixels.
+
+    Raises:
+        TypeError: ``source`` is of no kind listed above.
+        ValueError: an array or tensor has the wrong shape or range, or an argument is invalid.
+    """
+    if preset not in ("default", "official"):
+        raise ValueError(f"preset must be 'default' or 'official', got {preset!r}")
+    if len(background) != 3 or not all(0 <= level <= 255 for level in background):
+        raise ValueError(f"background must be three numbers in [0, 255], got {background!r}")
+    if max_pixels < 1:
+        raise ValueError(f"max_pixels must be at least 1, got {max_pixels}")
+    settings = _Settings(preset, max_pixels, tuple(background))
+
+    if isinstance(source, bytes):
+        if not source:
+            return Picture(None, "empty", message="the bytes are empty")
+        return _from_stream(BytesIO(source), "the bytes", settings)
+    if isinstance(source, str | os.PathLike):
+        return _from_path(os.fspath(source), settings)
+    if isinstance(source, Image.Image):
+        return _guarded(source, "the PIL image", settings)
+    if isinstance(source, np.ndarray):
+        image, flags = from_array(source)
+    elif is_tensor(source):
+        image, flags = from_tensor(source)
+    else:
+        raise TypeError(
+            f"a picture must be a path, bytes, PIL image, array or tensor, "
+            f"got {type(source).__name__}"
+        )
+    picture = _guarded(image, "the array", settings)
+    return replace(picture, flags=flags + picture.flags)
+
+
+def find_pictures(folder: str | os.PathLike[str]) -> list[Path]:
+    """Picture files below a folder, by extension, in natural order (``2.jpg`` before ``10.jpg``).
+
+    Hidden files, and the copies that macOS and storage servers leave behind, are skipped.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        NotADirectoryError: it is a file.
+    """
+    root = Path(folder)
+    if not root.exists():
+        raise FileNotFoundError(f"no such folder: {root}")
+    if not root.is_dir():
+        raise NotADirectoryError(f"not a folder: {root}; to score one file, pass it directly")
+    found = []
+    for parent, folders, files in os.walk(root, onerror=_warn_skipped):
+        folders[:] = [name for name in folders if not _is_junk(name)]
+        found += [
+            Path(parent, name)
+            for name in files
+            if not _is_junk(name) and Path(name).suffix.lower() in EXTENSIONS
+        ]
+    return sorted(found, key=lambda path: _natural_key(path.relative_to(root)))
+
+
+@dataclass(frozen=True)
+class _Settings:
+    preset: Preset
+    max_pixels: int
+    background: tuple[int, ...]
+
+
+class _Refused(Exception):
+    """Ends the decoding of one picture with a status; never leaves this module."""
+
+    def __init__(self, status: str, message: str, size: tuple[int, int] = (0, 0)) -> None:
+        super().__init__(message)
+        self.status, self.size = status, size
+
+
+def _from_path(path: str, settings: _Settings) -> Picture:
+    try:
+        status = _file_status(path)
+        if status != "ok":
+            return Picture(None, status, message=f"{path!r}: {STATUSES[status]}")
+        with open(path, "rb") as stream:
+            return _from_stream(stream, repr(path), settings)
+    except (FileNotFoundError, NotADirectoryError):
+        hint = " (a link to nothing)" if os.path.islink(path) else ""
+        return Picture(None, "missing", message=f"{path!r}: no such file{hint}")
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        reason = getattr(error, "strerror", None) or str(error)
+        shown = path if len(path) <= 120 else f"{path[:100]}… ({len(path)} characters)"
+        return Picture(None, "unreadable", message=f"{shown!r} cannot be read: {reason}")
+
+
+def _file_status(path: str) -> str:
+    facts = os.stat(path)
+    if not stat.S_ISREG(facts.st_mode):
+        return "not_a_file"
+    return "ok" if facts.st_size else "empty"
+
+
+def _from_stream(stream: IO[bytes], name: str, settings: _Settings) -> Picture:
+    try:
+        image = _open(stream, name)
+    except _Refused as refusal:
+        return Picture(None, refusal.status, message=str(refusal))
+    return _guarded(image, name, settings)
+
+
+def _open(stream: IO[bytes], name: str) -> Image.Image:
+    """Read a file's header with the first accepted format that knows its opening bytes.
+
+    ``Image.open`` would do, but for its decompression-bomb warning: it obeys a process-wide
+    number instead of ``max_pixels``, and silencing it is not safe in threads.
+    """
+    Image.init()
+    prefix = stream.read(16)
+    for name_of_format in FORMATS:
+        factory, accept = Image.OPEN.get(name_of_format, (None, None))
+        verdict = accept(prefix) if accept else False
+        if factory is None or not verdict or isinstance(verdict, str):
+            continue
+        stream.seek(0)
+        try:
+            return factory(stream, "")
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise _Refused("too_large", f"{name}: {error}") from error
+        except Exception as error:  # parsers of damaged bytes raise anything
+            raise _Refused(
+                "decode_error", f"{name}: damaged {name_of_format} header: {error}"
+            ) from error
+    kind = "an HEIC picture" if prefix[4:8] == b"ftyp" else f"a file that begins with {prefix!r}"
+    raise _Refused(
+        "unsupported",
+        f"{name} is {kind}; accepted are {', '.join(FORMATS)}. Convert it, PNG loses nothing",
+    )
+
+
+def _guarded(image: Image.Image, name: str, settings: _Settings) -> Picture:
+    """Decode, with whatever goes wrong turned into a status."""
+    size = image.size
+    try:
+        return _decode(image, settings)
+    except _Refused as refusal:
+        status, message, size = refusal.status, str(refusal), refusal.size
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        status, message = "too_large", str(error)
+    except MemoryError:
+        status, message = "too_large", "not enough memory to decode it"
+    except Exception as error:  # decoders of damaged bytes raise anything
+        status, message = "decode_error", f"damaged or cut short: {error or type(error).__name__}"
+    return Picture(None, status, message=f"{name}: {message}", width=size[0], height=size[1])
+
+
+def _decode(image: Image.Image, settings: _Settings) -> Picture:
+    width, height = image.size
+    if width * height > settings.max_pixels:
+        raise _Refused(
+            "too_large",
+            f"{width} x {height} = {width * height / 1e6:.1f} megapixels, more than "
+            f"max_pixels={settings.max_pixels}; scale it down or raise max_pixels",
+            image.size,
+        )
+    flags = _flags_before_loading(image)
+    if image.mode == "F":
+        raise _Refused(
+            "float_data",
+            "floating-point samples have no fixed range: map them to 8 or 16 bit yourself, or "
+            "pass a float tensor in [0, 1]",
+            image.size,
+        )
+    _allow_large_tiff(image)
+    image.load()
+    turn = _UPRIGHT.get(_orientation(image))
+    rgb = _to_rgb(image, settings)
+    if turn is not None:
+        flags += () if "exif_rotated" in flags else ("exif_rotated",)
+        rgb = rgb if settings.preset == "official" else rgb.transpose(turn)
+    return Picture(rgb, "ok", flags, "", *rgb.size)
+
+
+def _flags_before_loading(image: Image.Image) -> tuple[str, ...]:
+    paged = "multipage" if image.format in ("TIFF", "MPO") else "animated"
+    found = {
+        "grey": image.mode in _GREY_MODES or image.mode.startswith("I;16"),
+        "16bit": _is_16bit(image),
+        "palette": image.mode in ("P", "PA"),
+        "cmyk": image.mode == "CMYK",
+        "alpha": image.has_transparency_data,
+        paged: bool(getattr(image, "is_animated", False)),
+        "exif_rotated": _orientation(image) in _UPRIGHT,
+        "truncation_unchecked": isinstance(image, ImageFile.ImageFile)
+        and ImageFile.LOAD_TRUNCATED_IMAGES,
+    }
+    return tuple(flag for flag, present in found.items() if present)
+
+
+def _is_16bit(image: Image.Image) -> bool:
+    # Colour files of 16 bit arrive as 8-bit modes; only the raw mode of their tiles tells.
+    tiles = getattr(image, "tile", None) or ()
+    raw_modes = (str(argument) for tile in tiles for argument in _as_tuple(tile[3]))
+    return image.mode == "I" or image.mode.startswith("I;16") or any(";16" in m for m in raw_modes)
+
+
+def _as_tuple(value: object) -> tuple[object, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _allow_large_tiff(image: Image.Image) -> None:
+    # A TIFF repeats the process-wide bomb check when it makes its canvas; ours has been made.
+    limit = Image.MAX_IMAGE_PIXELS or image.width * image.height
+    if isinstance(image, TiffImageFile) and image.tile and image.width * image.height > limit:
+        image.im = Image.new(image.mode, image._tile_size).im
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # a garbled tag block says nothing about the pixels
+        return 1
+
+
+def _to_rgb(image: Image.Image, settings: _Settings) -> Image.Image:
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        image = _scaled_to_8bit(image)
+    if settings.preset == "official" or not image.has_transparency_data:
+        if "transparency" in image.info:
+            image = image.copy()
+            del image.info["transparency"]  # it changes no pixel, but convert() warns of it
+        return _convert(image, "RGB")
+    if image.mode in ("La", "RGBa"):
+        image = _convert(image, image.mode.upper())
+    layer = _convert(image, "RGBA")
+    canvas = Image.new("RGBA", layer.size, (*settings.background, 255))
+    return Image.alpha_composite(canvas, layer).convert("RGB")
+
+
+def _convert(image: Image.Image, mode: str) -> Image.Image:
+    try:
+        return image.convert(mode)
+    except ValueError as error:
+        raise _Refused(
+            "unsupported",
+            f"colour mode {image.mode} has no conversion to RGB; save it as RGB",
+            image.size,
+        ) from error
+
+
+def _scaled_to_8bit(image: Image.Image) -> Image.Image:
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise _Refused(
+            "unsupported",
+            f"32-bit samples from {values.min()} to {values.max()}; only 8 and 16 bit are accepted",
+            image.size,
+        )
+    grey = Image.fromarray(eight_bit(values))
+    key = image.info.get("transparency")
+    if isinstance(key, int):
+        grey.putalpha(Image.fromarray(np.where(values == key, 0, 255).astype(np.uint8)))
+    return grey
+
+
+def _is_junk(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _JUNK_FOLDERS
+
+
+def _warn_skipped(error: OSError) -> None:
+    warnings.warn(f"skipped a folder that cannot be read: {error}", stacklevel=2)
+
+
+def _natural_key(path: Path) -> list[tuple[int, int | str]]:
+    return list(_pieces(unicodedata.normalize("NFC", path.as_posix()).casefold()))
+
+
+def _pieces(text: str) -> Iterator[tuple[int, int | str]]:
+    for piece in re.split(r"(\d+)", text):
+        yield (0, int(piece)) if piece.isdecimal() else (1, piece)
