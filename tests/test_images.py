@@ -1,0 +1,493 @@
+"""Any picture file or array becomes 8-bit RGB, or a status that says why not."""
+
+import os
+import struct
+import warnings
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageFile, ImageOps, features
+
+from maclip_lab.images import FORMATS, STATUSES, find_pictures, load_picture
+from maclip_lab.pixels import eight_bit
+
+RGB = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+SMOOTH = np.add.outer(np.arange(64), np.arange(96))[:, :, None].repeat(3, 2).astype(np.uint8)
+
+
+def saved(image: Image.Image, name: str, folder: Path, **options: object) -> Path:
+    path = folder / name
+    image.save(path, **options)
+    return path
+
+
+def encoded(image: Image.Image, **options: object) -> bytes:
+    stream = BytesIO()
+    image.save(stream, **options)
+    return stream.getvalue()
+
+
+def plain(path: Path) -> np.ndarray:
+    """What the authors' code reads."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def pixels(picture) -> np.ndarray:
+    assert picture.status == "ok", picture.message
+    assert picture.image.mode == "RGB"
+    assert picture.image.size == (picture.width, picture.height)
+    return np.asarray(picture.image)
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png_16bit(samples: np.ndarray) -> bytes:
+    """A PNG of 16-bit samples (H, W, 3), which Pillow itself cannot write."""
+    height, width, _ = samples.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def png_with_size(width: int, height: int) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100))
+    return b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b"")
+
+
+# Ordinary files ------------------------------------------------------------------------------
+
+
+ORDINARY = {
+    "a.jpg": "JPEG",
+    "a.png": "PNG",
+    "a.bmp": "BMP",
+    "a.gif": "GIF",
+    "a.tif": "TIFF",
+    "a.webp": "WEBP",
+    "a.ppm": "PPM",
+    "a.jp2": "JPEG2000",
+    "a.avif": "AVIF",
+}
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+@pytest.mark.parametrize("preset", ["default", "official"])
+def test_an_ordinary_file_is_what_pillow_reads(name, preset, tmp_path):
+    feature = {"a.jp2": "jpg_2000", "a.avif": "avif", "a.webp": "webp"}.get(name)
+    if feature and not features.check(feature):
+        pytest.skip(f"this Pillow has no {feature}")
+    path = saved(Image.fromarray(RGB), name, tmp_path)
+    expected = plain(path)
+    for source in (path, str(path), path.read_bytes(), Image.open(BytesIO(path.read_bytes()))):
+        np.testing.assert_array_equal(pixels(load_picture(source, preset=preset)), expected)
+
+
+def test_the_allow_list_is_what_the_ordinary_files_cover():
+    assert set(ORDINARY.values()) == set(FORMATS)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"])
+def test_official_is_the_plain_conversion_of_every_eight_bit_mode(mode):
+    image = Image.fromarray(RGB).convert(mode)
+    expected = np.asarray(image.convert("RGB"))
+    np.testing.assert_array_equal(pixels(load_picture(image, preset="official")), expected)
+
+
+def test_official_converts_a_palette_with_transparency_without_a_warning(tmp_path):
+    image = Image.fromarray(RGB).convert("P")
+    path = saved(image, "p.png", tmp_path, transparency=bytes([0, 100, 255]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = plain(path)
+    picture = load_picture(path, preset="official")
+    np.testing.assert_array_equal(pixels(picture), expected)
+    assert picture.flags == ("palette", "alpha")
+
+
+# Colour modes --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mode", "flags"),
+    [
+        ("1", ("grey",)),
+        ("L", ("grey",)),
+        ("LA", ("grey", "alpha")),
+        ("P", ("palette",)),
+        ("RGBA", ("alpha",)),
+        ("CMYK", ("cmyk",)),
+        ("RGB", ()),
+    ],
+)
+def test_the_colour_mode_is_flagged(mode, flags):
+    assert load_picture(Image.fromarray(RGB).convert(mode)).flags == flags
+
+
+def test_grey_is_repeated_in_three_channels():
+    image = pixels(load_picture(RGB[:, :, 0]))
+    np.testing.assert_array_equal(image, RGB[:, :, :1].repeat(3, 2))
+
+
+def test_sixteen_bit_ramp_is_scaled_not_clipped():
+    ramp = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    expected = np.rint(ramp / 257).astype(np.uint8)
+    for source in (
+        ramp,
+        encoded(Image.fromarray(ramp), format="PNG"),
+        encoded(Image.fromarray(ramp), format="TIFF"),
+        Image.fromarray(ramp.astype(np.int32)),
+    ):
+        for preset in ("default", "official"):
+            picture = load_picture(source, preset=preset)
+            np.testing.assert_array_equal(pixels(picture)[:, :, 1], expected)
+            assert set(picture.flags) == {"grey", "16bit"}
+
+
+def test_sixteen_bit_colour_is_flagged_and_right_to_one_level():
+    samples = np.random.default_rng(1).integers(0, 65536, (5, 7, 3), dtype=np.uint16)
+    from_file = load_picture(png_16bit(samples))
+    from_array = load_picture(samples)
+    assert from_file.flags == from_array.flags == ("16bit",)
+    np.testing.assert_array_equal(pixels(from_array), np.rint(samples / 257))
+    assert np.abs(pixels(from_file).astype(int) - np.rint(samples / 257)).max() <= 1
+
+
+@given(st.integers(0, 65535))
+def test_eight_bit_is_the_nearest_level(value):
+    assert eight_bit(np.array([value]))[0] == round(value / 257)
+
+
+def test_sixteen_bit_grey_with_a_transparent_level_shows_the_background():
+    ramp = np.array([[0, 65535], [65535, 0]], dtype=np.uint16)
+    image = Image.fromarray(ramp)
+    image.info["transparency"] = 65535
+    shown = pixels(load_picture(image, background=(10, 20, 30)))
+    assert shown[0, 1].tolist() == [10, 20, 30]
+    assert shown[0, 0].tolist() == [0, 0, 0]
+
+
+def test_thirty_two_bit_samples_are_refused_with_their_range():
+    picture = load_picture(Image.fromarray(np.array([[0, 70000]], dtype=np.int32)))
+    assert (picture.status, picture.image) == ("unsupported", None)
+    assert "from 0 to 70000" in picture.message
+
+
+def test_transparency_lies_on_the_background_by_default_and_is_ignored_officially():
+    rgba = np.zeros((4, 4, 4), np.uint8)
+    rgba[..., 0], rgba[..., 3] = 200, np.array([0, 51, 204, 255])
+    for source in (rgba, encoded(Image.fromarray(rgba), format="PNG")):
+        shown = pixels(load_picture(source, background=(0, 100, 255)))[0]
+        assert shown[0].tolist() == [0, 100, 255]
+        assert shown[3].tolist() == [200, 0, 0]
+        np.testing.assert_allclose(shown[1], [40, 80, 204], atol=1)
+        official = pixels(load_picture(source, preset="official"))
+        np.testing.assert_array_equal(official, rgba[..., :3])
+
+
+def test_the_default_background_is_white():
+    assert (pixels(load_picture(np.zeros((2, 2, 4), np.uint8))) == 255).all()
+
+
+def test_one_transparent_colour_counts_as_transparency(tmp_path):
+    path = saved(Image.new("RGB", (2, 2), (9, 8, 7)), "k.png", tmp_path, transparency=(9, 8, 7))
+    picture = load_picture(path)
+    assert picture.flags == ("alpha",)
+    assert (pixels(picture) == 255).all()
+
+
+def test_a_cmyk_jpeg_is_converted_and_flagged(tmp_path):
+    path = saved(Image.fromarray(SMOOTH).convert("CMYK"), "c.jpg", tmp_path)
+    picture = load_picture(path)
+    assert picture.flags == ("cmyk",)
+    np.testing.assert_array_equal(pixels(picture), plain(path))
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_the_first_frame_is_used(kind):
+    first, second = Image.new("RGB", (8, 6), "red"), Image.new("RGB", (8, 6), "blue")
+    data = encoded(first, format=kind, save_all=True, append_images=[second])
+    picture = load_picture(data)
+    assert ("multipage" if kind == "TIFF" else "animated") in picture.flags
+    np.testing.assert_allclose(pixels(picture)[0, 0], [255, 0, 0], atol=3)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied_by_default_and_ignored_officially(orientation, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = saved(Image.fromarray(RGB), "o.png", tmp_path, exif=exif)
+    with Image.open(path) as image:
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+    picture, official = load_picture(path), load_picture(path, preset="official")
+    np.testing.assert_array_equal(pixels(picture), np.asarray(upright))
+    np.testing.assert_array_equal(pixels(official), RGB)
+    flags = () if orientation == 1 else ("exif_rotated",)
+    assert picture.flags == official.flags == flags
+
+
+def test_a_tiff_that_pillow_turns_itself_is_not_turned_twice(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = saved(Image.fromarray(RGB), "o.tif", tmp_path, exif=exif)
+    picture = load_picture(path)
+    assert picture.flags == ("exif_rotated",)
+    np.testing.assert_array_equal(pixels(picture), np.rot90(RGB, -1))
+
+
+def test_garbled_exif_does_not_hide_the_picture():
+    data = encoded(
+        Image.fromarray(SMOOTH), format="JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff\x07"
+    )
+    assert load_picture(data).status == "ok"
+
+
+# Arrays and tensors --------------------------------------------------------------------------
+
+
+def test_a_tensor_is_rounded_to_eight_bit():
+    exact = torch.from_numpy(RGB.copy()).permute(2, 0, 1)
+    for tensor in (exact, exact / 255, (exact / 255).double(), exact / 255 + 0.001 * (exact < 250)):
+        np.testing.assert_array_equal(pixels(load_picture(tensor)), RGB)
+
+
+@pytest.mark.parametrize("values", [(-0.01, 1), (0, 255), (0, float("nan")), (0, float("inf"))])
+def test_a_tensor_outside_zero_to_one_is_an_error_with_its_range(values):
+    tensor = torch.zeros(3, 2, 2)
+    tensor[0, 0] = torch.tensor(values)
+    with pytest.raises(ValueError, match=r"lie in \[0, 1\], got min .*, max .*divide 0..255"):
+        load_picture(tensor)
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "message"),
+    [
+        (np.zeros((4, 4)), TypeError, "uint8 or uint16, got float64"),
+        (np.zeros((4, 4, 2), np.uint8), ValueError, r"got \(4, 4, 2\)"),
+        (np.zeros((0, 4), np.uint8), ValueError, r"got \(0, 4\)"),
+        (np.zeros(4, np.uint8), ValueError, r"got \(4,\)"),
+        (torch.zeros(4, 4, 3), ValueError, r"shape \(3, H, W\).* got \(4, 4, 3\)"),
+        (torch.zeros(1, 3, 4, 4), ValueError, r"got \(1, 3, 4, 4\)"),
+        (torch.zeros(3, 4, 4, dtype=torch.int64), TypeError, "got torch.int64"),
+        (3, TypeError, "got int"),
+        (None, TypeError, "got NoneType"),
+    ],
+)
+def test_a_programming_mistake_is_an_exception(source, error, message):
+    with pytest.raises(error, match=message):
+        load_picture(source)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"preset": "offical"}, "got 'offical'"),
+        ({"background": (0, 0, 256)}, r"got \(0, 0, 256\)"),
+        ({"max_pixels": 0}, "got 0"),
+    ],
+)
+def test_a_wrong_option_names_its_value(option, message):
+    with pytest.raises(ValueError, match=message):
+        load_picture(RGB, **option)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 1), (1, 500, 3), (500, 1, 1)])
+def test_very_small_pictures_pass(shape):
+    assert load_picture(np.zeros(shape, np.uint8)).status == "ok"
+
+
+# Bad files -----------------------------------------------------------------------------------
+
+
+def refused(picture, status: str) -> str:
+    assert picture.status == status, picture
+    assert picture.status in STATUSES
+    assert picture.image is None
+    assert picture.message
+    return picture.message
+
+
+def test_a_float_tiff_is_refused_with_advice():
+    data = encoded(Image.fromarray(np.full((4, 5), 0.5, np.float32)), format="TIFF")
+    picture = load_picture(data)
+    assert "float tensor in [0, 1]" in refused(picture, "float_data")
+    assert (picture.width, picture.height) == (5, 4)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM"])
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.9])
+def test_a_truncated_file_is_a_status(kind, share):
+    data = encoded(Image.fromarray(RGB), format=kind)
+    assert load_picture(data[: max(3, int(len(data) * share))]).status in (
+        "decode_error",
+        "unsupported",
+    )
+
+
+def test_a_half_jpeg_is_a_decode_error(tmp_path):
+    path = tmp_path / "half.jpg"
+    data = encoded(Image.fromarray(RGB), format="JPEG")
+    path.write_bytes(data[: len(data) * 2 // 3])
+    message = refused(load_picture(path), "decode_error")
+    assert "half.jpg" in message
+    assert "cut short" in message
+
+
+@given(st.binary(min_size=1, max_size=200), st.sampled_from(["", "JPEG", "PNG", "GIF", "TIFF"]))
+def test_no_bytes_whatever_raise(noise, kind):
+    start = encoded(Image.fromarray(RGB), format=kind)[:60] if kind else b""
+    assert load_picture(start + noise).status in STATUSES
+
+
+def test_a_missing_file_and_a_dangling_link_are_missing(tmp_path):
+    (tmp_path / "dangling.jpg").symlink_to(tmp_path / "nowhere")
+    assert "none.jpg" in refused(load_picture(tmp_path / "none.jpg"), "missing")
+    assert "link to nothing" in refused(load_picture(tmp_path / "dangling.jpg"), "missing")
+    (tmp_path / "file").write_bytes(b"x")
+    refused(load_picture(tmp_path / "file" / "below.jpg"), "missing")
+
+
+def test_folders_and_pipes_are_not_files(tmp_path):
+    (tmp_path / "folder.jpg").mkdir()
+    os.mkfifo(tmp_path / "pipe.jpg")
+    refused(load_picture(tmp_path / "folder.jpg"), "not_a_file")
+    refused(load_picture(tmp_path / "pipe.jpg"), "not_a_file")
+    refused(load_picture(""), "missing")
+
+
+def test_zero_bytes_are_empty(tmp_path):
+    (tmp_path / "zero.jpg").touch()
+    refused(load_picture(tmp_path / "zero.jpg"), "empty")
+    refused(load_picture(b""), "empty")
+
+
+def test_what_the_system_refuses_is_unreadable(tmp_path, monkeypatch):
+    (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
+    refused(load_picture(tmp_path / "loop.jpg"), "unreadable")
+    assert len(refused(load_picture("x" * 5000 + ".jpg"), "unreadable")) < 300
+    refused(load_picture("null\0byte.jpg"), "unreadable")
+    (tmp_path / "secret.jpg").write_bytes(b"x")
+
+    def deny(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", deny)
+    assert "Permission denied" in refused(load_picture(tmp_path / "secret.jpg"), "unreadable")
+
+
+def test_other_things_under_a_picture_name_are_unsupported(tmp_path):
+    (tmp_path / "text.jpg").write_text("<html>502 Bad Gateway</html>")
+    message = refused(load_picture(tmp_path / "text.jpg"), "unsupported")
+    assert "<html>" in message
+    assert "JPEG, PNG" in message
+    heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+    assert "HEIC" in refused(load_picture(heic), "unsupported")
+
+
+@pytest.mark.parametrize("kind", ["TGA", "PCX", "ICO", "SGI", "EPS"])
+def test_formats_outside_the_allow_list_are_unsupported(kind):
+    refused(load_picture(encoded(Image.fromarray(RGB), format=kind)), "unsupported")
+
+
+# Size ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("side", [11_000, 30_000, 2**31 - 1])
+def test_a_huge_header_is_refused_before_decoding(side):
+    picture = load_picture(png_with_size(side, side), max_pixels=10_000_000)
+    assert f"{side} x {side}" in refused(picture, "too_large")
+    assert (picture.width, picture.height) == (side, side)
+
+
+def test_more_than_max_pixels_is_refused_whatever_the_source():
+    for source in (RGB, Image.fromarray(RGB), encoded(Image.fromarray(RGB), format="BMP")):
+        refused(load_picture(source, max_pixels=599), "too_large")
+        assert load_picture(source, max_pixels=600).status == "ok"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "MPO"])
+@pytest.mark.parametrize("limit", [400, 500])
+def test_pillows_own_limit_neither_warns_nor_refuses(kind, limit, monkeypatch):
+    data = encoded(Image.fromarray(RGB), format=kind)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    assert load_picture(data).status == "ok"
+
+
+def test_a_webp_beyond_twice_pillows_limit_is_a_status(monkeypatch):
+    data = encoded(Image.fromarray(RGB), format="WEBP")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    refused(load_picture(data), "too_large")
+
+
+def test_a_loaded_tiff_image_beyond_pillows_limit_keeps_its_pixels(monkeypatch):
+    image = Image.open(BytesIO(encoded(Image.fromarray(RGB), format="TIFF")))
+    image.load()
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 400)
+    np.testing.assert_array_equal(pixels(load_picture(image)), RGB)
+
+
+# State ---------------------------------------------------------------------------------------
+
+
+def test_a_switched_off_truncation_check_is_flagged(monkeypatch):
+    data = encoded(Image.fromarray(RGB), format="JPEG")
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    assert load_picture(data).flags == ("truncation_unchecked",)
+    assert load_picture(RGB).flags == ()
+
+
+def test_the_callers_image_and_the_process_are_left_alone():
+    image = Image.fromarray(RGB).convert("P")
+    image.info["transparency"] = bytes([0])
+    state = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, list(warnings.filters))
+    for preset in ("default", "official"):
+        load_picture(image, preset=preset)
+    assert image.mode == "P"
+    assert image.info["transparency"] == bytes([0])
+    assert state == (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, warnings.filters)
+
+
+def test_threads_read_what_one_thread_reads(tmp_path):
+    rng = np.random.default_rng(3)
+    paths = [
+        saved(Image.fromarray(rng.integers(0, 256, (40, 50, 3), np.uint8)), f"{i}.png", tmp_path)
+        for i in range(40)
+    ]
+    with ThreadPoolExecutor(8) as pool:
+        threaded = [pixels(picture) for picture in pool.map(load_picture, paths)]
+    for path, image in zip(paths, threaded, strict=True):
+        np.testing.assert_array_equal(image, pixels(load_picture(path)))
+
+
+# Folders -------------------------------------------------------------------------------------
+
+
+def test_pictures_are_found_recursively_in_natural_order(tmp_path):
+    wanted = ["a2.JPG", "a10.png", "B1.webp", "sub/deep/1.tif", "sub/deep/x.jpg"]
+    junk = [".hidden.jpg", "._a2.jpg", "notes.txt", "__MACOSX/._a.jpg", "__MACOSX/a.jpg"]
+    junk += [".git/a.png", "@eaDir/a.jpg", "raw.psd", "noextension"]
+    for name in wanted + junk:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "folder.jpg").mkdir()
+    found = [path.relative_to(tmp_path).as_posix() for path in find_pictures(tmp_path)]
+    assert found == wanted
+
+
+def test_a_folder_that_is_none_is_an_error(tmp_path):
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        find_pictures(tmp_path / "none")
+    with pytest.raises(NotADirectoryError, match="to score one file, pass it directly"):
+        find_pictures(tmp_path / "a.jpg")
