@@ -1,0 +1,127 @@
+"""Tests for two correlations with the same scores, and correction for many tests.
+
+The two predictions are made on the same pictures, so their correlations with the MOS depend
+on each other. The three tests are for Pearson's correlation of independent pictures; for
+Spearman's they reject too often, and the paired bootstrap takes their place.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from maclip_lab.correlations import Array
+
+
+class Significance(NamedTuple):
+    """A statistic and its two-sided p value; both NaN where the test does not exist."""
+
+    statistic: float
+    p: float
+
+
+_UNDEFINED = Significance(float("nan"), float("nan"))
+
+
+def williams(r1: float, r2: float, r12: float, n: int) -> Significance:
+    """Williams' t for two dependent Pearson correlations.
+
+    Args:
+        r1: correlation of the first prediction with the scores.
+        r2: correlation of the second prediction with the scores.
+        r12: correlation between the predictions.
+        n: number of pictures.
+
+    Source: Williams, J. R. Stat. Soc. B 21 (1959); Steiger, Psychol. Bull. 87 (1980), eq. 7.
+
+    >>> round(williams(0.5, 0.4, 0.8, 200).statistic, 4)
+    2.5588
+    """
+    if not _testable(r1, r2, r12, n):
+        return _identical(r1, r2, r12)
+    determinant = 1 - r1**2 - r2**2 - r12**2 + 2 * r1 * r2 * r12
+    mean = (r1 + r2) / 2
+    spread = 2 * (n - 1) / (n - 3) * determinant + mean**2 * (1 - r12) ** 3
+    if spread <= 0:
+        return _UNDEFINED
+    t = (r1 - r2) * np.sqrt((n - 1) * (1 + r12) / spread)
+    return Significance(float(t), float(2 * stats.t.sf(abs(t), n - 3)))
+
+
+def meng_rosenthal_rubin(r1: float, r2: float, r12: float, n: int) -> Significance:
+    """Meng, Rosenthal and Rubin's z for two dependent Pearson correlations.
+
+    Arguments as for `williams`. Source: Psychol. Bull. 111 (1992), 172-175, eq. 1.
+
+    >>> round(meng_rosenthal_rubin(0.5, 0.4, 0.8, 200).statistic, 4)
+    2.5191
+    """
+    if not _testable(r1, r2, r12, n):
+        return _identical(r1, r2, r12)
+    mean_square = (r1**2 + r2**2) / 2
+    f = min(1.0, (1 - r12) / (2 * (1 - mean_square)))
+    h = (1 - f * mean_square) / (1 - mean_square)
+    difference = np.arctanh(r1) - np.arctanh(r2)
+    return _normal(difference * np.sqrt((n - 3) / (2 * (1 - r12) * h)))
+
+
+def steiger(r1: float, r2: float, r12: float, n: int) -> Significance:
+    """Steiger's z for two dependent Pearson correlations, with the pooled correlation.
+
+    Arguments as for `williams`. Source: Psychol. Bull. 87 (1980), 245-251, eq. 14.
+
+    >>> round(steiger(0.5, 0.4, 0.8, 200).statistic, 4)
+    2.5226
+    """
+    if not _testable(r1, r2, r12, n):
+        return _identical(r1, r2, r12)
+    square = ((r1 + r2) / 2) ** 2
+    covariance = r12 * (1 - 2 * square) - square * (1 - 2 * square - r12**2) / 2
+    spread = 2 - 2 * covariance / (1 - square) ** 2
+    if spread <= 0:
+        return _UNDEFINED
+    return _normal((np.arctanh(r1) - np.arctanh(r2)) * np.sqrt((n - 3) / spread))
+
+
+def bootstrap_p(differences: Array) -> float:
+    """Two-sided p value that a difference is zero, from its bootstrap replicates (B,).
+
+    Never below 2 / (B + 1): raise ``n_boot`` where a correction for many tests needs less.
+    """
+    known = differences[~np.isnan(differences)]
+    if known.size == 0:
+        return float("nan")
+    tail = min(np.sum(known <= 0), np.sum(known >= 0))
+    return float(min(1.0, 2 * (tail + 1) / (known.size + 1)))
+
+
+def holm(p_values: ArrayLike) -> Array:
+    """Holm's step-down adjusted p values (T,); NaN stays NaN and counts as no test.
+
+    Source: Holm, Scand. J. Stat. 6 (1979), 65-70.
+
+    >>> [round(float(p), 4) for p in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    adjusted = np.full(p.shape, np.nan)
+    tested = np.flatnonzero(~np.isnan(p))
+    order = tested[np.argsort(p[tested], kind="stable")]
+    factors = np.arange(order.size, 0, -1)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * factors))
+    return adjusted
+
+
+def _testable(r1: float, r2: float, r12: float, n: int) -> bool:
+    inside = all(abs(r) < 1 - 1e-12 for r in (r1, r2, r12))
+    return n > 3 and inside
+
+
+def _identical(r1: float, r2: float, r12: float) -> Significance:
+    same = abs(r1 - r2) < 1e-9 and r12 > 1 - 1e-9
+    return Significance(0.0, 1.0) if same else _UNDEFINED
+
+
+def _normal(z: float) -> Significance:
+    return Significance(float(z), float(2 * stats.norm.sf(abs(z))))
