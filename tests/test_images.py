@@ -246,11 +246,18 @@ def test_a_tiff_that_pillow_turns_itself_is_not_turned_twice(tmp_path):
     np.testing.assert_array_equal(pixels(picture), np.rot90(RGB, -1))
 
 
+GARBLED_EXIF = b"Exif\0\0MM\0*\xff\xff\xff\xff\x07"
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 def test_garbled_exif_does_not_hide_the_picture():
-    data = encoded(
-        Image.fromarray(SMOOTH), format="JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff\x07"
-    )
+    data = encoded(Image.fromarray(SMOOTH), format="JPEG", exif=GARBLED_EXIF)
     assert load_picture(data).status == "ok"
+
+
+def test_a_warning_made_an_error_by_the_user_is_still_a_status():
+    data = encoded(Image.fromarray(SMOOTH), format="JPEG", exif=GARBLED_EXIF)
+    refused(load_picture(data), "decode_error")
 
 
 # Arrays and tensors --------------------------------------------------------------------------
