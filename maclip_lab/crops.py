@@ -72,6 +72,8 @@ NATIVE = Protocol()
 WHOLE = Protocol(name="whole", thumbnail=False, windows=False, whole=True)
 """CLIP-IQA's protocol: the whole picture at native size (Wang et al., AAAI 2023)."""
 
+_MINIMUM_WHOLE = 32  # the ResNets' total stride, and no less than a ViT's patch
+
 _RESIZED = {"AGIQA-1k": (224, 224), "SPAQ": (448, 448)}
 
 
@@ -171,7 +173,7 @@ def prepare(image: Image.Image, protocol: Protocol = NATIVE) -> tuple[np.ndarray
     """
     if protocol.resize is not None:
         image = image.resize(protocol.resize, Image.Resampling.BICUBIC)
-    short, side = min(image.size), protocol.crop
+    short, side = min(image.size), _MINIMUM_WHOLE if protocol.whole else protocol.crop
     too_small = short < side
     if too_small:
         if protocol.small == "error":

@@ -1,0 +1,45 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Backbone = Annotated[
+    str,
+    typer.Option(
+        "--backbone", "-b", help="RN50, ViT-B/32, ..., tiny-rn, tiny-vit, hf-hub:org/name or a file."
+    ),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+Precision = Annotated[str, typer.Option(help="fp32, bf16 or fp16, of the encoder alone.")]
+WeightsDir = Annotated[
+    Path | None, typer.Option(help="Folder to look for weights in first.", file_okay=False)
+]
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Never use the network.", show_default=False)
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.", show_default=False)]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace an existing output.", show_default=False)
+]
+BoxLam = Annotated[float, typer.Option(help="Exponent of the Box-Cox transform; 0 is the log.")]
+BaseCos = Annotated[float, typer.Option(help="Base of the cosine cue's weight.")]
+BaseNorm = Annotated[float, typer.Option(help="Base of the magnitude cue's weight.")]
+Alpha = Annotated[float, typer.Option(help="How far weights follow the cues' difference.")]
+
+
+def refuse_existing(output: Path | None, overwrite: bool) -> None:
+    """Stops, before any work is done, where an output exists or cannot be written.
+
+    Raises:
+        typer.BadParameter: the file exists, or its folder does not, or its suffix is unknown.
+    """
+    if output is None:
+        return
+    if output.suffix not in (".parquet", ".csv"):
+        raise typer.BadParameter(f"{output} ends in neither .parquet nor .csv", param_hint="-o")
+    if output.exists() and not overwrite:
+        raise typer.BadParameter(f"{output} exists; --overwrite replaces it", param_hint="-o")
+    if not output.parent.is_dir():
+        raise typer.BadParameter(f"the folder {output.parent} does not exist", param_hint="-o")

@@ -1,0 +1,86 @@
+"""The project itself: the demonstration, the notebooks, the benchmarks, the check of a set-up."""
+
+import importlib.util
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from maclip_lab.cli import options
+
+_CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def demo(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the figure and the table.")
+    ] = Path("build/demo"),
+    backbone: options.Backbone = "tiny-rn",
+    quiet: options.Quiet = False,
+) -> None:
+    """Score a dozen photographs, clean and degraded, offline; print the ranking, draw a figure."""
+    from maclip_lab.demo import TYPES, draw, run_demo
+
+    typer.echo(f"Scoring a dozen photographs, clean and under {', '.join(TYPES)}, with {backbone}")
+    found = run_demo(output, backbone, progress=not quiet)
+    shown = found.table[["name", "score", "q_cos", "q_mag", "w_cos"]]
+    shown.insert(0, "rank", range(1, len(shown) + 1))
+    typer.echo("\nThe ten best and the ten worst of " + str(len(shown)))
+    for part in (shown.head(10), shown.tail(10)):
+        typer.echo(part.to_string(index=False, float_format="{:.3f}".format))
+    typer.echo(f"\nSRCC with severity ({backbone}, synthetic pictures, pseudo-MOS)")
+    typer.echo(found.agreement.to_string(float_format="{:+.3f}".format))
+    figure, table = output / "ranking.png", output / "scores.csv"
+    draw(found, figure, backbone)
+    found.table.to_csv(table, index=False)
+    typer.echo(
+        f"\nFigure: {figure}\nTable:  {table}\n\nNext:\n"
+        "  maclip-lab score your/photos -o scores.csv --backbone tiny-rn    your own pictures\n"
+        "  maclip-lab weights fetch RN50                                   the paper's backbone\n"
+        "  make lab                                                        the notebooks"
+    )
+
+
+def lab(
+    port: Annotated[int, typer.Option(help="Port on this machine.")] = 8888,
+    browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+) -> None:
+    """Open the notebooks in JupyterLab, on this machine alone and with its token."""
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise typer.BadParameter("JupyterLab is not installed; pip install 'maclip-lab[lab]'")
+    notebooks = _CHECKOUT / "notebooks"
+    folder = notebooks if notebooks.is_dir() else Path.cwd()
+    command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1"]
+    command += [f"--ServerApp.port={port}", f"--ServerApp.root_dir={folder}"]
+    if not browser:
+        command.append("--no-browser")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    raise typer.Exit(subprocess.call(command))
+
+
+def bench(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="JSON file for the figures.")
+    ] = None,
+) -> None:
+    """Measure speed and memory: tables on the screen, every comparison within one run."""
+    if not (_CHECKOUT / "benchmarks").is_dir():
+        raise typer.BadParameter("the benchmarks come with a checkout, not with the wheel")
+    sys.path.insert(0, str(_CHECKOUT))
+    sys.argv = ["benchmarks", *([] if output is None else ["--output", str(output)])]
+    runpy.run_module("benchmarks", run_name="__main__")
+
+
+def doctor() -> None:
+    """Check this set-up: versions, device, weights, data; exit status 0 if all is well."""
+    from maclip_lab.doctor import examine
+
+    findings = examine()
+    typer.echo(findings.to_string(index=False))
+    if (findings["verdict"] == "bad").any():
+        raise typer.Exit(1)

@@ -1,0 +1,87 @@
+"""Figures that show photographs: ranked by their score, and with their quality laid over them."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from maclip_lab.plots.style import CMAP, CUE_COLOURS, CUE_LABELS, CUE_MARKERS, finish, new_axes
+from maclip_lab.score import Score
+
+
+def ranking(table: pd.DataFrame, pictures: Sequence[str], *, title: str) -> Figure:
+    """Photographs from the best to the worst score, with both cues of every one of them.
+
+    Args:
+        table: one row a picture with ``path, score, q_cos, q_mag``, and ``label`` for the text
+            below it.
+        pictures: paths of the rows to show as pictures, at most a dozen.
+        title: the finding.
+
+    Raises:
+        ValueError: a picture to show has no row.
+    """
+    ordered = table.sort_values("score", ascending=False, ignore_index=True)
+    missing = sorted(set(pictures) - set(ordered["path"]))
+    if missing:
+        raise ValueError(f"no row has the path {missing[0]!r}")
+    shown = ordered[ordered["path"].isin(list(pictures))]
+    figure = plt.figure(figsize=(11, 5.6), dpi=100, layout="constrained", facecolor="white")
+    strip, chart = figure.subfigures(2, 1, height_ratios=[1, 1.5])
+    for ax, (_, row) in zip(
+        np.atleast_1d(strip.subplots(1, len(shown))), shown.iterrows(), strict=True
+    ):
+        with Image.open(row["path"]) as image:
+            ax.imshow(_square(image.convert("RGB")))
+        ax.set_title(f"{row['score']:.2f}", fontsize="small", fontweight="bold")
+        ax.set_xlabel(row["label"], fontsize="x-small")
+        ax.set(xticks=[], yticks=[])
+    ax = chart.subplots()
+    rank = np.arange(1, len(ordered) + 1)
+    for cue in ("q_cos", "q_mag", "score"):
+        ax.scatter(
+            rank,
+            ordered[cue],
+            s=14,
+            color=CUE_COLOURS[cue],
+            marker=CUE_MARKERS[cue],
+            label=CUE_LABELS[cue],
+            alpha=0.8,
+        )
+    ax.scatter(rank[shown.index], ordered["score"][shown.index], s=70, facecolors="none",
+               edgecolors="black", label="shown above")  # fmt: skip
+    ax.legend(loc="lower left", ncols=4, fontsize="small", frameon=False)
+    finish(ax, title, "rank (1 is the best score)", "cue, higher is better")
+    return figure
+
+
+def quality_map(
+    image: Image.Image, score: Score, column: str = "score", ax: Axes | None = None, *, title: str
+) -> Axes:
+    """A picture with its crops' numbers laid over it; unseen strips stay as they are.
+
+    Args:
+        image: the picture that was scored, as it was cut.
+        score: its score.
+        column: of ``score.crops`` to show.
+        ax: axes to draw on.
+        title: the finding.
+    """
+    ax = new_axes(ax, 6, 4.2)
+    ax.imshow(image)
+    laid = ax.imshow(score.quality_map(column), cmap=CMAP, alpha=0.55)
+    plt.colorbar(laid, ax=ax, label=CUE_LABELS.get(column, column), shrink=0.8)
+    ax.set_title(title, loc="left", fontsize="medium", fontweight="bold")
+    ax.set(xticks=[], yticks=[])
+    return ax
+
+
+def _square(image: Image.Image, side: int = 160) -> Image.Image:
+    """The middle of a picture as a small square."""
+    edge = min(image.size)
+    left, top = (image.width - edge) // 2, (image.height - edge) // 2
+    return image.crop((left, top, left + edge, top + edge)).resize((side, side))

@@ -1,0 +1,43 @@
+"""What all figures share: a colour, a marker and a name for every cue."""
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+CUE_COLOURS = {
+    "q_cos": "#0072B2",
+    "q_mag": "#D55E00",
+    "score": "#009E73",
+    "mean_magnitude": "#CC79A7",
+    "norm": "#56B4E9",
+    "clip_iqa": "#E69F00",
+}
+CUE_MARKERS = {
+    "q_cos": "o", "q_mag": "s", "score": "D", "mean_magnitude": "^", "norm": "v", "clip_iqa": "P"
+}  # fmt: skip
+CUE_LABELS = {
+    "q_cos": "cosine cue $Q_{cos}$",
+    "q_mag": "magnitude cue $Q_{mag}$",
+    "score": "MA-CLIP score",
+    "mean_magnitude": "mean $|f|$",
+    "norm": "norm $\\|f\\|_2$",
+    "clip_iqa": "CLIP-IQA",
+}
+CMAP = "cividis"
+
+
+def new_axes(ax: Axes | None, width: float = 6, height: float = 4) -> Axes:
+    """The axes given, or new ones of that size in inches at 100 dpi on white."""
+    if ax is not None:
+        return ax
+    return plt.subplots(figsize=(width, height), dpi=100, layout="constrained", facecolor="white")[1]
+
+
+def finish(ax: Axes, title: str, xlabel: str, ylabel: str) -> Axes:
+    """Title and labels, a light grid, no frame at the top and right."""
+    ax.set_title(title, loc="left", fontsize="medium", fontweight="bold")
+    ax.set_xlabel(xlabel)
+    ax.set_ylabel(ylabel)
+    ax.grid(alpha=0.25, linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax

@@ -1,0 +1,218 @@
+"""What scoring a picture gives: the number, the cues behind it, and where on the picture they lie."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from maclip_lab.crops import CropGrid
+from maclip_lab.cues import cosine_cue, l2_norm, magnitude_cue, mean_magnitude
+from maclip_lab.fusion import FusionSettings, fuse
+from maclip_lab.prompts import PromptPairs
+
+
+@dataclass(frozen=True)
+class PictureFeatures:
+    """The raw features of one picture's crops, from which every score follows.
+
+    Attributes:
+        features: ``(P, D)`` float32, not normalised.
+        grid: where the crops lie.
+        source: the picture's path or description.
+        width: of the picture as decoded, in pixels.
+        height: of the picture as decoded, in pixels.
+        flags: what was done to the picture on the way in.
+    """
+
+    features: Tensor
+    grid: CropGrid
+    source: str = ""
+    width: int = 0
+    height: int = 0
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TextAnchors:
+    """A prompt set as the cosine cue needs it.
+
+    Attributes:
+        pairs: K pairs of (positive, negative) prompts.
+        features: raw text features ``(2K, D)``.
+        logit_scale: factor on the cosine.
+    """
+
+    pairs: PromptPairs
+    features: Tensor
+    logit_scale: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """A picture's quality; ``float(score)`` is the number. Higher is better, always.
+
+    The number is not bounded by 1 and compares only with numbers of the same backbone, prompts,
+    protocol and settings.
+
+    Attributes:
+        score: MA-CLIP's score, the mean over the crops.
+        q_cos: cosine cue in [0, 1], the mean over the crops.
+        q_mag: magnitude cue, at least 0, the mean over the crops.
+        w_cos: weight of the cosine cue in [0, 1], the mean over the crops.
+        mean_magnitude: ``mean |f|``, the mean over the crops.
+        norm: Euclidean length of the features, the mean over the crops.
+        status: ``"ok"``, or ``"nonfinite"`` where a feature is not finite and the score NaN.
+        flags: what was done to the picture on the way in.
+        width: of the picture as decoded, in pixels.
+        height: of the picture as decoded, in pixels.
+        crops: one row a crop, the thumbnail last: where it lies, its cues, weights and score, and
+            the probability of every prompt pair's positive member.
+        source: the picture's path or description.
+        backbone: that saw it.
+        settings: the fusion's constants.
+        grid: where the crops lie.
+    """
+
+    score: float
+    q_cos: float
+    q_mag: float
+    w_cos: float
+    mean_magnitude: float
+    norm: float
+    status: str
+    flags: tuple[str, ...]
+    width: int
+    height: int
+    crops: pd.DataFrame = field(repr=False, compare=False)
+    source: str
+    backbone: str
+    settings: FusionSettings
+    grid: CropGrid = field(repr=False)
+
+    def __float__(self) -> float:
+        """The score."""
+        return self.score
+
+    @property
+    def w_mag(self) -> float:
+        """Weight of the magnitude cue in [0, 1], the mean over the crops."""
+        return 1 - self.w_cos
+
+    @property
+    def n_crops(self) -> int:
+        """Number of crops P, thumbnail included."""
+        return len(self.crops)
+
+    def quality_map(self, column: str = "score") -> np.ndarray:
+        """The crops' numbers laid back on the picture.
+
+        Args:
+            column: of `crops`, for example ``"score"``, ``"q_cos"`` or ``"q_mag"``.
+
+        Returns:
+            ``(H, W)`` float64 of the picture as it was cut: the mean over the windows that hold
+            a pixel, NaN in the strips at the right and bottom that no window reaches.
+
+        Raises:
+            ValueError: `crops` has no such numeric column.
+        """
+        if column not in self.crops.select_dtypes("number").columns:
+            numbers = ", ".join(self.crops.select_dtypes("number").columns)
+            raise ValueError(f"crops has no numeric column {column!r}; it has {numbers}")
+        total = np.zeros((self.grid.height, self.grid.width))
+        seen = np.zeros_like(total)
+        side = self.grid.protocol.crop
+        corners = self.grid.corners()
+        for (top, left), value in zip(corners, self.crops[column][: len(corners)], strict=True):
+            window = slice(top, top + side), slice(left, left + side)
+            total[window] += value
+            seen[window] += 1
+        return np.divide(total, seen, out=np.full_like(total, np.nan), where=seen > 0)
+
+    def _repr_html_(self) -> str:
+        """The display of a notebook: the score large, the cues behind it as bars."""
+        rows = "".join(
+            f"<tr><td style='text-align:left'>{name}</td><td>{value:.3f}</td>"
+            f"<td style='text-align:left'><div style='background:#3f90da;height:0.8em;"
+            f"width:{0 if value != value else min(value, 1.5) * 8:.1f}em'></div></td>"
+            f"<td style='text-align:left'>{note}</td></tr>"
+            for name, value, note in (
+                ("cosine cue Q<sub>cos</sub>", self.q_cos, f"weight {self.w_cos:.2f}"),
+                ("magnitude cue Q<sub>mag</sub>", self.q_mag, f"weight {self.w_mag:.2f}"),
+            )
+        )
+        notes = ", ".join((*self.flags, *([] if self.status == "ok" else [self.status])))
+        return (
+            f"<div><b style='font-size:1.6em'>{self.score:.3f}</b> MA-CLIP score, higher is better"
+            f"<table>{rows}</table><small>{self.backbone} · {self.width} × {self.height} px · "
+            f"{self.n_crops} crops{' · ' + notes if notes else ''}</small></div>"
+        )
+
+
+def read_cues(features: Tensor, anchors: TextAnchors, settings: FusionSettings) -> pd.DataFrame:
+    """Cues, weights and score of every crop, one row a crop.
+
+    Args:
+        features: raw image features ``(P, D)``.
+        anchors: the prompt set.
+        settings: the fusion's constants.
+    """
+    pairs = cosine_cue(features, anchors.features, anchors.logit_scale)
+    q_cos, q_mag = pairs.mean(-1), magnitude_cue(features, settings.box_lam)
+    score, w_cos, w_mag = fuse(q_cos, q_mag, settings)
+    columns = {
+        "score": score,
+        "q_cos": q_cos,
+        "q_mag": q_mag,
+        "w_cos": w_cos,
+        "w_mag": w_mag,
+        "mean_magnitude": mean_magnitude(features),
+        "norm": l2_norm(features),
+    }
+    names = [f"{positive} / {negative}" for positive, negative in anchors.pairs]
+    columns |= dict(zip(names, pairs.unbind(-1), strict=True))
+    return pd.DataFrame({name: values.double().numpy() for name, values in columns.items()})
+
+
+def score_features(
+    picture: PictureFeatures,
+    anchors: TextAnchors,
+    settings: FusionSettings = FusionSettings(),
+    backbone: str = "",
+) -> Score:
+    """The score of a picture whose features are at hand.
+
+    Args:
+        picture: its features.
+        anchors: the prompt set.
+        settings: the fusion's constants.
+        backbone: that made the features, by name.
+    """
+    cues = read_cues(picture.features, anchors, settings)
+    finite = bool(torch.isfinite(picture.features).all())
+    means = {
+        name: float(cues[name].mean()) if finite else float("nan")
+        for name in ("score", "q_cos", "q_mag", "w_cos", "mean_magnitude", "norm")
+    }
+    return Score(
+        **means,
+        status="ok" if finite else "nonfinite",
+        flags=picture.flags,
+        width=picture.width,
+        height=picture.height,
+        crops=pd.concat([_places(picture.grid), cues], axis=1),
+        source=picture.source,
+        backbone=backbone,
+        settings=settings,
+        grid=picture.grid,
+    )
+
+
+def _places(grid: CropGrid) -> pd.DataFrame:
+    """Kind and top left corner of every crop, in pixels of the picture as it was cut."""
+    places = [("window", top, left) for top, left in grid.corners()]
+    places += [("thumbnail", 0, 0)] * grid.protocol.thumbnail
+    places += [("whole", 0, 0)] * grid.protocol.whole
+    return pd.DataFrame(places, columns=["kind", "top", "left"])

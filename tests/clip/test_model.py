@@ -1,0 +1,99 @@
+import pytest
+import torch
+
+from maclip_lab.clip.model import AttentionPool, QuickGELU, VisionTransformer, build_clip
+
+
+def generator_images(n=2, side=224):
+    return torch.randn(n, 3, side, side, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("model", ["rn", "vit"])
+def test_building_from_a_models_own_tensors_gives_the_model_back(golden_clips, model):
+    clip = golden_clips[model]
+    again = build_clip(clip.state_dict())
+    images = generator_images()
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            again.encode_image(images), clip.encode_image(images), rtol=0, atol=0
+        )
+    assert (again.embed_dim, again.image_size, again.context_length) == (clip.embed_dim, 224, 77)
+
+
+@pytest.mark.parametrize("model", ["rn", "vit"])
+def test_half_precision_tensors_and_openais_extra_entries_are_taken(golden_clips, model):
+    state = {k: v.half() if v.is_floating_point() else v
+             for k, v in golden_clips[model].state_dict().items()}
+    state |= {"input_resolution": torch.tensor(224), "context_length": torch.tensor(77),
+              "vocab_size": torch.tensor(49408)}
+    assert next(build_clip(state).parameters()).dtype == torch.float32
+
+
+def test_the_activation_is_the_one_asked_for(golden_clips):
+    state = golden_clips["vit"].state_dict()
+    quick, exact = build_clip(state), build_clip(state, quick_gelu=False)
+    images = generator_images()
+    with torch.inference_mode():
+        assert not torch.allclose(quick.encode_image(images), exact.encode_image(images))
+    x = torch.linspace(-4, 4, 50)
+    assert (QuickGELU()(x) - torch.nn.functional.gelu(x)).abs().max() < 0.03
+
+
+def test_a_later_word_does_not_change_an_earlier_one(golden_clips):
+    tokens = torch.zeros(2, 77, dtype=torch.long)
+    tokens[:, :3] = torch.tensor([49406, 886, 49407])
+    tokens[1, 3:9] = 2867
+    with torch.inference_mode():
+        first, second = golden_clips["rn"].encode_text(tokens)
+    torch.testing.assert_close(first, second)
+
+
+def test_texts_need_no_padding(golden_clips):
+    tokens = torch.tensor([[49406, 886, 2867, 49407]])
+    padded = torch.nn.functional.pad(tokens, (0, 73))
+    with torch.inference_mode():
+        short, long = (golden_clips["vit"].encode_text(t) for t in (tokens, padded))
+    torch.testing.assert_close(short, long)
+
+
+@pytest.mark.parametrize("model", ["rn", "vit"])
+@pytest.mark.parametrize("size", [(256, 224), (288, 352)])
+def test_pictures_of_other_sizes_have_features_with_and_without_positions(
+    golden_clips, model, size
+):
+    images = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        without = golden_clips[model].encode_image(images)
+        with_positions = golden_clips[model].encode_image(images, pos_embedding=True)
+    assert without.shape == with_positions.shape
+    assert not torch.allclose(without, with_positions)
+
+
+def test_attention_pooling_asks_with_the_mean_of_the_map():
+    torch.manual_seed(0)
+    pool = AttentionPool(side=3, width=16, heads=4, output_dim=8).eval()
+    constant = torch.randn(1, 16, 1, 1).expand(1, 16, 3, 3)
+    with torch.inference_mode():
+        wanted = pool.c_proj(pool.v_proj(constant[:, :, 0, 0]))
+        torch.testing.assert_close(pool(constant), wanted)
+
+
+def test_a_vision_transformer_reads_every_patch():
+    torch.manual_seed(0)
+    tower = VisionTransformer(64, 32, 64, 1, 1, 8, QuickGELU).eval()
+    images = torch.randn(1, 3, 64, 64)
+    changed = images.clone()
+    changed[..., -1, -1] += 1
+    with torch.inference_mode():
+        assert not torch.allclose(tower(images), tower(changed))
+
+
+def test_something_else_than_a_clip_is_refused_by_what_is_missing():
+    with pytest.raises(ValueError, match=r"OpenAI's tensor names.*missing.*got \['weight'\]"):
+        build_clip({"weight": torch.zeros(3)})
+
+
+def test_a_left_over_tensor_is_refused(golden_clips):
+    state = {**golden_clips["rn"].state_dict(), "visual.extra": torch.zeros(1)}
+    with pytest.raises(ValueError, match=r"visual\.extra"):
+        build_clip(state)

@@ -1,0 +1,39 @@
+"""Fixtures that many rooms' tests share."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from maclip_lab.clip.model import CLIP, build_clip
+from maclip_lab.clip.sparse_vocabulary import expand_token_rows
+
+GOLDEN = Path(__file__).parent / "data" / "golden"
+SHARED = Path(__file__).parents[2] / "shared"
+
+torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def expected() -> dict:
+    """What the authors' implementation computed; see tests/data/golden/README.md."""
+    return json.loads((GOLDEN / "expected.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def golden_clips() -> dict[str, CLIP]:
+    """The two random CLIPs of the golden files."""
+    return {
+        name: build_clip(expand_token_rows(load_file(GOLDEN / f"{name}.safetensors")))
+        for name in ("rn", "vit")
+    }
+
+
+@pytest.fixture
+def shared() -> Path:
+    """Third-party data beside the checkout; the test skips where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip("needs the third-party data in ../shared, which is absent here")
+    return SHARED

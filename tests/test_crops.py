@@ -1,0 +1,164 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from maclip_lab.crops import (
+    CLIP_MEAN,
+    CLIP_STD,
+    DATASETS,
+    NATIVE,
+    WHOLE,
+    CropGrid,
+    Protocol,
+    canonical_name,
+    crop_batches,
+    normalise,
+    prepare,
+    protocol_for,
+    thumbnail,
+)
+
+
+def picture(width, height, seed=0):
+    rng = np.random.default_rng(seed)
+    return Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "crops"),
+    [(1024, 768, 36), (512, 384, 7), (500, 500, 10), (224, 224, 2), (288, 288, 2), (351, 352, 3)],
+)
+def test_the_number_of_crops_is_the_papers(width, height, crops):
+    grid = CropGrid(height, width)
+    assert len(grid) == crops
+    assert len(grid.corners()) == crops - 1
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(224, 520), st.integers(224, 520))
+def test_every_window_lies_inside_row_by_row_and_is_cut_where_the_grid_says(width, height):
+    image = picture(width, height)
+    pixels, upscaled = prepare(image)
+    grid = CropGrid(height, width)
+    crops = torch.cat(list(crop_batches(pixels, NATIVE, 3)))
+    assert not upscaled
+    assert len(crops) == len(grid)
+    assert grid.corners() == sorted(grid.corners())
+    for crop, (top, left) in zip(crops, grid.corners(), strict=False):
+        box = image.crop((left, top, left + 224, top + 224))
+        assert box.size == (224, 224)
+        wanted = (np.asarray(box) / 255 - CLIP_MEAN) / CLIP_STD
+        np.testing.assert_allclose(crop.permute(1, 2, 0), wanted, atol=1e-5)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 900), st.integers(1, 900), st.integers(8, 224))
+def test_the_thumbnail_is_torchs_bilinear_resize_of_the_whole_picture(width, height, side):
+    pixels = np.asarray(picture(width, height))
+    whole = torch.from_numpy(pixels.transpose(2, 0, 1).copy()).float()[None]
+    wanted = F.interpolate(whole, (side, side), mode="bilinear", align_corners=False)[0]
+    torch.testing.assert_close(thumbnail(pixels, side), wanted, atol=2e-3, rtol=1e-5)
+
+
+def test_the_thumbnail_comes_last():
+    pixels, _ = prepare(picture(500, 300))
+    last = torch.cat(list(crop_batches(pixels)))[-1]
+    torch.testing.assert_close(last, normalise(thumbnail(pixels)))
+
+
+@given(st.integers(1, 40))
+def test_the_micro_batch_changes_nothing(batch):
+    pixels, _ = prepare(picture(500, 400))
+    together = next(crop_batches(pixels, NATIVE, 99))
+    assert torch.equal(torch.cat(list(crop_batches(pixels, NATIVE, batch))), together)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "size", "crops"), [("AGIQA-1k", (224, 224), 2), ("SPAQ", (448, 448), 5)]
+)
+def test_two_data_sets_are_resized_bicubically_without_keeping_their_aspect(dataset, size, crops):
+    image = picture(600, 400)
+    pixels, _ = prepare(image, protocol_for(dataset))
+    assert np.array_equal(pixels, np.asarray(image.resize(size, Image.Resampling.BICUBIC)))
+    assert len(CropGrid(*pixels.shape[:2], protocol_for(dataset))) == crops
+
+
+@pytest.mark.parametrize("dataset", sorted(set(DATASETS) - {"AGIQA-1k", "SPAQ"}))
+def test_the_other_data_sets_keep_their_size(dataset):
+    assert protocol_for(dataset) == replace(NATIVE, name=dataset)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "name"),
+    [("KONIQ", "koniq"), ("KonIQ-10k", "koniq"), ("clive", "livec"), ("agiqa3k", "AGIQA-3k"),
+     ("pipal", "PIPAL"), ("tid2013", "TID2013"), ("KADID-10k", "kadid")],
+)
+def test_names_are_found_whatever_their_case(spelling, name):
+    assert canonical_name(spelling) == name
+    assert protocol_for(spelling).name == name
+
+
+def test_an_unknown_data_set_is_named_with_those_that_are_known():
+    with pytest.raises(ValueError, match=r"'imagenet'; known are livec, .*PIPAL"):
+        protocol_for("imagenet")
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 223), st.integers(1, 900))
+def test_a_small_picture_is_scaled_up_until_a_crop_fits(width, height):
+    pixels, upscaled = prepare(picture(width, height))
+    assert upscaled
+    assert min(pixels.shape[:2]) == 224
+    assert len(CropGrid(*pixels.shape[:2])) >= 2
+
+
+def test_a_small_picture_is_an_error_on_request():
+    with pytest.raises(ValueError, match=r"100 x 300, a crop takes 224 x 224"):
+        prepare(picture(100, 300), Protocol(small="error"))
+
+
+def test_the_whole_picture_is_one_crop_at_its_own_size():
+    pixels, _ = prepare(picture(300, 250), WHOLE)
+    (only,) = crop_batches(pixels, WHOLE)
+    assert only.shape == (1, 3, 250, 300)
+    assert len(CropGrid(250, 300, WHOLE)) == 1
+
+
+def test_clip_iqa_sees_small_pictures_as_they_are():
+    pixels, upscaled = prepare(picture(100, 90), WHOLE)
+    assert pixels.shape == (90, 100, 3)
+    assert not upscaled
+
+
+@pytest.mark.parametrize(
+    ("protocol", "crops"), [(Protocol(windows=False), 1), (Protocol(thumbnail=False), 9)]
+)
+def test_windows_and_thumbnail_can_be_had_alone(protocol, crops):
+    pixels, _ = prepare(picture(500, 500), protocol)
+    assert len(torch.cat(list(crop_batches(pixels, protocol)))) == crops
+    assert len(CropGrid(500, 500, protocol)) == crops
+
+
+def test_coverage_is_the_share_of_pixels_in_some_window():
+    assert CropGrid(224, 224).coverage == 1
+    assert CropGrid(448, 448).coverage == pytest.approx((352 / 448) ** 2)
+    assert CropGrid(300, 300, Protocol(windows=False)).coverage == 0
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"stride": 0}, "crop and stride are pixels"),
+        ({"small": "pad"}, '"upscale" or "error", got \'pad\''),
+        ({"windows": False, "thumbnail": False}, "needs windows, a thumbnail or the whole"),
+    ],
+)
+def test_a_protocol_that_makes_no_sense_is_refused(setting, message):
+    with pytest.raises(ValueError, match=message):
+        Protocol(**setting)

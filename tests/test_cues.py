@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+import scipy.special
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maclip_lab.cues import (
+    box_cox,
+    cosine_cue,
+    l2_norm,
+    magnitude_cue,
+    mean_magnitude,
+    scaled_magnitude,
+)
+
+LAMBDAS = st.floats(-1, 2, allow_nan=False)
+
+
+def features(p=6, d=32, seed=0):
+    return torch.randn(p, d, generator=torch.Generator().manual_seed(seed))
+
+
+@given(LAMBDAS)
+def test_box_cox_equals_scipys(lam):
+    x = torch.linspace(0, 5, 40, dtype=torch.float64)
+    wanted = scipy.special.boxcox1p(x.numpy(), lam)
+    if lam != 0 and abs(lam) < 1e-6:
+        return  # both lose digits to cancellation on the way to the logarithm
+    np.testing.assert_allclose(box_cox(x, lam).numpy(), wanted, rtol=1e-7, atol=1e-9)
+
+
+def test_box_cox_at_zero_is_the_logarithm():
+    x = torch.linspace(0, 5, 10)
+    torch.testing.assert_close(box_cox(x, 0), torch.log1p(x))
+    torch.testing.assert_close(box_cox(x.double(), 1e-6), torch.log1p(x.double()), atol=1e-5, rtol=0)
+
+
+def test_the_standard_deviation_is_the_unbiased_one_over_the_dimensions():
+    f = features()
+    magnitude = f.abs().numpy()
+    wanted = magnitude / (magnitude.std(axis=1, ddof=1, keepdims=True) + 1e-6)
+    np.testing.assert_allclose(scaled_magnitude(f).numpy(), wanted, rtol=1e-5)
+
+
+@given(st.floats(0.01, 1000))
+def test_the_magnitude_cue_reads_shape_not_length(scale):
+    f = features().double()
+    torch.testing.assert_close(magnitude_cue(f * scale), magnitude_cue(f), rtol=1e-3, atol=0)
+    torch.testing.assert_close(mean_magnitude(f * scale), scale * mean_magnitude(f))
+    torch.testing.assert_close(l2_norm(f * scale), scale * l2_norm(f))
+
+
+def test_dense_features_have_a_larger_magnitude_cue_than_spiky_ones():
+    spiky = torch.zeros(1, 64)
+    spiky[0, :3] = 1
+    assert magnitude_cue(torch.rand(1, 64) + 0.5) > magnitude_cue(spiky)
+
+
+def test_gaussian_features_give_the_documented_magnitude():
+    assert magnitude_cue(features(1, 200_000)).item() == pytest.approx(0.98, abs=0.01)
+
+
+def test_constant_and_zero_features_stay_finite():
+    assert torch.isfinite(magnitude_cue(torch.ones(1, 8))).all()
+    assert magnitude_cue(torch.zeros(1, 8)).item() == 0
+
+
+def test_the_cosine_cue_is_the_softmax_inside_each_pair():
+    f, texts = features(4).double(), features(6, seed=1).double()
+    cosine = np.array(
+        [[a @ b / np.linalg.norm(a) / np.linalg.norm(b) for b in texts.numpy()] for a in f.numpy()]
+    )
+    wanted = np.stack(
+        [scipy.special.softmax(20 * cosine[:, i : i + 2], axis=1)[:, 0] for i in (0, 2, 4)], axis=1
+    )
+    np.testing.assert_allclose(cosine_cue(f, texts, 20).numpy(), wanted, rtol=1e-10)
+
+
+def test_swapping_a_pair_turns_its_probability_round():
+    f, texts = features(), features(2, seed=1)
+    torch.testing.assert_close(
+        cosine_cue(f, texts, 10) + cosine_cue(f, texts.flip(0), 10), torch.ones(6, 1)
+    )
+
+
+def test_a_length_changes_nothing_for_the_cosine_cue():
+    f, texts = features(), features(2, seed=1)
+    torch.testing.assert_close(cosine_cue(7 * f, texts * 3, 10), cosine_cue(f, texts, 10))
+
+
+def test_shapes_that_do_not_fit_are_named():
+    with pytest.raises(ValueError, match=r"features \(P, D\).*got \(6, 32\) and \(2, 16\)"):
+        cosine_cue(features(), features(2, 16), 10)

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+import scipy.special
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maclip_lab.fusion import FusionSettings, fixed_fusion, fuse, fusion_weights, product_fusion
+
+CUES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 3)), min_size=1, max_size=20)
+CONSTANTS = st.builds(
+    FusionSettings,
+    base_cos=st.floats(-2, 2),
+    base_norm=st.floats(-2, 2),
+    alpha=st.floats(0, 2),
+)
+
+
+def columns(cues):
+    return torch.tensor(cues, dtype=torch.float64).T
+
+
+@given(CUES, CONSTANTS)
+def test_the_weights_are_the_softmax_of_the_paper(cues, settings):
+    q_cos, q_mag = columns(cues)
+    lead = settings.alpha * (q_cos - q_mag)
+    logits = np.stack([settings.base_cos + lead, settings.base_norm - lead])
+    w_cos, w_mag = fusion_weights(q_cos, q_mag, settings)
+    np.testing.assert_allclose(torch.stack([w_cos, w_mag]), scipy.special.softmax(logits, 0), atol=1e-12)
+
+
+@given(CUES, CONSTANTS)
+def test_the_score_lies_between_the_cues(cues, settings):
+    q_cos, q_mag = columns(cues)
+    score, w_cos, w_mag = fuse(q_cos, q_mag, settings)
+    torch.testing.assert_close(w_cos + w_mag, torch.ones_like(w_cos))
+    assert (score >= torch.minimum(q_cos, q_mag) - 1e-12).all()
+    assert (score <= torch.maximum(q_cos, q_mag) + 1e-12).all()
+
+
+def test_the_defaults_are_the_papers():
+    assert FusionSettings() == FusionSettings(box_lam=0.5, base_cos=1.0, base_norm=0.6, alpha=1.0)
+
+
+def test_the_cue_that_is_ahead_gets_the_larger_weight():
+    even = FusionSettings(base_cos=0, base_norm=0)
+    w_cos, w_mag = fusion_weights(torch.tensor([0.9, 0.1]), torch.tensor([0.1, 0.9]), even)
+    assert (w_cos > w_mag).tolist() == [True, False]
+
+
+def test_without_alpha_the_weights_are_the_same_everywhere():
+    settings = FusionSettings(alpha=0)
+    q_cos, q_mag = torch.rand(5), torch.rand(5)
+    score, w_cos, _ = fuse(q_cos, q_mag, settings)
+    torch.testing.assert_close(score, fixed_fusion(q_cos, q_mag, w_cos[0].item()))
+
+
+def test_the_simple_rules():
+    q_cos, q_mag = torch.tensor([0.2]), torch.tensor([0.6])
+    assert fixed_fusion(q_cos, q_mag).item() == pytest.approx(0.4)
+    assert fixed_fusion(q_cos, q_mag, 1).item() == pytest.approx(0.2)
+    assert product_fusion(q_cos, q_mag).item() == pytest.approx(0.12)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "0.5"])
+def test_a_constant_that_is_no_finite_number_is_named(value):
+    with pytest.raises(ValueError, match="alpha is a finite number, got"):
+        FusionSettings(alpha=value)
