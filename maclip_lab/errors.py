@@ -1,0 +1,21 @@
+"""What this package raises when the world, not the caller, is at fault."""
+
+
+class MaclipError(Exception):
+    """Root of the package's own errors."""
+
+
+class WeightsError(MaclipError):
+    """A backbone's weights cannot be had or do not make a CLIP."""
+
+
+class IntegrityError(WeightsError):
+    """A file is not the one its sha256 promises; it has not been opened."""
+
+
+class OfflineError(WeightsError):
+    """The weights are not on this machine and the network may not be used."""
+
+
+class PictureError(MaclipError):
+    """A picture that was asked for on its own cannot be read or cut."""

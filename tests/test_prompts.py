@@ -1,0 +1,36 @@
+import pytest
+import torch
+
+from maclip_lab.prompts import CLIP_IQA_PROMPTS, MACLIP_PROMPTS, encode_prompts, prompt_pairs
+
+
+def test_sets_are_found_by_name():
+    assert prompt_pairs("maclip") == MACLIP_PROMPTS
+    assert prompt_pairs("clip-iqa") == CLIP_IQA_PROMPTS == (("Good photo.", "Bad photo."),)
+
+
+def test_pairs_of_ones_own_are_taken_as_given():
+    assert prompt_pairs([["a calm sea", "a wild sea"]]) == (("a calm sea", "a wild sea"),)
+
+
+def test_positive_and_negative_members_alternate(golden_clips):
+    clip = golden_clips["vit"]
+    both = encode_prompts(clip, (("Good image", "bad image"), ("Sharp image", "blurry image")))
+    turned = encode_prompts(clip, (("Sharp image", "blurry image"), ("bad image", "Good image")))
+    torch.testing.assert_close(both[[2, 3, 1, 0]], turned)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "message"),
+    [
+        ("maklip", "no prompt set is called 'maklip'; known are maclip, clip-iqa"),
+        ([], "at least one prompt pair"),
+        ([("good",)], r"expected pairs of \(positive, negative\) texts, got \('good',\)"),
+        (["good", "bad"], r"expected pairs of .*, got \('good',\)"),
+        ([("good", " ")], "expected pairs"),
+        ([("good", 3)], "expected pairs"),
+    ],
+)
+def test_anything_else_is_refused_by_value(prompts, message):
+    with pytest.raises(ValueError, match=message):
+        prompt_pairs(prompts)

@@ -1,0 +1,195 @@
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from maclip_lab import Maclip, score_folder
+from maclip_lab.crops import Protocol
+from maclip_lab.errors import PictureError
+from maclip_lab.fusion import FusionSettings
+from maclip_lab.scorer import TABLE_COLUMNS
+from tests.conftest import GOLDEN
+
+RN = str(GOLDEN / "rn.safetensors")
+PICTURE = GOLDEN / "a_500x500.png"
+
+
+@pytest.fixture(scope="module")
+def scorer():
+    return Maclip(RN, device="cpu")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Pictures of four sizes among files that are none."""
+    rng = np.random.default_rng(0)
+    for i, size in enumerate([(260, 300), (400, 224), (30, 500), (1, 1)]):
+        pixels = rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"p{i}.png")
+    (tmp_path / "text.jpg").write_text("not a picture")
+    (tmp_path / "empty.png").touch()
+    whole = (tmp_path / "p0.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "notes.txt").write_text("no picture by its name")
+    return tmp_path
+
+
+@pytest.mark.parametrize("index", range(9))
+def test_the_authors_call_gives_the_authors_numbers(scorer, expected, index):
+    case = expected["models"]["rn"]["cases"][index]
+    for numbers, wanted in case["score"].items():
+        names = ("box_lam", "base_cos", "base_norm", "alpha")
+        settings = dict(zip(names, map(float, numbers.split(",")), strict=True))
+        result = scorer(GOLDEN / f"{case['image']}.png", case["dataset"], **settings)
+        assert float(result) == pytest.approx(wanted, rel=1e-5)
+        assert result.n_crops == case["crops"]
+
+
+def test_all_kinds_of_input_give_the_same_score(scorer):
+    with Image.open(PICTURE) as image:
+        image.load()
+    pixels = np.asarray(image)
+    tensor = torch.from_numpy(pixels.copy()).permute(2, 0, 1) / 255
+    inputs = [PICTURE, str(PICTURE), PICTURE.read_bytes(), image, pixels, tensor]
+    assert len({scorer(source).score for source in inputs}) == 1
+
+
+def test_a_score_does_not_depend_on_its_batch(scorer, folder):
+    paths = sorted(folder.glob("p*.png"))
+    alone = [scorer(path).score for path in paths]
+    together = [result.score for result in scorer.score_all(paths)]
+    backwards = [result.score for result in scorer.score_all(paths[::-1])][::-1]
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+    np.testing.assert_allclose(backwards, alone, atol=1e-6)
+
+
+def test_a_folder_gives_one_row_a_picture_and_stops_at_none(scorer, folder):
+    table = score_folder(folder, scorer).set_index("path")
+    table.index = [path.rsplit("/", 1)[1] for path in table.index]
+    good = table.loc[["p0.png", "p1.png", "p2.png", "p3.png"]]
+    assert sorted(table.index) == ["cut.png", "empty.png", *good.index, "text.jpg"]
+    assert (good["status"] == "ok").all()
+    assert good["score"].notna().all()
+    assert good.loc["p3.png", "flags"] == "upscaled"
+    assert good.loc["p2.png", "width"] == 30
+    bad = table.drop(good.index)
+    assert (bad["status"] != "ok").all()
+    assert bad[["score", "q_cos", "q_mag", "w_cos"]].isna().all().all()
+    assert (bad["message"].str.len() > 10).all()
+
+
+def test_the_folder_table_has_the_promised_columns_and_tells_its_origin(scorer, folder):
+    table = score_folder(folder, scorer, "koniq", FusionSettings(alpha=0.5))
+    assert tuple(table.columns) == TABLE_COLUMNS
+    assert table.attrs["backbone"] == scorer.backbone.name
+    assert table.attrs["protocol"] == "koniq"
+    assert table.attrs["alpha"] == 0.5
+
+
+def test_a_list_of_paths_keeps_its_order(scorer, folder):
+    paths = [folder / "p1.png", folder / "gone.png", folder / "p0.png"]
+    table = score_folder(paths, scorer)
+    assert table["path"].tolist() == [path.as_posix() for path in paths]
+    assert table["status"].tolist() == ["ok", "missing", "ok"]
+
+
+def test_an_empty_folder_gives_an_empty_table(scorer, tmp_path):
+    table = score_folder(tmp_path, scorer)
+    assert table.empty
+    assert tuple(table.columns) == TABLE_COLUMNS
+
+
+def test_one_picture_that_cannot_be_read_is_an_error_with_its_reason(scorer, folder):
+    with pytest.raises(PictureError, match=r"text\.jpg"):
+        scorer(folder / "text.jpg")
+    with pytest.raises(PictureError, match=r"gone\.jpg"):
+        scorer(folder / "gone.jpg")
+
+
+def test_a_protocol_may_refuse_small_pictures(scorer, folder):
+    strict = Protocol(small="error")
+    with pytest.raises(PictureError, match="30 x 500, a crop takes 224 x 224"):
+        scorer(folder / "p2.png", strict)
+    assert score_folder([folder / "p2.png"], scorer, strict)["status"].tolist() == ["too_small"]
+
+
+def test_naming_a_data_set_reads_files_as_the_authors_do(scorer):
+    image = Image.open(PICTURE)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    image.crop((0, 0, 300, 260)).save(buffer, "png", exif=exif)
+    assert scorer(buffer.getvalue()).width == 260
+    assert scorer(buffer.getvalue(), "koniq").width == 300
+    assert scorer(buffer.getvalue(), "koniq", preset="default").width == 260
+    assert scorer(buffer.getvalue(), preset="official").width == 300
+
+
+def test_text_features_are_encoded_once_for_a_prompt_set(scorer):
+    assert scorer.text_anchors("maclip") is scorer.anchors
+    custom = scorer.text_anchors([("calm", "wild")])
+    assert scorer.text_anchors([("calm", "wild")]) is custom
+
+
+def test_other_prompts_change_the_cosine_cue_alone(scorer):
+    other = Maclip(RN, device="cpu", prompts=[("Sharp image", "blurry image")])
+    ours, theirs = scorer(PICTURE), other(PICTURE)
+    assert ours.q_mag == theirs.q_mag
+    assert theirs.q_cos == pytest.approx(ours.crops["Sharp image / blurry image"].mean())
+
+
+def test_clip_iqa_is_the_cosine_cue_of_the_whole_picture(scorer, golden_clips):
+    clip = golden_clips["rn"]
+    from maclip_lab.crops import normalise
+    from maclip_lab.cues import cosine_cue
+    from maclip_lab.prompts import CLIP_IQA_PROMPTS, encode_prompts
+
+    picture = GOLDEN / "c_640x352.png"
+    with Image.open(picture) as image:
+        pixels = torch.from_numpy(np.asarray(image.convert("RGB")).transpose(2, 0, 1).copy())
+    with torch.inference_mode():
+        feature = clip.encode_image(normalise(pixels)[None])
+    texts = encode_prompts(clip, CLIP_IQA_PROMPTS)
+    wanted = cosine_cue(feature, texts, float(clip.logit_scale.exp())).item()
+    assert scorer.clip_iqa(picture) == pytest.approx(wanted, rel=1e-5)
+    assert scorer.clip_iqa(picture, "maclip") != pytest.approx(wanted, rel=1e-5)
+
+
+def test_the_positional_embedding_is_left_out_unless_asked_for(scorer, expected):
+    with_positions = Maclip(RN, device="cpu", pos_embedding=True).extract(PICTURE, "koniq")
+    wanted = expected["models"]["rn"]["with_pos_embedding_a_500x500_feature0_first8"]
+    feature = with_positions.features[0]
+    assert (feature[:8] - torch.tensor(wanted)).norm() < 1e-5 * feature.norm()
+
+
+def test_half_precision_of_the_encoder_stays_close(scorer):
+    half = Maclip(RN, device="cpu", precision="bf16")
+    assert half(PICTURE).score == pytest.approx(scorer(PICTURE).score, abs=0.05)
+    assert half.extract(PICTURE).features.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"precision": "fp8"}, "precision is one of fp32, bf16, fp16, got 'fp8'"),
+        ({"device": "warp"}, r"device 'warp' cannot be used here .*\"auto\""),
+        ({"prompts": "best"}, "no prompt set is called 'best'"),
+    ],
+)
+def test_a_setting_that_is_unknown_is_named(setting, message):
+    with pytest.raises(ValueError, match=message):
+        Maclip(RN, **{"device": "cpu", **setting})
+
+
+def test_an_unknown_data_set_and_settings_that_are_no_numbers_are_refused(scorer):
+    with pytest.raises(ValueError, match="no data set is called 'imagenet'"):
+        scorer(PICTURE, "imagenet")
+    with pytest.raises(ValueError, match="alpha is a finite number"):
+        scorer(PICTURE, alpha=float("nan"))
+
+
+def test_a_folder_that_does_not_exist_is_named(scorer, tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        score_folder(tmp_path / "nowhere", scorer)
