@@ -206,13 +206,13 @@ def denoise(image: Pixels, severity: float, generator: np.random.Generator) -> P
 
 
 def brighten(image: Pixels, severity: float, generator: np.random.Generator) -> Pixels:
-    """Over-exposure: light gained 1.25 to 4.5 times, highlights clipped."""
-    return _to_pixels(image * _between(1.25, 4.5, severity))
+    """Over-exposure: light gained 1.15 to 3 times, highlights clipped."""
+    return _to_pixels(image * _between(1.15, 3.0, severity))
 
 
 def darken(image: Pixels, severity: float, generator: np.random.Generator) -> Pixels:
-    """Under-exposure: light down to 80 and at worst 8 per cent."""
-    return _to_pixels(image * _between(0.8, 0.08, severity))
+    """Under-exposure: light down to 85 and at worst 12 per cent."""
+    return _to_pixels(image * _between(0.85, 0.12, severity))
 
 
 def mean_shift(image: Pixels, severity: float, generator: np.random.Generator) -> Pixels:
@@ -282,9 +282,9 @@ def oversharpen(image: Pixels, severity: float, generator: np.random.Generator) 
 
 
 def contrast_loss(image: Pixels, severity: float, generator: np.random.Generator) -> Pixels:
-    """Haze: contrast about the mean down to 80 and at worst 8 per cent."""
+    """Haze: contrast about the mean down to 85 and at worst 12 per cent."""
     mean = image.mean()
-    return _to_pixels(mean + _between(0.8, 0.08, severity) * (image - mean))
+    return _to_pixels(mean + _between(0.85, 0.12, severity) * (image - mean))
 
 
 DEGRADATIONS: Mapping[str, Degradation] = MappingProxyType(

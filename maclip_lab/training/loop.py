@@ -1,0 +1,238 @@
+"""One training run: quality captions by sigmoid, scene captions by softmax, both soft.
+
+The two losses share CLIP's scaled cosines. Neither sees the magnitude of an image feature, so
+whatever the magnitude cue shows afterwards has emerged.
+"""
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from maclip_lab.clip.model import CLIP, ModifiedResNet, QuickGELU, VisionTransformer
+from maclip_lab.clip.tokenizer import tokenize
+from maclip_lab.crops import normalise
+from maclip_lab.training.bank import SEEN_TYPES, Bank
+from maclip_lab.training.captions import (
+    Caption,
+    acceptance,
+    concept_harms,
+    overall_harm,
+    quality_captions,
+    recognition,
+    scene_caption,
+)
+from maclip_lab.training.recipe import Recipe
+
+EXACT = 12
+"""Captions at the head of `quality_captions` that every step contains."""
+
+
+def new_clip(recipe: Recipe, vocabulary: int = 49408) -> CLIP:
+    """A CLIP with random weights, in training mode, whose text tower knows so many tokens."""
+    torch.manual_seed(recipe.seed)
+    visual: ModifiedResNet | VisionTransformer
+    if recipe.architecture == "rn":
+        visual = ModifiedResNet(recipe.layers, recipe.width, recipe.width // 2, 224, recipe.embed_dim)
+    elif recipe.architecture == "vit":
+        visual = VisionTransformer(
+            224,
+            recipe.patch,
+            recipe.width,
+            sum(recipe.layers),
+            recipe.width // 64,
+            recipe.embed_dim,
+            QuickGELU,
+        )
+    else:
+        raise ValueError(f'architecture is "rn" or "vit", got {recipe.architecture!r}')
+    clip = CLIP(
+        visual,
+        embed_dim=recipe.embed_dim,
+        image_size=224,
+        context_length=77,
+        vocab_size=vocabulary,
+        text_width=recipe.text_width,
+        text_layers=2,
+        text_heads=max(1, recipe.text_width // 64),
+    )
+    nn.init.normal_(clip.token_embedding.weight, std=0.02)
+    with torch.no_grad():
+        clip.logit_scale.fill_(math.log(10.0))
+    return clip.train()
+
+
+class Trainer:
+    """A run that can be stopped after any step and resumed to the same result."""
+
+    def __init__(self, bank: Bank, recipe: Recipe) -> None:
+        """Start a run.
+
+        The text tower learns the tokens of the captions alone: its embedding has one row for each
+        of ``rows``, in ascending order, so that the end-of-text token keeps the largest id.
+        """
+        self.bank, self.recipe, self.step = bank, recipe, 0
+        self.captions = quality_captions()
+        self.accepted, self.recognised = _targets(bank, self.captions)
+        texts = [c.text for c in self.captions]
+        texts += [scene_caption(i) for i in range(int(bank.photograph.max()) + 1)]
+        self.rows, tokens = torch.unique(tokenize(texts), return_inverse=True)
+        self.tokens, self.scenes = tokens.split([len(self.captions), len(texts) - len(self.captions)])
+        self.clip = new_clip(recipe, len(self.rows))
+        self.bias = nn.Parameter(torch.zeros(()))
+        decayed = [p for p in self.clip.parameters() if p.ndim >= 2]
+        others = [p for p in self.clip.parameters() if p.ndim < 2] + [self.bias]
+        self.optimiser = torch.optim.AdamW(
+            [
+                {"params": decayed, "weight_decay": recipe.weight_decay},
+                {"params": others, "weight_decay": 0.0},
+            ],
+            lr=recipe.learning_rate,
+            betas=(0.9, 0.98),
+        )
+
+    def run(
+        self,
+        until: int | None = None,
+        report: Callable[[int, float, float], None] | None = None,
+        checkpoint: Path | None = None,
+        every: int = 200,
+    ) -> None:
+        """Train up to step ``until``, or to the end.
+
+        Args:
+            until: step to stop before.
+            report: called after every step with the step and both losses.
+            checkpoint: file to resume from where it exists, and to save to.
+            every: steps between saves.
+        """
+        if checkpoint is not None and checkpoint.exists():
+            self.load(checkpoint)
+        last = self.recipe.total_steps if until is None else until
+        while self.step < last:
+            quality, scene = self._advance()
+            if report is not None:
+                report(self.step, quality, scene)
+            if checkpoint is not None and (self.step % every == 0 or self.step == last):
+                self.save(checkpoint)
+
+    def save(self, path: Path) -> None:
+        """Everything a resumed run needs, moved into place at once."""
+        state = {
+            "recipe": asdict(self.recipe),
+            "step": self.step,
+            "clip": self.clip.state_dict(),
+            "bias": self.bias.detach(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+        part = path.with_suffix(".part")
+        torch.save(state, part)
+        os.replace(part, path)
+
+    def load(self, path: Path) -> None:
+        """Go on from a saved state.
+
+        Raises:
+            ValueError: the file belongs to another recipe.
+        """
+        state = torch.load(path, weights_only=True)
+        if state["recipe"] != asdict(self.recipe):
+            raise ValueError(f"{path} was saved by another recipe: {state['recipe']}")
+        self.step = state["step"]
+        self.clip.load_state_dict(state["clip"])
+        with torch.no_grad():
+            self.bias.copy_(state["bias"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+    def _advance(self) -> tuple[float, float]:
+        recipe = self.recipe
+        late = self.step >= recipe.steps
+        generator = np.random.Generator(np.random.PCG64([recipe.seed, self.step]))
+        chosen = generator.choice(
+            len(self.bank), recipe.late_batch if late else recipe.batch, replace=False
+        )
+        images = self._windows(chosen, None if late else recipe.side, generator)
+        for group in self.optimiser.param_groups:
+            group["lr"] = _learning_rate(self.step, recipe)
+        with torch.autocast("cpu", torch.bfloat16):
+            quality, scene = self._losses(images, chosen, generator)
+        share = recipe.scene_share * _scene_ramp(self.step, recipe)
+        loss = (1 - share) * recipe.quality_gain * quality + share * scene
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.clip.parameters(), 5.0)
+        self.optimiser.step()
+        with torch.no_grad():
+            self.clip.logit_scale.clamp_(0, math.log(100))
+        self.step += 1
+        return quality.item(), scene.item()
+
+    def _windows(
+        self, chosen: np.ndarray, side: int | None, generator: np.random.Generator
+    ) -> Tensor:
+        full = self.bank.pixels.shape[1]
+        side = full if side is None else min(side, full)
+        tops, lefts = generator.integers(0, full - side + 1, (2, len(chosen)))
+        flips = generator.random(len(chosen)) < 0.5
+        views = np.stack(
+            [
+                self.bank.pixels[i, top : top + side, left : left + side][:, :: -1 if flip else 1]
+                for i, top, left, flip in zip(chosen, tops, lefts, flips, strict=True)
+            ]
+        )
+        images = normalise(torch.from_numpy(views).permute(0, 3, 1, 2))
+        return images.contiguous(memory_format=torch.channels_last)
+
+    def _losses(
+        self, images: Tensor, chosen: np.ndarray, generator: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        more = generator.choice(
+            np.arange(EXACT, len(self.captions)), self.recipe.captions - EXACT, replace=False
+        )
+        asked = torch.from_numpy(np.concatenate([np.arange(EXACT), more]))
+        shown, owner = np.unique(self.bank.photograph[chosen], return_inverse=True)
+        tokens = _cropped(torch.cat([self.tokens[asked], self.scenes[torch.from_numpy(shown)]]))
+        features = F.normalize(self.clip.encode_image(images).float(), dim=-1)
+        texts = F.normalize(self.clip.encode_text(tokens).float(), dim=-1)
+        with torch.autocast("cpu", enabled=False):
+            logits = self.clip.logit_scale.exp() * features @ texts.T
+            rows = torch.from_numpy(chosen)
+            quality = F.binary_cross_entropy_with_logits(
+                logits[:, : len(asked)] + self.bias, self.accepted[rows][:, asked]
+            )
+            known = self.recognised[rows, None]
+            own = F.one_hot(torch.from_numpy(owner), len(shown)).float()
+            target = known * own + (1 - known) / len(shown)
+            scene = F.cross_entropy(logits[:, len(asked) :], target)
+        return quality, scene
+
+
+def _targets(bank: Bank, captions: Sequence[Caption]) -> tuple[Tensor, Tensor]:
+    """Acceptance ``(N, C)`` of the captions and recognition ``(N,)`` of the scene."""
+    severities = np.where(bank.types >= 0, bank.severities, 0)
+    accepted = acceptance(concept_harms(bank.types, severities, SEEN_TYPES), captions)
+    known = recognition(overall_harm(severities))
+    return torch.from_numpy(accepted).float(), torch.from_numpy(known).float()
+
+
+def _cropped(tokens: Tensor) -> Tensor:
+    """Tokens without the columns that pad all of them; attention is causal, so nothing changes."""
+    return tokens[:, : int(tokens.argmax(1).max()) + 1]
+
+
+def _learning_rate(step: int, recipe: Recipe) -> float:
+    rise = max(1, round(recipe.warm_up * recipe.total_steps / 3))
+    progress = step / recipe.total_steps
+    fall = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
+    return recipe.learning_rate * min(1.0, (step + 1) / rise) * fall
+
+
+def _scene_ramp(step: int, recipe: Recipe) -> float:
+    start = recipe.warm_up * recipe.total_steps
+    return min(1.0, max(0.0, (step - start) / max(1.0, start)))
