@@ -1,0 +1,222 @@
+"""Lists of one's own: the authors' JSON, any table of paths and scores, or a plain folder."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from maclip_lab.crops import canonical_name
+from maclip_lab.datasets import koniq
+from maclip_lab.datasets.annotated import Annotated, Facets
+from maclip_lab.datasets.build import (
+    Missing,
+    OnCollision,
+    OnDuplicate,
+    build_manifest,
+    warn_of_gaps,
+)
+from maclip_lab.datasets.cards import card_for
+from maclip_lab.datasets.catalog import ADAPTERS
+from maclip_lab.datasets.errors import DatasetError
+from maclip_lab.datasets.index import FileIndex
+from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.datasets.readers import read_csv, read_json_list, read_parquet, to_numbers
+
+PATH_COLUMNS = (
+    *("img_path", "image_path", "path", "file_path", "filepath", "image_name", "img_name"),
+    *("image", "img", "filename", "file_name", "file", "dist_name", "dist_img"),
+    *("distorted_image", "images", "name"),
+)
+"""Columns taken for the picture, in order of preference; case and spaces do not count."""
+
+SCORE_COLUMNS = (
+    *("gt_score", "mos", "mos_quality", "mean_opinion_score", "score", "quality"),
+    *("quality_score", "elo", "dmos"),
+)
+"""Columns taken for the score, likewise."""
+
+STD_COLUMNS = ("mos_std", "std", "sd", "std_quality", "mos_sd", "score_std", "dmos_std")
+"""Columns taken for its deviation, likewise."""
+
+_READERS = {
+    ".json": read_json_list,
+    ".csv": read_csv,
+    ".tsv": read_csv,
+    ".txt": read_csv,
+    ".parquet": read_parquet,
+    ".pq": read_parquet,
+}
+
+
+def load_annotations(
+    file: str | os.PathLike[str],
+    *,
+    dataset: str | None = None,
+    root: str | os.PathLike[str] | None = None,
+    path_column: str | None = None,
+    score_column: str | None = None,
+    higher_is_better: bool | None = None,
+    mos_range: tuple[float, float] | None = None,
+    missing: Missing = "drop",
+    on_duplicate: OnDuplicate = "error",
+    on_collision: OnCollision = "error",
+) -> Manifest:
+    """A manifest from a list of pictures and scores.
+
+    Args:
+        file: JSON in the authors' form (``[{"img_path": ..., "gt_score": ...}]``, the score a
+            number or its spelling), CSV, TSV or Parquet.
+        dataset: one of the nine by any name, which settles direction, range and crop protocol and
+            reads references and distortions from the names; or a name of your own; None for the
+            file's.
+        root: folder of the pictures, at any depth below it; None for the file's folder.
+        path_column: column of the pictures; None to look for a usual name.
+        score_column: column of the scores; None to look for a usual name.
+        higher_is_better: direction; None for that of ``dataset``, and upwards for others.
+        mos_range: lowest and highest possible score; None for that of ``dataset`` where the
+            scores fit it, else the lowest and highest that occur.
+        missing: rows without picture are dropped with a warning, kept, or an error.
+        on_duplicate: a picture in several rows is an ``"error"``, or they are kept (``"keep"``).
+        on_collision: a name borne by several files is an ``"error"`` or means the ``"first"``.
+
+    Raises:
+        DatasetError: the file, its columns or its values are not as expected.
+    """
+    path = Path(file).expanduser()
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise DatasetError(f"expected a file in {', '.join(_READERS)}, got {str(path)!r}")
+    rows = reader(path)
+    names = _column(rows, path_column, PATH_COLUMNS, "picture", path)
+    scores = _column(rows, score_column, SCORE_COLUMNS, "score", path)
+    known = _known(dataset)
+    if known is None and higher_is_better is None and _fold(scores) == "dmos":
+        raise DatasetError(
+            f"{str(path)!r}: a DMOS may mean either direction; say higher_is_better=True or False"
+        )
+    table = pd.DataFrame(
+        {
+            "name": [_name(value, path) for value in rows[names]],
+            "mos": to_numbers(rows[scores], f"{path.name}, {scores}"),
+        }
+    )
+    spread = _first(rows, STD_COLUMNS)
+    if spread is not None:
+        table["mos_std"] = to_numbers(rows[spread], f"{path.name}, {spread}")
+    if higher_is_better is None:
+        higher_is_better = card_for(known).higher_is_better if known else True
+    index = FileIndex.scan(root if root is not None else _root_of(table["name"], path))
+    manifest = build_manifest(
+        Annotated(table, source="", folder=_folder(known, index), note=f"from {path.name}"),
+        index,
+        ADAPTERS[known].describe if known else _nothing,
+        dataset=known or dataset or path.stem,
+        higher_is_better=higher_is_better,
+        mos_range=mos_range or _range(known, table["mos"].to_numpy()),
+        protocol=known or "native",
+        variant="file",
+        missing=missing,
+        on_duplicate=on_duplicate,
+        on_collision=on_collision,
+        aliases=getattr(ADAPTERS[known], "ALIASES", None) if known else None,
+    )
+    warn_of_gaps(manifest, missing)
+    return manifest
+
+
+def load_folder(folder: str | os.PathLike[str]) -> Manifest:
+    """Every picture below a folder, without scores.
+
+    Returns:
+        A manifest whose ``mos`` and ``mos_range`` are NaN, in order of the paths.
+
+    Raises:
+        DatasetError: there is no such folder, or no picture in it.
+    """
+    index = FileIndex.scan(folder)
+    if not index.images:
+        raise DatasetError(f"no pictures under {str(index.root)!r}")
+    table = pd.DataFrame({"path": index.images, "mos": np.nan})
+    return Manifest(
+        table=table,
+        dataset=index.root.name or "folder",
+        higher_is_better=True,
+        mos_range=(np.nan, np.nan),
+        protocol="native",
+        variant="folder",
+        root=index.root,
+        note="no scores",
+    )
+
+
+def _known(dataset: str | None) -> str | None:
+    try:
+        return canonical_name(dataset) if dataset is not None else None
+    except ValueError:
+        return None
+
+
+def _column(
+    rows: pd.DataFrame, named: str | None, usual: Sequence[str], what: str, path: Path
+) -> str:
+    if named is not None and named not in rows:
+        raise DatasetError(f"{str(path)!r} has no column {named!r}; it has {_titles(rows)}")
+    column = named if named is not None else _first(rows, usual)
+    if column is None:
+        raise DatasetError(
+            f"{str(path)!r}: which column holds the {what}? It has {_titles(rows)}; "
+            f"pass {'path' if what == 'picture' else what}_column="
+        )
+    return column
+
+
+def _first(rows: pd.DataFrame, usual: Sequence[str]) -> str | None:
+    """The column whose name comes first among the usual ones."""
+    folded = {_fold(column): column for column in reversed(list(rows))}
+    return next((folded[name] for name in usual if name in folded), None)
+
+
+def _fold(column: object) -> str:
+    return re.sub(r"[\s\-]+", "_", str(column).strip().lower())
+
+
+def _titles(rows: pd.DataFrame) -> str:
+    return ", ".join(str(column) for column in rows)
+
+
+def _name(value: object, path: Path) -> str:
+    if not isinstance(value, (str, int, np.integer)) or isinstance(value, bool) or value == "":
+        raise DatasetError(f"{str(path)!r}: expected the name of a picture, got {value!r}")
+    return str(value)
+
+
+def _root_of(names: "pd.Series[str]", file: Path) -> Path:
+    """The folder that absolute paths share, else the list's own."""
+    if all(os.path.isabs(name) for name in names):
+        shared = Path(os.path.commonpath([os.path.dirname(name) for name in names]))
+        if shared.is_dir() and shared != Path(shared.anchor):
+            return shared
+    return file.parent
+
+
+def _folder(known: str | None, index: FileIndex) -> str | None:
+    """KonIQ-10k has the same names in two folders, of which the paper's is meant."""
+    if known != "koniq" or index.root.name.lower() in koniq.RESOLUTIONS:
+        return None
+    return koniq.RESOLUTIONS[0]
+
+
+def _nothing(name: str) -> Facets:
+    return Facets()
+
+
+def _range(known: str | None, scores: np.ndarray) -> tuple[float, float]:
+    low, high = float(scores.min()), float(scores.max())
+    if known is not None:
+        stated = card_for(known).mos_range
+        if stated[0] <= low and high <= stated[1]:
+            return stated
+    return (low, high) if low < high else (low - 0.5, high + 0.5)

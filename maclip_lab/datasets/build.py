@@ -1,0 +1,217 @@
+"""From annotated names to a manifest: each name is looked up, and what is absent is accounted for.
+
+The root may be the set's own folder or any folder above it. The search starts beside the
+annotation file and widens upwards until the pictures are found.
+"""
+
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import pandas as pd
+
+from maclip_lab.datasets.annotated import Annotated, Facets
+from maclip_lab.datasets.errors import DatasetError, DatasetWarning
+from maclip_lab.datasets.index import FileIndex, fold_name
+from maclip_lab.datasets.manifest import COLUMNS, Manifest
+
+Missing = Literal["error", "drop", "keep"]
+_SIZE = re.compile(r"(?<!\d)\d+x\d+(?!\d)")
+
+OnCollision = Literal["error", "first"]
+OnDuplicate = Literal["error", "keep"]
+
+
+def check_choice(option: str, value: str, *choices: str) -> None:
+    """Raise ``ValueError`` unless ``value`` is one of ``choices``."""
+    if value not in choices:
+        raise ValueError(f"{option} is one of {', '.join(choices)}; got {value!r}")
+
+
+def build_manifest(
+    annotated: Annotated,
+    index: FileIndex,
+    describe: Callable[[str], Facets],
+    *,
+    dataset: str,
+    higher_is_better: bool,
+    mos_range: tuple[float, float],
+    protocol: str,
+    variant: str,
+    missing: Missing = "drop",
+    on_collision: OnCollision = "error",
+    on_duplicate: OnDuplicate = "error",
+    aliases: Mapping[str, str] | None = None,
+) -> Manifest:
+    """A manifest of annotated rows whose pictures lie under an index.
+
+    Args:
+        annotated: rows as published.
+        index: of the root.
+        describe: what a picture's name says.
+        dataset: canonical name.
+        higher_is_better: direction of the score.
+        mos_range: in native units.
+        protocol: of the crops.
+        variant: of the rows.
+        missing: rows without picture are an ``"error"``, dropped, or kept.
+        on_collision: a name borne by several files is an ``"error"`` or means the ``"first"``.
+        on_duplicate: a picture in several rows is an ``"error"``, or they are kept (``"keep"``).
+        aliases: names under which a picture may lie on disk instead.
+
+    Raises:
+        DatasetError: the rows do not make a valid manifest.
+    """
+    check_choice("missing", missing, "error", "drop", "keep")
+    check_choice("on_collision", on_collision, "error", "first")
+    check_choice("on_duplicate", on_duplicate, "error", "keep")
+    table = annotated.table.reset_index(drop=True)
+    names = [str(name) for name in table["name"]]
+    if not all(fold_name(name) for name in names):
+        raise DatasetError(f"{annotated.source!r} has rows without a name")
+    finder = _Finder(index, annotated.folder, aliases or {}, on_collision)
+    home = finder.home(annotated.source, names)
+    found = [finder.find(name, home) for name in names]
+    absent = tuple(name for name, path in zip(names, found, strict=True) if path is None)
+    _check_distinct(names, found)
+    table["path"] = [
+        path[len(home) + 1 :] if path and home else path or _as_posix(name)
+        for name, path in zip(names, found, strict=True)
+    ]
+    table = _with_facets(table, describe)
+    present = pd.Series([path is not None for path in found])
+    _check_present(dataset, index.root / home, absent, len(table), missing)
+    return Manifest(
+        table=table[present] if missing == "drop" else table,
+        dataset=dataset,
+        higher_is_better=higher_is_better,
+        mos_range=annotated.mos_range or mos_range,
+        protocol=protocol,
+        variant=variant,
+        root=index.root / home,
+        on_duplicate="keep" if annotated.keep_duplicates else on_duplicate,
+        note=annotated.note,
+        missing=absent,
+    )
+
+
+def find_home(
+    annotated: Annotated, index: FileIndex, aliases: Mapping[str, str] | None = None
+) -> Path | None:
+    """The folder that holds the annotated pictures; None where not one of them is."""
+    names = [str(name) for name in annotated.table["name"]]
+    finder = _Finder(index, annotated.folder, aliases or {}, "first")
+    home = finder.home(annotated.source, names)
+    return index.root / home if any(finder.find(name, home) for name in names) else None
+
+
+class _Finder:
+    """Looks names up, in a folder of the index and under the set's other names."""
+
+    def __init__(
+        self, index: FileIndex, folder: str | None, aliases: Mapping[str, str], on_collision: str
+    ) -> None:
+        self.index = index
+        self.aliases = aliases
+        self.on_collision = on_collision
+        self.folder = folder
+
+    def home(self, source: str, names: list[str]) -> str:
+        """The narrowest folder around the annotation file that holds most of the pictures."""
+        best, most = "", -1
+        for parent in PurePosixPath(source).parents:
+            home = "" if str(parent) == "." else str(parent)
+            count = sum(bool(self._candidates(name, home)) for name in names)
+            if count > most:
+                best, most = home, count
+            if count == len(names):
+                break
+        return best
+
+    def find(self, name: str, home: str) -> str | None:
+        found = self._candidates(name, home)
+        if len(found) > 1 and self.on_collision == "error":
+            raise DatasetError(
+                f"{name!r} is {len(found)} files under {str(self.index.root / home)!r}: "
+                f"{', '.join(found[:4])}; keep one copy, give a narrower root, "
+                'or pass on_collision="first"'
+            )
+        return min(found, key=lambda file: (file.count("/"), file), default=None)
+
+    def _candidates(self, name: str, home: str) -> tuple[str, ...]:
+        found = self.index.candidates(name, home)
+        if self.folder is not None:
+            found = self._in_folder(found)
+        if not found and name in self.aliases:
+            found = self.index.candidates(self.aliases[name], home)
+        return found
+
+    def _in_folder(self, found: tuple[str, ...]) -> tuple[str, ...]:
+        """Of several resolutions the wanted one; a folder that names none holds what it holds."""
+        stated = {file: _SIZE.findall(file.rpartition("/")[0].lower()) for file in found}
+        return tuple(f for f, sizes in stated.items() if not sizes or sizes[-1] == self.folder)
+
+
+def _as_posix(name: str) -> str:
+    return "/".join(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
+
+
+def _check_distinct(names: list[str], found: list[str | None]) -> None:
+    """Two names of one file are a mistake whatever one thinks of repeated rows."""
+    owner: dict[str, str] = {}
+    for name, path in zip(names, found, strict=True):
+        if path is not None and fold_name(owner.setdefault(path, name)) != fold_name(name):
+            raise DatasetError(f"{owner[path]!r} and {name!r} both lead to {path!r}")
+
+
+def _with_facets(table: pd.DataFrame, describe: Callable[[str], Facets]) -> pd.DataFrame:
+    bare = [_as_posix(str(name)).rpartition("/")[2] for name in table["name"]]
+    facets = pd.DataFrame([describe(name) for name in bare], dtype=object, index=table.index)
+    known = [column for column in facets if column not in table]
+    joined = pd.concat([table, facets[known]], axis=1)
+    return joined[[column for column in COLUMNS if column in joined]]
+
+
+def _check_present(
+    dataset: str, where: Path, absent: tuple[str, ...], rows: int, missing: Missing
+) -> None:
+    if absent and missing == "error":
+        raise DatasetError(
+            f"{dataset}: {len(absent)} of {rows} pictures are not under {str(where)!r}, the first "
+            f'{_examples(absent)}; pass missing="drop" to go on without them'
+        )
+    if len(absent) == rows and missing == "drop":
+        raise DatasetError(
+            f"{dataset}: none of {rows} pictures is under {str(where)!r}: {_examples(absent)} ..."
+        )
+
+
+def _examples(names: tuple[str, ...]) -> str:
+    return ", ".join(repr(name) for name in names[:3])
+
+
+def warn_of_gaps(manifest: Manifest, missing: Missing, complete: tuple[int, ...] = ()) -> None:
+    """One warning, at the caller's caller, for whatever a copy lacks.
+
+    Args:
+        manifest: as built.
+        missing: as it was built with; rows kept on purpose give no warning.
+        complete: row counts of a whole copy.
+    """
+    rows = len(manifest) + (len(manifest.missing) if missing == "drop" else 0)
+    gaps = []
+    if complete and rows not in complete:
+        gaps.append(f"its annotations have {rows} rows where a whole copy has {complete[0]}")
+    if manifest.missing and missing == "drop":
+        gaps.append(
+            f"{len(manifest.missing)} of {rows} pictures are not under {str(manifest.root)!r} and "
+            f"are left out, the first {_examples(manifest.missing)}"
+        )
+    low, high = manifest.mos_range
+    outside = int((~manifest.table["mos"].between(low, high)).sum())
+    if outside:
+        gaps.append(f"{outside} scores are not within {low:g} to {high:g}")
+    if gaps:
+        warnings.warn(f"{manifest.dataset}: {'; '.join(gaps)}", DatasetWarning, stacklevel=3)

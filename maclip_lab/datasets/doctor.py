@@ -1,0 +1,334 @@
+"""Is a copy of a data set whole, readable, and scored the right way round?
+
+Each doubt is a finding with a severity. Errors are what would change a number; warnings are worth
+a look; notes say what was seen or could not be checked.
+"""
+
+import os
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import pandas as pd
+from PIL import Image
+from scipy.stats import spearmanr
+
+from maclip_lab.crops import canonical_name
+from maclip_lab.datasets.annotated import Request
+from maclip_lab.datasets.build import check_choice
+from maclip_lab.datasets.cards import Card, Variant, card_for
+from maclip_lab.datasets.catalog import assemble, complete_rows
+from maclip_lab.datasets.errors import DatasetError
+from maclip_lab.datasets.index import FileIndex, fold_name
+from maclip_lab.datasets.manifest import Manifest
+
+Severity = Literal["error", "warning", "note"]
+
+_FEWEST_FOR_DIRECTION = 10
+_UNDECODABLE = (
+    *(OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, MemoryError),
+    *(struct.error, zlib.error, Image.DecompressionBombError, Image.DecompressionBombWarning),
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One doubt about a copy.
+
+    Attributes:
+        severity: ``"error"``, ``"warning"`` or ``"note"``.
+        kind: what is doubted, in one word, such as ``"missing"``.
+        message: what was seen and what was expected.
+        count: how many files or rows it concerns.
+        files: up to twenty of them.
+    """
+
+    severity: Severity
+    kind: str
+    message: str
+    count: int = 0
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the check of one copy found.
+
+    Attributes:
+        dataset: canonical name.
+        root: folder that was checked.
+        rows: annotated pictures.
+        findings: in order of severity.
+    """
+
+    dataset: str
+    root: Path
+    rows: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found that would change a number."""
+        return not any(finding.severity == "error" for finding in self.findings)
+
+    def of_kind(self, kind: str) -> list[Finding]:
+        """The findings of one kind."""
+        return [finding for finding in self.findings if finding.kind == kind]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a finding."""
+        columns = ["severity", "kind", "count", "message", "files"]
+        rows = [[getattr(finding, column) for column in columns] for finding in self.findings]
+        return pd.DataFrame(rows, columns=columns)
+
+    def __str__(self) -> str:
+        verdict = "fit for use" if self.ok else "not fit for use as it is"
+        lines = [f"{self.dataset} in {self.root}: {self.rows} annotated pictures, {verdict}"]
+        for finding in self.findings:
+            lines.append(f"  {finding.severity:8}{finding.kind}: {finding.message}")
+            lines += [f"            {file}" for file in finding.files[:5]]
+        return "\n".join(lines)
+
+
+def check_dataset(
+    name: str,
+    root: str | os.PathLike[str],
+    *,
+    variant: Variant = "standard",
+    resolution: str | None = None,
+    decode: bool = True,
+    workers: int | None = None,
+    progress: Callable[[Iterable[Path]], Iterable[Path]] | None = None,
+) -> Report:
+    """Check a copy of one of the nine data sets against its card.
+
+    Args:
+        name: of the data set, by any of its names.
+        root: its folder, or one above it.
+        variant: whose rows are expected.
+        resolution: KonIQ-10k's folder, None for the default.
+        decode: open every picture in full; without it sizes are not checked either.
+        workers: threads that decode; None for as many as there are processors, at most eight.
+        progress: wraps the pictures as they are decoded, such as ``tqdm.tqdm``.
+
+    Raises:
+        ValueError: unknown name or option.
+    """
+    dataset = canonical_name(name)
+    check_choice("variant", variant, "standard", "paper")
+    request = Request(variant, resolution)
+    folder = Path(root)
+    try:
+        index = FileIndex.scan(root)
+        folder = index.root
+        collisions: list[Finding] = []
+        try:
+            manifest = assemble(dataset, index, request, missing="keep")
+        except DatasetError as error:
+            manifest = assemble(
+                dataset, index, request, missing="keep", on_collision="first", on_duplicate="keep"
+            )
+            collisions = [Finding("error", "duplicate", str(error), 1)]
+    except DatasetError as error:
+        return Report(dataset, folder, 0, (Finding("error", "annotations", str(error)),))
+    card = card_for(dataset)
+    findings = [
+        *collisions,
+        *_rows(manifest, complete_rows(dataset, request)),
+        *_extra(manifest, index),
+        *_unlisted(index),
+        *check_manifest(
+            manifest,
+            size=_size(card, resolution),
+            other_sizes=dict(card.other_sizes),
+            unordered=card.unordered if card.level_is_severity else None,
+            decode=decode,
+            workers=workers,
+            progress=progress,
+        ).findings,
+    ]
+    return Report(dataset, manifest.root, len(manifest), _ordered(findings))
+
+
+def check_manifest(
+    manifest: Manifest,
+    *,
+    size: tuple[int, int] | None = None,
+    other_sizes: dict[str, tuple[int, int]] | None = None,
+    unordered: Sequence[str] | None = None,
+    decode: bool = True,
+    workers: int | None = None,
+    progress: Callable[[Iterable[Path]], Iterable[Path]] | None = None,
+) -> Report:
+    """Check the rows and pictures of any manifest.
+
+    Args:
+        manifest: with absent pictures kept, or they go unmentioned beyond ``manifest.missing``.
+        size: ``(width, height)`` every picture should have; None for any.
+        other_sizes: names that have another.
+        unordered: distortion types whose level is no severity; None where no level is.
+        decode: open every picture in full.
+        workers: threads that decode.
+        progress: wraps the pictures as they are decoded.
+    """
+    findings = [
+        *_missing(manifest),
+        *_repeated(manifest),
+        *_out_of_range(manifest),
+        *_direction(manifest, unordered),
+    ]
+    if decode:
+        findings += _pictures(manifest, size, other_sizes or {}, workers, progress)
+    return Report(manifest.dataset, manifest.root, len(manifest), _ordered(findings))
+
+
+def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    rank = {"error": 0, "warning": 1, "note": 2}
+    return tuple(sorted(findings, key=lambda finding: rank[finding.severity]))
+
+
+def _finding(severity: Severity, kind: str, message: str, files: Iterable[str]) -> Finding:
+    names = tuple(files)
+    return Finding(severity, kind, message, len(names), names[:20])
+
+
+def _size(card: Card, resolution: str | None) -> tuple[int, int] | None:
+    if card.name == "koniq" and resolution is not None:
+        width, _, height = resolution.partition("x")
+        return int(width), int(height)
+    return card.size
+
+
+def _rows(manifest: Manifest, complete: tuple[int, ...]) -> list[Finding]:
+    if len(manifest) in complete:
+        return []
+    message = f"{len(manifest)} annotated rows, expected {' or '.join(map(str, complete))}"
+    return [Finding("error", "rows", message, abs(len(manifest) - complete[0]))]
+
+
+def _missing(manifest: Manifest) -> list[Finding]:
+    if not manifest.missing:
+        return []
+    rows = len(manifest)
+    message = f"{len(manifest.missing)} annotated pictures are absent ({rows} rows are held)"
+    return [_finding("error", "missing", message, manifest.missing)]
+
+
+def _extra(manifest: Manifest, index: FileIndex) -> list[Finding]:
+    """Pictures without a score in the folders of those with one."""
+    held = {(manifest.root / path).as_posix() for path in manifest.table["path"]}
+    folders = {path.rpartition("/")[0] for path in held}
+    under = [(index.root / image).as_posix() for image in index.images]
+    extra = [path for path in under if path not in held and path.rpartition("/")[0] in folders]
+    references = {fold_name(ref) for ref in manifest.table["ref_id"].dropna().unique()}
+    known = [p for p in extra if fold_name(PurePosixPath(p).stem) in references]
+    other = [p for p in extra if fold_name(PurePosixPath(p).stem) not in references]
+    findings = []
+    if known:
+        findings.append(_finding("note", "extra", "references beside the rated pictures", known))
+    if other:
+        message = f"{len(other)} pictures have no score and are not used"
+        findings.append(_finding("warning", "extra", message, other))
+    return findings
+
+
+def _unlisted(index: FileIndex) -> list[Finding]:
+    if not index.unreadable:
+        return []
+    message = f"{len(index.unreadable)} folders cannot be listed"
+    return [_finding("error", "unreadable", message, index.unreadable)]
+
+
+def _repeated(manifest: Manifest) -> list[Finding]:
+    repeated = manifest.table["name"][manifest.table["path"].duplicated()]
+    if repeated.empty:
+        return []
+    message = f"{len(repeated)} rows repeat a picture ({manifest.note or 'kept on request'})"
+    return [_finding("warning", "duplicate", message, repeated)]
+
+
+def _out_of_range(manifest: Manifest) -> list[Finding]:
+    if not manifest.labelled:
+        return [Finding("note", "scores", "the pictures have no scores")]
+    low, high = manifest.mos_range
+    outside = manifest.table[~manifest.table["mos"].between(low, high)]
+    if outside.empty:
+        return []
+    message = (
+        f"{len(outside)} scores are not within {low:g} to {high:g}; they go from "
+        f"{manifest.table['mos'].min():g} to {manifest.table['mos'].max():g}"
+    )
+    return [_finding("error", "range", message, outside["name"])]
+
+
+def _direction(manifest: Manifest, unordered: Sequence[str] | None) -> list[Finding]:
+    """More distortion must mean a worse score, within each distortion type and on average."""
+    if unordered is None or not manifest.labelled:
+        return []
+    table = manifest.table.dropna(subset=["dist_type", "dist_level"])
+    table = table[~table["dist_type"].isin(list(unordered))]
+    correlations = []
+    for _, rows in table.groupby("dist_type"):
+        if len(set(rows["dist_level"])) > 1 and len(set(rows["mos"])) > 1:
+            level = rows["dist_level"].to_numpy(dtype=float)
+            correlations.append((float(spearmanr(level, rows["mos"]).statistic), len(rows)))
+    weight = sum(count for _, count in correlations)
+    if weight < _FEWEST_FOR_DIRECTION:
+        return [Finding("note", "direction", f"not checked: {weight} rows have a usable level")]
+    mean = sum(value * count for value, count in correlations) / weight
+    better = "higher" if manifest.higher_is_better else "lower"
+    message = f"SRCC of score and distortion level is {mean:+.3f}, where {better} scores are better"
+    wrong = mean > 0 if manifest.higher_is_better else mean < 0
+    if wrong or abs(mean) < 0.1:
+        return [Finding("error", "direction", f"{message}: the scores look flipped or shuffled")]
+    return [Finding("note", "direction", message)]
+
+
+def _pictures(
+    manifest: Manifest,
+    size: tuple[int, int] | None,
+    other_sizes: dict[str, tuple[int, int]],
+    workers: int | None,
+    progress: Callable[[Iterable[Path]], Iterable[Path]] | None,
+) -> list[Finding]:
+    absent = set(manifest.missing)
+    rows = manifest.table[~manifest.table["name"].isin(absent)].drop_duplicates("path")
+    paths = [manifest.root / path for path in rows["path"]]
+    broken, wrong = [], []
+    other = {fold_name(name): expected for name, expected in other_sizes.items()}
+    with ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1)) as pool:
+        waiting = progress(paths) if progress else paths
+        for path, name, result in zip(waiting, rows["name"], pool.map(_decode, paths), strict=True):
+            expected = other.get(fold_name(name), size)
+            if isinstance(result, str):
+                broken.append(f"{path.relative_to(manifest.root).as_posix()}: {result}")
+            elif expected is not None and result != expected:
+                wrong.append(f"{path.relative_to(manifest.root).as_posix()}: {_times(result)}")
+    findings = []
+    if broken:
+        message = f"{len(broken)} pictures cannot be decoded"
+        findings.append(_finding("error", "undecodable", message, broken))
+    if wrong and size is not None:
+        message = f"{len(wrong)} pictures are not {_times(size)}"
+        findings.append(_finding("error", "size", message, wrong))
+    return findings
+
+
+def _times(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]}"
+
+
+def _decode(path: Path) -> tuple[int, int] | str:
+    """Size of a picture, or why it cannot be read."""
+    try:
+        if path.stat().st_size == 0:
+            return "empty file"
+        with Image.open(path) as image:
+            image.load()
+            return image.size
+    except _UNDECODABLE as error:
+        return f"{type(error).__name__}: {error}"

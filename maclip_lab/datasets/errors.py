@@ -1,0 +1,9 @@
+"""What can go wrong with a data set, as one error and one warning."""
+
+
+class DatasetError(ValueError):
+    """A data set's files or scores are not what they should be; the message says which and why."""
+
+
+class DatasetWarning(UserWarning):
+    """A copy of a data set is usable but lacks pictures or rows, or has scores out of range."""

@@ -1,0 +1,57 @@
+"""LIVE In the Wild Image Quality Challenge, also called CLIVE.
+
+Three MATLAB files in one order; the first seven rows are the pictures that trained the subjects.
+``paper`` keeps them (1169 rows), ``standard`` leaves them out (1162), as the field does.
+
+Source: Ghadiyaram, Bovik, "Massive Online Crowdsourced Study of Subjective and Objective Picture
+Quality", IEEE TIP 2016.
+"""
+
+import re
+
+import pandas as pd
+
+from maclip_lab.datasets.annotated import Annotated, Facets, Request, locate
+from maclip_lab.datasets.errors import DatasetError
+from maclip_lab.datasets.index import FileIndex
+from maclip_lab.datasets.readers import read_mat, to_numbers
+
+_TRAINING = re.compile(r"t[1-7]\.bmp", re.IGNORECASE)
+
+
+def find(index: FileIndex) -> str | None:
+    """The file that marks the set."""
+    return locate(index, ["AllMOS_release.mat"])
+
+
+def read(index: FileIndex, source: str, request: Request) -> Annotated:
+    """Names, MOS and deviations, in the publisher's order."""
+    columns = {}
+    for column, variable in (
+        ("name", "AllImages_release"),
+        ("mos", "AllMOS_release"),
+        ("mos_std", "AllStdDev_release"),
+    ):
+        file = index.beside(source, f"{variable}.mat")
+        if file is None:
+            raise DatasetError(f"{variable}.mat is not beside {source!r}")
+        columns[column] = read_mat(index.root / file, variable)
+    if len({len(values) for values in columns.values()}) > 1:
+        raise DatasetError(f"the .mat files beside {source!r} differ in length")
+    names = [str(cell.item() if hasattr(cell, "item") else cell) for cell in columns["name"]]
+    table = pd.DataFrame(
+        {
+            "name": names,
+            "mos": to_numbers(columns["mos"], "AllMOS_release"),
+            "mos_std": to_numbers(columns["mos_std"], "AllStdDev_release"),
+        }
+    )
+    if request.variant == "paper":
+        note = "includes t1 to t7, the pictures that trained the subjects"
+        return Annotated(table, source, note=note)
+    return Annotated(table[~table["name"].str.fullmatch(_TRAINING)], source)
+
+
+def describe(name: str) -> Facets:
+    """Whether the picture trained the subjects."""
+    return Facets(subset="training" if _TRAINING.fullmatch(name) else None)

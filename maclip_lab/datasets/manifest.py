@@ -1,0 +1,250 @@
+"""The manifest: which pictures a data set holds and what people thought of them.
+
+Scores stay in the publisher's units and direction. Nothing is rescaled or flipped on the way in;
+``higher_is_better`` says what a statistic has to know.
+"""
+
+import hashlib
+import json
+import math
+import os
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from maclip_lab.datasets.atomic import replacing
+from maclip_lab.datasets.errors import DatasetError
+
+COLUMNS = {
+    "path": "string",
+    "name": "string",
+    "mos": "float64",
+    "mos_std": "float64",
+    "ref_id": "string",
+    "dist_type": "string",
+    "dist_level": "Int64",
+    "split": "string",
+    "subset": "string",
+}
+"""Columns of a manifest's table and their pandas types."""
+
+_WINDOWS_ABSOLUTE = re.compile(r"[A-Za-z]:[\\/]")
+_METADATA = b"maclip_lab.manifest"
+_HEADER = ("dataset", "higher_is_better", "mos_range", "protocol", "variant", "on_duplicate")
+
+
+@dataclass(frozen=True, eq=False)
+class Manifest:
+    """Pictures and their scores, checked.
+
+    Attributes:
+        table: one row a picture. ``path`` is POSIX and relative to ``root``; ``name`` is the
+            publisher's spelling; ``mos`` is in native units; ``mos_std``, ``ref_id``,
+            ``dist_type``, ``dist_level``, ``split`` and ``subset`` are missing where the set has
+            none.
+        dataset: canonical name.
+        higher_is_better: direction of ``mos``.
+        mos_range: lowest and highest possible score; NaN where there are no scores.
+        protocol: name of the crop protocol.
+        variant: ``"standard"``, ``"paper"``, or where else the rows come from.
+        root: folder that the paths are relative to.
+        on_duplicate: ``"error"``, or ``"keep"`` where a picture may appear in several rows.
+        note: what a reader has to know about these rows.
+        missing: names of annotated pictures that the copy does not hold.
+
+    Raises:
+        DatasetError: a column is missing or of the wrong type, a score is not finite (unless all
+            are NaN, as in a folder without scores), or a path appears twice.
+    """
+
+    table: pd.DataFrame
+    dataset: str
+    higher_is_better: bool
+    mos_range: tuple[float, float]
+    protocol: str
+    variant: str
+    root: Path
+    on_duplicate: str = "error"
+    note: str = ""
+    missing: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.on_duplicate not in ("error", "keep"):
+            raise ValueError(f'on_duplicate is "error" or "keep", got {self.on_duplicate!r}')
+        table = _typed(self.table)
+        object.__setattr__(self, "table", table)
+        object.__setattr__(self, "root", Path(self.root))
+        object.__setattr__(self, "mos_range", (float(self.mos_range[0]), float(self.mos_range[1])))
+        object.__setattr__(self, "missing", tuple(self.missing))
+        _check_paths(table["path"], keep=self.on_duplicate == "keep")
+        _check_scores(table, self.mos_range)
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __repr__(self) -> str:
+        better = "higher" if self.higher_is_better else "lower"
+        absent = f", {len(self.missing)} missing" if self.missing else ""
+        return (
+            f"Manifest({self.dataset}, {self.variant}: {len(self)} pictures{absent}, "
+            f"MOS {self.mos_range[0]:g} to {self.mos_range[1]:g}, {better} is better)"
+        )
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the pictures have scores."""
+        return bool(self.table["mos"].notna().all())
+
+    @property
+    def paths(self) -> list[Path]:
+        """Absolute paths of the pictures, in the table's order."""
+        return [self.root / path for path in self.table["path"]]
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the rows and of everything that gives them meaning; the root is left out."""
+        content = {key: getattr(self, key) for key in _HEADER}
+        content["rows"] = {
+            column: [None if pd.isna(value) else value for value in self.table[column].tolist()]
+            for column in COLUMNS
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def subset(
+        self,
+        rows: Callable[[pd.DataFrame], Iterable[bool]] | Iterable[bool] | None = None,
+        /,
+        **equals: object,
+    ) -> "Manifest":
+        """The rows for which every condition holds, in order.
+
+        Args:
+            rows: one boolean a row, or a callable that makes them from the table.
+            equals: column and the value, or list of values, it must have:
+                ``subset(split="test", dist_type=["JPEG", "Gaussian blur"])``.
+
+        Raises:
+            DatasetError: nothing is left.
+            ValueError: a column is unknown or the mask has the wrong length.
+        """
+        mask = np.ones(len(self), dtype=bool)
+        if rows is not None:
+            given = rows(self.table) if callable(rows) else rows
+            chosen = pd.array(list(given), dtype="boolean").fillna(False).to_numpy(dtype=bool)
+            if len(chosen) != len(self):
+                raise ValueError(f"expected {len(self)} booleans, got {len(chosen)}")
+            mask &= chosen
+        for column, value in equals.items():
+            if column not in COLUMNS:
+                raise ValueError(f"no column {column!r}; there are {', '.join(COLUMNS)}")
+            values = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
+            mask &= self.table[column].isin(list(values)).to_numpy(dtype=bool)
+        if not mask.any():
+            raise DatasetError(f"no row of {self.dataset} is left: {equals or 'an empty mask'}")
+        return replace(self, table=self.table[mask])
+
+    def sample(self, n: int, seed: int = 0) -> "Manifest":
+        """``n`` rows drawn without replacement, in the table's order.
+
+        Raises:
+            ValueError: ``n`` is not between 1 and the number of rows.
+        """
+        if not 1 <= n <= len(self):
+            raise ValueError(f"expected 1 to {len(self)} rows of {self.dataset}, got {n}")
+        chosen = np.sort(np.random.default_rng(seed).choice(len(self), size=n, replace=False))
+        return replace(self, table=self.table.iloc[chosen])
+
+    def to_parquet(self, path: str | os.PathLike[str]) -> Path:
+        """Write the manifest; an existing file is replaced whole or not at all."""
+        header = {key: getattr(self, key) for key in (*_HEADER, "note", "missing")}
+        header["root"] = self.root.absolute().as_posix()
+        content = pa.Table.from_pandas(self.table, preserve_index=False)
+        content = content.replace_schema_metadata({_METADATA: json.dumps(header).encode()})
+        with replacing(Path(path)) as temporary:
+            pq.write_table(content, temporary, compression="zstd")
+        return Path(path)
+
+    @classmethod
+    def from_parquet(
+        cls, path: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None
+    ) -> "Manifest":
+        """Read what ``to_parquet`` wrote.
+
+        Args:
+            path: the file.
+            root: where the pictures lie now; None for where they lay.
+
+        Raises:
+            DatasetError: the file is not a manifest.
+            FileNotFoundError: there is no such file.
+        """
+        try:
+            content = pq.read_table(path)
+            header = json.loads(content.schema.metadata[_METADATA])
+            header["root"] = Path(root if root is not None else header["root"])
+            return cls(content.to_pandas(), **header)
+        except (pa.ArrowException, KeyError, TypeError, json.JSONDecodeError) as error:
+            raise DatasetError(f"{os.fspath(path)!r} is not a manifest: {error!r}") from error
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    absent = [column for column in ("path", "mos") if column not in table]
+    if absent:
+        raise DatasetError(f"a manifest needs columns path and mos; {', '.join(absent)} is absent")
+    unknown = [str(column) for column in table if column not in COLUMNS]
+    if unknown:
+        raise DatasetError(f"unknown columns {', '.join(unknown)}; known: {', '.join(COLUMNS)}")
+    if table.empty:
+        raise DatasetError("a manifest needs at least one row, got none")
+    typed = {}
+    for column, kind in COLUMNS.items():
+        missing = np.nan if kind == "float64" else pd.NA
+        values = list(table[column]) if column in table else [missing] * len(table)
+        odd = [v for v in values if kind != "string" and isinstance(v, (str, bytes, bool))]
+        if odd:
+            raise DatasetError(f"column {column} must hold {kind}, got {odd[0]!r}")
+        try:
+            typed[column] = pd.array(values, dtype=kind)
+        except (ValueError, TypeError) as error:
+            raise DatasetError(f"column {column} must hold {kind}: {error}") from error
+    result = pd.DataFrame(typed)
+    result["name"] = result["name"].fillna(result["path"].str.rpartition("/")[2])
+    return result
+
+
+def _check_paths(paths: "pd.Series[str]", *, keep: bool) -> None:
+    if paths.isna().any():
+        raise DatasetError(f"{int(paths.isna().sum())} rows have no path")
+    for path in paths:
+        if _WINDOWS_ABSOLUTE.match(path) or ".." in PurePosixPath(path).parts:
+            raise DatasetError(f"paths are POSIX and stay below the root, got {path!r}")
+        if any("\ud800" <= letter <= "\udfff" for letter in path):
+            raise DatasetError(f"the file name {path!r} is not Unicode; rename the file")
+    twice = paths[paths.duplicated()]
+    if len(twice) and not keep:
+        raise DatasetError(
+            f"{len(twice)} rows repeat a picture, the first {twice.iloc[0]!r}; "
+            'pass on_duplicate="keep" if that is meant'
+        )
+
+
+def _check_scores(table: pd.DataFrame, mos_range: tuple[float, float]) -> None:
+    finite = np.isfinite(table["mos"])
+    if not finite.all() and not table["mos"].isna().all():
+        row = table[~finite].iloc[0]
+        raise DatasetError(
+            f"{int((~finite).sum())} of {len(table)} scores are not finite, "
+            f"the first that of {row['name']!r}: {row['mos']}"
+        )
+    low, high = mos_range
+    if finite.all() and not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise DatasetError(f"mos_range is (lowest, highest), got {mos_range}")
+    spread = table["mos_std"].dropna()
+    if (spread < 0).any() or np.isinf(spread).any():
+        raise DatasetError("mos_std holds negative or infinite deviations")

@@ -1,0 +1,178 @@
+"""Reading the files publishers ship their scores in; whatever is wrong becomes a ``DatasetError``.
+
+Tables come back as text, so that numbers are parsed in one place and names such as ``00001`` stay
+names.
+"""
+
+import csv
+import io
+import json
+import math
+import zipfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import openpyxl
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+from openpyxl.utils.exceptions import InvalidFileException
+from scipy import io as scipy_io
+
+from maclip_lab.datasets.errors import DatasetError
+
+
+def to_numbers(values: Iterable[object], source: str) -> NDArray[np.float64]:
+    """Finite numbers from numbers or their decimal spelling.
+
+    Args:
+        values: as read.
+        source: the file and column, for the message.
+
+    Raises:
+        DatasetError: a value is empty, text, a truth value, NaN or infinite.
+    """
+    numbers = np.array([_number(value) for value in values], dtype=np.float64)
+    bad = np.flatnonzero(~np.isfinite(numbers))
+    if len(bad):
+        first = list(values)[bad[0]]
+        raise DatasetError(
+            f"{source}: {len(bad)} of {len(numbers)} scores are no finite numbers, "
+            f"the first is {first!r} in row {bad[0] + 1}"
+        )
+    return numbers
+
+
+def _number(value: object) -> float:
+    if isinstance(value, (bool, np.bool_)) or (isinstance(value, str) and "_" in value):
+        return math.nan
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
+def read_text(path: Path) -> str:
+    """A text file in UTF-8 with or without a byte-order mark."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise DatasetError(f"{str(path)!r} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{str(path)!r} is not UTF-8 text: {error}") from error
+
+
+def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
+    """A delimited table with a header, all values as text and empty ones as ``""``.
+
+    Args:
+        path: comma, semicolon or tab separated.
+        columns: names that must be there.
+    """
+    text = read_text(path)
+    header = text.split("\n", 1)[0]
+    delimiter = max(",;\t", key=header.count)
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(row)]
+    except csv.Error as error:
+        raise DatasetError(f"{str(path)!r} is no table: {error}") from error
+    return _framed(rows, path, columns)
+
+
+def read_words(path: Path, names: Sequence[str]) -> pd.DataFrame:
+    """A table without header, its fields parted by spaces or commas."""
+    lines = [line.replace(",", " ").split() for line in read_text(path).splitlines()]
+    return _framed([list(names), *(line for line in lines if line)], path, names)
+
+
+def read_xlsx(
+    path: Path, columns: Sequence[str | int], *, sheet: str | None = None, header: int = 1
+) -> pd.DataFrame:
+    """Columns of a worksheet; rows in which all of them are empty are left out.
+
+    Args:
+        path: the workbook.
+        columns: the wanted names, in any letter case, or numbers of columns, from 1.
+        sheet: its name; None for the first.
+        header: number of the header row, from 1.
+    """
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        rows = list(book[sheet or book.sheetnames[0]].iter_rows(min_row=header, values_only=True))
+        book.close()
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile, InvalidFileException) as error:
+        raise DatasetError(f"{str(path)!r} is no workbook as expected: {error}") from error
+    if not rows:
+        raise DatasetError(f"{str(path)!r} is empty")
+    titles = [str(cell).strip().lower() if cell is not None else "" for cell in rows[0]]
+    absent = [c for c in columns if isinstance(c, str) and c.lower() not in titles]
+    if absent:
+        raise DatasetError(
+            f"{str(path)!r} lacks column {', '.join(absent)}; row {header} holds "
+            f"{', '.join(title for title in titles if title) or 'nothing'}"
+        )
+    places = [c - 1 if isinstance(c, int) else titles.index(c.lower()) for c in columns]
+    wanted = [[row[place] if place < len(row) else None for place in places] for row in rows[1:]]
+    filled = [row for row in wanted if any(cell is not None for cell in row)]
+    return _nonempty(pd.DataFrame(filled, columns=list(columns), dtype=object), path)
+
+
+def read_mat(path: Path, variable: str) -> NDArray[np.generic]:
+    """One variable of a MATLAB file, flattened."""
+    try:
+        content = scipy_io.loadmat(path)
+        return np.asarray(content[variable]).ravel()
+    except (OSError, KeyError, ValueError, TypeError, NotImplementedError, IndexError) as error:
+        raise DatasetError(f"{str(path)!r} holds no {variable}: {error!r}") from error
+
+
+def read_json_list(path: Path) -> pd.DataFrame:
+    """The authors' lists: ``[{"img_path": ..., "gt_score": ...}, ...]``."""
+    try:
+        content = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, DatasetError):
+            raise
+        raise DatasetError(f"{str(path)!r} is not JSON: {error}") from error
+    if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
+        raise DatasetError(f"{str(path)!r}: expected a list of objects with a path and a score")
+    return _nonempty(pd.DataFrame(content, dtype=object), path)
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """Any Parquet table."""
+    try:
+        return _nonempty(pd.read_parquet(path, engine="pyarrow").reset_index(drop=True), path)
+    except (OSError, pa.ArrowException) as error:
+        raise DatasetError(f"{str(path)!r} is no Parquet table: {error}") from error
+
+
+def _framed(rows: list[list[str]], path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    if not rows:
+        raise DatasetError(f"{str(path)!r} is empty")
+    titles = [title.strip() for title in rows[0]]
+    absent = [column for column in columns if column not in titles]
+    if absent:
+        raise DatasetError(
+            f"{str(path)!r} lacks column {', '.join(absent)}; it has {', '.join(titles)}"
+        )
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) < len(titles) or any(cell.strip() for cell in row[len(titles) :]):
+            raise DatasetError(
+                f"{str(path)!r}: line {number} has {len(row)} fields, the header {len(titles)}"
+            )
+    body = [[cell.strip() for cell in row[: len(titles)]] for row in rows[1:]]
+    named = [place for place, title in enumerate(titles) if title]
+    if len({titles[place] for place in named}) < len(named):
+        raise DatasetError(f"{str(path)!r} repeats a column name: {', '.join(titles)}")
+    table = pd.DataFrame([[row[place] for place in named] for row in body], dtype=object)
+    if len(table):
+        table.columns = [titles[place] for place in named]
+    return _nonempty(table, path)
+
+
+def _nonempty(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    if table.empty:
+        raise DatasetError(f"{str(path)!r} holds no rows")
+    return table

@@ -1,0 +1,195 @@
+"""A data set without downloads: the shipped photographs, harmed to known degrees.
+
+Its score is a **pseudo-MOS**: 5 for a pristine photograph and ``5 - level`` for one degraded to a
+level from 1 to 5. No person judged these pictures. The set shows that code runs and that a metric
+follows severity within a type; it says nothing of agreement with people.
+"""
+
+import hashlib
+import inspect
+import json
+import os
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import PIL
+from numpy.typing import NDArray
+from PIL import Image
+
+from maclip_lab import degradations
+from maclip_lab.datasets.atomic import replacing
+from maclip_lab.datasets.errors import DatasetError
+from maclip_lab.datasets.index import FileIndex
+from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.degradations import DEGRADATIONS, LEVELS, degrade
+from maclip_lab.resources import data_path
+
+PRISTINE = "pristine"
+"""``dist_type`` of the photographs themselves; their level is 0."""
+
+_RECORD = "synthetic.json"
+
+Pixels = NDArray[np.uint8]
+
+
+def make_synthetic(
+    folder: str | os.PathLike[str],
+    *,
+    photos: str | os.PathLike[str] | Sequence[Path] | None = None,
+    types: Sequence[str] | None = None,
+    levels: Sequence[int] = LEVELS,
+    size: tuple[int, int] | None = None,
+    seed: int = 0,
+    progress: Callable[[Iterable[str]], Iterable[str]] | None = None,
+) -> Manifest:
+    """Photographs and their degraded copies as lossless PNG files, and the manifest of them.
+
+    Equal arguments give equal pixels on any machine, as far as Pillow's codecs agree. Files that
+    are already right are kept, so that a second call is quick and an interrupted one goes on.
+
+    Args:
+        folder: where the pictures go.
+        photos: a folder or a list of photographs; None for those the project ships.
+        types: degradation types; None for all of the bank.
+        levels: out of 1 to 5.
+        size: ``(width, height)`` of a centre crop; None for whole photographs.
+        seed: of the random degradations.
+        progress: wraps the photographs' names, such as ``tqdm.tqdm``.
+
+    Returns:
+        Manifest with ``dataset="synthetic"``: per photograph the pristine row (``mos`` 5, level 0)
+        and then every type at every level (``mos`` 5 - level), ``ref_id`` its name.
+
+    Raises:
+        DatasetError: no photographs, two of one name, or one smaller than ``size``.
+        ValueError: an unknown type or level.
+    """
+    types = tuple(DEGRADATIONS) if types is None else tuple(types)
+    _check_choices(types, levels)
+    target = Path(folder).expanduser().absolute()
+    sources = _sources(photos)
+    recorded = _read_record(target)
+    record: dict[str, dict[str, str]] = {}
+    rows = []
+    for ref in progress(sources) if progress else sources:
+        photo = _open(sources[ref], size)
+        origin = _origin(photo, seed, ref)
+        for kind, level in [(PRISTINE, 0), *((kind, level) for kind in types for level in levels)]:
+            name = f"{ref}.png" if kind == PRISTINE else f"{ref}.{kind}.{level}.png"
+            path, key = f"images/{name}", f"{origin}/{kind}/{level}"
+            entry = recorded.get(path, {})
+            if entry.get("key") != key or entry.get("sha256") != _sha256(target / path):
+                _save(target / path, _harmed(photo, kind, level, seed, ref))
+                entry = {"key": key, "sha256": _sha256(target / path)}
+            record[path] = entry
+            rows.append((path, 5.0 - level, ref, kind, level))
+        _write_record(target, {**recorded, **record})
+    columns = ["path", "mos", "ref_id", "dist_type", "dist_level"]
+    return Manifest(
+        table=pd.DataFrame(rows, columns=columns),
+        dataset="synthetic",
+        higher_is_better=True,
+        mos_range=(0.0, 5.0),
+        protocol="synthetic",
+        variant="standard",
+        root=target,
+        note="pseudo-MOS: 5 minus the level of degradation; no person judged these pictures",
+    )
+
+
+def pixels_sha256(manifest: Manifest) -> str:
+    """Hash of the names, sizes and decoded pixels of a manifest's pictures, in its order."""
+    content = hashlib.sha256()
+    for name, path in zip(manifest.table["name"], manifest.paths, strict=True):
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        content.update(f"{name} {pixels.shape}".encode())
+        content.update(np.ascontiguousarray(pixels).tobytes())
+    return content.hexdigest()
+
+
+def _check_choices(types: Sequence[str], levels: Sequence[int]) -> None:
+    unknown = [kind for kind in types if kind not in DEGRADATIONS]
+    if unknown:
+        raise ValueError(f"unknown types {unknown}; the bank has {', '.join(DEGRADATIONS)}")
+    if not levels or any(level not in LEVELS for level in levels):
+        raise ValueError(f"levels are out of {LEVELS}, got {tuple(levels)}")
+    if len(set(types)) < len(types) or len(set(levels)) < len(levels):
+        raise ValueError("types and levels may each be given once")
+
+
+def _sources(photos: str | os.PathLike[str] | Sequence[Path] | None) -> dict[str, Path]:
+    if photos is None or isinstance(photos, (str, os.PathLike)):
+        index = FileIndex.scan(data_path("photos") if photos is None else photos)
+        files = [index.root / image for image in index.images]
+        where = str(index.root)
+    else:
+        files, where = [Path(photo) for photo in photos], "the list"
+    if not files:
+        raise DatasetError(f"no photographs in {where}")
+    named = {path.stem: path for path in files}
+    if len(named) < len(files):
+        raise DatasetError(f"two photographs in {where} bear one name; their names must differ")
+    return named
+
+
+def _open(path: Path, size: tuple[int, int] | None) -> Pixels:
+    try:
+        with Image.open(path) as image:
+            photo = image.convert("RGB")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DatasetError(f"the photograph {str(path)!r} cannot be read: {error}") from error
+    if size is not None:
+        left, top = (photo.width - size[0]) // 2, (photo.height - size[1]) // 2
+        if left < 0 or top < 0:
+            raise DatasetError(
+                f"{path.name} is {photo.width} x {photo.height}, smaller than {size[0]} x {size[1]}"
+            )
+        photo = photo.crop((left, top, left + size[0], top + size[1]))
+    return np.asarray(photo)
+
+
+def _harmed(photo: Pixels, kind: str, level: int, seed: int, ref: str) -> Pixels:
+    if kind == PRISTINE:
+        return photo
+    return degrade(photo, kind, level=level, seed=zlib.crc32(f"{seed}/{ref}".encode()))
+
+
+def _origin(photo: Pixels, seed: int, ref: str) -> str:
+    """What a file's pixels follow from, besides its type and level."""
+    parts = (inspect.getsource(degradations), PIL.__version__, seed, ref, photo.shape)
+    content = hashlib.sha256(repr(parts).encode())
+    content.update(np.ascontiguousarray(photo).tobytes())
+    return content.hexdigest()
+
+
+def _save(path: Path, pixels: Pixels) -> None:
+    with replacing(path, sync=False) as temporary:
+        Image.fromarray(pixels).save(temporary, "PNG", compress_level=1)
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def _read_record(folder: Path) -> Mapping[str, dict[str, str]]:
+    """What was made before; a record that cannot be read only means making it again."""
+    try:
+        content = json.loads((folder / _RECORD).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(content, dict) or not all(isinstance(e, dict) for e in content.values()):
+        return {}
+    return content
+
+
+def _write_record(folder: Path, record: Mapping[str, Mapping[str, str | None]]) -> None:
+    with replacing(folder / _RECORD) as temporary:
+        temporary.write_text(json.dumps(record, indent=0, sort_keys=True), "utf-8")
