@@ -121,7 +121,7 @@ def _compare_group(
         reasons = {
             f"{name}: {problems[c]}" for name, c in zip(names, columns, strict=True) if problems[c]
         }
-        if replicates is None and quality.size >= MIN_PICTURES:
+        if replicates is None and settings.n_boot and quality.size >= MIN_PICTURES:
             reasons.add(f"fewer than {MIN_CLUSTERS} clusters to resample")
         rows[pair] = row | {"reason": "; ".join(sorted(reasons))}
     return rows

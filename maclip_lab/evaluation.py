@@ -94,11 +94,12 @@ def evaluate(
         One row per method. ``srcc``, ``krcc`` (tau-b) and ``plcc_raw`` are of the raw
         predictions, ``plcc_4p``, ``rmse_4p``, ``mae`` and ``outlier_ratio`` of the
         four-parameter fit, ``*_5p`` of the five-parameter one. ``plcc_lo, plcc_hi`` belong to
-        ``plcc_4p``. ``rmse_raw`` takes the raw predictions as if in MOS units. ``fit_status``
-        is the worse of the two fits': ok, nonmonotone, failed or degenerate. ``*_official``
-        is the authors' variant, on the scores as they are: its SRCC has lost its sign, and
+        ``plcc_4p`` with its curve held; near zero they flatter, as any fitted correlation.
+        ``rmse_raw`` takes the raw predictions as if in MOS units. ``fit_status`` is the worse
+        of the two fits': ok, nonmonotone, failed or degenerate. ``*_official`` is the
+        authors' variant, on the scores as they are: its SRCC has lost its sign, and
         ``official_fell_back`` says that its fit failed. ``n_clusters`` is 0 where pictures
-        were resampled. ``reason`` says why a number is missing.
+        were resampled. ``reason`` says why a number is missing or a fit is not ok.
 
     Raises:
         TypeError: if ``predictions`` names no methods.

@@ -7,6 +7,7 @@ that fails gives NaN and says so: nothing is put in its place.
 
 import warnings
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from scipy.optimize import OptimizeWarning, curve_fit, least_squares
@@ -21,9 +22,12 @@ from maclip_lab.correlations import (
     standardise,
 )
 
-_SLOPES = (0.5, 1.0, 2.0, 4.0, 8.0)
-_CENTRES = (-1.5, -0.75, 0.0, 0.75, 1.5)
-_MAX_EVALUATIONS = 4000
+_SLOPES = (0.3, 1.0, 3.0, 10.0, 30.0)
+_CENTRES = (0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98)
+_FLATTEST, _STEEPEST = 0.05, 100.0
+_REFINED = 4
+_MAX_EVALUATIONS = 400
+_NO_POWER = 1e-24
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class LogisticFit:
             converged) or "degenerate" (too few pictures, or a constant vector).
         fitted: the predictions on the MOS scale (N,); NaN unless the fit converged.
         direction: +1 where the curve rises with the prediction, -1 where it falls, else 0.
-        reason: why there is no fit; empty if there is one.
+        reason: why there is no fit, or what is wrong with it; empty if all is well.
     """
 
     status: str
@@ -65,9 +69,11 @@ class LogisticFit:
 def fit_logistic(predictions: Array, mos: Array, *, n_parameters: int = 4) -> LogisticFit:
     """Least-squares logistic from predictions to MOS, from many starts that know the scale.
 
-    Both vectors are standardised; for a grid of slopes and centres the other parameters are
-    solved linearly; the best start of each slope is refined and the smallest squared error
-    wins. The slope starts with the sign of Spearman's correlation.
+    Both vectors are standardised. For any slope and centre the other parameters follow by
+    linear least squares, so only these two are searched: first on a grid, then from the best
+    grid points on; the smallest squared error wins. The slope is kept between an almost
+    straight line and a step, since a steeper one only follows single pictures, and the centre
+    within three ranges of the data.
 
     Args:
         predictions: finite predictions (N,), any scale.
@@ -82,17 +88,22 @@ def fit_logistic(predictions: Array, mos: Array, *, n_parameters: int = 4) -> Lo
         raise ValueError(f"expected n_parameters 4 or 5, got {n_parameters}")
     reason = _why_degenerate(predictions, mos, n_parameters)
     if reason:
-        return LogisticFit("degenerate", np.full(mos.shape, np.nan), 0, reason)
+        return _no_fit("degenerate", reason, mos)
     x, y = standardise(predictions), standardise(mos)
-    parameters = _best_parameters(x, y, n_parameters)
-    if parameters is None:
+    shape = _best_shape(x, y, line=False)
+    if n_parameters == 5:
+        shape = _best_shape(x, y, line=True, start=shape)
+    if shape is None:
         reason = f"the {n_parameters}-parameter fit did not converge from any start"
-        return LogisticFit("failed", np.full(mos.shape, np.nan), 0, reason)
-    curve = _curve(parameters, x)
+        return _no_fit("failed", reason, mos)
+    curve = y - _residual(shape, x, y, line=n_parameters == 5)
+    monotone = n_parameters == 4 or _is_monotone(shape, x, y)
     trend = spearman(x, curve)
-    status = "ok" if _is_monotone(parameters, x) else "nonmonotone"
     direction = 0 if np.isnan(trend) else int(np.sign(trend))
-    return LogisticFit(status, mos.mean() + np.std(mos) * curve, direction)
+    fitted = mos.mean() + np.std(mos) * curve
+    if monotone:
+        return LogisticFit("ok", fitted, direction)
+    return LogisticFit("nonmonotone", fitted, direction, "the 5-parameter curve bends back")
 
 
 def _why_degenerate(predictions: Array, mos: Array, n_parameters: int) -> str:
@@ -103,61 +114,57 @@ def _why_degenerate(predictions: Array, mos: Array, n_parameters: int) -> str:
     return "constant MOS" if is_constant(mos) else ""
 
 
-def _curve(parameters: Array, x: Array) -> Array:
-    offset, height, slope, centre = parameters[:4]
-    curve = offset + height * expit(slope * (x - centre))
-    return curve + parameters[4] * x if parameters.size == 5 else curve
+def _no_fit(status: str, reason: str, mos: Array) -> LogisticFit:
+    return LogisticFit(status, np.full(mos.shape, np.nan), 0, reason)
 
 
-def _jacobian(parameters: Array, x: Array) -> Array:
-    _, height, slope, centre = parameters[:4]
-    step = expit(slope * (x - centre))
-    steepness = height * step * (1 - step)
-    columns = [np.ones_like(x), step, steepness * (x - centre), -steepness * slope]
-    return np.column_stack([*columns, x] if parameters.size == 5 else columns)
+def _step(shape: Array, x: Array) -> Array:
+    log_slope, centre = shape
+    return expit(np.exp(log_slope) * (x - centre))
 
 
-def _is_monotone(parameters: Array, x: Array) -> bool:
-    if parameters.size == 4:
-        return True
-    _, height, slope, centre, line = parameters
-    # The derivative has one bump, at the centre: its extremes over the data are at these.
-    places = np.array([x.min(), x.max(), np.clip(centre, x.min(), x.max())])
-    step = expit(slope * (places - centre))
-    derivative = height * slope * step * (1 - step) + line
-    return bool((derivative >= 0).all() or (derivative <= 0).all())
+def _residual(shape: Array, x: Array, y: Array, *, line: bool) -> Array:
+    """What the best curve of this shape leaves of ``y``; x and y are standardised."""
+    step = _step(shape, x)
+    step -= step.mean()
+    if line:
+        step -= np.mean(step * x) * x
+        y = y - np.mean(y * x) * x
+    power = np.mean(step**2)
+    return y - np.mean(step * y) / power * step if power > _NO_POWER else y
 
 
-def _best_parameters(x: Array, y: Array, n_parameters: int) -> Array | None:
+def _best_shape(x: Array, y: Array, *, line: bool, start: Array | None = None) -> Array | None:
+    """Logarithm of the slope and centre of the curve with the smallest squared error."""
+    low, high, reach = x.min(), x.max(), 3 * np.ptp(x)
+    bounds = ([np.log(_FLATTEST), low - reach], [np.log(_STEEPEST), high + reach])
+    centres = np.quantile(x, _CENTRES)
+    grid = [np.array([np.log(slope), centre]) for slope, centre in product(_SLOPES, centres)]
+    grid.sort(key=lambda shape: float(np.sum(_residual(shape, x, y, line=line) ** 2)))
     best, smallest = None, np.inf
-    for start in _starts(x, y, n_parameters):
+    for guess in [*grid[:_REFINED], *([] if start is None else [start])]:
         result = least_squares(
-            lambda p: _curve(p, x) - y,
-            start,
-            jac=lambda p: _jacobian(p, x),
-            method="lm",
+            lambda shape: _residual(shape, x, y, line=line),
+            guess,
+            bounds=bounds,
             max_nfev=_MAX_EVALUATIONS,
         )
-        if result.status > 0 and np.isfinite(result.x).all() and result.cost < smallest:
+        if result.status > 0 and result.cost < smallest:
             best, smallest = result.x, result.cost
     return best
 
 
-def _starts(x: Array, y: Array, n_parameters: int) -> list[Array]:
-    sign = -1.0 if spearman(x, y) < 0 else 1.0
-    starts = []
-    for slope in _SLOPES:
-        candidates = [_linear_solution(x, y, sign * slope, c, n_parameters) for c in _CENTRES]
-        errors = [np.sum((_curve(c, x) - y) ** 2) for c in candidates]
-        starts.append(candidates[int(np.argmin(errors))])
-    return starts
-
-
-def _linear_solution(x: Array, y: Array, slope: float, centre: float, n_parameters: int) -> Array:
-    columns = [np.ones_like(x), expit(slope * (x - centre))]
-    design = np.column_stack([*columns, x] if n_parameters == 5 else columns)
-    linear = np.linalg.lstsq(design.T @ design, design.T @ y, rcond=None)[0]
-    return np.array([*linear[:2], slope, centre, *linear[2:]])
+def _is_monotone(shape: Array, x: Array, y: Array) -> bool:
+    """Whether the curve with a line keeps one direction between the extremes of ``x``."""
+    step = _step(shape, x)
+    design = np.column_stack([np.ones_like(x), step, x])
+    _, height, line = np.linalg.lstsq(design, y, rcond=None)[0]
+    log_slope, centre = shape
+    # The derivative has one bump, at the centre: its extremes over the data are at these.
+    places = np.clip([x.min(), x.max(), centre], x.min(), x.max())
+    step = _step(shape, places)
+    derivative = height * np.exp(log_slope) * step * (1 - step) + line
+    return bool((derivative >= 0).all() or (derivative <= 0).all())
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from scipy import stats
 from maclip_lab.correlations import Array, is_constant, standardise
 
 MIN_CLUSTERS = 5
-_CHUNK_NUMBERS = 2**18
+_CHUNK_NUMBERS = 2**17
 _MAX_UNDEFINED = 0.05
 Indices = NDArray[np.intp]
 

@@ -19,7 +19,11 @@ The paper's CLIP-IQA is the form with five prompt pairs, on the whole picture.
 
 
 def published_results() -> pd.DataFrame:
-    """Published numbers, one a row: ``dataset, method, backbone, metric, value, source``."""
+    """Published numbers, one a row: ``dataset, method, backbone, metric, value, source``.
+
+    The paper's mean is over more data sets than those listed here and cannot be recomputed
+    from these rows.
+    """
     return pd.read_csv(data_path("published.csv"))
 
 

@@ -1,0 +1,150 @@
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.optimize import curve_fit
+
+from maclip_lab import fits
+from maclip_lab.fits import fit_logistic, official_evaluation
+
+
+def scores(seed=0, n=400, noise=0.5):
+    generator = np.random.default_rng(seed)
+    x = generator.normal(0, 1, n)
+    mos = 1 + 4 / (1 + np.exp(-2 * (x - 0.3))) + noise * generator.normal(size=n)
+    return x, mos
+
+
+def four(x, b1, b2, b3, b4):
+    return b1 + b2 / (1 + np.exp(-b3 * (x - b4)))
+
+
+def five(x, b1, b2, b3, b4, b5):
+    return b1 * (0.5 - 1 / (1 + np.exp(b2 * (x - b3)))) + b4 * x + b5
+
+
+@pytest.mark.parametrize(
+    ("n_parameters", "curve", "start"),
+    [(4, four, (1, 4, 2, 0.3)), (5, five, (4, 2, 0.3, 0.1, 3))],
+)
+def test_the_fit_equals_scipys_started_at_the_truth(n_parameters, curve, start):
+    x, mos = scores()
+    expected = curve(x, *curve_fit(curve, x, mos, p0=start, maxfev=10_000)[0])
+    fit = fit_logistic(x, mos, n_parameters=n_parameters)
+    np.testing.assert_allclose(fit.fitted, expected, atol=2e-4)
+
+
+def test_a_curve_without_noise_is_recovered():
+    x, mos = scores(noise=0)
+    np.testing.assert_allclose(fit_logistic(x, mos).fitted, mos, atol=1e-6)
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1e-4, 0.57), (1e5, -3e6)])
+@pytest.mark.parametrize("n_parameters", [4, 5])
+def test_the_fit_does_not_depend_on_units(scale, shift, n_parameters):
+    x, mos = scores()
+    plain = fit_logistic(x, mos, n_parameters=n_parameters)
+    scaled = fit_logistic(x * scale + shift, 1000 * mos, n_parameters=n_parameters)
+    np.testing.assert_allclose(scaled.fitted / 1000, plain.fitted, atol=1e-4)
+
+
+def test_five_parameters_never_fit_worse_than_four():
+    generator = np.random.default_rng(5)
+    for noise in (1, 3, 10, 30):
+        x, mos = scores(seed=noise, n=150, noise=noise)
+        x = x + generator.standard_cauchy(150) * 0.05
+        errors = [np.sum((fit_logistic(x, mos, n_parameters=k).fitted - mos) ** 2) for k in (4, 5)]
+        assert errors[1] <= errors[0] * (1 + 1e-9)
+
+
+def test_a_falling_curve_says_so_and_keeps_its_sign():
+    x, mos = scores()
+    fit = fit_logistic(-x, mos)
+    assert fit.direction == -1
+    assert np.corrcoef(fit.signed, mos)[0, 1] < -0.8
+    assert np.corrcoef(fit.fitted, mos)[0, 1] > 0.8
+
+
+def test_five_parameters_that_bend_back_are_called_nonmonotone():
+    x = np.linspace(-3, 3, 200)
+    mos = np.tanh(3 * x) - 0.25 * x
+    fit = fit_logistic(x, mos, n_parameters=5)
+    assert (fit.status, fit.monotone, fit.converged) == ("nonmonotone", False, True)
+    assert "bends back" in fit.reason
+    assert (np.diff(fit.fitted) < 0).any()
+    assert fit_logistic(x, mos).monotone
+
+
+def test_a_monotone_curve_with_a_line_is_not_called_nonmonotone():
+    x = np.linspace(-3, 3, 200)
+    assert fit_logistic(x, np.tanh(3 * x) + 0.25 * x, n_parameters=5).status == "ok"
+
+
+def test_a_fit_that_does_not_converge_gives_nan_and_says_so(monkeypatch):
+    monkeypatch.setattr(fits, "_MAX_EVALUATIONS", 1)
+    fit = fit_logistic(*scores())
+    assert fit.status == "failed"
+    assert np.isnan(fit.fitted).all()
+    assert "did not converge" in fit.reason
+
+
+@pytest.mark.parametrize(
+    ("x", "mos", "reason"),
+    [
+        (np.arange(4.0), np.arange(4.0), "too few"),
+        (np.ones(9), np.arange(9.0), "constant predictions"),
+        (np.arange(9.0), np.ones(9), "constant MOS"),
+    ],
+)
+def test_degenerate_data_are_named(x, mos, reason):
+    fit = fit_logistic(x, mos)
+    assert fit.status == "degenerate"
+    assert np.isnan(fit.fitted).all()
+    assert reason in fit.reason
+
+
+def test_two_distinct_predictions_can_be_fitted():
+    x = np.repeat([0.0, 1.0], 10)
+    mos = x + np.tile([0.1, -0.1], 10)
+    np.testing.assert_allclose(fit_logistic(x, mos).fitted, x, atol=1e-6)
+
+
+def test_only_four_and_five_parameters_exist():
+    with pytest.raises(ValueError, match="4 or 5, got 3"):
+        fit_logistic(*scores(), n_parameters=3)
+
+
+def test_the_authors_variant_loses_the_sign_on_dmos():
+    x, mos = scores()
+    official = official_evaluation(x, 5 - mos)
+    raw = stats.spearmanr(x, 5 - mos).statistic
+    assert raw < -0.8
+    assert official.srcc == pytest.approx(-raw, abs=1e-3)
+    assert not official.fell_back
+
+
+def test_the_authors_variant_equals_a_plain_least_squares_fit():
+    x, mos = scores()
+    start = (mos.max(), mos.min(), x.mean(), 0.1, 0.1)
+    fitted = five(x, *curve_fit(five, x, mos, p0=start)[0])
+    official = official_evaluation(x, mos)
+    assert official.plcc == pytest.approx(stats.pearsonr(mos, fitted).statistic)
+    assert official.srcc == pytest.approx(stats.spearmanr(mos, fitted).statistic)
+    assert official.rmse == pytest.approx(np.sqrt(np.mean((mos - fitted) ** 2)))
+
+
+def test_the_authors_variant_flags_the_start_values_it_falls_back_to(monkeypatch):
+    def fails(*_args, **_kwargs):
+        raise RuntimeError("no convergence")
+
+    monkeypatch.setattr(fits, "curve_fit", fails)
+    x, mos = scores()
+    official = official_evaluation(x, mos)
+    guess = five(x, mos.max(), mos.min(), x.mean(), 0.1, 0.1)
+    assert official.fell_back
+    assert official.plcc == pytest.approx(stats.pearsonr(mos, guess).statistic)
+    assert official.rmse == pytest.approx(np.sqrt(np.mean((mos - guess) ** 2)))
+
+
+def test_the_authors_variant_of_constant_predictions_is_nan():
+    official = official_evaluation(np.ones(9), np.arange(9.0))
+    assert np.isnan([official.srcc, official.plcc, official.rmse]).all()
