@@ -164,7 +164,7 @@ class _TieGroups:
         return ranks[self.member]
 
     def tied_pairs(self, counts: Array) -> Array:
-        in_group = self.group_counts(counts)
+        in_group = self.group_counts(counts) if self.has_ties else counts
         return 0.5 * np.einsum("gb,gb->b", in_group, in_group - 1)
 
 

@@ -1,10 +1,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from maclip_lab import fits
-from maclip_lab.evaluation import COLUMNS, EvaluationSettings, bonett_wright, evaluate
+from maclip_lab.evaluation import COLUMNS, EvaluationSettings, bonett_wright, compare, evaluate
 
 QUICK = EvaluationSettings(n_boot=200)
 NONE = EvaluationSettings(n_boot=0)
@@ -122,6 +124,21 @@ def test_degenerate_data_give_nan_and_a_reason(x, y, reason):
     assert row[["srcc", "srcc_lo", "krcc", "plcc_raw", "plcc_4p", "srcc_official"]].isna().all()
     assert row["fit_status"] == "degenerate"
     assert reason in row["reason"]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000), st.integers(0, 9), st.booleans())
+def test_small_and_tied_data_neither_crash_nor_warn(seed, n, labelled):
+    generator = np.random.default_rng(seed)
+    mos, x = generator.integers(0, 4, (2, n)).astype(float)
+    x[generator.random(n) < 0.1] = np.nan
+    quick = EvaluationSettings(n_boot=20)
+    row = evaluate({"m": x}, mos, clusters=list(range(n)) if labelled else None, settings=quick)
+    row = row.iloc[0]
+    assert row["n"] + row["n_dropped"] == n
+    assert np.isfinite(row["srcc"]) or row["reason"]
+    table = compare({"m": x, "other": mos}, mos, settings=quick)
+    assert np.isfinite(table.loc[0, "delta_srcc"]) or table.loc[0, "reason"]
 
 
 def test_five_pictures_have_ranks_but_no_five_parameter_fit():

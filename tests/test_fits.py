@@ -49,7 +49,7 @@ def test_the_fit_does_not_depend_on_units(scale, shift, n_parameters):
 
 def test_five_parameters_never_fit_worse_than_four():
     generator = np.random.default_rng(5)
-    for noise in (1, 3, 10, 30):
+    for noise in (1, 10):
         x, mos = scores(seed=noise, n=150, noise=noise)
         x = x + generator.standard_cauchy(150) * 0.05
         errors = [np.sum((fit_logistic(x, mos, n_parameters=k).fitted - mos) ** 2) for k in (4, 5)]
