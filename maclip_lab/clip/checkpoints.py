@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,7 +42,7 @@ def read_tensors(path: Path, *, trust_archive: bool) -> tuple[dict[str, Tensor],
                 f"{path} is a TorchScript archive, which can carry code, and its sha256 is none "
                 "of OpenAI's; if you know where it comes from, say trust=True"
             )
-        return dict(torch.jit.load(path, map_location="cpu").state_dict()), {}
+        return _read_archive(path), {}
     return _read_pickle(path), {}
 
 
@@ -120,6 +121,16 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return tensors, dict(stream.metadata() or {})
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} is not a safetensors file: {error}") from error
+
+
+def _read_archive(path: Path) -> dict[str, Tensor]:
+    with warnings.catch_warnings():
+        # deprecated, yet the only reader of the format OpenAI chose
+        warnings.filterwarnings("ignore", message=".*torch.jit.load", category=DeprecationWarning)
+        try:
+            return dict(torch.jit.load(path, map_location="cpu").state_dict())
+        except RuntimeError as error:
+            raise WeightsError(f"{path} is a damaged archive: {_first_line(error)}") from error
 
 
 def _is_torchscript(path: Path) -> bool:

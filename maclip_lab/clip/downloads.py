@@ -45,6 +45,7 @@ def from_hub(place: BackboneSpec | HubRepo, *, progress: bool) -> Path:
                 name,
                 revision=facts.commit_hash or hub.revision,
                 local_dir=staging,
+                force_download=True,  # else a damaged copy in the client's own cache is reused
                 tqdm_class=_Bar if progress else _NoBar,
             )
         if not is_sha256(promised):

@@ -167,8 +167,9 @@ def _fetch(place: BackboneSpec | HubRepo, search: _Search, progress: bool) -> Ch
 
 
 def _short(error: Exception) -> str:
-    text = " ".join(str(error).split()) or "no details"
-    return f"{type(error).__name__}: {text[:300]}{'…' if len(text) > 300 else ''}"
+    cause = error.__cause__ or error  # the hub's client wraps what happened
+    text = " ".join(str(cause).split()) or "no details"
+    return f"{type(cause).__name__}: {text[:300]}{'…' if len(text) > 300 else ''}"
 
 
 def _advice(place: BackboneSpec | HubRepo, search: _Search) -> str:
