@@ -1,0 +1,120 @@
+"""Which picture a file is, and what a feature store already knows of it.
+
+A file is what its bytes are: features are found by sha256. A file whose size and times are those
+that the store saw is not read again; its time of change cannot be set back, so an edit that keeps
+name, size and modification time is noticed too.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pandas as pd
+
+from maclip_lab.shards import PictureRecord
+
+NOT_EXTRACTED = "not_extracted"
+
+_Stat = tuple[str, int, int, int]
+
+
+class Lookup:
+    """What a store's index knows of files: by their times, by their content, by their paths.
+
+    Args:
+        index: of a `ShardStore`.
+    """
+
+    def __init__(self, index: pd.DataFrame) -> None:
+        self._by_stat: dict[_Stat, str] = {}
+        self._by_content: dict[str, tuple[PictureRecord, str, int]] = {}
+        self._by_path: dict[str, dict[str, PictureRecord]] = {}
+        names = [field.name for field in fields(PictureRecord)]
+        places = zip(index["shard"], index["row"], strict=True)
+        for values, (shard, row) in zip(index[names].to_dict("records"), places, strict=True):
+            values["flags"] = tuple(values["flags"].split())
+            record = PictureRecord(**values)
+            self._by_path.setdefault(record.path, {})[record.sha256] = record
+            if record.sha256:
+                self._by_stat[_stat(record)] = record.sha256
+                first = self._by_content.get(record.sha256)
+                if first is None or (first[0].status != "ok" == record.status):
+                    self._by_content[record.sha256] = record, shard, int(row)
+
+    def sha256(self, record: PictureRecord) -> str:
+        """Content of a file untouched since the store saw it; empty where the file must be read."""
+        return self._by_stat.get(_stat(record), "")
+
+    def result(self, record: PictureRecord) -> PictureRecord | None:
+        """What extracting a file of this content gave, under this file's name and times."""
+        if record.sha256 not in self._by_content:
+            return None
+        found = self._by_content[record.sha256][0]
+        names = ("path", "size", "mtime_ns", "ctime_ns")
+        return replace(found, **{name: getattr(record, name) for name in names})
+
+    def place(self, record: PictureRecord) -> tuple[str, int]:
+        """Shard and row of the features of a file of this content."""
+        return self._by_content[record.sha256][1:]
+
+    def says(self, record: PictureRecord) -> bool:
+        """Whether the store holds exactly this about a file that cannot be read."""
+        known = self._by_path.get(record.path, {}).get("")
+        return not record.sha256 and known is not None and known.status == record.status
+
+    def unchecked(self, path: str) -> PictureRecord:
+        """What the store holds under a path, without a look at the file."""
+        found = self._by_path.get(path, {})
+        read = [record for record in found.values() if record.sha256]
+        if len(read) > 1:
+            message = f"the store saw {len(read)} versions of it; check_files=True tells them apart"
+            return PictureRecord(path, status="ambiguous", message=message)
+        unknown = PictureRecord(path, status=NOT_EXTRACTED, message="the store does not hold it")
+        return next(iter([*read, *found.values()]), unknown)
+
+    def moved(self, records: Iterable[PictureRecord]) -> list[PictureRecord]:
+        """Those of the files whose times changed while path and content did not."""
+        return [
+            record
+            for record in records
+            if _stat(record) not in self._by_stat
+            and record.sha256
+            and record.sha256 in self._by_path.get(record.path, {})
+        ]
+
+
+def identify(name: str, path: Path, lookup: Lookup) -> PictureRecord:
+    """Size, times and content hash of a file; the hash is empty where it cannot be read.
+
+    Args:
+        name: of the picture in the manifest.
+        path: of the file.
+        lookup: that spares reading what has not been touched.
+    """
+    record = PictureRecord(name, "", *_times(path), status=NOT_EXTRACTED)
+    try:
+        content = lookup.sha256(record)
+        if not content and path.is_file():
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return record
+    return replace(record, sha256=content)
+
+
+def untouched(path: Path, record: PictureRecord) -> bool:
+    """Whether a file still is what it was when it was identified."""
+    return _times(path) == _stat(record)[1:]
+
+
+def _times(path: Path) -> tuple[int, int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return -1, 0, 0
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _stat(record: PictureRecord) -> _Stat:
+    return record.path, record.size, record.mtime_ns, record.ctime_ns
