@@ -17,6 +17,9 @@ PAPER_NAMES = {
 The paper's CLIP-IQA is the form with five prompt pairs, on the whole picture.
 """
 
+CLIP_IQA_ANSWERS = {"i01.bmp": 0.8916, "i01_01_5.bmp": 0.4590}
+"""CLIP-IQA (one pair, RN50) of two TID2013 pictures, published with the metric, to 1 %."""
+
 
 def published_results() -> pd.DataFrame:
     """Published numbers, one a row: ``dataset, method, backbone, metric, value, source``.

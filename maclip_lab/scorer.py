@@ -42,6 +42,7 @@ class Maclip:
         pos_embedding: add the visual positional embedding, which MA-CLIP leaves out.
         weights_dir: folder to look for weights in first.
         offline: never use the network; None follows the environment.
+        trust: open a TorchScript archive although its sha256 is none of OpenAI's.
 
     Raises:
         WeightsError: no weights can be had; the message says what to do.
@@ -63,10 +64,13 @@ class Maclip:
         pos_embedding: bool = False,
         weights_dir: str | os.PathLike[str] | None = None,
         offline: bool | None = None,
+        trust: bool = False,
     ) -> None:
         pairs = prompt_pairs(prompts)
         where = choose_device(device)
-        self.backbone = load_backbone(backbone, weights_dir=weights_dir, offline=offline)
+        self.backbone = load_backbone(
+            backbone, weights_dir=weights_dir, offline=offline, trust=trust, progress=True
+        )
         self.pos_embedding = pos_embedding
         self._texts: dict[object, TextAnchors] = {}
         self.encoder = ImageEncoder(self.backbone.clip, device=where, precision=precision)

@@ -1,0 +1,80 @@
+"""``maclip-lab weights``: which backbones are at hand, fetching them, checking them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from maclip_lab.cli import options
+
+app = typer.Typer(no_args_is_help=True)
+Name = Annotated[str, typer.Argument(help="RN50, ViT-B/32, tiny-rn, hf-hub:org/name or a file.")]
+
+
+@app.command("list")
+def list_() -> None:
+    """List the backbones that have names, and which of them are on this machine."""
+    import pandas as pd
+
+    from maclip_lab.clip.weights import list_backbones
+
+    table = pd.DataFrame(list_backbones())
+    table["present"] = table["present"].map({True: "yes", False: "no"})
+    table["MB"] = [f"{size / 1e6:.1f}" if size == size else "" for size in table.pop("size")]
+    table["sha256"] = [f"{digest[:12]}..." if digest else "" for digest in table["sha256"]]
+    typer.echo(table.to_string(index=False))
+
+
+@app.command()
+def fetch(
+    name: Name, weights_dir: options.WeightsDir = None, offline: options.Offline = False
+) -> None:
+    """Have a backbone's weights on this machine, verified."""
+    from maclip_lab.clip.weights import fetch as fetch_weights
+
+    found = fetch_weights(name, weights_dir=weights_dir, offline=offline or None)
+    typer.echo(f"{name}: {found.path}\nsha256 {found.sha256}, from {found.source}")
+
+
+@app.command()
+def verify(
+    name: Name,
+    pictures: Annotated[
+        list[Path] | None,
+        typer.Argument(help="I01.BMP and i01_01_5.bmp of TID2013, to check RN50's known answers."),
+    ] = None,
+) -> None:
+    """Hash a backbone's file anew; with two TID2013 pictures, check known CLIP-IQA scores too."""
+    from maclip_lab.clip.weights import verify as verify_weights
+
+    found = verify_weights(name)
+    typer.echo(f"{found.name}: {found.status}\nfile     {found.path}\nsha256   {found.sha256}")
+    typer.echo(f"expected {found.expected or 'unknown: nothing on record to compare with'}")
+    good = found.status in ("ok", "unrecorded")
+    if good and pictures:
+        good = _known_answers(name, pictures)
+    if not good:
+        raise typer.Exit(1)
+
+
+def _known_answers(name: str, pictures: list[Path]) -> bool:
+    """Scores the pictures whose CLIP-IQA is published and says whether each is right."""
+    from maclip_lab.published import CLIP_IQA_ANSWERS
+    from maclip_lab.scorer import Maclip
+
+    if name.lower() != "rn50":
+        raise typer.BadParameter("the known answers are RN50's", param_hint="PICTURES")
+    scorer, right = Maclip(name), True
+    for picture in pictures:
+        wanted = CLIP_IQA_ANSWERS.get(picture.name.lower())
+        if wanted is None:
+            known = ", ".join(CLIP_IQA_ANSWERS)
+            raise typer.BadParameter(f"no known answer for {picture.name}; known: {known}")
+        got = scorer.clip_iqa(picture)
+        near = abs(got - wanted) <= 0.01 * wanted
+        right &= near
+        typer.echo(
+            f"CLIP-IQA {picture.name}: {got:.4f}, published {wanted:.4f}: "
+            + ("agrees to 1 %" if near else "DIFFERS by more than 1 %")
+        )
+    return right
