@@ -5,6 +5,7 @@ and 2 that the call itself was wrong.
 """
 
 import sys
+import warnings
 
 import typer
 
@@ -32,6 +33,9 @@ app.command()(project.bench)
 
 def main() -> None:
     """Runs the command line; the package's own errors become one line and exit status 1."""
+    warnings.showwarning = lambda message, *_: typer.secho(  # type: ignore[assignment]
+        f"warning: {message}", fg="yellow", err=True
+    )
     try:
         app()
     except (MaclipError, ValueError, OSError) as error:

@@ -1,0 +1,243 @@
+"""``maclip-lab features|evaluate|sweep|explain``: data sets to tables of correlations."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from maclip_lab.cli import options
+
+if TYPE_CHECKING:
+    from maclip_lab.datasets.manifest import Manifest
+
+Name = Annotated[
+    str, typer.Argument(help='koniq, TID2013, ..., "all" that lie under the root, or "synthetic".')
+]
+Root = Annotated[
+    Path | None, typer.Option(help="Folder of the data set, or one above it.", exists=True)
+]
+Annotations = Annotated[
+    Path | None,
+    typer.Option(help="Your own list of pictures and scores: .csv, .parquet or .json."),
+]
+Variant = Annotated[
+    str, typer.Option(help='"standard", or "paper" for exactly the list published with MA-CLIP.')
+]
+Store = Annotated[Path, typer.Option(help="Folder of the feature store.", file_okay=False)]
+Dtype = Annotated[str, typer.Option(help="How features are stored: fp32 or fp16.")]
+Backbones = Annotated[list[str], typer.Option("--backbone", "-b", help="May be given repeatedly.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Table to write: .parquet or .csv.")
+]
+_STORE = Path("build/features")
+_SHOWN = "dataset backbone method n n_dropped srcc srcc_lo srcc_hi krcc plcc_4p rmse_4p".split()
+_PAPER = ["paper_srcc", "difference", "srcc_official", "plcc_official", "fit_status"]
+
+
+def features(
+    dataset: Name,
+    root: Root = None,
+    annotations: Annotations = None,
+    store: Store = _STORE,
+    backbone: Backbones = ["RN50"],  # noqa: B006
+    variant: Variant = "standard",
+    dtype: Dtype = "fp32",
+    device: options.Device = "auto",
+    precision: options.Precision = "fp32",
+    weights_dir: options.WeightsDir = None,
+    offline: options.Offline = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Extract a data set's features into a store; stopped at any time, it goes on from there."""
+    from maclip_lab.features import extract_features
+    from maclip_lab.scorer import Maclip
+
+    failed = 0
+    for name in backbone:
+        scorer = Maclip(
+            name,
+            device=device,
+            precision=precision,
+            weights_dir=weights_dir,
+            offline=offline or None,
+        )
+        for manifest in _manifests(dataset, root, annotations, variant):
+            view = extract_features(manifest, scorer, store, dtype=dtype, progress=not quiet)
+            typer.echo(repr(view))
+            failed += _report_failures(view.table)
+    if failed:
+        raise typer.Exit(1)
+
+
+def evaluate(
+    dataset: Name,
+    root: Root = None,
+    annotations: Annotations = None,
+    output: Output = None,
+    store: Store = _STORE,
+    backbone: Backbones = ["RN50"],  # noqa: B006
+    variant: Variant = "standard",
+    box_lam: options.BoxLam = 0.5,
+    base_cos: options.BaseCos = 1.0,
+    base_norm: options.BaseNorm = 0.6,
+    alpha: options.Alpha = 1.0,
+    n_boot: Annotated[int, typer.Option(help="Bootstrap replicates of the intervals.")] = 1000,
+    dtype: Dtype = "fp32",
+    device: options.Device = "auto",
+    precision: options.Precision = "fp32",
+    weights_dir: options.WeightsDir = None,
+    offline: options.Offline = False,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Evaluate backbones on data sets: correlations with intervals, beside the paper's."""
+    options.refuse_existing(output, overwrite)
+    import pandas as pd
+
+    from maclip_lab.evaluation import EvaluationSettings
+    from maclip_lab.fusion import FusionSettings
+    from maclip_lab.provenance import write_table
+    from maclip_lab.scorer import Maclip
+    from maclip_lab.studies import study
+
+    settings = FusionSettings(box_lam, base_cos, base_norm, alpha)
+    tables, records, failed = [], [], 0
+    for name in backbone:
+        scorer = Maclip(
+            name,
+            device=device,
+            precision=precision,
+            weights_dir=weights_dir,
+            offline=offline or None,
+        )
+        for manifest in _manifests(dataset, root, annotations, variant):
+            found = study(
+                manifest,
+                scorer,
+                store,
+                settings=settings,
+                statistics=EvaluationSettings(n_boot=n_boot),
+                dtype=dtype,
+                progress=not quiet,
+            )
+            tables.append(found.table)
+            records.append(found.record)
+            failed += _report_failures(found.predictions)
+            shown = found.table[[*_SHOWN, *_PAPER]]
+            typer.echo(shown.to_string(index=False, float_format="{:.4f}".format))
+    if not tables:
+        raise typer.BadParameter("no data set was found there", param_hint="--root")
+    if output is not None:
+        record = records[0] if len(records) == 1 else {"parts": records}
+        write_table(pd.concat(tables, ignore_index=True), output, record)
+        typer.echo(f"written to {output}", err=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def sweep(
+    dataset: Name,
+    root: Root = None,
+    annotations: Annotations = None,
+    output: Output = None,
+    grid: Annotated[
+        str, typer.Option(help='"lambda", or "bases" for the authors\' base-constant grid.')
+    ] = "lambda",
+    store: Store = _STORE,
+    backbone: options.Backbone = "RN50",
+    variant: Variant = "standard",
+    dtype: Dtype = "fp32",
+    device: options.Device = "auto",
+    precision: options.Precision = "fp32",
+    weights_dir: options.WeightsDir = None,
+    offline: options.Offline = False,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Sweep the method's constants over stored features, without touching a picture again."""
+    options.refuse_existing(output, overwrite)
+    if grid not in ("lambda", "bases"):
+        raise typer.BadParameter(f'a grid is "lambda" or "bases", got {grid!r}')
+    import pandas as pd
+
+    from maclip_lab.features import extract_features
+    from maclip_lab.provenance import provenance_record, write_table
+    from maclip_lab.scorer import Maclip
+    from maclip_lab.sweeps import base_constant_sweep, lambda_sweep
+
+    scorer = Maclip(
+        backbone,
+        device=device,
+        precision=precision,
+        weights_dir=weights_dir,
+        offline=offline or None,
+    )
+    tables, facts = [], {}
+    for manifest in _manifests(dataset, root, annotations, variant):
+        view = extract_features(manifest, scorer, store, dtype=dtype, progress=not quiet)
+        run = lambda_sweep if grid == "lambda" else base_constant_sweep
+        table = run(view, scorer.anchors)
+        table.insert(0, "dataset", manifest.dataset)
+        tables.append(table)
+        facts[manifest.dataset] = manifest.sha256
+        typer.echo(table.to_string(index=False, float_format="{:.4f}".format))
+    if not tables:
+        raise typer.BadParameter("no data set was found there", param_hint="--root")
+    if output is not None:
+        record = provenance_record(
+            {"grid": grid, "precision": precision, "variant": variant},
+            backbone=scorer.backbone.name,
+            weights_sha256=scorer.backbone.sha256,
+            dataset=" ".join(facts),
+            manifest_sha256=" ".join(facts.values()),
+        )
+        write_table(pd.concat(tables, ignore_index=True), output, record)
+
+
+def explain(
+    result: Annotated[Path, typer.Argument(help="A table written by this command line.")],
+    backbone: Annotated[
+        str | None, typer.Option("--backbone", "-b", help="Compare with this backbone's weights.")
+    ] = None,
+) -> None:
+    """Say what a result was made from, and whether this set-up would reproduce it."""
+    from maclip_lab.clip.weights import verify
+    from maclip_lab.provenance import explain as explain_result
+
+    sha256 = verify(backbone).sha256 if backbone else None
+    explanation = explain_result(result, weights_sha256=sha256)
+    typer.echo(str(explanation))
+    if not explanation.reproduces:
+        raise typer.Exit(1)
+
+
+def _manifests(
+    dataset: str, root: Path | None, annotations: Path | None, variant: str
+) -> Iterator["Manifest"]:
+    """The manifests a command is asked for, one after the other."""
+    from maclip_lab.datasets import find_datasets, load_annotations, load_dataset
+    from maclip_lab.datasets.synthetic import make_synthetic
+
+    if annotations is not None:
+        yield load_annotations(annotations, dataset=dataset, root=root)
+    elif dataset == "synthetic":
+        yield make_synthetic(root or Path("build/synthetic"))
+    elif root is None:
+        raise typer.BadParameter("say where the data set lies", param_hint="--root")
+    elif dataset == "all":
+        for name, folder in find_datasets(root).items():
+            yield load_dataset(name, folder, variant=variant)
+    else:
+        yield load_dataset(dataset, root, variant=variant)
+
+
+def _report_failures(table: "pd.DataFrame") -> int:  # noqa: F821
+    """Says which pictures could not be used; returns how many."""
+    failed = table[table["status"] != "ok"]
+    for row in failed.head(20).itertuples():
+        label = getattr(row, "path", getattr(row, "name", ""))
+        typer.secho(f"  {label}: {row.status} {getattr(row, 'message', '')}", fg="yellow", err=True)
+    if len(failed):
+        typer.secho(f"{len(failed)} of {len(table)} pictures could not be used", err=True)
+    return len(failed)
