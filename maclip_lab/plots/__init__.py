@@ -5,7 +5,29 @@ is the caller's to put in ``title``. Colours are Okabe and Ito's, safe for colou
 each cue keeps its colour and marker throughout. Backgrounds are white, so dark pages show them too.
 """
 
-from maclip_lab.plots.pictures import quality_map, ranking
-from maclip_lab.plots.style import CUE_COLOURS, CUE_LABELS, CUE_MARKERS
+from maclip_lab.plots.pictures import contact_sheet, crop_grid, quality_map, ranking
+from maclip_lab.plots.steps import (
+    box_cox_curves,
+    feature_profiles,
+    fusion_weight,
+    prompt_pairs,
+    severity_curves,
+)
+from maclip_lab.plots.style import CUE_COLOURS, CUE_LABELS, CUE_MARKERS, SERIES, SERIES_MARKERS
 
-__all__ = ["CUE_COLOURS", "CUE_LABELS", "CUE_MARKERS", "quality_map", "ranking"]
+__all__ = [
+    "CUE_COLOURS",
+    "CUE_LABELS",
+    "CUE_MARKERS",
+    "SERIES",
+    "SERIES_MARKERS",
+    "box_cox_curves",
+    "contact_sheet",
+    "crop_grid",
+    "feature_profiles",
+    "fusion_weight",
+    "prompt_pairs",
+    "quality_map",
+    "ranking",
+    "severity_curves",
+]

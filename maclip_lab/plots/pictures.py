@@ -1,4 +1,4 @@
-"""Figures that show photographs: ranked by their score, and with their quality laid over them."""
+"""Figures that show photographs: ranked, side by side, with their crops or their quality on them."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,21 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from PIL import Image
 
-from maclip_lab.plots.style import CMAP, CUE_COLOURS, CUE_LABELS, CUE_MARKERS, finish, new_axes
+from maclip_lab.crops import CropGrid
+from maclip_lab.plots.style import (
+    CMAP,
+    CUE_COLOURS,
+    CUE_LABELS,
+    CUE_MARKERS,
+    SERIES,
+    finish,
+    new_axes,
+)
 from maclip_lab.score import Score
 
 
@@ -77,6 +88,75 @@ def quality_map(
     plt.colorbar(laid, ax=ax, label=CUE_LABELS.get(column, column), shrink=0.8)
     ax.set_title(title, loc="left", fontsize="medium", fontweight="bold")
     ax.set(xticks=[], yticks=[])
+    return ax
+
+
+def contact_sheet(images: Sequence[Image.Image], labels: Sequence[str], *, title: str) -> Figure:
+    """Pictures side by side, each with a label above it.
+
+    Args:
+        images: at most six.
+        labels: one a picture.
+        title: the finding.
+
+    Raises:
+        ValueError: not one label a picture.
+    """
+    if len(images) != len(labels):
+        raise ValueError(f"expected one label a picture, got {len(labels)} for {len(images)}")
+    width = min(9, 2.2 * len(images))
+    figure, axes = plt.subplots(
+        1,
+        len(images),
+        figsize=(width, width / len(images) + 0.6),
+        dpi=100,
+        layout="constrained",
+        facecolor="white",
+        squeeze=False,
+    )
+    for ax, image, label in zip(axes[0], images, labels, strict=True):
+        ax.imshow(_square(image, 200))
+        ax.set_title(label, fontsize="small")
+        ax.set(xticks=[], yticks=[])
+    figure.suptitle(title, x=0.01, ha="left", fontsize="medium", fontweight="bold")
+    return figure
+
+
+def crop_grid(
+    image: Image.Image, grid: CropGrid, shown: int = 0, ax: Axes | None = None, *, title: str
+) -> Axes:
+    """A picture with the windows cut from it, one of them filled, and what none of them reaches.
+
+    Args:
+        image: the picture as it was cut.
+        grid: where the windows lie.
+        shown: index of the window to fill.
+        ax: axes to draw on.
+        title: the finding.
+    """
+    ax = new_axes(ax, 5.2, 5.2 * image.height / image.width + 0.4)
+    ax.imshow(image)
+    side, corners = grid.protocol.crop, grid.corners()
+    for index, (top, left) in enumerate(corners):
+        chosen = index == shown
+        ax.add_patch(
+            Rectangle(
+                (left, top), side, side, fill=chosen, facecolor=(*to_rgb(SERIES[5]), 0.35),
+                edgecolor=SERIES[0] if chosen else "white", linewidth=2.5 if chosen else 1.2,
+            )
+        )  # fmt: skip
+    bottom, right = corners[-1][0] + side, corners[-1][1] + side
+    for corner, width, height in (
+        ((right, 0), grid.width - right, grid.height),
+        ((0, bottom), right, grid.height - bottom),
+    ):
+        ax.add_patch(
+            Rectangle(corner, width, height, facecolor=(0, 0, 0, 0.45), hatch="//",
+                      edgecolor="white", linewidth=0)
+        )  # fmt: skip
+    ax.set_title(title, loc="left", fontsize="medium", fontweight="bold")
+    ax.set(xlim=(-0.5, grid.width - 0.5), ylim=(grid.height - 0.5, -0.5))
+    ax.set(xlabel="pixels from the left", ylabel="pixels from the top")
     return ax
 
 

@@ -22,6 +22,9 @@ CUE_LABELS = {
     "norm": "norm $\\|f\\|_2$",
     "clip_iqa": "CLIP-IQA",
 }
+SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's colours in the order a figure takes them for anything that is not a cue."""
+SERIES_MARKERS = ("o", "s", "D", "^", "P", "v", "X")
 CMAP = "cividis"
 
 
@@ -29,7 +32,9 @@ def new_axes(ax: Axes | None, width: float = 6, height: float = 4) -> Axes:
     """The axes given, or new ones of that size in inches at 100 dpi on white."""
     if ax is not None:
         return ax
-    return plt.subplots(figsize=(width, height), dpi=100, layout="constrained", facecolor="white")[1]
+    return plt.subplots(figsize=(width, height), dpi=100, layout="constrained", facecolor="white")[
+        1
+    ]
 
 
 def finish(ax: Axes, title: str, xlabel: str, ylabel: str) -> Axes:

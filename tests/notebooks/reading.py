@@ -1,0 +1,71 @@
+"""Notebooks as the tests read them."""
+
+import re
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "notebooks"
+PLANNED = (
+    "00_quickstart",
+    "01_the_method_step_by_step",
+    "02_magnitude_versus_quality",
+    "03_box_cox_ablation",
+    "04_fusion_ablation",
+    "05_prompts_and_crops",
+    "06_backbone_comparison",
+    "07_full_evaluation",
+    "08_explorer",
+    "09_training_a_tiny_clip",
+)
+LESSONS = sorted(FOLDER.glob("*.ipynb"))
+SOLUTIONS = sorted(FOLDER.glob("solutions/*.ipynb"))
+COMPLETE = {path.stem for path in LESSONS} >= set(PLANNED)
+
+
+def read(path: Path) -> NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(notebook: NotebookNode, tag: str | None = None) -> list[NotebookNode]:
+    """Code cells that are run, or those with a tag."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    if tag is None:
+        return [cell for cell in cells if "nbval-skip" not in tags(cell)]
+    return [cell for cell in cells if tag in tags(cell)]
+
+
+def tags(cell: NotebookNode) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def markdown(notebook: NotebookNode) -> str:
+    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+def shown(cell: NotebookNode) -> str:
+    """Everything a cell displays as text."""
+    texts = []
+    for output in cell.outputs:
+        texts.append(output.get("text", ""))
+        texts += [v for k, v in output.get("data", {}).items() if k.startswith("text/")]
+        texts += output.get("traceback", [])
+    return "\n".join("".join(text) for text in texts)
+
+
+def figures(notebook: NotebookNode) -> int:
+    return sum(
+        "image/png" in output.get("data", {})
+        for cell in code_cells(notebook)
+        for output in cell.outputs
+    )
+
+
+def links(text: str) -> list[str]:
+    """Targets of a Markdown text's links to other files, without their fragments."""
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    return [
+        t.split("#")[0] for t in targets if not t.startswith(("#", "http:", "https:", "mailto:"))
+    ]

@@ -1,0 +1,190 @@
+"""What every committed notebook must be, checked without running it."""
+
+import re
+
+import nbformat
+import pytest
+
+from tests.notebooks.reading import (
+    COMPLETE,
+    FOLDER,
+    LESSONS,
+    PLANNED,
+    ROOT,
+    SOLUTIONS,
+    code_cells,
+    figures,
+    links,
+    markdown,
+    read,
+    shown,
+    tags,
+)
+
+TAGS = {
+    "parameters",
+    "exercise",
+    "raises-exception",
+    "nbval-check-output",
+    "nbval-ignore-output",
+    "nbval-skip",
+}
+PARAMETERS = {"BACKBONE", "DATASET", "ROOT", "SEED"}
+SECTIONS = ["## What we saw", "## Exercises", "## Next"]
+MACHINE_PATH = re.compile(r"/(?:home|Users|root|tmp|work|var|mnt|opt)/|[A-Z]:\\\\?\w")
+MAX_BYTES = 300_000
+MAX_FIGURES = 8
+MAX_LINES = 15
+
+EVERY = pytest.mark.parametrize(
+    "path", LESSONS + SOLUTIONS, ids=lambda path: str(path.relative_to(FOLDER))
+)
+LESSON = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+
+
+def checks(source):
+    return re.search(r"^\s*(assert |claim\(|check\()|assert_allclose|assert_close", source, re.M)
+
+
+def test_there_are_notebooks():
+    assert LESSONS
+
+
+@EVERY
+def test_it_is_valid_and_of_this_kernel(path):
+    notebook = read(path)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert "widgets" not in notebook.metadata
+
+
+@EVERY
+def test_it_was_executed_from_top_to_bottom(path):
+    counts = [cell.execution_count for cell in code_cells(read(path))]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+@EVERY
+def test_its_outputs_are_there_and_none_is_an_unmarked_error(path):
+    cells = code_cells(read(path))
+    assert sum(bool(cell.outputs) for cell in cells) >= len(cells) / 3
+    for cell in cells:
+        failed = any(output.output_type == "error" for output in cell.outputs)
+        assert failed == ("raises-exception" in tags(cell)), cell.source
+
+
+@EVERY
+def test_nothing_was_written_to_stderr(path):
+    for cell in code_cells(read(path)):
+        noise = [output.text for output in cell.outputs if output.get("name") == "stderr"]
+        assert not noise, f"{cell.source}\nwrote\n{noise[0]}"
+
+
+@EVERY
+def test_it_opens_with_a_title(path):
+    first = read(path).cells[0]
+    assert first.cell_type == "markdown"
+    assert first.source.startswith("# ")
+
+
+@LESSON
+def test_its_first_cell_says_what_it_needs_and_how_long_it_takes(path):
+    first = read(path).cells[0].source
+    assert "**You need" in first
+    assert "**You will see" in first
+    assert re.search(r"\*\*Time\D*[\d.]+", first)
+
+
+@LESSON
+def test_papermill_finds_its_parameters_in_its_second_code_cell(path):
+    cells = code_cells(read(path))
+    assert [i for i, cell in enumerate(cells) if "parameters" in tags(cell)] == [1]
+    assert set(re.findall(r"^(\w+) =", cells[1].source, re.MULTILINE)) >= PARAMETERS
+
+
+@EVERY
+def test_its_cells_are_short(path):
+    for cell in code_cells(read(path)):
+        assert len(cell.source.splitlines()) <= MAX_LINES, cell.source
+
+
+@EVERY
+def test_it_checks_what_it_says(path):
+    assert sum(bool(checks(cell.source)) for cell in code_cells(read(path))) >= 2
+
+
+@EVERY
+def test_its_tags_are_known(path):
+    notebook = read(path)
+    assert {tag for cell in notebook.cells for tag in tags(cell)} <= TAGS
+
+
+@EVERY
+def test_its_cells_have_ids_of_their_own(path):
+    ids = [cell.id for cell in read(path).cells]
+    assert len(set(ids)) == len(ids)
+
+
+@EVERY
+def test_no_cell_ends_in_a_semicolon_or_calls_the_shell(path):
+    for cell in code_cells(read(path)):
+        assert not cell.source.rstrip().endswith(";"), cell.source
+        assert not re.search(r"^\s*[!%]|sys\.path", cell.source, re.MULTILINE), cell.source
+
+
+@EVERY
+def test_it_names_no_path_of_one_machine(path):
+    for cell in read(path).cells:
+        text = cell.source + (shown(cell) if cell.cell_type == "code" else "")
+        found = MACHINE_PATH.search(text)
+        assert not found, text[max(0, found.start() - 40) : found.end() + 40]
+
+
+@EVERY
+def test_it_is_small(path):
+    assert path.stat().st_size < MAX_BYTES
+    assert figures(read(path)) <= MAX_FIGURES
+
+
+@LESSON
+def test_it_ends_with_what_we_saw_exercises_and_what_comes_next(path):
+    headings = re.findall(r"^## .*$", markdown(read(path)), re.MULTILINE)
+    assert headings[-3:] == SECTIONS
+
+
+@LESSON
+def test_its_exercises_wait_for_an_answer_and_the_solutions_are_right(path):
+    exercises = {cell.id: cell for cell in code_cells(read(path), "exercise")}
+    solved = {
+        cell.id: cell for cell in code_cells(read(FOLDER / "solutions" / path.name), "exercise")
+    }
+    assert exercises
+    assert list(solved) == list(exercises)
+    for name, cell in exercises.items():
+        assert "your turn" in shown(cell), f"{name} does not wait"
+        assert "correct" in shown(solved[name]), f"{name} is not solved"
+
+
+@EVERY
+def test_its_links_lead_somewhere(path):
+    text = markdown(read(path))
+    for target in links(text):
+        if not COMPLETE and (path.parent / target).stem in PLANNED:
+            continue
+        assert (path.parent / target).exists(), target
+
+
+@LESSON
+def test_it_links_on_to_the_next_one(path):
+    number = PLANNED.index(path.stem)
+    if number + 1 < len(PLANNED):
+        last = markdown(read(path)).split("## Next")[-1]
+        assert f"{PLANNED[number + 1]}.ipynb" in links(last)
+
+
+@pytest.mark.skipif(not COMPLETE, reason="some of the planned notebooks are still to be written")
+def test_the_index_in_the_readme_lists_them_all_in_order():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = [t for t in links(text) if re.fullmatch(r"notebooks/\d\d_\w+\.ipynb", t)]
+    assert list(dict.fromkeys(listed)) == [f"notebooks/{path.name}" for path in LESSONS]
+    assert [path.stem for path in LESSONS] == list(PLANNED)
