@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from maclip_lab.resources import data_path
 CACHE_VARIABLE = "MACLIP_LAB_CACHE"
 HUB_WEIGHTS = "open_clip_model.safetensors"
 HUB_CONFIG = "open_clip_config.json"
+_STAGING = ".incoming-"
+_ABANDONED = 24 * 3600.0  # seconds
 
 
 def cache_folder() -> Path:
@@ -82,7 +85,8 @@ def staging_folder() -> Iterator[Path]:
     cache = cache_folder()
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".incoming-", dir=cache))
+        _sweep(cache)
+        staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=cache))
     except OSError as error:
         raise WeightsError(
             f"cannot write to the weights cache {cache}: {error.strerror or error}; set "
@@ -92,3 +96,10 @@ def staging_folder() -> Iterator[Path]:
         yield staging
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _sweep(cache: Path) -> None:
+    """Remove what killed downloads left behind; a living one is younger than a day."""
+    for folder in cache.glob(f"{_STAGING}*"):
+        if time.time() - folder.stat().st_mtime > _ABANDONED:
+            shutil.rmtree(folder, ignore_errors=True)

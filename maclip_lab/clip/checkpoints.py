@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from maclip_lab.clip.cache import HUB_CONFIG
+from maclip_lab.clip.sparse_vocabulary import expand_token_rows
 from maclip_lab.errors import WeightsError
 
 _LANDMARK = "visual.conv1.weight"  # every CLIP of these architectures has exactly one
@@ -77,10 +78,7 @@ def openai_names(state: Mapping[str, Tensor], where: object) -> dict[str, Tensor
         for key, name in names.items()
         if name not in _IGNORED
     }
-    if "token_embedding.rows" in tensors:
-        from maclip_lab.clip.sparse_vocabulary import expand_token_rows
-
-        tensors = dict(expand_token_rows(tensors))
+    tensors = expand_token_rows(tensors)
     for name in [name for name in tensors if name.endswith(".running_mean")]:
         counter = name.replace("running_mean", "num_batches_tracked")
         tensors.setdefault(counter, torch.tensor(0))

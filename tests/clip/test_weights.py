@@ -7,6 +7,7 @@ import pickle
 import socket
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from maclip_lab.clip import backbones, downloads, weights
 from maclip_lab.clip.backbones import EMBEDDED, OPENAI, BackboneSpec, HubRepo, parse_name
 from maclip_lab.clip.cache import HUB_CONFIG, HUB_WEIGHTS, cache_folder
 from maclip_lab.clip.model import CLIP, QuickGELU, VisionTransformer
+from maclip_lab.clip.sparse_vocabulary import keep_token_rows
 from maclip_lab.clip.weights import fetch, list_backbones, load_backbone, verify
 from maclip_lab.errors import IntegrityError, OfflineError, WeightsError
 
@@ -268,7 +270,8 @@ def test_a_server_that_is_not_there_is_one_clear_message(server):
 def test_the_environment_names_the_mirror(server, home):
     """The one test with ``HF_ENDPOINT`` itself, which the hub's client reads at import."""
     script = (
-        "from maclip_lab.clip.weights import fetch; "
+        "from maclip_lab.clip.sparse_vocabulary import keep_token_rows
+from maclip_lab.clip.weights import fetch; "
         f"print(fetch('{HUB_NAME}', progress=False).sha256)"
     )
     environment = {**os.environ, "HF_ENDPOINT": server.address, "HF_HOME": str(home / "hf")}
@@ -436,6 +439,16 @@ def test_the_cache_is_the_platforms_unless_the_environment_says(monkeypatch, hom
     assert cache_folder() == Path("/somewhere/maclip-lab")
 
 
+def test_what_a_killed_download_left_is_swept_after_a_day(server, home):
+    for name, age in ((".incoming-old", 2 * 86400), (".incoming-new", 60)):
+        folder = home / "cache" / name
+        folder.mkdir(parents=True)
+        (folder / "half").touch()
+        os.utime(folder, (time.time() - age,) * 2)
+    fetch(HUB_NAME, progress=False)
+    assert [p.name for p in (home / "cache").glob(".incoming-*")] == [".incoming-new"]
+
+
 # Files ---------------------------------------------------------------------------------------
 
 
@@ -454,6 +467,13 @@ def test_half_precision_is_widened(home):
     assert same(clip)
     assert {p.dtype for p in clip.parameters()} == {torch.float32}
     assert not clip.training
+
+
+def test_token_embeddings_stored_by_row_are_expanded(home):
+    save_file(keep_token_rows(STATE, [3, 7]), home / "sparse.safetensors")
+    table = load_backbone(home / "sparse.safetensors").clip.token_embedding.weight
+    assert len(table) == 49408
+    torch.testing.assert_close(table[[3, 7]], STATE["token_embedding.weight"][[3, 7]])
 
 
 @pytest.mark.parametrize("prefix", ["module.", "model.", "clip_model.", "module.model."])
