@@ -270,8 +270,7 @@ def test_a_server_that_is_not_there_is_one_clear_message(server):
 def test_the_environment_names_the_mirror(server, home):
     """The one test with ``HF_ENDPOINT`` itself, which the hub's client reads at import."""
     script = (
-        "from maclip_lab.clip.sparse_vocabulary import keep_token_rows
-from maclip_lab.clip.weights import fetch; "
+        "from maclip_lab.clip.weights import fetch; "
         f"print(fetch('{HUB_NAME}', progress=False).sha256)"
     )
     environment = {**os.environ, "HF_ENDPOINT": server.address, "HF_HOME": str(home / "hf")}
