@@ -76,11 +76,16 @@ def bench(
     runpy.run_module("benchmarks", run_name="__main__")
 
 
-def doctor() -> None:
+def doctor(
+    root: Annotated[
+        Path | None, typer.Option(help="Folder to look for data sets in.", exists=True)
+    ] = None,
+) -> None:
     """Check this set-up: versions, device, weights, data; exit status 0 if all is well."""
     from maclip_lab.doctor import examine
 
-    findings = examine()
-    typer.echo(findings.to_string(index=False))
+    findings = examine(root)
+    for row in findings.itertuples():
+        typer.echo(f"{row.verdict:4}  {row.what:18} {row.finding}")
     if (findings["verdict"] == "bad").any():
         raise typer.Exit(1)
