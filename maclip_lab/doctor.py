@@ -78,7 +78,9 @@ def _weights() -> Iterator[Finding]:
     for row in list_backbones():
         name = str(row["name"])
         if not row["present"]:
-            yield name, "note", f"absent; maclip-lab weights fetch {name}"
+            embedded = row["kind"] == "embedded"
+            advice = "it ships with this package" if embedded else f"maclip-lab weights fetch {name}"
+            yield name, "bad" if embedded else "note", f"absent; {advice}"
             continue
         found = verify(name)
         verdict = {"ok": "ok", "unrecorded": "note"}.get(found.status, "bad")
