@@ -120,24 +120,23 @@ class FeatureStore:
             done += count
         return grids
 
-    def chunks(self, crops: int = 4096) -> Iterator[Tensor]:
-        """All features laid flat, in the order of ``segments``, a bounded piece at a time.
+    def blocks(self, crops: int = 4096) -> Iterator[np.ndarray]:
+        """All features laid flat, in the order of ``segments``, mapped a piece at a time.
 
         Args:
             crops: at most so many at once.
 
         Yields:
-            ``(at most crops, D)`` float32.
+            ``(at most crops, D)`` of the stored type.
         """
         for arrays, rows in self._runs():
             start, stop = (int(arrays["offsets"][edge]) for edge in (rows.start, rows.stop))
             for first in range(start, stop, crops):
-                block = arrays["feats"][first : min(first + crops, stop)]
-                yield torch.from_numpy(block.astype(np.float32, copy=False))
+                yield arrays["feats"][first : min(first + crops, stop)]
 
     def stack(self) -> Tensor:
         """All features laid flat ``(M, D)`` float32, in memory."""
-        return torch.cat(list(self.chunks()))
+        return torch.cat([torch.from_numpy(block.astype(np.float32)) for block in self.blocks()])
 
     def _place(self, i: int) -> tuple[dict[str, np.ndarray], int]:
         row = self.table.iloc[i]
