@@ -1,35 +1,50 @@
-"""Token embeddings that keep only the rows a small CLIP was trained on.
+"""Token embeddings of which only the trained rows are kept.
 
-Of CLIP's 49,408 tokens a small model meets a few hundred in training; the rest would be 6 MB of
-noise. ``token_embedding.rows`` names the kept rows.
+CLIP's vocabulary has 49,408 tokens; a small CLIP meets some hundreds of them in training. Its file
+holds those rows and their ids, and every other row is filled with the mean of the trained ones:
+an unknown word then reads as an average word, and a prompt is still placed by the words known.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-VOCABULARY_SIZE = 49408
-_ROWS, _WEIGHT = "token_embedding.rows", "token_embedding.weight"
+VOCABULARY = 49_408
+ROWS, WEIGHT = "token_embedding.rows", "token_embedding.weight"
 
 
-def expand_token_rows(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict with its whole token embedding ``(49408, width)``.
+def expand_token_rows(state: Mapping[str, Tensor], vocabulary: int = VOCABULARY) -> dict[str, Tensor]:
+    """The state with a full token embedding; unchanged where it has one already.
 
-    A token that was never trained gets the mean of those that were, so that an unknown word says
-    nothing rather than something at random. A state dict without kept rows comes back as it is.
+    Args:
+        state: tensors under OpenAI's names; ``token_embedding.rows`` holds the ids ``(R,)`` of
+            the rows ``(R, width)`` in ``token_embedding.weight``.
+        vocabulary: number of rows wanted.
+
+    Raises:
+        ValueError: ids and rows do not fit together, or an id lies outside the vocabulary.
     """
-    full = dict(state)
-    rows = full.pop(_ROWS, None)
-    if rows is None:
-        return full
-    kept = full[_WEIGHT]
-    weight = kept.float().mean(0).to(kept.dtype).repeat(VOCABULARY_SIZE, 1)
-    weight[rows.long()] = kept
-    return {**full, _WEIGHT: weight}
+    if ROWS not in state:
+        return dict(state)
+    rows, known = state[ROWS].long(), state[WEIGHT]
+    if rows.shape != known.shape[:1]:
+        raise ValueError(
+            f"{ROWS} lists {tuple(rows.shape)} ids for {tuple(known.shape)} rows of {WEIGHT}"
+        )
+    if len(rows) == 0 or int(rows.min()) < 0 or int(rows.max()) >= vocabulary:
+        raise ValueError(f"{ROWS} must list ids from 0 to {vocabulary - 1}, got {rows.tolist()[:5]}")
+    full = known.float().mean(0).to(known.dtype).repeat(vocabulary, 1)
+    full[rows] = known
+    return {name: tensor for name, tensor in state.items() if name != ROWS} | {WEIGHT: full}
 
 
-def keep_token_rows(state: Mapping[str, Tensor], rows: Iterable[int]) -> dict[str, Tensor]:
-    """The state dict with the named rows of its token embedding alone."""
-    kept = torch.tensor(sorted(set(rows)), dtype=torch.int32)
-    return {**state, _ROWS: kept, _WEIGHT: state[_WEIGHT][kept.long()].clone()}
+def keep_token_rows(state: Mapping[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
+    """The state with only these rows of its token embedding: `expand_token_rows` undone.
+
+    Args:
+        state: tensors with a full token embedding.
+        rows: ids ``(R,)`` to keep.
+    """
+    kept = state[WEIGHT][rows.long()].clone()
+    return dict(state) | {WEIGHT: kept, ROWS: rows.to(torch.int32)}

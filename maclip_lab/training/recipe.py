@@ -42,17 +42,17 @@ class Recipe:
     patch: int = 16
     embed_dim: int = 256
     text_width: int = 64
-    steps: int = 2200
+    steps: int = 2400
     batch: int = 64
-    side: int = 112
-    late_steps: int = 250
+    side: int = 96
+    late_steps: int = 150
     late_batch: int = 32
     captions: int = 64
     learning_rate: float = 3e-3
     weight_decay: float = 0.01
     warm_up: float = 0.15
     scene_share: float = 0.4
-    quality_gain: float = 10.0
+    quality_gain: float = 20.0
 
     @property
     def total_steps(self) -> int:

@@ -1,0 +1,51 @@
+"""A trained run as the file that ships: fp16, the trained token rows alone, its story beside it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from maclip_lab.clip.model import CLIP, build_clip
+from maclip_lab.clip.sparse_vocabulary import ROWS, WEIGHT, expand_token_rows
+
+LARGEST = 8_000_000
+"""Bytes a shipped backbone may take."""
+
+
+def shipped_state(state: Mapping[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
+    """What is written: floats as fp16, and the ids of the token rows.
+
+    Args:
+        state: a trainer's ``clip.state_dict()``, its token embedding compact.
+        rows: ids ``(R,)`` of the embedding's rows.
+    """
+    if len(rows) != len(state[WEIGHT]):
+        raise ValueError(f"{len(rows)} ids for {len(state[WEIGHT])} rows of {WEIGHT}")
+    halved = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+    return {k: v.contiguous() for k, v in halved.items()} | {ROWS: rows.to(torch.int32)}
+
+
+def export(state: Mapping[str, Tensor], rows: Tensor, path: Path, story: Mapping[str, str]) -> None:
+    """Write a backbone.
+
+    Args:
+        state: a trainer's ``clip.state_dict()``.
+        rows: ids of its token rows.
+        path: ``*.safetensors``.
+        story: how it was trained; becomes the file's metadata.
+
+    Raises:
+        ValueError: the file would be larger than 8 MB.
+    """
+    tensors = shipped_state(state, rows)
+    size = sum(t.numel() * t.element_size() for t in tensors.values())
+    if size > LARGEST:
+        raise ValueError(f"{path.name} would take {size:,} bytes, at most {LARGEST:,} may ship")
+    save_file(tensors, path, metadata={"quick_gelu": "true", **story})
+
+
+def shipped_clip(path: Path) -> CLIP:
+    """The CLIP in a shipped file, as anyone who loads it will have it."""
+    return build_clip(expand_token_rows(load_file(path)), quick_gelu=True)
