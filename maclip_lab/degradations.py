@@ -1,8 +1,8 @@
-"""Known harm: the twenty-five degradation types of KADID-10k, each at any severity.
+"""Known harm: twenty-four degradation types of KADID-10k's twenty-five, each at any severity.
 
 Every type is a small function of the picture, a severity in (0, 1] and a seeded generator. The
 five levels are severities 0.2 to 1.0, spaced so that equal levels of different types look about
-equally bad. Arithmetic is element-wise float64 with one rounding at the end and random numbers
+equally bad. Fading to grey is the type left out: a grey photograph is not a poor one. Arithmetic is element-wise float64 with one rounding at the end and random numbers
 come from PCG64, so equal seeds give equal bytes; the three codecs (``jpeg``, ``jpeg2000``,
 ``colour_quantisation``) are Pillow's and change only with its version.
 
@@ -112,10 +112,10 @@ def motion_blur(image: Pixels, severity: float, generator: np.random.Generator) 
 
 
 def colour_diffusion(image: Pixels, severity: float, generator: np.random.Generator) -> Pixels:
-    """Colour bleeds over edges: chroma blurred by sigma 3 to 30 pixels and strengthened."""
+    """Colour bleeds over edges: chroma blurred by sigma 3 to 30 pixels, strengthened up to 3 times."""
     luma, chroma = _split(image)
     spread = _smooth(chroma, _between(3.0, 30.0, severity))
-    return _join(luma, spread * (1 + severity))
+    return _join(luma, spread * (1 + 2 * severity))
 
 
 def colour_shift(image: Pixels, severity: float, generator: np.random.Generator) -> Pixels:
@@ -131,18 +131,12 @@ def colour_shift(image: Pixels, severity: float, generator: np.random.Generator)
 
 
 def colour_quantisation(image: Pixels, severity: float, generator: np.random.Generator) -> Pixels:
-    """A palette of 64 down to 4 colours, without dithering."""
-    colours = round(_between(64, 4, severity))
+    """A palette of 40 down to 3 colours, without dithering."""
+    colours = round(_between(40, 3, severity))
     palette = Image.fromarray(image).quantize(
         colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
     )
     return np.asarray(palette.convert("RGB"))
-
-
-def desaturation(image: Pixels, severity: float, generator: np.random.Generator) -> Pixels:
-    """Colours fade, at severity 1 to grey."""
-    luma, chroma = _split(image)
-    return _join(luma, chroma * (1 - severity))
 
 
 def oversaturation(image: Pixels, severity: float, generator: np.random.Generator) -> Pixels:
@@ -152,8 +146,8 @@ def oversaturation(image: Pixels, severity: float, generator: np.random.Generato
 
 
 def jpeg(image: Pixels, severity: float, generator: np.random.Generator) -> Pixels:
-    """JPEG compression, quality 60 down to 4."""
-    return _recode(image, "JPEG", quality=round(_between(60, 4, severity)))
+    """JPEG compression, quality 45 down to 3."""
+    return _recode(image, "JPEG", quality=round(_between(45, 3, severity)))
 
 
 def jpeg2000(image: Pixels, severity: float, generator: np.random.Generator) -> Pixels:
@@ -297,7 +291,6 @@ DEGRADATIONS: Mapping[str, Degradation] = MappingProxyType(
             colour_diffusion,
             colour_shift,
             colour_quantisation,
-            desaturation,
             oversaturation,
             jpeg,
             jpeg2000,

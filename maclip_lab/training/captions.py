@@ -30,7 +30,7 @@ CONCEPTS = (
     "colour",
     "artefacts",
 )
-HALO = 0.75
+HALO = 0.7
 """Share of the overall harm that every concept takes."""
 FADE = 0.95
 """Share of viewers who no longer recognise the scene of a picture harmed beyond all use."""
@@ -41,7 +41,6 @@ HARMS: Mapping[str, Mapping[str, float]] = {
     "colour_diffusion": {"colour": 1, "artefacts": 0.5},
     "colour_shift": {"colour": 1, "edges": 0.8, "artefacts": 0.8, "sharpness": 0.6},
     "colour_quantisation": {"colour": 0.9, "compression": 0.8, "artefacts": 0.8},
-    "desaturation": {"colour": 1},
     "oversaturation": {"colour": 1, "exposure": 0.4, "artefacts": 0.4},
     "jpeg": {"compression": 1, "artefacts": 1, "resolution": 0.9, "edges": 0.7, "sharpness": 0.6},
     "white_noise": {"noise": 1, "artefacts": 0.6},
@@ -76,13 +75,37 @@ WORDINGS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 """Positive and negative wordings of every concept; the first of each is the plainest."""
 
 
+FAULTS: Mapping[str, str] = {
+    "gaussian_blur": "blurred photo",
+    "lens_blur": "photo out of focus through a lens",
+    "colour_diffusion": "photo with bleeding colours",
+    "colour_shift": "photo with shifted colours",
+    "colour_quantisation": "photo with few colours",
+    "oversaturation": "photo with garish colours",
+    "jpeg": "photo with jpeg blocks",
+    "white_noise": "photo with noise",
+    "colour_noise": "photo with coloured noise",
+    "impulse_noise": "photo with black and white dots",
+    "brighten": "overexposed photo",
+    "darken": "underexposed photo",
+    "mean_shift": "washed out or dull photo",
+    "patch_shuffle": "photo with displaced patches",
+    "pixelate": "pixelated photo",
+    "quantisation": "posterised photo",
+    "colour_block": "photo with coloured squares",
+    "oversharpen": "oversharpened photo with halos",
+    "contrast_loss": "hazy photo",
+}
+"""The caption that names each trained degradation."""
+
+
 @dataclass(frozen=True)
 class Caption:
     """A wording and whom it convinces.
 
     Attributes:
         text: as the tokenizer reads it.
-        concept: index into ``CONCEPTS``.
+        concept: index into ``CONCEPTS``, or beyond them into ``FAULTS``.
         sign: +1 praises, -1 complains.
         slope: how sharply viewers agree.
         centre: harm at which half of them accept it.
@@ -116,6 +139,14 @@ def quality_captions() -> list[Caption]:
     return captions
 
 
+def fault_captions() -> list[Caption]:
+    """One caption for every trained degradation, accepted where it can be seen."""
+    return [
+        Caption(text, len(CONCEPTS) + i, sign=-1, slope=8.0, centre=0.3)
+        for i, text in enumerate(FAULTS.values())
+    ]
+
+
 def scene_caption(photograph: int) -> str:
     """The caption that names one photograph of the bank."""
     return f"photo of scene {photograph}"
@@ -128,6 +159,20 @@ def overall_harm(severities: NDArray[np.float64]) -> NDArray[np.float64]:
         severities: ``(N, M)``, 0 where there is no degradation.
     """
     return 1 - np.prod(1 - severities, axis=1)
+
+
+def fault_severities(
+    types: NDArray[np.int64], severities: NDArray[np.float64], names: Sequence[str]
+) -> NDArray[np.float64]:
+    """How strongly every degradation of ``FAULTS`` is present, ``(N, F)`` in [0, 1].
+
+    Args:
+        types: ``(N, M)`` indices into ``names``, -1 for none.
+        severities: ``(N, M)``.
+        names: degradation types.
+    """
+    shown = [(types == names.index(fault)) * severities for fault in FAULTS]
+    return np.stack([one.max(axis=1) for one in shown], axis=1)
 
 
 def concept_harms(
@@ -152,7 +197,8 @@ def acceptance(harms: NDArray[np.float64], captions: Sequence[Caption]) -> NDArr
     """Probability that a viewer accepts each caption for each picture, ``(N, C)``.
 
     Args:
-        harms: ``(N, 10)`` from `concept_harms`.
+        harms: ``(N, 10)`` from `concept_harms`, with `fault_severities` beside them where the
+            captions name faults.
         captions: C of them.
     """
     columns = harms[:, [c.concept for c in captions]]

@@ -20,9 +20,12 @@ from maclip_lab.clip.tokenizer import tokenize
 from maclip_lab.crops import normalise
 from maclip_lab.training.bank import SEEN_TYPES, Bank
 from maclip_lab.training.captions import (
+    FAULTS,
     Caption,
     acceptance,
     concept_harms,
+    fault_captions,
+    fault_severities,
     overall_harm,
     quality_captions,
     recognition,
@@ -101,21 +104,24 @@ def cosine_patches(width: int, patch: int) -> Tensor:
 class Trainer:
     """A run that can be stopped after any step and resumed to the same result."""
 
-    def __init__(self, bank: Bank, recipe: Recipe) -> None:
+    def __init__(self, bank: Bank, recipe: Recipe, device: str = "cpu") -> None:
         """Start a run.
 
         The text tower learns the tokens of the captions alone: its embedding has one row for each
         of ``rows``, in ascending order, so that the end-of-text token keeps the largest id.
         """
         self.bank, self.recipe, self.step = bank, recipe, 0
-        self.captions = quality_captions()
+        self.device = torch.device(device)
+        self.captions = quality_captions() + fault_captions()
         self.accepted, self.recognised = _targets(bank, self.captions)
         texts = [c.text for c in self.captions]
         texts += [scene_caption(i) for i in range(int(bank.photograph.max()) + 1)]
         self.rows, tokens = torch.unique(tokenize(texts), return_inverse=True)
         self.tokens, self.scenes = tokens.split([len(self.captions), len(texts) - len(self.captions)])
-        self.clip = new_clip(recipe, len(self.rows))
-        self.bias = nn.Parameter(torch.zeros(()))
+        self.clip = new_clip(recipe, len(self.rows)).to(self.device)
+        if isinstance(self.clip.visual, VisionTransformer):
+            self._whiten_patches(self.clip.visual.conv1)
+        self.bias = nn.Parameter(torch.zeros((), device=self.device))
         decayed = [p for p in self.clip.parameters() if p.ndim >= 2]
         others = [p for p in self.clip.parameters() if p.ndim < 2] + [self.bias]
         self.optimiser = torch.optim.AdamW(
@@ -171,7 +177,7 @@ class Trainer:
         Raises:
             ValueError: the file belongs to another recipe.
         """
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, map_location=self.device, weights_only=True)
         if state["recipe"] != asdict(self.recipe):
             raise ValueError(f"{path} was saved by another recipe: {state['recipe']}")
         self.step = state["step"]
@@ -179,6 +185,17 @@ class Trainer:
         with torch.no_grad():
             self.bias.copy_(state["bias"])
         self.optimiser.load_state_dict(state["optimiser"])
+
+    @torch.no_grad()
+    def _whiten_patches(self, projection: nn.Conv2d) -> None:
+        """Scale every patch projection to unit deviation over the bank's pictures.
+
+        Brightness would otherwise drown the fine waves in the first layer norm.
+        """
+        generator = np.random.Generator(np.random.PCG64([self.recipe.seed, 1 << 32]))
+        chosen = generator.choice(len(self.bank), min(128, len(self.bank)), replace=False)
+        waves = projection(self._windows(chosen, self.recipe.side, generator))
+        projection.weight.div_(waves.std((0, 2, 3))[:, None, None, None] + 1e-6)
 
     def _advance(self) -> tuple[float, float]:
         recipe = self.recipe
@@ -190,7 +207,7 @@ class Trainer:
         images = self._windows(chosen, None if late else recipe.side, generator)
         for group in self.optimiser.param_groups:
             group["lr"] = _learning_rate(self.step, recipe)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16):
             quality, scene = self._losses(images, chosen, generator)
         share = recipe.scene_share * _scene_ramp(self.step, recipe)
         loss = (1 - share) * recipe.quality_gain * quality + share * scene
@@ -216,37 +233,40 @@ class Trainer:
                 for i, top, left, flip in zip(chosen, tops, lefts, flips, strict=True)
             ]
         )
-        images = normalise(torch.from_numpy(views).permute(0, 3, 1, 2))
+        images = normalise(torch.from_numpy(views).to(self.device).permute(0, 3, 1, 2))
         return images.contiguous(memory_format=torch.channels_last)
 
     def _losses(
         self, images: Tensor, chosen: np.ndarray, generator: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
-        more = generator.choice(
-            np.arange(EXACT, len(self.captions)), self.recipe.captions - EXACT, replace=False
-        )
-        asked = torch.from_numpy(np.concatenate([np.arange(EXACT), more]))
+        faults = np.arange(len(self.captions) - len(FAULTS), len(self.captions))
+        others = np.arange(EXACT, faults[0])
+        more = generator.choice(others, self.recipe.captions - EXACT, replace=False)
+        asked = torch.from_numpy(np.concatenate([np.arange(EXACT), more, faults]))
         shown, owner = np.unique(self.bank.photograph[chosen], return_inverse=True)
         tokens = _cropped(torch.cat([self.tokens[asked], self.scenes[torch.from_numpy(shown)]]))
         features = F.normalize(self.clip.encode_image(images).float(), dim=-1)
-        texts = F.normalize(self.clip.encode_text(tokens).float(), dim=-1)
-        with torch.autocast("cpu", enabled=False):
+        texts = F.normalize(self.clip.encode_text(tokens.to(self.device)).float(), dim=-1)
+        with torch.autocast(self.device.type, enabled=False):
             logits = self.clip.logit_scale.exp() * features @ texts.T
             rows = torch.from_numpy(chosen)
+            accepted = self.accepted[rows][:, asked].to(self.device)
             quality = F.binary_cross_entropy_with_logits(
-                logits[:, : len(asked)] + self.bias, self.accepted[rows][:, asked]
+                logits[:, : len(asked)] + self.bias, accepted
             )
             known = self.recognised[rows, None]
             own = F.one_hot(torch.from_numpy(owner), len(shown)).float()
             target = known * own + (1 - known) / len(shown)
-            scene = F.cross_entropy(logits[:, len(asked) :], target)
+            scene = F.cross_entropy(logits[:, len(asked) :], target.to(self.device))
         return quality, scene
 
 
 def _targets(bank: Bank, captions: Sequence[Caption]) -> tuple[Tensor, Tensor]:
     """Acceptance ``(N, C)`` of the captions and recognition ``(N,)`` of the scene."""
     severities = np.where(bank.types >= 0, bank.severities, 0)
-    accepted = acceptance(concept_harms(bank.types, severities, SEEN_TYPES), captions)
+    harms = concept_harms(bank.types, severities, SEEN_TYPES)
+    faults = fault_severities(bank.types, severities, SEEN_TYPES)
+    accepted = acceptance(np.concatenate([harms, faults], axis=1), captions)
     known = recognition(overall_harm(severities))
     return torch.from_numpy(accepted).float(), torch.from_numpy(known).float()
 

@@ -26,7 +26,8 @@ class Recipe:
         side: of the random windows seen in the first phase.
         late_steps: further steps at the full 224 pixels.
         late_batch: pictures a late step.
-        captions: quality captions a step, MA-CLIP's and CLIP-IQA's prompts always among them.
+        captions: quality captions a step, MA-CLIP's and CLIP-IQA's prompts always among
+            them; the captions that name faults come on top.
         learning_rate: peak, reached after ``warm_up`` and falling as a cosine.
         weight_decay: AdamW's.
         warm_up: share of all steps before the scene captions start to come in; the learning rate
@@ -45,14 +46,14 @@ class Recipe:
     steps: int = 2400
     batch: int = 64
     side: int = 96
-    late_steps: int = 150
+    late_steps: int = 120
     late_batch: int = 32
-    captions: int = 64
+    captions: int = 48
     learning_rate: float = 3e-3
     weight_decay: float = 0.01
     warm_up: float = 0.15
-    scene_share: float = 0.4
-    quality_gain: float = 20.0
+    scene_share: float = 0.25
+    quality_gain: float = 30.0
 
     @property
     def total_steps(self) -> int:
@@ -63,3 +64,10 @@ class Recipe:
     def samples(self) -> int:
         """Pictures seen in a run."""
         return self.steps * self.batch + self.late_steps * self.late_batch
+
+
+RECIPES = {
+    "rn": Recipe(),
+    "vit": Recipe(architecture="vit", width=128, learning_rate=1.5e-3),
+}
+"""The recipes of the shipped backbones, ``tiny-rn`` and ``tiny-vit``; seeds 0, 1 and 2."""
