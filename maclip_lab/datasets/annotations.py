@@ -24,6 +24,7 @@ from maclip_lab.datasets.errors import DatasetError
 from maclip_lab.datasets.index import FileIndex
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.datasets.readers import read_csv, read_json_list, read_parquet, to_numbers
+from maclip_lab.images import find_pictures
 
 PATH_COLUMNS = (
     *("img_path", "image_path", "path", "file_path", "filepath", "image_name", "img_name"),
@@ -41,6 +42,7 @@ SCORE_COLUMNS = (
 STD_COLUMNS = ("mos_std", "std", "sd", "std_quality", "mos_sd", "score_std", "dmos_std")
 """Columns taken for its deviation, likewise."""
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _READERS = {
     ".json": read_json_list,
     ".csv": read_csv,
@@ -131,23 +133,26 @@ def load_folder(folder: str | os.PathLike[str]) -> Manifest:
     """Every picture below a folder, without scores.
 
     Returns:
-        A manifest whose ``mos`` and ``mos_range`` are NaN, in order of the paths.
+        A manifest whose ``mos`` and ``mos_range`` are NaN, in natural order of the paths.
 
     Raises:
         DatasetError: there is no such folder, or no picture in it.
     """
-    index = FileIndex.scan(folder)
-    if not index.images:
-        raise DatasetError(f"no pictures under {str(index.root)!r}")
-    table = pd.DataFrame({"path": index.images, "mos": np.nan})
+    root = Path(folder).expanduser().absolute()
+    if not root.is_dir():
+        raise DatasetError(f"expected a folder of pictures, got {str(root)!r}, which is not one")
+    pictures = [path.relative_to(root).as_posix() for path in find_pictures(root)]
+    if not pictures:
+        raise DatasetError(f"no pictures under {str(root)!r}")
+    table = pd.DataFrame({"path": pd.Series(pictures, dtype=object), "mos": np.nan})
     return Manifest(
         table=table,
-        dataset=index.root.name or "folder",
+        dataset=root.name or "folder",
         higher_is_better=True,
         mos_range=(np.nan, np.nan),
         protocol="native",
         variant="folder",
-        root=index.root,
+        root=root,
         note="no scores",
     )
 
@@ -190,6 +195,8 @@ def _titles(rows: pd.DataFrame) -> str:
 def _name(value: object, path: Path) -> str:
     if not isinstance(value, (str, int, np.integer)) or isinstance(value, bool) or value == "":
         raise DatasetError(f"{str(path)!r}: expected the name of a picture, got {value!r}")
+    if not str(value).isascii() and _SURROGATE.search(str(value)):
+        raise DatasetError(f"{str(path)!r}: the name {value!r} is not Unicode")
     return str(value)
 
 

@@ -5,8 +5,6 @@ a look; notes say what was seen or could not be checked.
 """
 
 import os
-import struct
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,7 +12,6 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import pandas as pd
-from PIL import Image
 from scipy.stats import spearmanr
 
 from maclip_lab.crops import canonical_name
@@ -25,14 +22,11 @@ from maclip_lab.datasets.catalog import assemble, complete_rows
 from maclip_lab.datasets.errors import DatasetError
 from maclip_lab.datasets.index import FileIndex, fold_name
 from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.images import load_picture
 
 Severity = Literal["error", "warning", "note"]
 
 _FEWEST_FOR_DIRECTION = 10
-_UNDECODABLE = (
-    *(OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, MemoryError),
-    *(struct.error, zlib.error, Image.DecompressionBombError, Image.DecompressionBombWarning),
-)
 
 
 @dataclass(frozen=True)
@@ -323,12 +317,8 @@ def _times(size: tuple[int, int]) -> str:
 
 
 def _decode(path: Path) -> tuple[int, int] | str:
-    """Size of a picture, or why it cannot be read."""
-    try:
-        if path.stat().st_size == 0:
-            return "empty file"
-        with Image.open(path) as image:
-            image.load()
-            return image.size
-    except _UNDECODABLE as error:
-        return f"{type(error).__name__}: {error}"
+    """Stored size of a picture, or why it cannot be read."""
+    picture = load_picture(path, preset="official")
+    if picture.image is None:
+        return f"{picture.status}: {picture.message}"
+    return picture.width, picture.height

@@ -1,7 +1,9 @@
 """What can go wrong with a data set, as one error and one warning."""
 
+from maclip_lab.errors import MaclipError
 
-class DatasetError(ValueError):
+
+class DatasetError(MaclipError, ValueError):
     """A data set's files or scores are not what they should be; the message says which and why."""
 
 

@@ -14,12 +14,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from maclip_lab.datasets.errors import DatasetError
-
-IMAGE_SUFFIXES = frozenset(
-    {".avif", ".bmp", ".gif", ".heic", ".heif", ".jp2", ".jpeg", ".jpg"}
-    | {".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-)
-"""Suffixes of files taken for pictures, in lower case."""
+from maclip_lab.images import EXTENSIONS
 
 _JUNK = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir"})
 
@@ -31,6 +26,8 @@ def fold_name(name: str) -> str:
     'images/t1.bmp'
     """
     parts = [part for part in name.strip().replace("\\", "/").split("/") if part not in ("", ".")]
+    if name.isascii():
+        return "/".join(parts).lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", "/".join(parts)).lower())
 
 
@@ -69,7 +66,7 @@ class FileIndex:
     @cached_property
     def images(self) -> tuple[str, ...]:
         """The files whose suffix is a picture's."""
-        return tuple(f for f in self.files if PurePosixPath(f).suffix.lower() in IMAGE_SUFFIXES)
+        return tuple(f for f in self.files if PurePosixPath(f).suffix.lower() in EXTENSIONS)
 
     @cached_property
     def _by_name(self) -> dict[str, list[str]]:

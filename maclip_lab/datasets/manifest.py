@@ -5,20 +5,21 @@ Scores stay in the publisher's units and direction. Nothing is rescaled or flipp
 """
 
 import hashlib
+import io
 import json
 import math
 import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from maclip_lab.datasets.atomic import replacing
+from maclip_lab.atomic import write_bytes
 from maclip_lab.datasets.errors import DatasetError
 
 COLUMNS = {
@@ -34,7 +35,7 @@ COLUMNS = {
 }
 """Columns of a manifest's table and their pandas types."""
 
-_WINDOWS_ABSOLUTE = re.compile(r"[A-Za-z]:[\\/]")
+_OUTSIDE = re.compile(r"/|[A-Za-z]:[\\/]|(.*[\\/])?\.\.([\\/]|$)", re.DOTALL)
 _METADATA = b"maclip_lab.manifest"
 _HEADER = ("dataset", "higher_is_better", "mos_range", "protocol", "variant", "on_duplicate")
 
@@ -166,8 +167,9 @@ class Manifest:
         header["root"] = self.root.absolute().as_posix()
         content = pa.Table.from_pandas(self.table, preserve_index=False)
         content = content.replace_schema_metadata({_METADATA: json.dumps(header).encode()})
-        with replacing(Path(path)) as temporary:
-            pq.write_table(content, temporary, compression="zstd")
+        buffer = io.BytesIO()
+        pq.write_table(content, buffer, compression="zstd")
+        write_bytes(Path(path), buffer.getvalue())
         return Path(path)
 
     @classmethod
@@ -211,6 +213,10 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
             raise DatasetError(f"column {column} must hold {kind}, got {odd[0]!r}")
         try:
             typed[column] = pd.array(values, dtype=kind)
+        except UnicodeEncodeError as error:
+            raise DatasetError(
+                f"the name {error.object!r} is not Unicode; rename the file"
+            ) from error
         except (ValueError, TypeError) as error:
             raise DatasetError(f"column {column} must hold {kind}: {error}") from error
     result = pd.DataFrame(typed)
@@ -222,10 +228,8 @@ def _check_paths(paths: "pd.Series[str]", *, keep: bool) -> None:
     if paths.isna().any():
         raise DatasetError(f"{int(paths.isna().sum())} rows have no path")
     for path in paths:
-        if _WINDOWS_ABSOLUTE.match(path) or ".." in PurePosixPath(path).parts:
-            raise DatasetError(f"paths are POSIX and stay below the root, got {path!r}")
-        if any("\ud800" <= letter <= "\udfff" for letter in path):
-            raise DatasetError(f"the file name {path!r} is not Unicode; rename the file")
+        if _OUTSIDE.match(path):
+            raise DatasetError(f"paths are relative to the root and stay below it, got {path!r}")
     twice = paths[paths.duplicated()]
     if len(twice) and not keep:
         raise DatasetError(

@@ -10,7 +10,6 @@ arXiv:2007.12142.
 """
 
 import re
-from pathlib import PurePosixPath
 
 import pandas as pd
 
@@ -73,13 +72,8 @@ def read(index: FileIndex, source: str, request: Request) -> Annotated:
 
 def _label_files(index: FileIndex, split: str) -> list[str]:
     """One text file a reference in a label folder, however nested; else one list of them all."""
-    files = [
-        file
-        for file in index.files
-        if _LABEL.fullmatch(PurePosixPath(file).name)
-        and PurePosixPath(file).parent.name.lower() in _FOLDERS[split]
-    ]
-    folders = sorted({str(PurePosixPath(file).parent) for file in files})
+    files = [file for file in index.files if _label_folder(file) in _FOLDERS[split]]
+    folders = sorted({file.rpartition("/")[0] for file in files})
     if len(folders) > 1:
         raise DatasetError(
             f"labels lie in {len(folders)} folders: {', '.join(folders)}; give one copy as root"
@@ -88,6 +82,12 @@ def _label_files(index: FileIndex, split: str) -> list[str]:
         return files
     whole = locate(index, _LISTS[split])
     return [whole] if whole else []
+
+
+def _label_folder(file: str) -> str | None:
+    """Last folder of a file that is named as the labels of one reference are."""
+    folder, _, name = file.rpartition("/")
+    return folder.rpartition("/")[2].lower() if _LABEL.fullmatch(name) else None
 
 
 def describe(name: str) -> Facets:

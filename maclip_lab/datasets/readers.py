@@ -137,7 +137,10 @@ def read_json_list(path: Path) -> pd.DataFrame:
         raise DatasetError(f"{str(path)!r} is not JSON: {error}") from error
     if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
         raise DatasetError(f"{str(path)!r}: expected a list of objects with a path and a score")
-    return _nonempty(pd.DataFrame(content, dtype=object), path)
+    try:
+        return _nonempty(pd.DataFrame(content, dtype=object), path)
+    except UnicodeEncodeError as error:
+        raise DatasetError(f"{str(path)!r} has keys that are not Unicode: {error}") from error
 
 
 def read_parquet(path: Path) -> pd.DataFrame:

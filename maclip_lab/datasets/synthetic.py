@@ -7,6 +7,7 @@ follows severity within a type; it says nothing of agreement with people.
 
 import hashlib
 import inspect
+import io
 import json
 import os
 import zlib
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from maclip_lab import degradations
-from maclip_lab.datasets.atomic import replacing
+from maclip_lab.atomic import sweep, write_bytes
 from maclip_lab.datasets.errors import DatasetError
 from maclip_lab.datasets.index import FileIndex
 from maclip_lab.datasets.manifest import Manifest
@@ -71,6 +72,8 @@ def make_synthetic(
     _check_choices(types, levels)
     target = Path(folder).expanduser().absolute()
     sources = _sources(photos)
+    for left in (target, target / "images"):
+        sweep(left)
     recorded = _read_record(target)
     record: dict[str, dict[str, str]] = {}
     rows = []
@@ -82,8 +85,8 @@ def make_synthetic(
             path, key = f"images/{name}", f"{origin}/{kind}/{level}"
             entry = recorded.get(path, {})
             if entry.get("key") != key or entry.get("sha256") != _sha256(target / path):
-                _save(target / path, _harmed(photo, kind, level, seed, ref))
-                entry = {"key": key, "sha256": _sha256(target / path)}
+                digest = _save(target / path, _harmed(photo, kind, level, seed, ref))
+                entry = {"key": key, "sha256": digest}
             record[path] = entry
             rows.append((path, 5.0 - level, ref, kind, level))
         _write_record(target, {**recorded, **record})
@@ -166,9 +169,10 @@ def _origin(photo: Pixels, seed: int, ref: str) -> str:
     return content.hexdigest()
 
 
-def _save(path: Path, pixels: Pixels) -> None:
-    with replacing(path, sync=False) as temporary:
-        Image.fromarray(pixels).save(temporary, "PNG", compress_level=1)
+def _save(path: Path, pixels: Pixels) -> str:
+    Image.fromarray(pixels).save(buffer := io.BytesIO(), "PNG", compress_level=1)
+    write_bytes(path, buffer.getvalue())
+    return hashlib.sha256(buffer.getbuffer()).hexdigest()
 
 
 def _sha256(path: Path) -> str | None:
@@ -190,6 +194,5 @@ def _read_record(folder: Path) -> Mapping[str, dict[str, str]]:
     return content
 
 
-def _write_record(folder: Path, record: Mapping[str, Mapping[str, str | None]]) -> None:
-    with replacing(folder / _RECORD) as temporary:
-        temporary.write_text(json.dumps(record, indent=0, sort_keys=True), "utf-8")
+def _write_record(folder: Path, record: Mapping[str, Mapping[str, str]]) -> None:
+    write_bytes(folder / _RECORD, json.dumps(record, indent=0, sort_keys=True).encode())

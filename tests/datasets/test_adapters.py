@@ -1,0 +1,359 @@
+"""Every set in every layout, against the rows the facsimile was built from."""
+
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from maclip_lab.crops import protocol_for
+from maclip_lab.datasets import CARDS, DatasetError, DatasetWarning, find_datasets, load_dataset
+from tests.datasets.facsimile import COUNTS, LAYOUTS, build, koniq_votes, real_rows, rows_of
+
+small = pytest.mark.filterwarnings("ignore::maclip_lab.datasets.DatasetWarning")
+CASES = [(name, layout) for name, layouts in LAYOUTS.items() for layout in layouts]
+
+
+def expected(name: str, table: pd.DataFrame, variant: str) -> pd.DataFrame:
+    """What a set's manifest must hold, worked out anew."""
+    names = table["name"]
+    if name == "livec" and variant == "standard":
+        return table[~names.isin([f"t{i}.bmp" for i in range(1, 8)])]
+    if name == "AGIQA-1k" and variant == "standard":
+        return table[~names.duplicated(keep=False)]
+    if name == "koniq":
+        counts, total = koniq_votes(table)
+        points = counts @ np.arange(1, 6)
+        mos = points / total
+        if variant == "paper":
+            mos = [
+                float((Decimal(int(p)) / int(t)).quantize(Decimal("0.01"), ROUND_HALF_UP))
+                for p, t in zip(points, total, strict=True)
+            ]
+        return table.assign(mos=mos)
+    if name == "PIPAL" and variant == "paper":
+        val = names.str[6:8] == "10"
+        train = (table["mos"] - 916.7136) / 919.272
+        return table.assign(mos=train.mask(val, (table["mos"] - 868.2988) / 988.7012))
+    return table
+
+
+@small
+@pytest.mark.parametrize("variant", ["standard", "paper"])
+@pytest.mark.parametrize(("name", "layout"), CASES)
+def test_a_set_is_read_from_every_layout(tmp_path, name, layout, variant):
+    folder = build(name, tmp_path, layout=layout, rows=40)
+    manifest = load_dataset(name, folder, variant=variant)
+    truth = expected(name, rows_of(name, rows=40), variant)
+    assert manifest.table["name"].tolist() == truth["name"].tolist()
+    np.testing.assert_allclose(manifest.table["mos"], truth["mos"], rtol=0, atol=6e-6)
+    assert all(path.is_file() for path in manifest.paths)
+    assert [p.name.lower() for p in manifest.paths] == [n.lower() for n in truth["name"]]
+    assert manifest.missing == ()
+    assert (manifest.dataset, manifest.variant) == (name, variant)
+    assert manifest.higher_is_better is (name != "CSIQ")
+    assert protocol_for(manifest.protocol) == protocol_for(name)
+
+
+@small
+@pytest.mark.parametrize(
+    ("name", "layout"),
+    [("livec", "native"), ("CSIQ", "native"), ("TID2013", "lower"), ("kadid", "nested"),
+     ("SPAQ", "std"), ("AGIQA-3k", "native"), ("koniq", "both")],
+)  # fmt: skip
+def test_deviations_are_read_where_the_set_has_them(tmp_path, name, layout):
+    folder = build(name, tmp_path, layout=layout, rows=20)
+    truth = expected(name, rows_of(name, rows=20), "standard")
+    np.testing.assert_allclose(load_dataset(name, folder).table["mos_std"], truth["std"], atol=6e-6)
+
+
+@small
+def test_all_sets_are_found_below_one_folder_and_read_from_it(tmp_path):
+    for name in LAYOUTS:
+        build(name, tmp_path / "sets", rows=12)
+    roots = find_datasets(tmp_path)
+    assert list(roots) == list(CARDS)
+    for name, root in roots.items():
+        assert root == tmp_path / "sets" / name.lower()
+        assert load_dataset(name, tmp_path).sha256 == load_dataset(name, root).sha256
+
+
+@small
+def test_a_set_without_any_picture_is_not_found(tmp_path):
+    build("kadid", tmp_path, rows=12, skip=lambda _: True)
+    (tmp_path / "data.csv").write_text("name,other\n1,2\n")
+    assert find_datasets(tmp_path) == {}
+
+
+@small
+def test_pictures_beside_the_annotations_folder_are_found(tmp_path):
+    """A repository with the scores, its pictures unpacked next to it."""
+    folder = build("AGIQA-3k", tmp_path, layout="nested", rows=12)
+    (folder / "repository").mkdir()
+    (folder / "data.csv").rename(folder / "repository" / "data.csv")
+    manifest = load_dataset("agiqa-3k", tmp_path)
+    assert manifest.root == folder
+    assert find_datasets(tmp_path) == {"AGIQA-3k": folder}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_row_counts_of_whole_sets(tmp_path, name):
+    folder = build(name, tmp_path, skip=lambda _: True)
+    assert len(load_dataset(name, folder, variant="paper", missing="keep")) == COUNTS[name]
+    if CARDS[name].rows != COUNTS[name]:
+        assert len(load_dataset(name, folder, missing="keep")) == CARDS[name].rows
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_the_publishers_own_files_give_the_authors_list(tmp_path, native, name):
+    if real_rows(name, native) is None:
+        pytest.skip(f"the publisher's file of {name} is absent")
+    folder = build(name, tmp_path, native=native, skip=lambda _: True)
+    truth = expected(name, rows_of(name, native=native), "paper")
+    manifest = load_dataset(name, folder, variant="paper", missing="keep")
+    assert manifest.table["name"].tolist() == truth["name"].tolist()
+    np.testing.assert_allclose(manifest.table["mos"], truth["mos"], rtol=0, atol=1e-15)
+
+
+def test_the_whole_of_a_small_set_is_complete_without_a_warning(tmp_path, native):
+    for name in ("livec", "AGIQA-1k", "CSIQ"):
+        manifest = load_dataset(name, build(name, tmp_path, native=native))
+        assert (len(manifest), manifest.missing) == (CARDS[name].rows, ())
+        assert manifest.table["mos"].between(*manifest.mos_range).all()
+
+
+def test_koniq_paper_scores_agree_with_what_is_known_of_the_list(tmp_path, native):
+    folder = build("koniq", tmp_path, layout="sets", native=native, skip=lambda _: True)
+    paper, exact, z = (
+        load_dataset("koniq", folder, missing="keep", **options).table
+        for options in ({"variant": "paper"}, {}, {"scores": "zscore"})
+    )
+    assert paper["mos"].nunique() == 301
+    assert (paper["mos"].min(), paper["mos"].max()) == (1.10, 4.31)
+    assert (paper["mos"] - exact["mos"]).abs().max() == pytest.approx(0.005)
+    assert (paper["mos"] != exact["mos"].round(2)).sum() == 22
+    assert stats.spearmanr(paper["mos"], z["mos"]).statistic == pytest.approx(0.9919, abs=5e-5)
+    assert stats.pearsonr(paper["mos"], z["mos"]).statistic == pytest.approx(0.9953, abs=5e-5)
+    assert paper["split"].value_counts().to_dict() == {"train": 7058, "val": 1000, "test": 2015}
+    assert paper["name"].is_monotonic_increasing
+
+
+@small
+@pytest.mark.parametrize("layout", LAYOUTS["koniq"])
+def test_koniq_scores_do_not_depend_on_which_file_they_are_read_from(tmp_path, layout):
+    folder = build("koniq", tmp_path, layout=layout, rows=30)
+    exact = expected("koniq", rows_of("koniq", rows=30), "standard")["mos"]
+    z = load_dataset("koniq", folder, scores="zscore")
+    np.testing.assert_allclose(load_dataset("koniq", folder).table["mos"], exact, rtol=1e-9)
+    np.testing.assert_allclose(z.table["mos"], (exact - 1) * 25, rtol=1e-9)
+    assert z.mos_range == (0, 100)
+    assert z.table["mos_std"].isna().all()
+
+
+@small
+def test_koniq_resolution_chooses_the_folder(tmp_path):
+    folder = build("koniq", tmp_path, rows=10)
+    assert set(load_dataset("koniq", folder).table["path"].str.split("/").str[0]) == {"1024x768"}
+    small_ones = load_dataset("koniq", folder, resolution="512x384")
+    assert set(small_ones.table["path"].str.split("/").str[0]) == {"512x384"}
+
+
+@small
+def test_koniq_does_not_pass_one_resolution_off_as_the_other(tmp_path):
+    folder = build("koniq", tmp_path, rows=10)
+    (folder / "1024x768").rename(tmp_path / "1024x768")
+    with pytest.raises(DatasetError, match="none of 10 pictures"):
+        load_dataset("koniq", folder)
+
+
+def test_koniq_votes_that_do_not_add_up_are_refused(tmp_path):
+    folder = build("koniq", tmp_path, rows=10)
+    file = folder / "koniq10k_scores_and_distributions.csv"
+    file.write_text(file.read_text().replace("104,", "103,", 1))
+    with pytest.raises(DatasetError, match="votes of row 1 do not add up"):
+        load_dataset("koniq", folder)
+
+
+def test_pipal_paper_scales_agree_with_what_is_known_of_the_list(tmp_path, native):
+    folder = build("PIPAL", tmp_path, native=native, skip=lambda _: True)
+    paper = load_dataset("PIPAL", folder, variant="paper", missing="keep")
+    elo = load_dataset("PIPAL", folder, missing="keep").table
+    for split in ("train", "val"):
+        part = paper.table.loc[paper.table["split"] == split, "mos"]
+        assert (part.min(), part.max()) == (0.0, pytest.approx(1.0, abs=1e-15))
+    assert stats.spearmanr(paper.table["mos"], elo["mos"]).statistic == pytest.approx(
+        0.99991, abs=5e-6
+    )
+    assert stats.pearsonr(paper.table["mos"], elo["mos"]).statistic == pytest.approx(
+        0.99977, abs=5e-6
+    )
+    assert elo["split"].value_counts().to_dict() == {"train": 23200, "val": 1000}
+    assert elo["split"].iloc[:23200].eq("train").all()
+    assert paper.mos_range == (0, 1)
+
+
+def test_pipal_without_its_validation_part_is_whole(tmp_path):
+    folder = build("PIPAL", tmp_path, skip=lambda _: True)
+    (folder / "pipal21_val.txt").unlink()
+    assert len(load_dataset("PIPAL", folder, missing="keep")) == 23200
+    with pytest.warns(DatasetWarning, match="23200 rows where a whole copy has 24200"):
+        load_dataset("PIPAL", folder, missing="keep", variant="paper")
+
+
+@small
+def test_agiqa1k_keeps_or_drops_the_repeated_rows_and_says_so(tmp_path):
+    folder = build("AGIQA-1k", tmp_path, rows=12)
+    paper = load_dataset("AGIQA-1k", folder, variant="paper")
+    standard = load_dataset("AGIQA-1k", folder)
+    last = paper.table.tail(2)
+    assert last["name"].tolist() == ["dreamStudio_8_9_1_1.jpg"] * 2
+    assert len(set(last["mos"])) == 2
+    assert len(set(last["path"])) == 1
+    assert "dreamStudio_8_9_1_1.jpg" not in set(standard.table["name"])
+    assert "dreamStudio_8_9_1_1.jpg" in paper.note
+    assert "dropped" in standard.note
+
+
+@small
+def test_agiqa1k_finds_the_picture_under_its_cut_off_name(tmp_path):
+    folder = build("AGIQA-1k", tmp_path, rows=12)
+    (folder / "file/dreamStudio_8_9_1_1.jpg").rename(folder / "file/dreamStudio_8_9_1_.jpg")
+    paper = load_dataset("AGIQA-1k", folder, variant="paper")
+    assert paper.table["path"].iloc[-1] == "file/dreamStudio_8_9_1_.jpg"
+
+
+def test_agiqa1k_raw_means_are_another_target(tmp_path, native):
+    folder = build("AGIQA-1k", tmp_path, native=native, skip=lambda _: True)
+    raw = load_dataset("AGIQA-1k", folder, scores="raw", missing="keep").table
+    standard = load_dataset("AGIQA-1k", folder, missing="keep").table
+    both = raw.merge(standard, on="name")
+    assert len(raw) == 1080
+    assert stats.spearmanr(both["mos_x"], both["mos_y"]).statistic == pytest.approx(0.805, abs=2e-3)
+
+
+@small
+def test_agiqa1k_does_not_take_the_raw_means_for_its_scores(tmp_path):
+    folder = build("AGIQA-1k", tmp_path, rows=12)
+    (folder / "AIGC_MOS_Zscore.xlsx").unlink()
+    with pytest.raises(DatasetError, match='scores="raw"'):
+        load_dataset("AGIQA-1k", folder)
+
+
+def test_tid2008_is_not_taken_for_tid2013(tmp_path):
+    (tmp_path / "mos_with_names.txt").write_text("5.0 I01_01_1.bmp\n4.0 I01_01_4.bmp\n")
+    with pytest.raises(DatasetError, match="no annotations of TID2013"):
+        load_dataset("tid2013", tmp_path)
+
+
+@small
+def test_distortions_and_references_come_from_the_names(tmp_path):
+    for name, types in (("CSIQ", 6), ("TID2013", 24), ("kadid", 25), ("PIPAL", 8)):
+        folder = build(name, tmp_path, skip=lambda _: True)
+        table = load_dataset(name, folder, missing="keep").table
+        assert table["dist_type"].nunique() == types
+        assert not table[["ref_id", "dist_type"]].isna().any(axis=None)
+        assert table["ref_id"].nunique() == {"CSIQ": 30, "TID2013": 25, "kadid": 81}.get(name, 225)
+        assert set(table["dist_level"].dropna()) == (set() if name == "PIPAL" else {1, 2, 3, 4, 5})
+
+
+def test_a_partial_copy_warns_drops_and_records(tmp_path):
+    folder = build("CSIQ", tmp_path, skip=lambda name: name.startswith("1600"))
+    with pytest.warns(DatasetWarning, match=r"CSIQ: 29 of 866 pictures.*left out.*1600\.AWGN\.1"):
+        manifest = load_dataset("CSIQ", folder)
+    assert (len(manifest), len(manifest.missing)) == (837, 29)
+    assert not manifest.table["name"].str.startswith("1600").any()
+
+
+def test_a_partial_copy_may_be_kept_whole_or_refused(tmp_path):
+    folder = build("CSIQ", tmp_path, skip=lambda name: name.startswith("1600"))
+    kept = load_dataset("CSIQ", folder, missing="keep")
+    assert (len(kept), len(kept.missing)) == (866, 29)
+    with pytest.raises(DatasetError, match=r'29 of 866 pictures.*missing="drop"'):
+        load_dataset("CSIQ", folder, missing="error")
+
+
+@small
+def test_the_partial_copy_of_clive_is_read_where_it_lies(shared: Path):
+    if not (shared / "real_mos/CLIVE").is_dir():
+        pytest.skip("needs ../shared/real_mos/CLIVE")
+    manifest = load_dataset("CLIVE", shared / "real_mos")
+    assert (len(manifest), len(manifest.missing)) == (332, 830)
+    assert all(path.is_file() for path in manifest.paths)
+    row = manifest.table.set_index("name").loc["120.bmp"]
+    assert 0 < row["mos"] < 100
+
+
+@small
+def test_a_second_copy_of_the_pictures_is_an_error_unless_told(tmp_path):
+    folder = build("CSIQ", tmp_path, rows=10)
+    build("CSIQ", folder / "x", rows=10, layout="flat").joinpath("csiq_label.txt").unlink()
+    with pytest.raises(DatasetError, match="is 2 files under"):
+        load_dataset("CSIQ", folder)
+    manifest = load_dataset("CSIQ", folder, on_collision="first")
+    assert manifest.table["path"].str.startswith("dst_imgs/").all()
+
+
+@small
+def test_two_different_score_files_are_an_error(tmp_path):
+    build("kadid", tmp_path / "a", rows=10)
+    build("kadid", tmp_path / "b", rows=11)
+    with pytest.raises(DatasetError, match=r"2 different files.*dmos\.csv"):
+        load_dataset("kadid", tmp_path)
+
+
+@small
+def test_repeated_rows_are_an_error_unless_kept(tmp_path):
+    folder = build("kadid", tmp_path, rows=10)
+    lines = (folder / "dmos.csv").read_text().splitlines(keepends=True)
+    (folder / "dmos.csv").write_text("".join([*lines, lines[3]]))
+    with pytest.raises(DatasetError, match="1 rows repeat a picture"):
+        load_dataset("kadid", folder)
+    assert len(load_dataset("kadid", folder, on_duplicate="keep")) == 11
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("nosuchset", {}, "nosuchset"),
+        ("kadid", {"variant": "papers"}, "variant is one of standard, paper"),
+        ("kadid", {"missing": "skip"}, "missing is one of"),
+        ("kadid", {"resolution": "512x384"}, "resolution is a choice of KonIQ-10k"),
+        ("kadid", {"scores": "zscore"}, "kadid has one kind of score"),
+        ("koniq", {"scores": "raw"}, "scores is one of mos, zscore"),
+        ("koniq", {"resolution": "640x480"}, "resolution is one of"),
+    ],
+)
+def test_a_choice_that_does_not_exist_is_named(tmp_path, name, options, message):
+    if name != "nosuchset":
+        build(name, tmp_path, rows=10)
+    with pytest.raises(ValueError, match=message):
+        load_dataset(name, tmp_path, **options)
+
+
+def test_an_absent_set_says_what_was_looked_for_and_where_to_get_it(tmp_path):
+    with pytest.raises(DatasetError, match=r"dmos\.csv.*database\.mmsp-kn\.de"):
+        load_dataset("KADID-10k", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "content"),
+    [
+        ("kadid", "dmos.csv", "dist_img,ref_img,dmos,var\nI01_01_01.png,I01.png,bad,0.1\n"),
+        ("kadid", "dmos.csv", "dist_img,ref_img,dmos,var\nI01_01_01.png,I01.png,nan,0.1\n"),
+        ("kadid", "dmos.csv", "dist_img,ref_img,dmos,var\nI01_01_01.png,I01.png\n"),
+        ("kadid", "dmos.csv", "dist_img,ref_img,dmos,var\n"),
+        ("AGIQA-3k", "data.csv", "name,mos_quality\n"),
+        ("CSIQ", "csiq.DMOS.xlsx", "not a workbook"),
+        ("SPAQ", "MOS and Image attribute scores.xlsx", ""),
+        ("livec", "AllMOS_release.mat", "not MATLAB"),
+        ("TID2013", "mos_with_names.txt", "5.0 i01_01_5.bmp extra words\n"),
+        ("PIPAL", "pipal22_train.txt", "A0001_00_00.bmp\n"),
+        ("koniq", "koniq10k_distributions_sets.csv", "image_name,c1\n1.jpg,0\n"),
+    ],
+)
+def test_a_damaged_score_file_is_our_own_error(tmp_path, name, file, content):
+    (tmp_path / file).write_text(content)
+    with pytest.raises(DatasetError):
+        load_dataset(name, tmp_path)

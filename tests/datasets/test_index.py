@@ -1,0 +1,123 @@
+import os
+import unicodedata
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maclip_lab.datasets.errors import DatasetError
+from maclip_lab.datasets.index import FileIndex, fold_name
+
+
+def place(root: Path, *files: str) -> FileIndex:
+    for file in files:
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_bytes(b"x")
+    return FileIndex.scan(root)
+
+
+def test_letter_case_does_not_matter(tmp_path):
+    index = place(tmp_path, "distorted_images/I01_11_1.bmp")
+    assert index.find("i01_11_1.BMP") == "distorted_images/I01_11_1.bmp"
+
+
+@pytest.mark.parametrize("on_disk", ["NFC", "NFD"])
+@pytest.mark.parametrize("in_list", ["NFC", "NFD"])
+def test_unicode_form_does_not_matter(tmp_path, on_disk, in_list):
+    name = "fjörð é.jpg"
+    index = place(tmp_path, unicodedata.normalize(on_disk, name))
+    assert index.find(unicodedata.normalize(in_list, name)) == index.files[0]
+
+
+def test_separators_do_not_matter(tmp_path):
+    index = place(tmp_path, "Images/sub/1.jpg")
+    for name in (r"Images\sub\1.jpg", "./images//sub/1.jpg", r".\IMAGES\sub\1.JPG"):
+        assert index.find(name) == "Images/sub/1.jpg"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_a_file_unzipped_with_backslashes_in_its_name_is_found(tmp_path):
+    index = place(tmp_path, r"Images\1.jpg")
+    assert index.find("1.jpg") == index.find("Images/1.jpg") == r"Images\1.jpg"
+
+
+def test_folders_in_a_name_choose_between_files(tmp_path):
+    index = place(tmp_path, "1024x768/1.jpg", "512x384/1.jpg")
+    assert index.find("512x384/1.jpg") == "512x384/1.jpg"
+    assert index.find("/elsewhere/koniq/1024x768/1.jpg") == "1024x768/1.jpg"
+
+
+def test_a_name_whose_folder_disagrees_is_not_found(tmp_path):
+    index = place(tmp_path, "1024x768/1.jpg")
+    assert index.find("512x384/1.jpg") is None
+
+
+def test_the_root_counts_as_a_folder_of_the_name(tmp_path):
+    index = place(tmp_path / "Images", "1.jpg")
+    assert index.find("images/1.jpg") == "1.jpg"
+
+
+def test_a_name_of_two_files_is_an_error_that_names_both(tmp_path):
+    index = place(tmp_path, "a/1.jpg", "b/1.JPG")
+    with pytest.raises(DatasetError, match=r"a/1\.jpg, b/1\.JPG.*on_collision"):
+        index.find("1.jpg")
+    assert index.find("1.jpg", on_collision="first") == "a/1.jpg"
+
+
+def test_first_is_the_least_deep(tmp_path):
+    index = place(tmp_path, "a/b/1.jpg", "z/1.jpg")
+    assert index.find("1.jpg", on_collision="first") == "z/1.jpg"
+
+
+def test_litter_is_left_out(tmp_path):
+    litter = ["__MACOSX/1.jpg", "._1.jpg", ".DS_Store", "Thumbs.db", "thumbs.DB", ".git/1.jpg"]
+    assert place(tmp_path, "1.jpg", *litter).files == ("1.jpg",)
+
+
+def test_links_in_circles_and_folders_named_like_pictures_do_no_harm(tmp_path):
+    (tmp_path / "x.jpg").mkdir()
+    index = place(tmp_path, "set/1.jpg")
+    (tmp_path / "set" / "again").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    (tmp_path / "gone.jpg").symlink_to("nowhere.jpg")
+    assert FileIndex.scan(tmp_path).files == index.files == ("set/1.jpg",)
+
+
+def test_a_linked_folder_is_followed(tmp_path):
+    place(tmp_path / "disk", "1.jpg")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "images").symlink_to(tmp_path / "disk", target_is_directory=True)
+    assert FileIndex.scan(tmp_path / "set").files == ("images/1.jpg",)
+
+
+def test_a_root_that_is_no_folder_is_named(tmp_path):
+    (tmp_path / "koniq.zip").write_bytes(b"PK")
+    with pytest.raises(DatasetError, match=r"koniq\.zip.*unpack the archive"):
+        FileIndex.scan(tmp_path / "koniq.zip")
+    with pytest.raises(DatasetError, match="nowhere"):
+        FileIndex.scan(tmp_path / "nowhere")
+
+
+WORDS = st.text(st.sampled_from("abcXYZ019 _-.éöñçåÅΩжщ"), min_size=1, max_size=8).filter(
+    lambda word: word.strip(" .") == word
+)
+
+
+@given(st.lists(WORDS, min_size=1, max_size=4), st.data())
+def test_any_spelling_of_a_path_folds_to_one(parts, data):
+    path = "/".join(parts)
+    form = data.draw(st.sampled_from(["NFC", "NFD"]))
+    case = data.draw(st.sampled_from([str.upper, str.lower, str.swapcase, str]))
+    separator = data.draw(st.sampled_from(["/", "\\", "//", "/./"]))
+    other = unicodedata.normalize(form, case(path)).replace("/", separator)
+    assert fold_name(other) == fold_name(path)
+    assert fold_name(fold_name(path)) == fold_name(path)
+
+
+@given(st.lists(WORDS, min_size=2, max_size=6, unique_by=fold_name), st.data())
+def test_every_file_is_found_by_any_spelling_and_no_other_is(names, data):
+    index = FileIndex(Path("/set"), tuple(f"images/{name}" for name in names))
+    name = data.draw(st.sampled_from(names))
+    form = data.draw(st.sampled_from(["NFC", "NFD"]))
+    assert index.find(unicodedata.normalize(form, name.swapcase())) == f"images/{name}"
