@@ -13,7 +13,7 @@ from maclip_lab.clip.sparse_vocabulary import expand_token_rows
 GOLDEN = Path(__file__).parent / "data" / "golden"
 SHARED = Path(__file__).parents[2] / "shared"
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
