@@ -161,6 +161,8 @@ def render_bank(paths: Sequence[Path], folder: Path, settings: BankSettings) -> 
     """
     folder.mkdir(parents=True, exist_ok=True)
     _claim(folder, settings)
+    shown = np.arange(settings.samples) % len(paths)
+    np.save(folder / "photograph.npy", shown)
     photographs = [Image.open(path).convert("RGB") for path in paths]
     shape = (settings.samples, settings.side, settings.side, 3)
     pixels = _array(folder / "pixels.npy", np.uint8, shape)
@@ -168,7 +170,7 @@ def render_bank(paths: Sequence[Path], folder: Path, settings: BankSettings) -> 
     severities = _array(folder / "severities.npy", np.float64, (settings.samples, MOST))
     done = _array(folder / "done.npy", np.bool_, (settings.samples,))
     for i in np.flatnonzero(~done):
-        pixels[i], applied = render_sample(photographs[i % len(photographs)], int(i), settings)
+        pixels[i], applied = render_sample(photographs[shown[i]], int(i), settings)
         types[i] = -1
         for position, (name, severity) in enumerate(applied):
             types[i, position] = SEEN_TYPES.index(name)
@@ -176,7 +178,23 @@ def render_bank(paths: Sequence[Path], folder: Path, settings: BankSettings) -> 
         done[i] = True
     for array in (pixels, types, severities, done):
         array.flush()
-    return Bank(pixels, np.arange(settings.samples) % len(paths), types, severities)
+    return Bank(pixels, shown, types, severities)
+
+
+def open_bank(folder: Path) -> Bank:
+    """A bank that `render_bank` has finished.
+
+    Raises:
+        ValueError: the folder holds none, or one that is not finished.
+    """
+    if not (folder / "done.npy").exists() or not np.load(folder / "done.npy").all():
+        raise ValueError(f"{folder} holds no finished bank; render it first (bank PHOTOS FOLDER)")
+    return Bank(
+        np.load(folder / "pixels.npy", mmap_mode="r"),
+        np.load(folder / "photograph.npy"),
+        np.load(folder / "types.npy"),
+        np.load(folder / "severities.npy"),
+    )
 
 
 def _claim(folder: Path, settings: BankSettings) -> None:

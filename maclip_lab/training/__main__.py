@@ -1,0 +1,150 @@
+"""The command line of training: ``python -m maclip_lab.training bank|train|measure|report``."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import torch
+import typer
+from PIL import Image
+from tqdm import tqdm
+
+from maclip_lab.training.bank import (
+    SEEN_TYPES,
+    UNSEEN_TYPES,
+    BankSettings,
+    find_photographs,
+    open_bank,
+    render_bank,
+    split_photographs,
+)
+from maclip_lab.training.evaluation import Eye, degraded_scores, validation_score
+from maclip_lab.training.export import export, shipped_clip
+from maclip_lab.training.loop import Trainer
+from maclip_lab.training.recipe import RECIPES
+from maclip_lab.training.report import (
+    biq_pictures,
+    clive_pictures,
+    opinion_figures,
+    page,
+    severity_figures,
+    type_figures,
+)
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+
+
+@app.command()
+def bank(photographs: Path, folder: Path, samples: int = 12_000, seed: int = 0) -> None:
+    """Render the training pictures from a folder of photographs."""
+    settings = BankSettings(samples=samples, seed=seed)
+    training, _ = split_photographs(find_photographs(photographs), settings)
+    render_bank(training, folder, settings)
+    typer.echo(f"{samples} samples of {len(training)} photographs in {folder}")
+
+
+@app.command()
+def train(
+    folder: Annotated[Path, typer.Argument(help="the rendered bank")],
+    runs: Annotated[Path, typer.Argument(help="where checkpoints and backbones go")],
+    architecture: str = "rn",
+    seed: int = 0,
+    steps: Annotated[int | None, typer.Option(help="instead of the recipe's")] = None,
+    device: str = "cpu",
+) -> None:
+    """Train one backbone, or go on with a run that was stopped."""
+    recipe = replace(RECIPES[architecture], seed=seed)
+    recipe = recipe if steps is None else replace(recipe, steps=steps)
+    trainer = Trainer(open_bank(folder), recipe, device)
+    runs.mkdir(parents=True, exist_ok=True)
+    name = f"{architecture}{seed}"
+    with tqdm(total=recipe.total_steps, desc=name) as bar:
+
+        def show(step: int, quality: float, scene: float) -> None:
+            bar.update(step - bar.n)
+            bar.set_postfix(quality=f"{quality:.4f}", scene=f"{scene:.3f}")
+
+        trainer.run(report=show, checkpoint=runs / f"{name}.pt")
+    story = {
+        "trained": "maclip_lab.training, from scratch, on CPU or GPU",
+        "recipe": repr(recipe),
+        "samples": str(recipe.samples),
+    }
+    export(trainer.clip.state_dict(), trainer.rows, runs / f"{name}.safetensors", story)
+
+
+@app.command()
+def measure(
+    runs: Path,
+    name: str,
+    photographs: Annotated[Path, typer.Option(help="those the bank was rendered from")],
+    held_out: Annotated[Path, typer.Option(help="photographs never trained on")] = Path(
+        "data/photos"
+    ),
+    rated: Annotated[Path | None, typer.Option(help="folder with CLIVE and BIQ2021")] = None,
+    threads: int = 1,
+) -> None:
+    """Measure one run: its validation score, degraded photographs, human opinions."""
+    torch.set_num_threads(threads)
+    clip = shipped_clip(runs / f"{name}.safetensors")
+    _, kept = split_photographs(find_photographs(photographs), BankSettings())
+    score = validation_score(clip, kept[:10], SEEN_TYPES)
+    typer.echo(f"{name}: validation {score:.4f}")
+    eye = Eye(clip)
+    degraded = degraded_scores(eye, find_photographs(held_out), (*SEEN_TYPES, *UNSEEN_TYPES))
+    degraded.assign(validation=score).to_parquet(runs / f"{name}.degraded.parquet")
+    if rated is not None:
+        for dataset, pairs in (
+            ("CLIVE", clive_pictures(rated)),
+            ("BIQ2021", biq_pictures(rated / "BIQ2021")),
+        ):
+            rows = [eye(Image.open(path).convert("RGB")) | {"mos": mos} for path, mos in pairs]
+            pd.DataFrame(rows).to_parquet(runs / f"{name}.{dataset}.parquet")
+
+
+@app.command()
+def report(runs: Path, backbones: Path = Path("data/backbones"), commit: str = "") -> None:
+    """Choose by the validation score, ship the chosen seeds, write the page beside them."""
+    tables, validation = {}, {}
+    for path in sorted(runs.glob("*.degraded.parquet")):
+        name = path.name.removesuffix(".degraded.parquet")
+        degraded = pd.read_parquet(path)
+        validation[name] = float(degraded["validation"].iloc[0])
+        tables[name] = {
+            "severity": severity_figures(degraded, UNSEEN_TYPES),
+            "types": type_figures(degraded),
+        }
+        for dataset in ("CLIVE", "BIQ2021"):
+            rated = runs / f"{name}.{dataset}.parquet"
+            if rated.exists():
+                tables[name][dataset] = opinion_figures(pd.read_parquet(rated))
+    chosen = {}
+    for architecture, recipe in RECIPES.items():
+        seeds = [name for name in validation if name.rstrip("0123456789") == architecture]
+        best = max(seeds, key=lambda name: validation[name])
+        chosen[f"tiny-{architecture}"] = best
+        state = torch.load(runs / f"{best}.pt", weights_only=True)
+        rows = _token_rows(runs / f"{best}.safetensors")
+        story = {
+            "trained": "by maclip_lab.training from scratch; see README.md beside this file",
+            "photographs": "270 of BSDS500's training and validation photographs, degraded",
+            "recipe": repr(replace(recipe, seed=state["recipe"]["seed"])),
+            "run": best,
+            "commit": commit,
+            "figures": tables[best]["severity"].round(3).to_json(orient="records"),
+        }
+        export(state["clip"], rows, backbones / f"tiny-{architecture}.safetensors", story)
+    words = Path(__file__).with_name("report.md").read_text()
+    (backbones / "README.md").write_text(words + "\n" + page(tables, chosen, validation))
+
+
+def _token_rows(path: Path) -> torch.Tensor:
+    from safetensors.torch import load_file
+
+    return load_file(path)["token_embedding.rows"]
+
+
+if __name__ == "__main__":
+    app()

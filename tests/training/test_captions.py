@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+
+from maclip_lab.clip.tokenizer import tokenize
+from maclip_lab.prompts import CLIP_IQA_PROMPTS, MACLIP_PROMPTS
+from maclip_lab.training.bank import SEEN_TYPES, UNSEEN_TYPES
+from maclip_lab.training.captions import (
+    CONCEPTS,
+    FAULTS,
+    HARMS,
+    acceptance,
+    concept_harms,
+    fault_captions,
+    fault_severities,
+    overall_harm,
+    quality_captions,
+    recognition,
+    scene_caption,
+)
+
+
+def one_type(name: str, severities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    types = np.full((len(severities), 3), -1)
+    types[:, 0] = SEEN_TYPES.index(name)
+    return types, np.stack([severities, 0 * severities, 0 * severities], axis=1)
+
+
+def test_the_prompts_of_both_methods_come_first_and_nothing_twice() -> None:
+    captions = quality_captions()
+    expected = [text for pair in MACLIP_PROMPTS + CLIP_IQA_PROMPTS for text in pair]
+    assert [c.text for c in captions[: len(expected)]] == expected
+    assert [c.sign for c in captions[: len(expected)]] == [1, -1] * 6
+    spoken = [c.text.lower() for c in captions + fault_captions()]
+    assert len(spoken) == len(set(spoken))
+
+
+def test_every_seen_type_has_harms_and_a_name_and_no_unseen_type_has() -> None:
+    assert set(HARMS) == set(FAULTS) == set(SEEN_TYPES)
+    assert not set(UNSEEN_TYPES) & set(HARMS)
+    assert len(UNSEEN_TYPES) >= 3
+
+
+@pytest.mark.parametrize("name", SEEN_TYPES)
+def test_more_harm_never_wins_praise(name: str) -> None:
+    types, severities = one_type(name, np.linspace(0, 1, 6))
+    captions = quality_captions()
+    accepted = acceptance(concept_harms(types, severities, SEEN_TYPES), captions)
+    praise = np.array([c.sign for c in captions]) > 0
+    assert np.all(np.diff(accepted[:, praise], axis=0) < 0)
+    assert np.all(np.diff(accepted[:, ~praise], axis=0) > 0)
+    assert accepted.min() > 0
+    assert accepted.max() < 1
+
+
+def test_plain_antonyms_share_the_viewers() -> None:
+    types, severities = one_type("jpeg", np.linspace(0, 1, 6))
+    accepted = acceptance(concept_harms(types, severities, SEEN_TYPES), quality_captions()[:12])
+    np.testing.assert_allclose(accepted[:, ::2] + accepted[:, 1::2], 1)
+
+
+def test_blur_harms_sharpness_more_than_colour_and_the_halo_harms_both() -> None:
+    types, severities = one_type("gaussian_blur", np.array([0.8]))
+    harms = concept_harms(types, severities, SEEN_TYPES)[0]
+    sharpness, colour = CONCEPTS.index("sharpness"), CONCEPTS.index("colour")
+    assert harms[sharpness] > harms[colour] > 0
+
+
+def test_harms_add_up_and_never_leave_the_unit_interval() -> None:
+    severities = np.array([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [0.5, 0.5, 0.0], [1.0, 0.5, 0.2]])
+    np.testing.assert_allclose(overall_harm(severities), [0, 0.5, 0.75, 1])
+
+
+def test_absent_degradations_count_for_nothing() -> None:
+    types, severities = np.full((1, 3), -1), np.full((1, 3), 0.9)
+    assert concept_harms(types, severities, SEEN_TYPES).max() == 0
+    assert fault_severities(types, severities, SEEN_TYPES).max() == 0
+
+
+def test_a_fault_caption_follows_its_own_degradation_alone() -> None:
+    types, severities = one_type("jpeg", np.array([0.9]))
+    faults = fault_severities(types, severities, SEEN_TYPES)
+    harms = np.concatenate([concept_harms(types, severities, SEEN_TYPES), faults], axis=1)
+    accepted = acceptance(harms, fault_captions())[0]
+    named = list(FAULTS).index("jpeg")
+    assert accepted.argmax() == named
+    assert accepted[named] > 0.9
+    assert np.delete(accepted, named).max() < 0.1
+
+
+def test_scenes_are_recognised_less_the_worse_the_picture() -> None:
+    known = recognition(np.linspace(0, 1, 5))
+    assert known[0] == 1
+    assert np.all(np.diff(known) < 0)
+    assert known[-1] > 0
+
+
+def test_scene_captions_differ_and_fit() -> None:
+    tokens = tokenize([scene_caption(i) for i in range(300)])
+    assert len(tokens.unique(dim=0)) == 300
