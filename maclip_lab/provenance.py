@@ -116,7 +116,8 @@ def write_table(
     Args:
         frame: the results.
         path: ends in ``.parquet`` or ``.csv``.
-        record: from `provenance_record`; None makes one of the table's ``attrs``.
+        record: from `provenance_record`, or ``{"parts": [...]}`` of several; None makes one of the
+            table's ``attrs``.
 
     Returns:
         The path.
@@ -163,7 +164,8 @@ def read_record(result: str | Path) -> dict[str, object]:
         ) from None
     except ValueError as error:
         raise ProvenanceError(f"{path} is not a provenance record: {error}") from error
-    if not isinstance(record, dict) or "config_sha256" not in record:
+    parts = _parts(record) if isinstance(record, dict) else []
+    if not parts or any("config_sha256" not in part for part in parts):
         raise ProvenanceError(f"{path} is not a provenance record: it names no configuration")
     return record
 
@@ -183,29 +185,44 @@ def explain(
         FileNotFoundError: there is no such result.
     """
     record = read_record(result)
-    now = {"weights_sha256": weights_sha256, "manifest_sha256": manifest_sha256}
-    now["commit"] = current_commit() or None
-    now["result_sha256"] = hashlib.sha256(Path(result).read_bytes()).hexdigest()
+    found = []
+    digest = hashlib.sha256(Path(result).read_bytes()).hexdigest()
+    if record.get("result_sha256", digest) != digest:
+        found.append("the file has been changed since it was written")
+    for part in _parts(record):
+        found += _differences(part, weights_sha256, manifest_sha256)
+    return Explanation(record, tuple(dict.fromkeys(found)))
+
+
+def _differences(
+    record: Mapping[str, object], weights_sha256: str | None, manifest_sha256: str | None
+) -> list[str]:
     words = {
-        "result_sha256": "the file has been changed since it was written: its sha256",
-        "weights_sha256": "the weights differ: their sha256",
-        "manifest_sha256": "the data set's rows differ: their sha256",
-        "commit": "the code differs: its commit",
+        "weights_sha256": ("the weights differ: their sha256", weights_sha256),
+        "manifest_sha256": ("the data set's rows differ: their sha256", manifest_sha256),
+        "commit": ("the code differs: its commit", current_commit()),
     }
     found = [
-        f"{words[key]} was {record.get(key)} and is {value}"
-        for key, value in now.items()
-        if value is not None and record.get(key) and record[key] != value
+        f"{what} was {record[key]} and is {value}"
+        for key, (what, value) in words.items()
+        if value and record.get(key) and record[key] != value
     ]
-    if config_sha256(_mapping(record, "config")) != record["config_sha256"]:
+    if config_sha256(_mapping(record, "config")) != record.get("config_sha256"):
         found.append("the record has been changed: its configuration and its hash disagree")
     then, here = _mapping(record, "versions"), versions()
-    found += [
+    return found + [
         f"{name} was {then.get(name, 'absent')} and is {here.get(name, 'absent')}"
         for name in sorted({*then, *here})
         if then.get(name, "absent") != here.get(name, "absent")
     ]
-    return Explanation(record, tuple(found))
+
+
+def _parts(record: Mapping[str, object]) -> list[Mapping[str, object]]:
+    """The records of a table joined from several results, else the record itself."""
+    parts = record.get("parts")
+    return (
+        [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else [record]
+    )
 
 
 def current_commit() -> str:

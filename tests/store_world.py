@@ -1,0 +1,78 @@
+"""A few generated pictures, a manifest of them, and processes that can be killed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+
+from maclip_lab.clip.weights import Backbone
+from maclip_lab.crops import NATIVE, CropGrid, crop_batches, prepare
+from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.images import load_picture
+from maclip_lab.score import PictureFeatures
+from tests.conftest import GOLDEN
+
+RN = str(GOLDEN / "rn.safetensors")
+ROOT = Path(__file__).parents[1]
+
+
+def picture(path, seed, size=(224, 224)):
+    """A picture of noise around a slope, PNG or whatever the name says."""
+    rng = np.random.default_rng(seed)
+    slope = np.linspace(0, 200, size[0])[None, :, None]
+    pixels = slope + rng.integers(0, 55, (size[1], size[0], 3))
+    Image.fromarray(pixels.astype(np.uint8)).save(path)
+
+
+def pictures(folder, n=8):
+    """``n`` pictures of several sizes; their names."""
+    folder.mkdir(exist_ok=True)
+    names = [f"p{i}.png" for i in range(n)]
+    for i, name in enumerate(names):
+        picture(folder / name, i, (224 + 128 * (i % 3), 224 + 128 * (i % 2)))
+    return names
+
+
+def manifest(folder, names, higher_is_better=True):
+    mos = np.random.default_rng(7).permutation(len(names)).astype(float)
+    table = pd.DataFrame({"path": names, "mos": mos})
+    scale = (0.0, float(max(len(names), 2)))
+    return Manifest(table, "synthetic", higher_is_better, scale, "native", "standard", folder)
+
+
+def python(code, *arguments):
+    """A child process of the same Python, one thread, its output piped."""
+    prelude = "import torch; torch.set_num_threads(1)\n"
+    command = [sys.executable, "-W", "error", "-c", prelude + code, *map(str, arguments)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+
+
+class PlainEncoder:
+    """An encoder that costs nothing: the means of a crop's 4 x 4 tiles, 48 numbers."""
+
+    embed_dim, precision, device = 48, "fp32", torch.device("cpu")
+
+    def encode_picture(self, pixels, protocol=NATIVE, pos_embedding=False):
+        crops = torch.cat(list(crop_batches(pixels, protocol)))
+        return torch.nn.functional.adaptive_avg_pool2d(crops, 4).flatten(1)
+
+
+class PlainScorer:
+    """What extraction asks of a scorer, around `PlainEncoder`."""
+
+    pos_embedding = False
+
+    def __init__(self):
+        self.backbone = Backbone("plain", "5" * 64, "test", None)
+        self.encoder = PlainEncoder()
+
+    def extract(self, path, protocol):
+        pixels, _ = prepare(load_picture(path, preset="official").image, protocol)
+        features = self.encoder.encode_picture(pixels, protocol)
+        return PictureFeatures(features, CropGrid(*pixels.shape[:2], protocol))
