@@ -249,13 +249,16 @@ def test_tid2008_is_not_taken_for_tid2013(tmp_path):
 
 @small
 def test_distortions_and_references_come_from_the_names(tmp_path):
-    for name, types in (("CSIQ", 6), ("TID2013", 24), ("kadid", 25), ("PIPAL", 8)):
+    for name, types, refs in (("CSIQ", 6, 30), ("TID2013", 24, 25), ("kadid", 25, 81)):
         folder = build(name, tmp_path, skip=lambda _: True)
         table = load_dataset(name, folder, missing="keep").table
-        assert table["dist_type"].nunique() == types
+        assert (table["dist_type"].nunique(), table["ref_id"].nunique()) == (types, refs)
         assert not table[["ref_id", "dist_type"]].isna().any(axis=None)
-        assert table["ref_id"].nunique() == {"CSIQ": 30, "TID2013": 25, "kadid": 81}.get(name, 225)
-        assert set(table["dist_level"].dropna()) == (set() if name == "PIPAL" else {1, 2, 3, 4, 5})
+        assert set(table["dist_level"]) == {1, 2, 3, 4, 5}
+    table = load_dataset("PIPAL", build("PIPAL", tmp_path, rows=300)).table
+    assert table["dist_type"].nunique() == 8
+    assert not table[["ref_id", "dist_type"]].isna().any(axis=None)
+    assert table["dist_level"].isna().all()
 
 
 def test_a_partial_copy_warns_drops_and_records(tmp_path):
