@@ -23,7 +23,7 @@ from PIL import Image
 HERE = Path(__file__).parent
 MAX_BYTES = 300_000
 CELL_TIMEOUT = 300
-LARGE_PICTURE = 40_000
+SMALL_PICTURE = 8_000
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -57,7 +57,7 @@ def execute(path: Path) -> NotebookNode:
 
 
 def trim(notebook: NotebookNode) -> None:
-    """Drops timings, widget state and versions, and shrinks large pictures, in place."""
+    """Drops timings, widget state and versions, and shrinks pictures, in place."""
     notebook.metadata = nbformat.from_dict(
         {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     )
@@ -74,12 +74,14 @@ def trim(notebook: NotebookNode) -> None:
 
 
 def shrink(encoded: str) -> str:
-    """A base64 PNG on a palette of 256 colours if that is smaller and it was large."""
+    """A base64 PNG on a palette of 256 colours, unless it is small as it is."""
     raw = base64.b64decode(encoded)
-    if len(raw) <= LARGE_PICTURE:
+    if len(raw) <= SMALL_PICTURE:
         return encoded
     with Image.open(io.BytesIO(raw)) as image:
-        small = image.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT)
+        small = image.convert("RGB").quantize(
+            256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE
+        )
     buffer = io.BytesIO()
     small.save(buffer, "PNG", optimize=True)
     shrunk = min(raw, buffer.getvalue(), key=len)

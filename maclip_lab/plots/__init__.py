@@ -5,7 +5,40 @@ is the caller's to put in ``title``. Colours are Okabe and Ito's, safe for colou
 each cue keeps its colour and marker throughout. Backgrounds are white, so dark pages show them too.
 """
 
-from maclip_lab.plots.pictures import contact_sheet, crop_grid, quality_map, ranking
+from maclip_lab.plots.ablations import (
+    agreement_scatter,
+    cue_scatter,
+    distance_matrices,
+    fusion_plane,
+    lambda_curves,
+    magnitude_histograms,
+    normality_curves,
+    setting_grid,
+    shape_scatter,
+    srcc_dots,
+    weight_curve,
+    weight_histograms,
+)
+from maclip_lab.plots.evaluation import (
+    DIVERGING,
+    METHOD_STYLES,
+    beside_paper,
+    cost_quality,
+    cue_balance,
+    cue_trends,
+    difference_intervals,
+    prediction_fits,
+    score_scatter,
+    srcc_heat_map,
+    srcc_intervals,
+)
+from maclip_lab.plots.pictures import (
+    contact_sheet,
+    crop_grid,
+    picture_and_map,
+    quality_map,
+    ranking,
+)
 from maclip_lab.plots.steps import (
     box_cox_curves,
     feature_profiles,
@@ -13,21 +46,52 @@ from maclip_lab.plots.steps import (
     prompt_pairs,
     severity_curves,
 )
-from maclip_lab.plots.style import CUE_COLOURS, CUE_LABELS, CUE_MARKERS, SERIES, SERIES_MARKERS
+from maclip_lab.plots.style import (
+    CUE_COLOURS,
+    CUE_LABELS,
+    CUE_MARKERS,
+    SERIES,
+    SERIES_MARKERS,
+    backbone_label,
+)
 
 __all__ = [
     "CUE_COLOURS",
     "CUE_LABELS",
     "CUE_MARKERS",
+    "DIVERGING",
+    "METHOD_STYLES",
     "SERIES",
     "SERIES_MARKERS",
+    "agreement_scatter",
+    "backbone_label",
+    "beside_paper",
     "box_cox_curves",
     "contact_sheet",
+    "cost_quality",
     "crop_grid",
+    "cue_balance",
+    "cue_scatter",
+    "cue_trends",
+    "difference_intervals",
+    "distance_matrices",
     "feature_profiles",
+    "fusion_plane",
     "fusion_weight",
+    "lambda_curves",
+    "magnitude_histograms",
+    "normality_curves",
+    "prediction_fits",
     "prompt_pairs",
     "quality_map",
     "ranking",
+    "score_scatter",
+    "setting_grid",
     "severity_curves",
+    "shape_scatter",
+    "srcc_dots",
+    "srcc_heat_map",
+    "srcc_intervals",
+    "weight_curve",
+    "weight_histograms",
 ]

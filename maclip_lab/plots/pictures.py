@@ -1,4 +1,4 @@
-"""Figures that show photographs: ranked, side by side, with their crops or their quality on them."""
+"""Figures that show photographs: ranked, side by side, with crops or quality laid over them."""
 
 from collections.abc import Sequence
 
@@ -42,7 +42,7 @@ def ranking(table: pd.DataFrame, pictures: Sequence[str], *, title: str) -> Figu
         raise ValueError(f"no row has the path {missing[0]!r}")
     shown = ordered[ordered["path"].isin(list(pictures))]
     figure = plt.figure(figsize=(11, 5.6), dpi=100, layout="constrained", facecolor="white")
-    strip, chart = figure.subfigures(2, 1, height_ratios=[1, 1.5])
+    strip, chart = figure.subfigures(2, 1, squeeze=False, height_ratios=[1, 1.5])[:, 0]
     for ax, (_, row) in zip(
         np.atleast_1d(strip.subplots(1, len(shown))), shown.iterrows(), strict=True
     ):
@@ -83,7 +83,7 @@ def quality_map(
         title: the finding.
     """
     ax = new_axes(ax, 6, 4.2)
-    ax.imshow(image)
+    ax.imshow(image.convert("L"), cmap="gray")
     laid = ax.imshow(score.quality_map(column), cmap=CMAP, alpha=0.55)
     plt.colorbar(laid, ax=ax, label=CUE_LABELS.get(column, column), shrink=0.8)
     ax.set_title(title, loc="left", fontsize="medium", fontweight="bold")

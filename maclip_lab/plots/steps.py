@@ -26,7 +26,8 @@ def severity_curves(
     """
     ax = new_axes(ax, 6.4, 3.8)
     means = table.groupby(["dist_type", "dist_level"])[column].mean()
-    for i, name in enumerate(means.index.unique("dist_type")):
+    worst_last = means.groupby("dist_type").last().sort_values(ascending=False)
+    for i, name in enumerate(worst_last.index):
         line = means[name]
         style = SERIES[i % len(SERIES)], SERIES_MARKERS[i % len(SERIES_MARKERS)]
         label = str(name).replace("_", " ")
@@ -47,7 +48,7 @@ def feature_profiles(features: Mapping[str, Tensor], ax: Axes | None = None, *, 
     ax = new_axes(ax, 6, 3.6)
     styles = ("-", "--", "-.", ":")
     for i, (name, feature) in enumerate(features.items()):
-        profile = scaled_magnitude(feature).sort(descending=True).values.numpy()
+        profile = scaled_magnitude(feature).sort(descending=True)[0].numpy()
         share = np.arange(1, len(profile) + 1) / len(profile) * 100
         ax.plot(share, profile, color=SERIES[i % len(SERIES)], linestyle=styles[i % 4], label=name)
     ax.legend(fontsize="small", frameon=False)

@@ -1,5 +1,7 @@
 """What all figures share: a colour, a marker and a name for every cue."""
 
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
@@ -35,6 +37,15 @@ def new_axes(ax: Axes | None, width: float = 6, height: float = 4) -> Axes:
     return plt.subplots(figsize=(width, height), dpi=100, layout="constrained", facecolor="white")[
         1
     ]
+
+
+def backbone_label(backbone: str) -> str:
+    """A backbone's name for titles and tables: a file's own name without its folder.
+
+    >>> backbone_label("ViT-B/32"), backbone_label("models/mine.safetensors")
+    ('ViT-B/32', 'mine.safetensors')
+    """
+    return Path(backbone).name if Path(backbone).suffix else backbone
 
 
 def finish(ax: Axes, title: str, xlabel: str, ylabel: str) -> Axes:
