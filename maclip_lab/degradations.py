@@ -1,10 +1,11 @@
-"""Known harm: twenty-four degradation types of KADID-10k's twenty-five, each at any severity.
+"""Known harm: twenty-four of KADID-10k's twenty-five degradation types, each at any severity.
 
 Every type is a small function of the picture, a severity in (0, 1] and a seeded generator. The
 five levels are severities 0.2 to 1.0, spaced so that equal levels of different types look about
-equally bad. Fading to grey is the type left out: a grey photograph is not a poor one. Arithmetic is element-wise float64 with one rounding at the end and random numbers
-come from PCG64, so equal seeds give equal bytes; the three codecs (``jpeg``, ``jpeg2000``,
-``colour_quantisation``) are Pillow's and change only with its version.
+equally bad. Fading to grey is the type left out: a grey photograph is not a poor one. Arithmetic
+is element-wise float64 with one rounding at the end and random numbers come from PCG64, so equal
+seeds give equal bytes; the three codecs (``jpeg``, ``jpeg2000``, ``colour_quantisation``) are
+Pillow's and change only with its version.
 
 Types after Lin, Hosu, Saupe, "KADID-10k: A Large-scale Artificially Distorted IQA Database",
 QoMEX 2019; functions and strengths are this project's own.
@@ -112,7 +113,7 @@ def motion_blur(image: Pixels, severity: float, generator: np.random.Generator) 
 
 
 def colour_diffusion(image: Pixels, severity: float, generator: np.random.Generator) -> Pixels:
-    """Colour bleeds over edges: chroma blurred by sigma 3 to 30 pixels, strengthened up to 3 times."""
+    """Colour bleeds over edges: chroma blurred by sigma 3 to 30 pixels, up to 3 times as strong."""
     luma, chroma = _split(image)
     spread = _smooth(chroma, _between(3.0, 30.0, severity))
     return _join(luma, spread * (1 + 2 * severity))
@@ -320,7 +321,7 @@ def _between(mild: float, severe: float, severity: float) -> float:
     return float(mild * (severe / mild) ** severity)
 
 
-def _to_pixels(planes: Planes) -> Pixels:
+def _to_pixels(planes: NDArray[np.floating]) -> Pixels:
     return np.clip(np.rint(planes), 0, 255).astype(np.uint8)
 
 

@@ -14,7 +14,9 @@ VOCABULARY = 49_408
 ROWS, WEIGHT = "token_embedding.rows", "token_embedding.weight"
 
 
-def expand_token_rows(state: Mapping[str, Tensor], vocabulary: int = VOCABULARY) -> dict[str, Tensor]:
+def expand_token_rows(
+    state: Mapping[str, Tensor], vocabulary: int = VOCABULARY
+) -> dict[str, Tensor]:
     """The state with a full token embedding; unchanged where it has one already.
 
     Args:
@@ -33,7 +35,9 @@ def expand_token_rows(state: Mapping[str, Tensor], vocabulary: int = VOCABULARY)
             f"{ROWS} lists {tuple(rows.shape)} ids for {tuple(known.shape)} rows of {WEIGHT}"
         )
     if len(rows) == 0 or int(rows.min()) < 0 or int(rows.max()) >= vocabulary:
-        raise ValueError(f"{ROWS} must list ids from 0 to {vocabulary - 1}, got {rows.tolist()[:5]}")
+        raise ValueError(
+            f"{ROWS} must list ids from 0 to {vocabulary - 1}, got {rows.tolist()[:5]}"
+        )
     full = known.float().mean(0).to(known.dtype).repeat(vocabulary, 1)
     full[rows] = known
     return {name: tensor for name, tensor in state.items() if name != ROWS} | {WEIGHT: full}

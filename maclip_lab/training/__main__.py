@@ -4,11 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import pandas as pd
 import torch
 import typer
 from PIL import Image
+from safetensors.torch import load_file
 from tqdm import tqdm
 
 from maclip_lab.training.bank import (
@@ -141,8 +141,6 @@ def report(runs: Path, backbones: Path = Path("data/backbones"), commit: str = "
 
 
 def _token_rows(path: Path) -> torch.Tensor:
-    from safetensors.torch import load_file
-
     return load_file(path)["token_embedding.rows"]
 
 

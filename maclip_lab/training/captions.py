@@ -62,16 +62,28 @@ NOUNS = ("image", "photo", "picture", "photograph", "shot")
 
 WORDINGS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "quality": (("good {}", "excellent {}", "high quality {}"), ("bad {}", "poor {}", "awful {}")),
-    "sharpness": (("sharp {}", "crisp {}", "{} in focus"), ("blurry {}", "soft {}", "{} out of focus")),
-    "edges": (("sharp edges", "clean edges", "{} with clear edges"), ("blurry edges", "smeared edges", "{} with ragged edges")),
-    "resolution": (("high resolution {}", "detailed {}"), ("low resolution {}", "{} without detail")),
+    "sharpness": (
+        ("sharp {}", "crisp {}", "{} in focus"),
+        ("blurry {}", "soft {}", "{} out of focus"),
+    ),
+    "edges": (
+        ("sharp edges", "clean edges", "{} with clear edges"),
+        ("blurry edges", "smeared edges", "{} with ragged edges"),
+    ),
+    "resolution": (
+        ("high resolution {}", "detailed {}"),
+        ("low resolution {}", "{} without detail"),
+    ),
     "noise": (("noise-free {}", "clean {}"), ("noisy {}", "grainy {}")),
     "compression": (("uncompressed {}", "lossless {}"), ("compressed {}", "blocky {}")),
     "exposure": (("well exposed {}", "{} in good light"), ("badly exposed {}", "{} in bad light")),
     "contrast": (("{} with rich contrast", "contrasty {}"), ("{} with poor contrast", "flat {}")),
-    "colour": (("{} with natural colours", "{} with true colours"), ("{} with strange colours", "{} with wrong colours")),
+    "colour": (
+        ("{} with natural colours", "{} with true colours"),
+        ("{} with strange colours", "{} with wrong colours"),
+    ),
     "artefacts": (("undistorted {}", "natural {}"), ("distorted {}", "damaged {}")),
-}  # fmt: skip
+}
 """Positive and negative wordings of every concept; the first of each is the plainest."""
 
 
@@ -134,9 +146,13 @@ def quality_captions() -> list[Caption]:
                     text = wording.format(noun)
                     if text not in spoken:
                         spoken.add(text)
-                        slope, centre = (1.5, 0.85) if rank == 0 else (4.0, 0.5 - 0.15 * (rank == 2) * sign)
-                        captions.append(Caption(text, concept, sign, slope, centre))
+                        captions.append(Caption(text, concept, sign, *_agreement(rank, sign)))
     return captions
+
+
+def _agreement(rank: int, sign: int) -> tuple[float, float]:
+    """Slope and centre of a wording: the plainest is accepted generously, the third is strong."""
+    return (1.5, 0.85) if rank == 0 else (4.0, 0.5 - 0.15 * (rank == 2) * sign)
 
 
 def fault_captions() -> list[Caption]:

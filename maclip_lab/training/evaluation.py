@@ -16,13 +16,14 @@ from maclip_lab.degradations import LEVELS, degrade
 from maclip_lab.fusion import FusionSettings, fuse
 from maclip_lab.prompts import MACLIP_PROMPTS, encode_prompts
 
+DEFAULTS = FusionSettings()
 CUES = ("q_cos", "q_mag", "score")
 
 
 class Eye:
     """The method with its defaults on one CLIP, for many pictures in a row."""
 
-    def __init__(self, clip: CLIP, settings: FusionSettings = FusionSettings()) -> None:
+    def __init__(self, clip: CLIP, settings: FusionSettings = DEFAULTS) -> None:
         self.clip, self.settings = clip.eval(), settings
         self.text = encode_prompts(clip, MACLIP_PROMPTS)
         self.scale = float(clip.logit_scale.detach().exp())
@@ -40,7 +41,8 @@ class Eye:
         q_cos = cosine_cue(features, self.text, self.scale).mean(-1)
         q_mag = magnitude_cue(features, self.settings.box_lam)
         score = fuse(q_cos, q_mag, self.settings)[0]
-        return {"q_cos": float(q_cos.mean()), "q_mag": float(q_mag.mean()), "score": float(score.mean())}
+        cues = zip(CUES, (q_cos, q_mag, score), strict=True)
+        return {name: float(cue.mean()) for name, cue in cues}
 
 
 def degraded_scores(

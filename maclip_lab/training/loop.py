@@ -42,7 +42,8 @@ def new_clip(recipe: Recipe, vocabulary: int = 49408) -> CLIP:
     torch.manual_seed(recipe.seed)
     visual: ModifiedResNet | VisionTransformer
     if recipe.architecture == "rn":
-        visual = ModifiedResNet(recipe.layers, recipe.width, recipe.width // 2, 224, recipe.embed_dim)
+        heads = recipe.width // 2
+        visual = ModifiedResNet(recipe.layers, recipe.width, heads, 224, recipe.embed_dim)
     elif recipe.architecture == "vit":
         visual = VisionTransformer(
             224,
@@ -117,7 +118,7 @@ class Trainer:
         texts = [c.text for c in self.captions]
         texts += [scene_caption(i) for i in range(int(bank.photograph.max()) + 1)]
         self.rows, tokens = torch.unique(tokenize(texts), return_inverse=True)
-        self.tokens, self.scenes = tokens.split([len(self.captions), len(texts) - len(self.captions)])
+        self.tokens, self.scenes = tokens[: len(self.captions)], tokens[len(self.captions) :]
         self.clip = new_clip(recipe, len(self.rows)).to(self.device)
         if isinstance(self.clip.visual, VisionTransformer):
             self._whiten_patches(self.clip.visual.conv1)

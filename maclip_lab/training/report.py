@@ -98,9 +98,9 @@ def clive_pictures(root: Path) -> list[tuple[Path, float]]:
     """Picture files and MOS of the part of CLIVE found below a folder."""
     names = loadmat(next(root.rglob("AllImages_release.mat")))["AllImages_release"].ravel()
     mos = loadmat(next(root.rglob("AllMOS_release.mat")))["AllMOS_release"].ravel()
-    files = {path.name: path for path in root.rglob("*") if path.suffix.lower() in (".bmp", ".jpg")}
-    rated = ((str(np.asarray(name).item()), float(value)) for name, value in zip(names, mos, strict=True))
-    return [(files[name], value) for name, value in rated if name in files]
+    files = {path.name.lower(): path for path in root.rglob("*") if path.is_file()}
+    pairs = zip((str(np.asarray(name).item()).lower() for name in names), mos, strict=True)
+    return [(files[name], float(value)) for name, value in pairs if name in files]
 
 
 def biq_pictures(root: Path) -> list[tuple[Path, float]]:
@@ -112,7 +112,11 @@ def biq_pictures(root: Path) -> list[tuple[Path, float]]:
     return [(files[picture], value) for picture, value in pairs if picture in files]
 
 
-def page(runs: Mapping[str, Mapping[str, pd.DataFrame]], chosen: Mapping[str, str], validation: Mapping[str, float]) -> str:
+def page(
+    runs: Mapping[str, Mapping[str, pd.DataFrame]],
+    chosen: Mapping[str, str],
+    validation: Mapping[str, float],
+) -> str:
     """The figures as Markdown tables.
 
     Args:
@@ -121,23 +125,24 @@ def page(runs: Mapping[str, Mapping[str, pd.DataFrame]], chosen: Mapping[str, st
         validation: run to the score the choice went by.
     """
     shipped = {run: name for name, run in chosen.items()}
-    lines = ["## Every run", ""]
-    lines += ["| run | validation | seen types: Q_cos | Q_mag | score | unseen: Q_cos | Q_mag | score | CLIVE: Q_cos | Q_mag | score | BIQ2021: Q_cos | Q_mag | score |"]
-    lines += ["|" + " --- |" * 14]
+    parts = ("seen types", "unseen types", "CLIVE", "BIQ2021")
+    heads = " | ".join(f"{part}: Q_cos | Q_mag | score" for part in parts)
+    lines = ["## Every run", "", f"| run | validation | {heads} |", "|" + " --- |" * 14]
     for run, tables in runs.items():
         severity = tables["severity"].set_index(["types", "cue"])
-        cells = [f"{severity.loc[(kind, cue), 'within']:.3f}" for kind in ("seen", "unseen") for cue in CUES]
+        values = [
+            severity.loc[(kind, cue), "within"] for kind in ("seen", "unseen") for cue in CUES
+        ]
         for rated in ("CLIVE", "BIQ2021"):
-            if rated in tables:
-                cells += [f"{value:.3f}" for value in tables[rated].set_index("cue").loc[list(CUES), "srcc"]]
-            else:
-                cells += ["–"] * 3
+            known = tables[rated]["srcc"] if rated in tables else [np.nan] * 3
+            values += list(known)
+        cells = ["not measured" if np.isnan(value) else f"{value:.3f}" for value in values]
         mark = f"**{run}** ({shipped[run]})" if run in shipped else run
         lines.append(f"| {mark} | {validation[run]:.3f} | " + " | ".join(cells) + " |")
     for run, tables in runs.items():
-        lines += ["", f"## {run}" + (f", shipped as `{shipped[run]}`" if run in shipped else ""), ""]
-        lines += _severity_table(tables["severity"]) + [""]
-        lines += _opinion_table(tables)
+        title = f"{run}, shipped as `{shipped[run]}`" if run in shipped else run
+        lines += ["", f"## {title}", "", *_severity_table(tables["severity"])]
+        lines += ["", *_opinion_table(tables)]
         if run in shipped:
             lines += ["", *_type_table(tables["types"])]
     return "\n".join(lines) + "\n"
@@ -159,7 +164,8 @@ def _opinion_table(tables: Mapping[str, pd.DataFrame]) -> list[str]:
     for name in ("CLIVE", "BIQ2021"):
         for row in tables[name].itertuples() if name in tables else ():
             lines.append(
-                f"| {name} | {row.cue} | {row.srcc:.3f} | {row.low:.3f} to {row.high:.3f} | {row.n} |"
+                f"| {name} | {row.cue} | {row.srcc:.3f} | {row.low:.3f} to {row.high:.3f} "
+                f"| {row.n} |"
             )
     return lines
 

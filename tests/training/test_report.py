@@ -16,7 +16,7 @@ from maclip_lab.training.report import (
 
 @pytest.fixture
 def table() -> pd.DataFrame:
-    """Two photographs; ``q_cos`` follows severity, ``q_mag`` opposes it, ``score`` is constant-ish."""
+    """Two photographs; ``q_cos`` follows severity, ``q_mag`` opposes it, ``score`` follows."""
     rows = []
     for photograph, offset in (("a", 0.0), ("b", 5.0)):
         rows.append((photograph, "", 0.0))
@@ -54,11 +54,12 @@ def test_the_interval_of_a_mean_narrows_with_more_values() -> None:
 
 
 def test_the_page_marks_the_chosen_run(table: pd.DataFrame) -> None:
-    rated = pd.DataFrame({"q_cos": [1.0, 2, 3], "q_mag": [3.0, 2, 1], "score": [1.0, 3, 2]})
+    ranks = np.arange(20.0)
+    rated = pd.DataFrame({"q_cos": ranks, "q_mag": -ranks, "score": ranks % 7, "mos": ranks})
     tables = {
         "severity": severity_figures(table, ["jitter"]),
         "types": type_figures(table),
-        "CLIVE": opinion_figures(rated.assign(mos=[1.0, 2.0, 3.0])),
+        "CLIVE": opinion_figures(rated),
     }
     text = page({"rn0": tables, "rn1": tables}, {"tiny-rn": "rn1"}, {"rn0": 0.7, "rn1": 0.8})
     assert "**rn1** (tiny-rn) | 0.800" in text
