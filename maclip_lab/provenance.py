@@ -105,6 +105,7 @@ def provenance_record(
         "versions": versions(),
         "platform": platform.platform(),
         "commit": current_commit(),
+        "code_sha256": code_sha256(),
     }
 
 
@@ -200,7 +201,7 @@ def _differences(
     words = {
         "weights_sha256": ("the weights differ: their sha256", weights_sha256),
         "manifest_sha256": ("the data set's rows differ: their sha256", manifest_sha256),
-        "commit": ("the code differs: its commit", current_commit()),
+        "code_sha256": ("the package's code differs: its sha256", code_sha256()),
     }
     found = [
         f"{what} was {record[key]} and is {value}"
@@ -223,6 +224,15 @@ def _parts(record: Mapping[str, object]) -> list[Mapping[str, object]]:
     return (
         [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else [record]
     )
+
+
+def code_sha256() -> str:
+    """Hash of this package's source files, installed or not, edited or not."""
+    root = Path(maclip_lab.__file__).parent
+    content = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        content.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return content.hexdigest()
 
 
 def current_commit() -> str:
