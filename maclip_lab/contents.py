@@ -1,0 +1,89 @@
+"""What pictures show, as groups, and how far a number differs between the groups.
+
+A quality metric should not care what a picture shows. How much a statistic does care is read from
+its distributions: one for every content, and the Wasserstein distances between them.
+"""
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from numpy.typing import ArrayLike
+from scipy.cluster.vq import kmeans2
+from scipy.stats import wasserstein_distance
+
+from maclip_lab.features import FeatureStore
+
+
+def content_groups(store: FeatureStore, n_groups: int = 8, seed: int = 0) -> pd.Series:
+    """What each picture shows: its reference where the data set names one, else a cluster.
+
+    Clusters are of the directions of the pictures' last crops, the thumbnails, by k-means.
+
+    Args:
+        store: the features.
+        n_groups: how many clusters to look for; empty ones are left out.
+        seed: of the clusters' start.
+
+    Returns:
+        One label a picture, in the manifest's order; missing for a picture without features.
+    """
+    references = store.manifest.table["ref_id"]
+    if references.notna().all():
+        return references.rename("content")
+    thumbnails = torch.stack([store.features(i)[-1] for i in store.ok])
+    directions = F.normalize(thumbnails, dim=-1).numpy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # says that a cluster is empty
+        _, found = kmeans2(directions, min(n_groups, len(directions)), minit="++", seed=seed)
+    labels = pd.Series(pd.NA, index=references.index, name="content", dtype="string")
+    labels.iloc[store.ok] = [f"cluster {number + 1}" for number in found]
+    return labels
+
+
+def content_distances(values: ArrayLike, groups: Sequence[object]) -> pd.DataFrame:
+    """Wasserstein distance between the distributions of a number in every two groups.
+
+    The unit is the standard deviation over all values, so that a transform cannot make distances
+    smaller by a mere change of scale.
+
+    Args:
+        values: the number (N,).
+        groups: label of each value (N,).
+
+    Returns:
+        Symmetric ``(G, G)``, groups as index and columns, in order of first appearance.
+
+    Raises:
+        ValueError: the values are constant, or there are fewer than two groups.
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    codes, names = pd.factorize(np.asarray(groups, dtype=object))
+    spread = numbers.std()
+    if len(names) < 2 or not spread > 0:
+        raise ValueError(
+            f"expected values that vary and at least two groups, got {len(names)} groups and a "
+            f"standard deviation of {spread:g}"
+        )
+    parts = [numbers[codes == code] / spread for code in range(len(names))]
+    distances = np.zeros((len(names), len(names)))
+    for row, left in enumerate(parts):
+        for col in range(row):
+            distances[row, col] = distances[col, row] = wasserstein_distance(left, parts[col])
+    return pd.DataFrame(distances, index=names, columns=names)
+
+
+def mean_distance(distances: pd.DataFrame) -> float:
+    """Mean over all pairs of different groups, from `content_distances`."""
+    upper = np.triu_indices(len(distances), 1)
+    return float(distances.to_numpy()[upper].mean())
+
+
+def share_between(values: ArrayLike, groups: Sequence[object]) -> float:
+    """Share of a number's variance that lies between the groups, in [0, 1] (eta squared)."""
+    table = pd.DataFrame({"value": np.asarray(values, dtype=float), "group": list(groups)})
+    means = table.groupby("group")["value"].transform("mean")
+    return float(means.var(ddof=0) / table["value"].var(ddof=0))
