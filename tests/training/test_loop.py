@@ -38,9 +38,9 @@ def bank() -> Bank:
 @pytest.mark.parametrize("recipe", [RECIPE, VIT], ids=["rn", "vit"])
 def test_training_lowers_the_loss(recipe: Recipe, bank: Bank) -> None:
     losses: list[float] = []
-    trainer = Trainer(bank, replace(recipe, steps=40, late_steps=0, scene_share=0.0))
+    trainer = Trainer(bank, replace(recipe, steps=24, late_steps=0, scene_share=0.0))
     trainer.run(report=lambda step, quality, scene: losses.append(quality))
-    assert np.mean(losses[-8:]) < np.mean(losses[:8]) - 0.02
+    assert np.mean(losses[-6:]) < np.mean(losses[:6]) - 0.01
 
 
 def test_a_run_is_repeated_bit_by_bit_and_resumes_to_the_same_weights(

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
+from maclip_lab.training import report
 from maclip_lab.training.evaluation import within_srcc
 from maclip_lab.training.report import (
     interval,
@@ -12,6 +13,11 @@ from maclip_lab.training.report import (
     srcc_interval,
     type_figures,
 )
+
+
+@pytest.fixture(autouse=True)
+def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "RESAMPLES", 100)
 
 
 @pytest.fixture
