@@ -16,7 +16,7 @@ from maclip_lab.evaluation import (
     fit_logistic,
     official_evaluation,
 )
-from maclip_lab.intervals import bootstrap
+from maclip_lab.evaluation.intervals import bootstrap
 
 N_PICTURES = 10_000
 N_BOOT = 1000

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from maclip_lab.correlations import kendall, mae, outlier_ratio, pearson, rmse, spearman
+from maclip_lab.evaluation.correlations import kendall, mae, outlier_ratio, pearson, rmse, spearman
 
 vectors = st.lists(st.integers(-50, 50), min_size=5, max_size=40, unique=True)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from maclip_lab.correlations import Array
+from maclip_lab.evaluation.correlations import Array
 
 Predictions: TypeAlias = pd.DataFrame | Mapping[str, ArrayLike]
 Rows = NDArray[np.bool_]

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import OptimizeWarning, curve_fit, least_squares
 from scipy.special import expit
 
-from maclip_lab.correlations import (
+from maclip_lab.evaluation.correlations import (
     Array,
     is_constant,
     pearson,

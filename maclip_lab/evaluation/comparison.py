@@ -7,17 +7,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from maclip_lab.correlations import MIN_PICTURES, Array, is_constant, pearson, spearman
-from maclip_lab.fits import fit_logistic
-from maclip_lab.intervals import (
+from maclip_lab.evaluation.correlations import MIN_PICTURES, Array, is_constant, pearson, spearman
+from maclip_lab.evaluation.fits import fit_logistic
+from maclip_lab.evaluation.intervals import (
     MIN_CLUSTERS,
     EvaluationSettings,
     Replicates,
     bootstrap,
     percentile_interval,
 )
-from maclip_lab.ratings import Predictions, Ratings, Rows, align, aligned_labels
-from maclip_lab.significance import (
+from maclip_lab.evaluation.ratings import Predictions, Ratings, Rows, align, aligned_labels
+from maclip_lab.evaluation.significance import (
     bootstrap_p,
     holm,
     meng_rosenthal_rubin,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from maclip_lab.intervals import (
+from maclip_lab.evaluation.intervals import (
     EvaluationSettings,
     bonett_wright,
     bootstrap,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from maclip_lab.correlations import Array, is_constant, standardise
+from maclip_lab.evaluation.correlations import Array, is_constant, standardise
 
 MIN_CLUSTERS = 5
 _CHUNK_NUMBERS = 2**17

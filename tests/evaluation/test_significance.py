@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from maclip_lab.significance import (
+from maclip_lab.evaluation.significance import (
     bootstrap_p,
     holm,
     meng_rosenthal_rubin,

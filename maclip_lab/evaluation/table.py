@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from maclip_lab.comparison import compare
-from maclip_lab.correlations import (
+from maclip_lab.evaluation.correlations import (
     MIN_PICTURES,
     Array,
     is_constant,
@@ -23,39 +22,24 @@ from maclip_lab.correlations import (
     rmse,
     spearman,
 )
-from maclip_lab.fits import LogisticFit, OfficialResult, fit_logistic, official_evaluation
-from maclip_lab.intervals import (
+from maclip_lab.evaluation.fits import (
+    LogisticFit,
+    fit_logistic,
+    official_evaluation,
+)
+from maclip_lab.evaluation.intervals import (
     MIN_CLUSTERS,
     EvaluationSettings,
-    bonett_wright,
     bootstrap,
     percentile_interval,
 )
-from maclip_lab.ratings import Predictions, Ratings, align, aligned_labels, aligned_numbers
-from maclip_lab.significance import holm, meng_rosenthal_rubin, steiger, williams
-from maclip_lab.summaries import average_over_datasets, breakdown, macro_mean
-
-__all__ = [
-    "EvaluationSettings",
-    "LogisticFit",
-    "OfficialResult",
-    "average_over_datasets",
-    "bonett_wright",
-    "breakdown",
-    "compare",
-    "evaluate",
-    "fit_logistic",
-    "holm",
-    "kendall",
-    "macro_mean",
-    "meng_rosenthal_rubin",
-    "official_evaluation",
-    "outlier_ratio",
-    "pearson",
-    "spearman",
-    "steiger",
-    "williams",
-]
+from maclip_lab.evaluation.ratings import (
+    Predictions,
+    Ratings,
+    align,
+    aligned_labels,
+    aligned_numbers,
+)
 
 COLUMNS = (
     *("method", "n", "n_dropped", "mos_direction", "srcc", "srcc_lo", "srcc_hi"),

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from maclip_lab.correlations import spearman
-from maclip_lab.ratings import Predictions, align, aligned_labels
+from maclip_lab.evaluation.correlations import spearman
+from maclip_lab.evaluation.ratings import Predictions, align, aligned_labels
 
 MIN_GROUP = 20
 

@@ -4,7 +4,7 @@ from scipy import stats
 from scipy.optimize import curve_fit
 
 from maclip_lab import fits
-from maclip_lab.fits import fit_logistic, official_evaluation
+from maclip_lab.evaluation.fits import fit_logistic, official_evaluation
 
 
 def scores(seed=0, n=400, noise=0.5):

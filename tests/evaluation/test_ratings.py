@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maclip_lab.ratings import align, aligned_labels, aligned_numbers
+from maclip_lab.evaluation.ratings import align, aligned_labels, aligned_numbers
 
 
 def test_usable_rows_have_a_score_and_every_prediction():

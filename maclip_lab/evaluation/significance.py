@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from maclip_lab.correlations import Array
+from maclip_lab.evaluation.correlations import Array
 
 
 class Significance(NamedTuple):

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from maclip_lab.comparison import compare
-from maclip_lab.fits import fit_logistic
-from maclip_lab.intervals import EvaluationSettings
-from maclip_lab.significance import holm, williams
+from maclip_lab.evaluation.comparison import compare
+from maclip_lab.evaluation.fits import fit_logistic
+from maclip_lab.evaluation.intervals import EvaluationSettings
+from maclip_lab.evaluation.significance import holm, williams
 
 QUICK = EvaluationSettings(n_boot=300)
 

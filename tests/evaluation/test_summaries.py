@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from maclip_lab.summaries import average_over_datasets, breakdown, macro_mean
+from maclip_lab.evaluation.summaries import average_over_datasets, breakdown, macro_mean
 
 
 def test_a_breakdown_is_scipy_in_every_group_and_blank_in_small_ones():
