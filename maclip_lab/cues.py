@@ -5,6 +5,7 @@ one. The magnitude cue describes how the feature's absolute values spread over i
 Liao et al., "Beyond Cosine Similarity", AAAI 2026, arXiv:2511.09948.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -18,12 +19,13 @@ def box_cox(x: Tensor, lam: float = 0.5) -> Tensor:
         x: values above -1, any shape.
         lam: exponent; 0 is its limit, the logarithm.
 
-    >>> import torch
     >>> box_cox(torch.tensor([0.0, 3.0]))
     tensor([0., 2.])
     """
-    if lam == 0:
+    if abs(lam) < 1e-6:
         return x.log1p()
+    if abs(lam) < 0.05:  # (1 + x) ** lam is so close to 1 that float32 loses the difference
+        return torch.expm1(lam * x.log1p()) / lam
     return ((1 + x) ** lam - 1) / lam
 
 

@@ -67,7 +67,7 @@ def _device() -> Iterator[Finding]:
 def _cache() -> Iterator[Finding]:
     folder = cache_folder()
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
-    writable = os.access(nearest, os.W_OK)
+    writable = nearest.is_dir() and os.access(nearest, os.W_OK)
     advice = "" if writable else "; not writable, set MACLIP_LAB_CACHE to a folder that is"
     yield "cache", "ok" if writable else "bad", f"{folder}{advice}"
     for path in sorted(folder.rglob("*.corrupt")) if folder.is_dir() else []:
@@ -79,7 +79,9 @@ def _weights() -> Iterator[Finding]:
         name = str(row["name"])
         if not row["present"]:
             embedded = row["kind"] == "embedded"
-            advice = "it ships with this package" if embedded else f"maclip-lab weights fetch {name}"
+            advice = (
+                "it ships with this package" if embedded else f"maclip-lab weights fetch {name}"
+            )
             yield name, "bad" if embedded else "note", f"absent; {advice}"
             continue
         found = verify(name)

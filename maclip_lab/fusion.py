@@ -3,6 +3,7 @@
 Liao et al., "Beyond Cosine Similarity", AAAI 2026, arXiv:2511.09948.
 """
 
+import sys
 from dataclasses import dataclass
 
 import torch
@@ -27,7 +28,7 @@ class FusionSettings:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not isinstance(value, int | float) or value != value or abs(value) == float("inf"):
+            if not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
                 raise ValueError(f"{name} is a finite number, got {value!r}")
 
 

@@ -1,6 +1,7 @@
 """What scoring a picture gives: the number, the cues behind it, and where on the picture they lie."""
 
 from dataclasses import dataclass, field
+from math import isfinite, nan
 
 import numpy as np
 import pandas as pd
@@ -63,7 +64,8 @@ class Score:
         w_cos: weight of the cosine cue in [0, 1], the mean over the crops.
         mean_magnitude: ``mean |f|``, the mean over the crops.
         norm: Euclidean length of the features, the mean over the crops.
-        status: ``"ok"``, or ``"nonfinite"`` where a feature is not finite and the score NaN.
+        status: ``"ok"``, or ``"nonfinite"`` where a feature or what follows from it is not
+            finite; then all of the above are NaN.
         flags: what was done to the picture on the way in.
         width: of the picture as decoded, in pixels.
         height: of the picture as decoded, in pixels.
@@ -191,11 +193,11 @@ def score_features(
         backbone: that made the features, by name.
     """
     cues = read_cues(picture.features, anchors, settings)
-    finite = bool(torch.isfinite(picture.features).all())
-    means = {
-        name: float(cues[name].mean()) if finite else float("nan")
-        for name in ("score", "q_cos", "q_mag", "w_cos", "mean_magnitude", "norm")
-    }
+    names = ("score", "q_cos", "q_mag", "w_cos", "mean_magnitude", "norm")
+    means = {name: float(cues[name].mean(skipna=False)) for name in names}
+    finite = bool(torch.isfinite(picture.features).all()) and all(map(isfinite, means.values()))
+    if not finite:
+        means = dict.fromkeys(names, nan)
     return Score(
         **means,
         status="ok" if finite else "nonfinite",

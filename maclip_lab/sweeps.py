@@ -14,7 +14,7 @@ import torch
 from scipy.stats import rankdata
 from torch import Tensor
 
-from maclip_lab.correlations import kendall, pearson
+from maclip_lab.evaluation.correlations import kendall, pearson
 from maclip_lab.features import FeatureStore
 from maclip_lab.fusion import FusionSettings, fixed_fusion, fuse, product_fusion
 from maclip_lab.score import TextAnchors
@@ -88,7 +88,9 @@ def score_store(
     table["n_crops"] = 0
     table.loc[cues.ok, "n_crops"] = np.diff(np.searchsorted(chosen, cues.offsets))
     table[["status", "message"]] = cues.pictures[["status", "message"]]
-    table.loc[cues.ok[~cues.finite], "status"] = "nonfinite"
+    lost = (table["status"] == "ok") & ~np.isfinite(table["score"])
+    table.loc[lost, ["score", "q_cos", "q_mag", "w_cos"]] = np.nan
+    table.loc[lost, "status"] = "nonfinite"
     return table
 
 

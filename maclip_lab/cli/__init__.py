@@ -31,16 +31,20 @@ app.command()(project.lab)
 app.command()(project.bench)
 
 
+_INTERRUPTED = 130  # Typer's exit status after Ctrl-C
+
+
 def main() -> None:
-    """Runs the command line; the package's own errors become one line and exit status 1."""
+    """Runs the command line; errors become one line, and an exit status as said above."""
     warnings.showwarning = lambda message, *_: typer.secho(  # type: ignore[assignment]
         f"warning: {message}", fg="yellow", err=True
     )
     try:
         app()
-    except (MaclipError, ValueError, OSError) as error:
+    except (MaclipError, OSError, ValueError) as error:
         typer.secho(f"error: {error}", fg="red", err=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        typer.echo("stopped; what was written stays, the same command goes on from there", err=True)
-        sys.exit(130)
+        sys.exit(1 if isinstance(error, MaclipError | OSError) else 2)
+    except SystemExit as stop:
+        if stop.code == _INTERRUPTED:
+            typer.echo("stopped; what was written stays, the same command goes on", err=True)
+        raise

@@ -198,17 +198,24 @@ def sweep(
 def explain(
     result: Annotated[Path, typer.Argument(help="A table written by this command line.")],
     backbone: Annotated[
-        str | None, typer.Option("--backbone", "-b", help="Compare with this backbone's weights.")
+        str | None,
+        typer.Option(
+            "--backbone", "-b", help="Compare with these weights; else the recorded ones."
+        ),
     ] = None,
 ) -> None:
     """Say what a result was made from, and whether this set-up would reproduce it."""
     from maclip_lab.clip.weights import verify
     from maclip_lab.provenance import explain as explain_result
+    from maclip_lab.provenance import read_record
 
-    sha256 = verify(backbone).sha256 if backbone else None
+    name = backbone or str(read_record(result).get("backbone") or "")
+    sha256 = verify(name).sha256 if name else None
     explanation = explain_result(result, weights_sha256=sha256)
     typer.echo(str(explanation))
-    if not explanation.reproduces:
+    if name and sha256 is None:
+        typer.echo(f"The weights of {name} are not on this machine and were not compared.")
+    if not explanation.reproduces or (name and sha256 is None):
         raise typer.Exit(1)
 
 

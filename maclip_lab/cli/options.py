@@ -8,7 +8,9 @@ import typer
 Backbone = Annotated[
     str,
     typer.Option(
-        "--backbone", "-b", help="RN50, ViT-B/32, ..., tiny-rn, tiny-vit, hf-hub:org/name or a file."
+        "--backbone",
+        "-b",
+        help="RN50, ViT-B/32, ..., tiny-rn, tiny-vit, hf-hub:org/name or a file.",
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]

@@ -21,7 +21,8 @@ def list_() -> None:
     table = pd.DataFrame(list_backbones())
     table["present"] = table["present"].map({True: "yes", False: "no"})
     table["MB"] = [f"{size / 1e6:.1f}" if size == size else "" for size in table.pop("size")]
-    table["sha256"] = [f"{digest[:12]}..." if digest else "" for digest in table["sha256"]]
+    digests = table.pop("sha256").fillna("")
+    table["sha256"] = [f"{digest[:12]}..." if digest else "" for digest in digests]
     typer.echo(table.to_string(index=False))
 
 

@@ -27,15 +27,23 @@ def cache_folder() -> Path:
     if chosen:
         return Path(chosen).expanduser()
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "maclip-lab"
+        return _home() / "Library" / "Caches" / "maclip-lab"
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "maclip-lab" / "Cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "maclip-lab"
+        return Path(os.environ.get("LOCALAPPDATA", _home())) / "maclip-lab" / "Cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "maclip-lab"
+
+
+def _home() -> Path:
+    """The user's folder; a user without one, as in some containers, has nothing there."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/nonexistent")
 
 
 def openai_cache_path(spec: BackboneSpec) -> Path:
     """Where OpenAI's own package keeps this backbone."""
-    return Path.home() / ".cache" / "clip" / f"{spec.stem}.pt"
+    return _home() / ".cache" / "clip" / f"{spec.stem}.pt"
 
 
 def hub_cache_path(place: BackboneSpec | HubRepo) -> Path | None:
