@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 from scipy.optimize import curve_fit
 
-from maclip_lab import fits
+from maclip_lab.evaluation import fits
 from maclip_lab.evaluation.fits import fit_logistic, official_evaluation
 
 

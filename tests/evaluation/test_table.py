@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from maclip_lab import fits
+from maclip_lab.evaluation import fits
 from maclip_lab.evaluation import COLUMNS, EvaluationSettings, bonett_wright, compare, evaluate
 
 QUICK = EvaluationSettings(n_boot=200)
