@@ -70,12 +70,14 @@ class Bank:
         photograph: ``(N,)`` index of the photograph shown.
         types: ``(N, 3)`` index into ``SEEN_TYPES``, -1 for none.
         severities: ``(N, 3)`` in [0, 1].
+        contents: ``(N, 8)`` what the undegraded view shows, from `content_of`.
     """
 
     pixels: NDArray[np.uint8]
     photograph: NDArray[np.int64]
     types: NDArray[np.int64]
     severities: NDArray[np.float64]
+    contents: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.photograph)
@@ -130,6 +132,53 @@ def render_sample(
 ) -> tuple[NDArray[np.uint8], list[tuple[str, float]]]:
     """Sample ``index`` of the bank, shown by this photograph."""
     generator = np.random.Generator(np.random.PCG64([settings.seed, index]))
+    pixels, whole = _view(photograph, generator, settings)
+    applied = draw_degradations(generator, settings)
+    for position, (name, severity) in enumerate(applied):
+        pixels = degrade(pixels, name, severity=severity, seed=index * MOST + position)
+    if whole:
+        small = np.rint(thumbnail(pixels, settings.side).numpy())
+        pixels = small.astype(np.uint8).transpose(1, 2, 0)
+    return pixels, applied
+
+
+def view_content(
+    photograph: Image.Image, index: int, settings: BankSettings
+) -> NDArray[np.float64]:
+    """What sample ``index`` shows before it is degraded, from `content_of`."""
+    generator = np.random.Generator(np.random.PCG64([settings.seed, index]))
+    return content_of(_view(photograph, generator, settings)[0])
+
+
+def content_of(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Eight properties of a picture's content, ``(8,)``, in the order of ``CONTENTS``.
+
+    Mean differences of colour, spread of colours and of light, strength of upright and lying
+    edges, and whether the upper half is the lighter one.
+    """
+    red, green, blue = np.moveaxis(pixels[::2, ::2].astype(np.float64) / 255, -1, 0)
+    light = (red + green + blue) / 3
+    upright = np.abs(np.diff(light, axis=1)).mean()
+    lying = np.abs(np.diff(light, axis=0)).mean()
+    middle = light.shape[0] // 2
+    return np.array(
+        [
+            (blue - red).mean(),
+            (green - (red + blue) / 2).mean(),
+            (np.maximum(np.maximum(red, green), blue) - light).mean(),
+            light.std(),
+            np.log(upright + lying + 1e-3),
+            np.log((upright + 1e-3) / (lying + 1e-3)),
+            light[:middle].mean() - light[middle:].mean(),
+            (red - (green + blue) / 2).mean(),
+        ]
+    )
+
+
+def _view(
+    photograph: Image.Image, generator: np.random.Generator, settings: BankSettings
+) -> tuple[NDArray[np.uint8], bool]:
+    """The undegraded pixels of a sample, and whether they are a whole photograph."""
     side = settings.side
     scale = float(np.exp(generator.uniform(*np.log(settings.scales))))
     scale = max(scale, side / min(photograph.size))
@@ -142,13 +191,7 @@ def render_sample(
         top = int(generator.integers(pixels.shape[0] - side + 1))
         left = int(generator.integers(pixels.shape[1] - side + 1))
         pixels = pixels[top : top + side, left : left + side]
-    pixels = np.ascontiguousarray(pixels)
-    applied = draw_degradations(generator, settings)
-    for position, (name, severity) in enumerate(applied):
-        pixels = degrade(pixels, name, severity=severity, seed=index * MOST + position)
-    if whole:
-        pixels = np.rint(thumbnail(pixels, side).numpy()).astype(np.uint8).transpose(1, 2, 0)
-    return pixels, applied
+    return np.ascontiguousarray(pixels), whole
 
 
 def render_bank(paths: Sequence[Path], folder: Path, settings: BankSettings) -> Bank:
@@ -168,17 +211,19 @@ def render_bank(paths: Sequence[Path], folder: Path, settings: BankSettings) -> 
     pixels = _array(folder / "pixels.npy", np.uint8, shape)
     types = _array(folder / "types.npy", np.int64, (settings.samples, MOST))
     severities = _array(folder / "severities.npy", np.float64, (settings.samples, MOST))
+    contents = _array(folder / "contents.npy", np.float64, (settings.samples, 8))
     done = _array(folder / "done.npy", np.bool_, (settings.samples,))
     for i in np.flatnonzero(~done):
         pixels[i], applied = render_sample(photographs[shown[i]], int(i), settings)
+        contents[i] = view_content(photographs[shown[i]], int(i), settings)
         types[i] = -1
         for position, (name, severity) in enumerate(applied):
             types[i, position] = SEEN_TYPES.index(name)
             severities[i, position] = severity
         done[i] = True
-    for array in (pixels, types, severities, done):
+    for array in (pixels, types, severities, contents, done):
         array.flush()
-    return Bank(pixels, shown, types, severities)
+    return Bank(pixels, shown, types, severities, contents)
 
 
 def open_bank(folder: Path) -> Bank:
@@ -194,6 +239,7 @@ def open_bank(folder: Path) -> Bank:
         np.load(folder / "photograph.npy"),
         np.load(folder / "types.npy"),
         np.load(folder / "severities.npy"),
+        np.load(folder / "contents.npy"),
     )
 
 

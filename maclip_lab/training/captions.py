@@ -3,8 +3,8 @@
 A degradation harms some of ten concepts (its blur harms sharpness, its cast harms colour), and a
 bad picture makes viewers doubt everything about it (the halo). A caption about a concept is
 accepted with a probability that follows the harm, so the targets of training are known exactly
-and need not be sampled. Scene captions name the photograph; the worse a picture, the less often a
-viewer recognises the scene.
+and need not be sampled. Content captions say what the picture shows (its colours, its lines); the
+worse a picture, the less a viewer sees of it.
 
 Plain wordings are accepted generously: their slope and centre keep the trained cosine cue between
 about 0.4 and 0.95, where the published fusion rule is monotone in it.
@@ -30,10 +30,10 @@ CONCEPTS = (
     "colour",
     "artefacts",
 )
-HALO = 0.7
+HALO = 0.8
 """Share of the overall harm that every concept takes."""
 FADE = 0.95
-"""Share of viewers who no longer recognise the scene of a picture harmed beyond all use."""
+"""Share of the content that is lost in a picture harmed beyond all use."""
 
 HARMS: Mapping[str, Mapping[str, float]] = {
     "gaussian_blur": {"sharpness": 1, "edges": 1, "resolution": 0.9},
@@ -87,28 +87,17 @@ WORDINGS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 """Positive and negative wordings of every concept; the first of each is the plainest."""
 
 
-FAULTS: Mapping[str, str] = {
-    "gaussian_blur": "blurred photo",
-    "lens_blur": "photo out of focus through a lens",
-    "colour_diffusion": "photo with bleeding colours",
-    "colour_shift": "photo with shifted colours",
-    "colour_quantisation": "photo with few colours",
-    "oversaturation": "photo with garish colours",
-    "jpeg": "photo with jpeg blocks",
-    "white_noise": "photo with noise",
-    "colour_noise": "photo with coloured noise",
-    "impulse_noise": "photo with black and white dots",
-    "brighten": "overexposed photo",
-    "darken": "underexposed photo",
-    "mean_shift": "washed out or dull photo",
-    "patch_shuffle": "photo with displaced patches",
-    "pixelate": "pixelated photo",
-    "quantisation": "posterised photo",
-    "colour_block": "photo with coloured squares",
-    "oversharpen": "oversharpened photo with halos",
-    "contrast_loss": "hazy photo",
-}
-"""The caption that names each trained degradation."""
+CONTENTS = (
+    ("blue scene", "brown scene"),
+    ("green scene", "purple scene"),
+    ("colourful scene", "plain scene"),
+    ("scene of light and shade", "scene of one tone"),
+    ("busy scene", "calm scene"),
+    ("upright scene", "lying scene"),
+    ("scene under a sky", "scene on a ground"),
+    ("red scene", "scene without red"),
+)
+"""What a picture shows, one pair for each of `bank.content_of`'s properties."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +106,7 @@ class Caption:
 
     Attributes:
         text: as the tokenizer reads it.
-        concept: index into ``CONCEPTS``, or beyond them into ``FAULTS``.
+        concept: index into ``CONCEPTS``.
         sign: +1 praises, -1 complains.
         slope: how sharply viewers agree.
         centre: harm at which half of them accept it.
@@ -155,17 +144,9 @@ def _agreement(rank: int, sign: int) -> tuple[float, float]:
     return (1.5, 0.85) if rank == 0 else (4.0, 0.5 - 0.15 * (rank == 2) * sign)
 
 
-def fault_captions() -> list[Caption]:
-    """One caption for every trained degradation, accepted where it can be seen."""
-    return [
-        Caption(text, len(CONCEPTS) + i, sign=-1, slope=8.0, centre=0.3)
-        for i, text in enumerate(FAULTS.values())
-    ]
-
-
-def scene_caption(photograph: int) -> str:
-    """The caption that names one photograph of the bank."""
-    return f"photo of scene {photograph}"
+def content_captions() -> list[str]:
+    """The wordings of ``CONTENTS`` one after another."""
+    return [text for pair in CONTENTS for text in pair]
 
 
 def overall_harm(severities: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -175,20 +156,6 @@ def overall_harm(severities: NDArray[np.float64]) -> NDArray[np.float64]:
         severities: ``(N, M)``, 0 where there is no degradation.
     """
     return 1 - np.prod(1 - severities, axis=1)
-
-
-def fault_severities(
-    types: NDArray[np.int64], severities: NDArray[np.float64], names: Sequence[str]
-) -> NDArray[np.float64]:
-    """How strongly every degradation of ``FAULTS`` is present, ``(N, F)`` in [0, 1].
-
-    Args:
-        types: ``(N, M)`` indices into ``names``, -1 for none.
-        severities: ``(N, M)``.
-        names: degradation types.
-    """
-    shown = [(types == names.index(fault)) * severities for fault in FAULTS]
-    return np.stack([one.max(axis=1) for one in shown], axis=1)
 
 
 def concept_harms(
@@ -213,8 +180,7 @@ def acceptance(harms: NDArray[np.float64], captions: Sequence[Caption]) -> NDArr
     """Probability that a viewer accepts each caption for each picture, ``(N, C)``.
 
     Args:
-        harms: ``(N, 10)`` from `concept_harms`, with `fault_severities` beside them where the
-            captions name faults.
+        harms: ``(N, 10)`` from `concept_harms`.
         captions: C of them.
     """
     columns = harms[:, [c.concept for c in captions]]
@@ -223,6 +189,18 @@ def acceptance(harms: NDArray[np.float64], captions: Sequence[Caption]) -> NDArr
     return 1 / (1 + np.exp(-lean * (centre - columns)))
 
 
-def recognition(harm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probability that a viewer recognises the scene, from the overall harm ``(N,)``."""
-    return 1 - FADE * harm
+def content_acceptance(
+    contents: NDArray[np.float64], harm: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Probability that a viewer accepts each content caption, ``(N, 16)``.
+
+    The worse a picture, the less its viewers see of what it shows: their answers fade to a half.
+
+    Args:
+        contents: ``(N, 8)`` from `bank.content_of`, standardised here over the N.
+        harm: ``(N,)`` from `overall_harm`.
+    """
+    deviation = contents.std(axis=0) + 1e-9
+    clear = 1 / (1 + np.exp(-2 * (contents - contents.mean(axis=0)) / deviation))
+    seen = 0.5 + (1 - FADE * harm[:, None]) * (clear - 0.5)
+    return np.stack([seen, 1 - seen], axis=2).reshape(len(seen), -1)

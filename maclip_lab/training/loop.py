@@ -1,7 +1,7 @@
-"""One training run: quality captions by sigmoid, scene captions by softmax, both soft.
+"""One training run: captions of quality and of content, each with its soft target.
 
-The two losses share CLIP's scaled cosines. Neither sees the magnitude of an image feature, so
-whatever the magnitude cue shows afterwards has emerged.
+The loss is a sigmoid cross-entropy on CLIP's scaled cosines. It never sees the magnitude of an
+image feature, so whatever the magnitude cue shows afterwards has emerged.
 """
 
 import math
@@ -20,18 +20,15 @@ from maclip_lab.clip.tokenizer import tokenize
 from maclip_lab.crops import normalise
 from maclip_lab.training.bank import SEEN_TYPES, Bank
 from maclip_lab.training.captions import (
-    FAULTS,
     Caption,
     acceptance,
     concept_harms,
-    fault_captions,
-    fault_severities,
+    content_acceptance,
+    content_captions,
     overall_harm,
     quality_captions,
-    recognition,
-    scene_caption,
 )
-from maclip_lab.training.recipe import Recipe
+from maclip_lab.training.recipe import SUBTLE, Recipe
 
 EXACT = 12
 """Captions at the head of `quality_captions` that every step contains."""
@@ -113,12 +110,11 @@ class Trainer:
         """
         self.bank, self.recipe, self.step = bank, recipe, 0
         self.device = torch.device(device)
-        self.captions = quality_captions() + fault_captions()
-        self.accepted, self.recognised = _targets(bank, self.captions)
-        texts = [c.text for c in self.captions]
-        texts += [scene_caption(i) for i in range(int(bank.photograph.max()) + 1)]
-        self.rows, tokens = torch.unique(tokenize(texts), return_inverse=True)
-        self.tokens, self.scenes = tokens[: len(self.captions)], tokens[len(self.captions) :]
+        self.captions = quality_captions()
+        self.odds = _odds(bank, recipe.emphasis)
+        self.accepted = _targets(bank, self.captions)
+        texts = [c.text for c in self.captions] + content_captions()
+        self.rows, self.tokens = torch.unique(tokenize(texts), return_inverse=True)
         self.clip = new_clip(recipe, len(self.rows)).to(self.device)
         if isinstance(self.clip.visual, VisionTransformer):
             self._whiten_patches(self.clip.visual.conv1)
@@ -153,9 +149,9 @@ class Trainer:
             self.load(checkpoint)
         last = self.recipe.total_steps if until is None else until
         while self.step < last:
-            quality, scene = self._advance()
+            quality, content = self._advance()
             if report is not None:
-                report(self.step, quality, scene)
+                report(self.step, quality, content)
             if checkpoint is not None and (self.step % every == 0 or self.step == last):
                 self.save(checkpoint)
 
@@ -202,16 +198,15 @@ class Trainer:
         recipe = self.recipe
         late = self.step >= recipe.steps
         generator = np.random.Generator(np.random.PCG64([recipe.seed, self.step]))
-        chosen = generator.choice(
-            len(self.bank), recipe.late_batch if late else recipe.batch, replace=False
-        )
+        count = recipe.late_batch if late else recipe.batch
+        chosen = generator.choice(len(self.bank), count, replace=False, p=self.odds)
         images = self._windows(chosen, None if late else recipe.side, generator)
         for group in self.optimiser.param_groups:
             group["lr"] = _learning_rate(self.step, recipe)
         with torch.autocast(self.device.type, torch.bfloat16):
-            quality, scene = self._losses(images, chosen, generator)
-        share = recipe.scene_share * _scene_ramp(self.step, recipe)
-        loss = (1 - share) * recipe.quality_gain * quality + share * scene
+            quality, content = self._losses(images, chosen, generator)
+        share = recipe.content_share * _content_ramp(self.step, recipe)
+        loss = (1 - share) * quality + share * content
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.clip.parameters(), 5.0)
@@ -219,7 +214,7 @@ class Trainer:
         with torch.no_grad():
             self.clip.logit_scale.clamp_(0, math.log(100))
         self.step += 1
-        return quality.item(), scene.item()
+        return quality.item(), content.item()
 
     def _windows(
         self, chosen: np.ndarray, side: int | None, generator: np.random.Generator
@@ -240,36 +235,34 @@ class Trainer:
     def _losses(
         self, images: Tensor, chosen: np.ndarray, generator: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
-        faults = np.arange(len(self.captions) - len(FAULTS), len(self.captions))
-        others = np.arange(EXACT, faults[0])
-        more = generator.choice(others, self.recipe.captions - EXACT, replace=False)
-        asked = torch.from_numpy(np.concatenate([np.arange(EXACT), more, faults]))
-        shown, owner = np.unique(self.bank.photograph[chosen], return_inverse=True)
-        tokens = _cropped(torch.cat([self.tokens[asked], self.scenes[torch.from_numpy(shown)]]))
+        known, asked_at_most = len(self.captions), self.recipe.captions
+        more = generator.choice(np.arange(EXACT, known), asked_at_most - EXACT, replace=False)
+        contents = np.arange(known, len(self.tokens))
+        asked = torch.from_numpy(np.concatenate([np.arange(EXACT), more, contents]))
         features = F.normalize(self.clip.encode_image(images).float(), dim=-1)
-        texts = F.normalize(self.clip.encode_text(tokens.to(self.device)).float(), dim=-1)
+        tokens = _cropped(self.tokens[asked]).to(self.device)
+        texts = F.normalize(self.clip.encode_text(tokens).float(), dim=-1)
+        target = self.accepted[torch.from_numpy(chosen)][:, asked].to(self.device)
         with torch.autocast(self.device.type, enabled=False):
-            logits = self.clip.logit_scale.exp() * features @ texts.T
-            rows = torch.from_numpy(chosen)
-            accepted = self.accepted[rows][:, asked].to(self.device)
-            quality = F.binary_cross_entropy_with_logits(
-                logits[:, : len(asked)] + self.bias, accepted
-            )
-            known = self.recognised[rows, None]
-            own = F.one_hot(torch.from_numpy(owner), len(shown)).float()
-            target = known * own + (1 - known) / len(shown)
-            scene = F.cross_entropy(logits[:, len(asked) :], target.to(self.device))
-        return quality, scene
+            logits = self.clip.logit_scale.exp() * features @ texts.T + self.bias
+            losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        return losses[:, :asked_at_most].mean(), losses[:, asked_at_most:].mean()
 
 
-def _targets(bank: Bank, captions: Sequence[Caption]) -> tuple[Tensor, Tensor]:
-    """Acceptance ``(N, C)`` of the captions and recognition ``(N,)`` of the scene."""
+def _odds(bank: Bank, emphasis: float) -> np.ndarray:
+    """Probability ``(N,)`` of every sample to be seen: subtle single degradations come oftener."""
+    subtle = [SEEN_TYPES.index(name) for name in SUBTLE]
+    alone = (bank.types >= 0).sum(axis=1) == 1
+    weight = np.where(alone & np.isin(bank.types[:, 0], subtle), emphasis, 1.0)
+    return weight / weight.sum()
+
+
+def _targets(bank: Bank, captions: Sequence[Caption]) -> Tensor:
+    """Acceptance ``(N, C + 16)`` of the quality captions and after them the content captions."""
     severities = np.where(bank.types >= 0, bank.severities, 0)
-    harms = concept_harms(bank.types, severities, SEEN_TYPES)
-    faults = fault_severities(bank.types, severities, SEEN_TYPES)
-    accepted = acceptance(np.concatenate([harms, faults], axis=1), captions)
-    known = recognition(overall_harm(severities))
-    return torch.from_numpy(accepted).float(), torch.from_numpy(known).float()
+    quality = acceptance(concept_harms(bank.types, severities, SEEN_TYPES), captions)
+    content = content_acceptance(bank.contents, overall_harm(severities))
+    return torch.from_numpy(np.concatenate([quality, content], axis=1)).float()
 
 
 def _cropped(tokens: Tensor) -> Tensor:
@@ -284,6 +277,6 @@ def _learning_rate(step: int, recipe: Recipe) -> float:
     return recipe.learning_rate * min(1.0, (step + 1) / rise) * fall
 
 
-def _scene_ramp(step: int, recipe: Recipe) -> float:
+def _content_ramp(step: int, recipe: Recipe) -> float:
     start = recipe.warm_up * recipe.total_steps
     return min(1.0, max(0.0, (step - start) / max(1.0, start)))

@@ -8,6 +8,16 @@ degradation types only.
 
 from dataclasses import dataclass
 
+SUBTLE = (
+    "colour_quantisation",
+    "patch_shuffle",
+    "jpeg",
+    "mean_shift",
+    "colour_diffusion",
+    "brighten",
+)
+"""Types that the first pilots told least well from pristine photographs of the training set."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -26,14 +36,15 @@ class Recipe:
         side: of the random windows seen in the first phase.
         late_steps: further steps at the full 224 pixels.
         late_batch: pictures a late step.
-        captions: quality captions a step, MA-CLIP's and CLIP-IQA's prompts always among
-            them; the captions that name faults come on top.
+        captions: quality captions a step, the prompts of MA-CLIP and CLIP-IQA always among
+            them; the content captions come on top.
+        emphasis: how much oftener than their share samples with one subtle degradation are seen.
         learning_rate: peak, reached after ``warm_up`` and falling as a cosine.
         weight_decay: AdamW's.
-        warm_up: share of all steps before the scene captions start to come in; the learning rate
-            warms up over a third of it.
-        scene_share: weight of the scene captions once they are in.
-        quality_gain: factor on the quality captions' mean loss.
+        warm_up: share of all steps before the content captions start to come in; the learning
+            rate warms up over a third of it.
+        content_share: weight of the content captions' mean loss once they are in; the quality
+            captions' has the rest.
     """
 
     architecture: str = "rn"
@@ -43,17 +54,17 @@ class Recipe:
     patch: int = 16
     embed_dim: int = 256
     text_width: int = 64
-    steps: int = 2400
+    steps: int = 1900
     batch: int = 64
     side: int = 96
-    late_steps: int = 120
+    late_steps: int = 90
     late_batch: int = 32
     captions: int = 48
+    emphasis: float = 3.0
     learning_rate: float = 3e-3
     weight_decay: float = 0.01
     warm_up: float = 0.15
-    scene_share: float = 0.25
-    quality_gain: float = 30.0
+    content_share: float = 0.35
 
     @property
     def total_steps(self) -> int:
