@@ -1,0 +1,39 @@
+"""How well predictions follow mean opinion scores: statistics that hide nothing.
+
+Pure functions on arrays and tables; no files, models or devices.
+"""
+
+from maclip_lab.evaluation.comparison import compare
+from maclip_lab.evaluation.correlations import kendall, outlier_ratio, pearson, spearman
+from maclip_lab.evaluation.fits import (
+    LogisticFit,
+    OfficialResult,
+    fit_logistic,
+    official_evaluation,
+)
+from maclip_lab.evaluation.intervals import EvaluationSettings, bonett_wright
+from maclip_lab.evaluation.significance import holm, meng_rosenthal_rubin, steiger, williams
+from maclip_lab.evaluation.summaries import average_over_datasets, breakdown, macro_mean
+from maclip_lab.evaluation.table import evaluate
+
+__all__ = [
+    "EvaluationSettings",
+    "LogisticFit",
+    "OfficialResult",
+    "average_over_datasets",
+    "bonett_wright",
+    "breakdown",
+    "compare",
+    "evaluate",
+    "fit_logistic",
+    "holm",
+    "kendall",
+    "macro_mean",
+    "meng_rosenthal_rubin",
+    "official_evaluation",
+    "outlier_ratio",
+    "pearson",
+    "spearman",
+    "steiger",
+    "williams",
+]
