@@ -68,8 +68,9 @@ class ScoreConfig:
     def __post_init__(self) -> None:
         if self.threads < 1:
             raise ValueError(f"threads is at least 1, got {self.threads}")
+        pairs = prompt_pairs(self.prompts)
         if not isinstance(self.prompts, str):
-            object.__setattr__(self, "prompts", prompt_pairs(self.prompts))
+            object.__setattr__(self, "prompts", pairs)
 
     @property
     def sha256(self) -> str:

@@ -1,0 +1,204 @@
+import os
+import random
+import signal
+import threading
+import time
+
+import pandas as pd
+import psutil
+import pytest
+
+from maclip_lab import Maclip, score_folder
+from maclip_lab.atomic import StorageFullError
+from maclip_lab.crops import Protocol
+from maclip_lab.errors import IntegrityError
+from maclip_lab.fusion import FusionSettings
+from maclip_lab.parts import ScoreConfig, divide, read_part, score_shard
+from maclip_lab.scale import ScaleError, dask_client, score_many
+from tests.store_world import RN, picture, pictures
+
+CONFIG = ScoreConfig(RN, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    """Seven pictures of several sizes and two that are none."""
+    folder = tmp_path_factory.mktemp("scale")
+    names = [*pictures(folder, 7), "text.jpg", "gone.png"]
+    (folder / "text.jpg").write_text("no picture")
+    return [folder / name for name in names]
+
+
+@pytest.fixture(scope="module")
+def single(paths, tmp_path_factory):
+    """The run of a single process."""
+    return score_many(paths, CONFIG, tmp_path_factory.mktemp("parts"), part_size=3)
+
+
+def equal(ours, theirs):
+    pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
+
+
+def test_the_table_is_that_of_score_folder(single, paths):
+    table = single.table()
+    assert not single.failed
+    folder = score_folder(paths, Maclip(RN, device="cpu"))
+    pd.testing.assert_frame_equal(table, folder, rtol=1e-6, check_dtype=False)
+    assert table.attrs["weights_sha256"] == single.config.weights_sha256
+    assert len(table.attrs["weights_sha256"]) == 64
+
+
+def test_run_again_everything_is_there(single, paths):
+    folder = single.finished[0].path.parent
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    again = score_many(paths, CONFIG, folder, part_size=3)
+    assert all(part.resumed for part in again.finished)
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+    equal(again.table(), single.table())
+
+
+def test_a_damaged_part_is_set_aside_and_done_again(single, paths, tmp_path):
+    run = score_many(paths[:3], CONFIG, tmp_path, part_size=3)
+    path = run.finished[0].path
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 3] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(IntegrityError):
+        read_part(path)
+    again = score_many(paths[:3], CONFIG, tmp_path, part_size=3)
+    assert not again.finished[0].resumed
+    assert path.with_name(path.name + ".corrupt").exists()
+    equal(again.table(), single.table().head(3))
+
+
+def test_a_parts_name_follows_its_pictures_and_everything_its_numbers_depend_on(tmp_path):
+    names = pictures(tmp_path, 2)
+    part = next(divide([tmp_path / name for name in names], 2))
+    others = [
+        ScoreConfig(RN, device="cpu", settings=FusionSettings(alpha=2)),
+        ScoreConfig(RN, device="cpu", weights_sha256="ab"),
+        ScoreConfig(RN, device="cpu", dataset="SPAQ"),
+        ScoreConfig(RN, device="cpu", dataset=Protocol(stride=64)),
+        ScoreConfig(RN, device="cpu", prompts="clip-iqa"),
+        ScoreConfig(RN, device="cpu", precision="bf16"),
+        ScoreConfig(RN, device="cpu", preset="official"),
+        ScoreConfig(RN, device="cpu", pos_embedding=True),
+        ScoreConfig(RN, device="cpu", threads=2),
+    ]
+    keys = {part.key(config) for config in [CONFIG, *others]}
+    assert len(keys) == len(others) + 1
+    assert part.key(ScoreConfig(RN, device="cpu", weights_dir="x", offline=True)) in keys
+    picture(tmp_path / names[0], 77)
+    assert part.key(CONFIG) not in keys
+
+
+def test_an_edited_picture_is_scored_again(tmp_path):
+    names = pictures(tmp_path / "p", 2)
+    paths = [tmp_path / "p" / name for name in names]
+    before = score_many(paths, CONFIG, tmp_path / "parts", part_size=1).table()
+    picture(paths[1], 77)
+    run = score_many(paths, CONFIG, tmp_path / "parts", part_size=1)
+    assert [part.resumed for part in run.finished] == [True, False]
+    assert run.table()["score"][0] == before["score"][0]
+    assert run.table()["score"][1] != before["score"][1]
+
+
+def test_an_exception_in_one_part_is_a_failed_part_and_the_others_are_kept(
+    paths, single, tmp_path, monkeypatch
+):
+    def fragile(part, config, folder):
+        if part.number == 1:
+            raise RuntimeError("the network drive went away")
+        return score_shard(part, config, folder)
+
+    monkeypatch.setattr("maclip_lab.scale.score_shard", fragile)
+    run = score_many(paths, CONFIG, tmp_path, part_size=3)
+    assert [failed.part.number for failed in run.failed] == [1]
+    table = run.table()
+    assert table["status"].tolist()[3:6] == ["failed"] * 3
+    assert table["score"][3:6].isna().all()
+    assert table["message"][4] == "RuntimeError: the network drive went away"
+    assert table["path"].tolist() == single.table()["path"].tolist()
+    monkeypatch.undo()
+    again = score_many(paths, CONFIG, tmp_path, part_size=3)
+    assert [part.resumed for part in again.finished] == [True, False, True]
+    equal(again.table(), single.table())
+
+
+def test_a_full_disk_ends_the_run_and_says_so(paths, tmp_path, monkeypatch):
+    def full(part, config, folder):
+        raise StorageFullError(28, "no room", "x")
+
+    monkeypatch.setattr("maclip_lab.scale.score_shard", full)
+    with pytest.raises(StorageFullError, match="no room"):
+        score_many(paths, CONFIG, tmp_path)
+
+
+def test_other_weights_than_those_asked_for_are_refused(paths, tmp_path):
+    wrong = ScoreConfig(RN, weights_sha256="ab" * 32, device="cpu")
+    with pytest.raises(IntegrityError, match="not the abab"):
+        score_many(paths, wrong, tmp_path)
+
+
+def test_wrong_numbers_and_dead_addresses_are_errors_at_the_edge(paths, tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="at least one picture"):
+        score_many([], CONFIG, tmp_path)
+    with pytest.raises(ValueError, match="workers is at least 1, got 0"):
+        score_many(paths, CONFIG, tmp_path, workers=0)
+    with pytest.raises(ValueError, match="part_size is a number of pictures, got 0"):
+        score_many(paths, CONFIG, tmp_path, part_size=0)
+    with pytest.raises(ValueError, match="threads is at least 1"):
+        ScoreConfig(RN, threads=0)
+    with pytest.raises(ValueError, match="no prompt set"):
+        ScoreConfig(RN, prompts="odd")
+
+
+def test_prompt_pairs_may_be_given_as_lists():
+    assert hash(ScoreConfig(RN, prompts=[["a", "b"]]))
+    assert ScoreConfig(RN, prompts=[["a", "b"]]).prompts == (("a", "b"),)
+
+
+def kill_workers(times, seed):
+    """Kill a random worker of ours now and then, as an operating system out of memory would."""
+    dice = random.Random(seed)
+    killed = 0
+    deadline = time.monotonic() + 120
+    while killed < times and time.monotonic() < deadline:
+        time.sleep(0.5 + dice.random())
+        children = psutil.Process().children(recursive=True)
+        workers = [child for child in children if "--multiprocessing-fork" in child.cmdline()]
+        workers = [child for child in workers if child.cpu_times().user > 3]
+        if workers:
+            os.kill(dice.choice(workers).pid, signal.SIGKILL)
+            killed += 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [0, 2])
+def test_a_local_cluster_gives_the_same_table_though_workers_are_killed(
+    paths, single, tmp_path, kills
+):
+    killer = threading.Thread(target=kill_workers, args=(kills, 5))
+    killer.start()
+    run = score_many(paths, CONFIG, tmp_path, part_size=1, workers=2)
+    killer.join()
+    assert not run.failed
+    equal(run.table(), single.table())
+
+
+@pytest.mark.slow
+def test_a_cluster_is_used_by_its_address_and_resumes_what_another_executor_did(
+    paths, single, tmp_path
+):
+    score_many(paths[:3], CONFIG, tmp_path, part_size=3)
+    with dask_client(1) as client:
+        assert client.dashboard_link.startswith("http://127.0.0.1")
+        run = score_many(paths, CONFIG, tmp_path, part_size=3, cluster=client.scheduler.address)
+    assert [part.resumed for part in run.finished] == [True, False, False]
+    equal(run.table(), single.table())
+
+
+@pytest.mark.slow
+def test_a_cluster_that_does_not_answer_is_an_error_that_names_it(paths, tmp_path):
+    with pytest.raises(ScaleError, match=r"answers at tcp://127\.0\.0\.1:9"):
+        score_many(paths, CONFIG, tmp_path, cluster="tcp://127.0.0.1:9")
