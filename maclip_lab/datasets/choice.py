@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from maclip_lab.clip.cache import cache_folder
+from maclip_lab.crops import canonical_name
 from maclip_lab.datasets.annotations import load_annotations
 from maclip_lab.datasets.catalog import load_dataset
 from maclip_lab.datasets.errors import DatasetError
@@ -48,9 +49,10 @@ def open_dataset(name: str, root: str | os.PathLike[str] | None = None) -> Manif
         )
     if Path(name).suffix.lower() in _LISTS:
         return load_annotations(name, dataset=Path(name).stem, root=root)
+    dataset = canonical_name(name)
     if root is None:
-        raise DatasetError(f"say where {name} lies: ROOT is its folder, or any folder above it")
-    return load_dataset(name, root)
+        raise DatasetError(f"say where {dataset} lies: ROOT is its folder, or any folder above it")
+    return load_dataset(dataset, root)
 
 
 def work_folder(*parts: str) -> Path:

@@ -12,8 +12,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullFormatter
 from scipy.stats import norm, skew
 
-from maclip_lab.correlations import spearman
-from maclip_lab.fits import fit_logistic
+from maclip_lab.evaluation.correlations import spearman
+from maclip_lab.evaluation.fits import fit_logistic
 from maclip_lab.fusion import FusionSettings, fuse
 from maclip_lab.plots.style import (
     CMAP,
@@ -122,8 +122,8 @@ def setting_grid(
             ax.text(col, row, f"{value:.2f}", ha="center", va="center", color=ink, fontsize=8)
     if mark is not None:
         row, col = table.index.get_loc(mark[0]), table.columns.get_loc(mark[1])
-        frame = {"fill": False, "edgecolor": SERIES[1], "linewidth": 2.5}
-        ax.add_patch(Rectangle((col - 0.5, row - 0.5), 1, 1, **frame))
+        corner = (col - 0.5, row - 0.5)
+        ax.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=SERIES[1], linewidth=2.5))
     ax.set_xticks(range(cols), [_tick(name) for name in table.columns])
     ax.set_yticks(range(rows), [_tick(name) for name in table.index])
     finish(ax, title, xlabel, ylabel)
@@ -162,7 +162,7 @@ def magnitude_histograms(values: Mapping[str, np.ndarray], *, title: str) -> Fig
     edges = np.linspace(-3.5, 5, 52)
     for ax, (name, numbers) in zip(axes, values.items(), strict=True):
         standard = (numbers - numbers.mean()) / numbers.std()
-        ax.hist(standard, edges, density=True, color=CUE_COLOURS["q_mag"], alpha=0.6)
+        ax.hist(standard, edges.tolist(), density=True, color=CUE_COLOURS["q_mag"], alpha=0.6)
         ax.plot(edges, norm.pdf(edges), color="black", linewidth=1.2)
         finish(ax, f"{name}, skewness {skew(numbers):.1f}", "standard deviations", "density")
         ax.label_outer()
@@ -271,8 +271,7 @@ def fusion_plane(
     filled = ax.contourf(cos, mag, score, levels=12, cmap=CMAP)
     plt.colorbar(filled, ax=ax, label="fused score of a crop")
     falls = (np.gradient(score.numpy(), mag[:, 0], axis=0) < 0).astype(float)
-    hatching = {"colors": "none", "hatches": ["", "//"]}
-    ax.contourf(cos, mag, falls, levels=[-0.5, 0.5, 1.5], **hatching)
+    ax.contourf(cos, mag, falls, levels=[-0.5, 0.5, 1.5], colors="none", hatches=["", "//"])
     ax.scatter(q_cos, q_mag, s=8, color="white", edgecolors="black", linewidths=0.3, label="crops")
     ax.legend(fontsize="small", loc="upper left")
     finish(ax, title, CUE_LABELS["q_cos"], CUE_LABELS["q_mag"])
@@ -291,10 +290,10 @@ def weight_histograms(
         title: the finding.
     """
     ax = new_axes(ax, 6, 3.4)
-    edges = np.linspace(*_range(groups.values()), 31)
+    edges = np.linspace(*_range(list(groups.values())), 31).tolist()
     for i, (name, weights) in enumerate(groups.items()):
-        style = {"color": SERIES[i], "linestyle": _LINES[i % 4], "linewidth": 1.8}
-        ax.hist(weights, edges, density=True, histtype="step", label=name, **style)
+        ax.hist(weights, edges, density=True, histtype="step", label=name, color=SERIES[i],
+                linestyle=_LINES[i % 4], linewidth=1.8)  # fmt: skip
         ax.axvline(float(np.mean(weights)), color=SERIES[i], linestyle=":", linewidth=1)
     ax.legend(fontsize="small", frameon=False)
     return finish(ax, title, "weight of the cosine cue", "density of crops")
@@ -365,9 +364,9 @@ def _spread(mos: np.ndarray) -> np.ndarray:
     return mos + np.random.default_rng(0).uniform(-reach, reach, mos.shape)
 
 
-def _range(arrays: "Sequence[np.ndarray] | object") -> tuple[float, float]:
+def _range(arrays: Sequence[np.ndarray]) -> tuple[float, float]:
     """Lowest and highest of all numbers, a little apart even where they are equal."""
-    numbers = np.concatenate([np.ravel(array) for array in arrays])  # type: ignore[attr-defined]
+    numbers = np.concatenate([np.ravel(array) for array in arrays])
     low, high = float(np.nanmin(numbers)), float(np.nanmax(numbers))
     margin = 0.03 * (high - low) or 1e-3
     return low - margin, high + margin

@@ -1,0 +1,190 @@
+"""The ablations' figures show the data they are given; pixels are left to the reader's eye."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib.colors import to_hex
+
+from maclip_lab import plots
+from maclip_lab.fusion import FusionSettings, fuse
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def cues():
+    generator = np.random.default_rng(3)
+    mos = np.repeat([0.0, 2.0, 4.0, 5.0], 10)
+    noise = generator.normal(size=(2, 40))
+    return pd.DataFrame({"mos": mos, "q_cos": mos / 5 + 0.05 * noise[0], "q_mag": noise[1]})
+
+
+def offsets(ax, i=0):
+    return np.asarray(ax.collections[i].get_offsets())
+
+
+def test_cue_scatter_has_a_panel_a_cue_with_quality_on_x_and_its_srcc_above(cues):
+    figure = plots.cue_scatter(cues, ["q_mag", "q_cos"], mos_label="MOS", title="finding")
+    left, right = figure.axes
+    np.testing.assert_array_equal(offsets(right)[:, 1], cues["q_cos"])
+    assert np.abs(offsets(right)[:, 0] - cues["mos"]).max() < 0.2
+    assert float(right.get_title(loc="left").split()[-1]) > 0.8
+    assert left.get_xlabel() == "MOS"
+    assert figure.get_suptitle() == "finding"
+
+
+def test_cue_scatter_draws_the_curve_that_maps_the_cue_to_quality(cues):
+    ax = plots.cue_scatter(cues, ["q_cos"], title="t").axes[0]
+    fitted, values = ax.lines[0].get_xydata().T
+    assert (np.diff(values) >= 0).all()
+    assert (np.diff(fitted) >= -1e-9).all()
+    assert fitted.max() > 3
+
+
+def test_cue_scatter_does_not_move_scores_that_are_all_different():
+    table = pd.DataFrame({"mos": np.linspace(1, 5, 30), "q_cos": np.linspace(0, 1, 30)})
+    ax = plots.cue_scatter(table, ["q_cos"], title="t").axes[0]
+    np.testing.assert_array_equal(offsets(ax)[:, 0], table["mos"])
+
+
+def test_srcc_dots_keep_each_cues_colour_and_the_tables_order_from_the_top():
+    table = pd.DataFrame({"q_cos": [0.5, -0.2], "q_mag": [0.1, 0.3]}, index=["jpeg", "white_noise"])
+    ax = plots.srcc_dots(table, table - 0.1, table + 0.1, title="finding")
+    labels = [text.get_text() for text in ax.get_yticklabels()]
+    assert labels == ["jpeg", "white noise"]
+    assert ax.get_yticks()[0] > ax.get_yticks()[1]
+    points = [c for c in ax.collections if len(c.get_offsets()) and c.get_label()[0] != "_"]
+    np.testing.assert_array_equal(np.asarray(points[0].get_offsets())[:, 0], table["q_cos"])
+    assert to_hex(points[0].get_facecolor()[0]).upper() == plots.CUE_COLOURS["q_cos"]
+    ends = np.array([path.vertices[:, 0] for path in ax.collections[0].get_paths()])
+    np.testing.assert_allclose(ends, np.array([[0.4, 0.6], [-0.3, -0.1]]))
+
+
+def test_setting_grid_writes_every_number_and_frames_the_marked_cell():
+    table = pd.DataFrame([[0.1, 0.2], [0.3, 0.456]], index=[0.5, 1.0], columns=[0.0, 0.4])
+    ax = plots.setting_grid(table, mark=(1.0, 0.4), xlabel="x", ylabel="y", title="t")
+    assert [text.get_text() for text in ax.texts] == ["0.10", "0.20", "0.30", "0.46"]
+    frame = ax.patches[0]
+    assert (frame.get_x(), frame.get_y()) == (0.5, 0.5)
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["0", "0.4"]
+
+
+def test_setting_grid_leaves_a_missing_number_blank():
+    table = pd.DataFrame([[0.1, np.nan]], index=["a"], columns=[1, 2])
+    ax = plots.setting_grid(table, xlabel="x", ylabel="y", title="t")
+    assert len(ax.texts) == 1
+
+
+def test_shape_scatter_shows_the_length_on_a_log_axis_and_evenness_on_a_linear_one():
+    table = pd.DataFrame({"q_mag": [0.2, 0.3], "norm": [10.0, 1000.0], "evenness": [0.4, 0.5]})
+    left, right = plots.shape_scatter(table, title="t").axes
+    assert (left.get_xscale(), right.get_xscale()) == ("log", "linear")
+    np.testing.assert_array_equal(offsets(right), table[["evenness", "q_mag"]])
+
+
+def test_magnitude_histograms_name_the_skewness_of_their_numbers():
+    numbers = np.random.default_rng(0).exponential(size=20_000)
+    axes = plots.magnitude_histograms({"raw": numbers, "root": numbers**0.5}, title="t").axes
+    first, second = (float(ax.get_title(loc="left").split()[-1]) for ax in axes)
+    assert first == pytest.approx(2.0, abs=0.2)
+    assert second < 1
+    area = sum(bar.get_height() * bar.get_width() for bar in axes[0].patches)
+    assert area == pytest.approx(1, abs=1e-6)
+
+
+def test_normality_curves_show_both_measures_with_their_bands():
+    table = pd.DataFrame(
+        {
+            f"{name}{end}": [1.0, 2.0]
+            for name in ("skewness", "shapiro_w")
+            for end in ("", "_lo", "_hi")
+        },
+        index=[0.0, 1.0],
+    )
+    left, right = plots.normality_curves(table, title="t").axes
+    np.testing.assert_array_equal(left.lines[0].get_xydata(), [[0, 1], [1, 2]])
+    assert "Shapiro" in right.get_ylabel()
+
+
+def test_lambda_curves_draw_one_line_a_method_with_its_interval():
+    table = pd.DataFrame(
+        {
+            "method": ["score", "score", "q_mag", "q_mag"],
+            "box_lam": [0.0, 1.0, 0.0, 1.0],
+            "srcc": [0.6, 0.5, 0.1, 0.2],
+        }
+    )
+    table["srcc_lo"], table["srcc_hi"] = table["srcc"] - 0.1, table["srcc"] + 0.1
+    ax = plots.lambda_curves(table, title="t")
+    lines = {line.get_label(): line.get_xydata() for line in ax.lines}
+    np.testing.assert_array_equal(lines[plots.CUE_LABELS["score"]], [[0, 0.6], [1, 0.5]])
+    band = ax.collections[0].get_datalim(ax.transData)
+    np.testing.assert_allclose([band.y0, band.y1], [0.4, 0.7])
+
+
+def test_distance_matrices_share_a_scale_and_name_their_means():
+    near = pd.DataFrame([[0, 0.2], [0.2, 0]], index=["a", "b"], columns=["a", "b"])
+    figure = plots.distance_matrices({"before": near * 4, "after": near}, title="t")
+    images = [ax.images[0] for ax in figure.axes if ax.images]
+    assert images[0].get_clim() == images[1].get_clim() == (0, 0.8)
+    assert figure.axes[0].get_title(loc="left") == "before: mean 0.80"
+    assert figure.axes[1].get_title(loc="left") == "after: mean 0.20"
+
+
+def test_weight_curve_shows_fixed_weights_and_other_rules_as_level_lines():
+    table = pd.DataFrame({"w_cos": [0.0, 1.0], "srcc": [0.1, 0.6]})
+    table["srcc_lo"], table["srcc_hi"] = table["srcc"] - 0.1, table["srcc"] + 0.1
+    ax = plots.weight_curve(table, {"adaptive": 0.55}, title="t")
+    lines = {line.get_label(): line.get_ydata() for line in ax.lines}
+    np.testing.assert_array_equal(lines["fixed weight"], [0.1, 0.6])
+    assert set(np.asarray(lines["adaptive"])) == {0.55}
+
+
+def test_fusion_plane_hatches_where_more_magnitude_lowers_the_score():
+    settings = FusionSettings()
+    ax = plots.fusion_plane(np.array([0.7]), np.array([0.4]), settings, title="t")
+    hatched = ax.collections[1].get_paths()[1]
+    cos, mag = torch.tensor([0.95, 0.5]), torch.tensor([0.05, 0.4])
+    falls = fuse(cos, mag + 0.01, settings)[0] < fuse(cos, mag, settings)[0]
+    inside = [
+        hatched.contains_point(point) for point in zip(cos.tolist(), mag.tolist(), strict=True)
+    ]
+    assert falls.tolist() == inside == [True, False]
+    np.testing.assert_array_equal(offsets(ax, 2), [[0.7, 0.4]])
+
+
+def test_weight_histograms_mark_each_groups_mean():
+    groups = {"good": np.array([0.7, 0.8]), "poor": np.array([0.5, 0.7])}
+    ax = plots.weight_histograms(groups, title="t")
+    means = [line.get_xdata()[0] for line in ax.lines]
+    assert means == pytest.approx([0.75, 0.6])
+
+
+def test_weight_histograms_bear_weights_that_are_all_equal():
+    assert plots.weight_histograms({"all": np.full(5, 0.5)}, title="t").lines
+
+
+def test_agreement_scatter_names_its_axes_after_the_series():
+    before, after = pd.Series([0.1, 0.2], name="off"), pd.Series([0.2, 0.1], name="on")
+    ax = plots.agreement_scatter(before, after, title="t")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("off", "on")
+    np.testing.assert_array_equal(offsets(ax), [[0.1, 0.2], [0.2, 0.1]])
+    line = ax.lines[0].get_xydata()
+    np.testing.assert_array_equal(line[:, 0], line[:, 1])
+
+
+def test_a_figure_draws_on_the_axes_it_is_given():
+    _, given = plt.subplots()
+    table = pd.DataFrame({"q_cos": [0.5]}, index=["jpeg"])
+    assert plots.srcc_dots(table, ax=given, title="finding") is given
+    assert given.get_title(loc="left") == "finding"
