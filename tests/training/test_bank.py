@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,14 @@ from maclip_lab.training.bank import (
     SEEN_TYPES,
     UNSEEN_TYPES,
     BankSettings,
+    content_of,
     draw_degradations,
     find_photographs,
     open_bank,
     render_bank,
+    render_sample,
     split_photographs,
+    view_content,
 )
 
 SETTINGS = BankSettings(samples=10, side=48, validation=1)
@@ -47,6 +51,7 @@ def test_a_stopped_rendering_goes_on_to_the_same_bytes(
     assert np.array_equal(whole.pixels, again.pixels)
     assert np.array_equal(whole.types, again.types)
     assert np.array_equal(whole.photograph, again.photograph)
+    assert np.array_equal(whole.contents, again.contents)
     assert len(again) == SETTINGS.samples
 
 
@@ -62,6 +67,29 @@ def test_validation_photographs_are_kept_back(photographs: list[Path]) -> None:
     assert sorted(training + kept) == photographs
     with pytest.raises(ValueError, match="leave none to train on"):
         split_photographs(photographs, BankSettings(validation=4))
+
+
+def test_content_tells_colour_light_and_lines() -> None:
+    blue = np.zeros((40, 40, 3), np.uint8)
+    blue[..., 2] = 200
+    assert content_of(blue)[0] > 0
+    sky = blue.copy()
+    sky[:20] = 255
+    assert content_of(sky)[6] > 0
+    stripes = np.zeros((40, 40, 3), np.uint8)
+    stripes[:, ::8] = 255
+    assert content_of(stripes)[5] > 0
+    assert content_of(stripes.transpose(1, 0, 2))[5] < 0
+    assert content_of(stripes)[4] > content_of(blue)[4]
+
+
+def test_the_content_told_is_that_of_the_undegraded_view(photographs: list[Path]) -> None:
+    photograph = Image.open(photographs[0])
+    told = view_content(photograph, 3, SETTINGS)
+    bare = BankSettings(samples=10, side=48, validation=1, counts=(1.0,))
+    pixels, applied = render_sample(photograph, 3, replace(bare, thumbnails=0.0))
+    assert applied == []
+    np.testing.assert_allclose(told, content_of(pixels))
 
 
 def test_unseen_types_are_never_drawn() -> None:

@@ -6,16 +6,14 @@ from maclip_lab.prompts import CLIP_IQA_PROMPTS, MACLIP_PROMPTS
 from maclip_lab.training.bank import SEEN_TYPES, UNSEEN_TYPES
 from maclip_lab.training.captions import (
     CONCEPTS,
-    FAULTS,
+    CONTENTS,
     HARMS,
     acceptance,
     concept_harms,
-    fault_captions,
-    fault_severities,
+    content_acceptance,
+    content_captions,
     overall_harm,
     quality_captions,
-    recognition,
-    scene_caption,
 )
 
 
@@ -30,12 +28,12 @@ def test_the_prompts_of_both_methods_come_first_and_nothing_twice() -> None:
     expected = [text for pair in MACLIP_PROMPTS + CLIP_IQA_PROMPTS for text in pair]
     assert [c.text for c in captions[: len(expected)]] == expected
     assert [c.sign for c in captions[: len(expected)]] == [1, -1] * 6
-    spoken = [c.text.lower() for c in captions + fault_captions()]
+    spoken = [c.text.lower() for c in captions] + content_captions()
     assert len(spoken) == len(set(spoken))
 
 
-def test_every_seen_type_has_harms_and_a_name_and_no_unseen_type_has() -> None:
-    assert set(HARMS) == set(FAULTS) == set(SEEN_TYPES)
+def test_every_seen_type_has_harms_and_no_unseen_type_has() -> None:
+    assert set(HARMS) == set(SEEN_TYPES)
     assert not set(UNSEEN_TYPES) & set(HARMS)
     assert len(UNSEEN_TYPES) >= 3
 
@@ -73,27 +71,19 @@ def test_harms_add_up_and_never_leave_the_unit_interval() -> None:
 def test_absent_degradations_count_for_nothing() -> None:
     types, severities = np.full((1, 3), -1), np.full((1, 3), 0.9)
     assert concept_harms(types, severities, SEEN_TYPES).max() == 0
-    assert fault_severities(types, severities, SEEN_TYPES).max() == 0
 
 
-def test_a_fault_caption_follows_its_own_degradation_alone() -> None:
-    types, severities = one_type("jpeg", np.array([0.9]))
-    faults = fault_severities(types, severities, SEEN_TYPES)
-    harms = np.concatenate([concept_harms(types, severities, SEEN_TYPES), faults], axis=1)
-    accepted = acceptance(harms, fault_captions())[0]
-    named = list(FAULTS).index("jpeg")
-    assert accepted.argmax() == named
-    assert accepted[named] > 0.9
-    assert np.delete(accepted, named).max() < 0.1
+def test_content_is_told_of_clear_pictures_and_fades_with_harm() -> None:
+    contents = np.random.default_rng(0).normal(size=(50, len(CONTENTS)))
+    clear = content_acceptance(contents, np.zeros(50))
+    worse = content_acceptance(contents, np.full(50, 0.6))
+    assert clear.shape == (50, len(content_captions()))
+    np.testing.assert_allclose(clear[:, ::2] + clear[:, 1::2], 1)
+    assert np.all((clear[:, ::2] > 0.5) == (contents > contents.mean(axis=0)))
+    assert np.all(np.abs(worse - 0.5) < np.abs(clear - 0.5))
 
 
-def test_scenes_are_recognised_less_the_worse_the_picture() -> None:
-    known = recognition(np.linspace(0, 1, 5))
-    assert known[0] == 1
-    assert np.all(np.diff(known) < 0)
-    assert known[-1] > 0
-
-
-def test_scene_captions_differ_and_fit() -> None:
-    tokens = tokenize([scene_caption(i) for i in range(300)])
-    assert len(tokens.unique(dim=0)) == 300
+def test_every_caption_fits_the_text_tower() -> None:
+    assert (
+        len(tokenize([c.text for c in quality_captions()] + content_captions()).unique(dim=0)) > 200
+    )

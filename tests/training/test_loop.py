@@ -32,14 +32,15 @@ def bank() -> Bank:
             types[i, 0], severities[i, 0] = SEEN_TYPES.index("white_noise"), 0.9
             picture = degrade(picture, "white_noise", severity=0.9, seed=i)
         pixels.append(picture)
-    return Bank(np.stack(pixels), np.arange(48) // 2 % 6, types, severities)
+    contents = generator.normal(size=(48, 8))
+    return Bank(np.stack(pixels), np.arange(48) // 2 % 6, types, severities, contents)
 
 
 @pytest.mark.parametrize("recipe", [RECIPE, VIT], ids=["rn", "vit"])
 def test_training_lowers_the_loss(recipe: Recipe, bank: Bank) -> None:
     losses: list[float] = []
-    trainer = Trainer(bank, replace(recipe, steps=24, late_steps=0, scene_share=0.0))
-    trainer.run(report=lambda step, quality, scene: losses.append(quality))
+    trainer = Trainer(bank, replace(recipe, steps=24, late_steps=0, content_share=0.0))
+    trainer.run(report=lambda step, quality, content: losses.append(quality))
     assert np.mean(losses[-6:]) < np.mean(losses[:6]) - 0.01
 
 
