@@ -50,7 +50,8 @@ def feature_profiles(features: Mapping[str, Tensor], ax: Axes | None = None, *, 
     for i, (name, feature) in enumerate(features.items()):
         profile = scaled_magnitude(feature).sort(descending=True)[0].numpy()
         share = np.arange(1, len(profile) + 1) / len(profile) * 100
-        ax.plot(share, profile, color=SERIES[i % len(SERIES)], linestyle=styles[i % 4], label=name)
+        ax.plot(share, profile, color=SERIES[i % len(SERIES)], linestyle=styles[i % 4],
+                label=name.replace("_", " "))  # fmt: skip
     ax.legend(fontsize="small", frameon=False)
     return finish(
         ax, title, "dimensions, the largest first (%)", "$|f|$ over its standard deviation"
@@ -61,19 +62,24 @@ def prompt_pairs(table: pd.DataFrame, ax: Axes | None = None, *, title: str) -> 
     """Probability of every pair's positive member, one marker a picture.
 
     Args:
-        table: ``(K, pictures)``, the pairs as index, in [0, 1].
+        table: ``(K, pictures)`` in [0, 1], the pairs as index, "positive / negative".
         ax: axes to draw on.
         title: the finding.
     """
-    ax = new_axes(ax, 7, 0.5 * len(table) + 1.4)
+    ax = new_axes(ax, 6.4, 0.55 * len(table) + 1.2)
     rows = np.arange(len(table))[::-1]
     ax.hlines(rows, table.min(axis=1), table.max(axis=1), color="#bbbbbb", zorder=1)
     for i, name in enumerate(table.columns):
         ax.scatter(
-            table[name], rows, color=SERIES[i], marker=SERIES_MARKERS[i], label=name, zorder=2
+            table[name],
+            rows,
+            color=SERIES[i],
+            marker=SERIES_MARKERS[i],
+            label=str(name).replace("_", " "),
+            zorder=2,
         )
     ax.axvline(0.5, color="black", linewidth=0.8, linestyle=":")
-    ax.set_yticks(rows, [str(pair) for pair in table.index])
+    ax.set_yticks(rows, [str(pair).replace(" / ", "\n") for pair in table.index], fontsize="small")
     ax.set_xlim(0, 1)
     ax.legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return finish(ax, title, "probability of the good member, mean over the crops", "")

@@ -5,6 +5,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
+from maclip_lab.clip.backbones import FILE_SUFFIXES
+
 CUE_COLOURS = {
     "q_cos": "#0072B2",
     "q_mag": "#D55E00",
@@ -45,7 +47,7 @@ def backbone_label(backbone: str) -> str:
     >>> backbone_label("ViT-B/32"), backbone_label("models/mine.safetensors")
     ('ViT-B/32', 'mine.safetensors')
     """
-    return Path(backbone).name if Path(backbone).suffix else backbone
+    return Path(backbone).name if backbone.endswith(FILE_SUFFIXES) else backbone
 
 
 def finish(ax: Axes, title: str, xlabel: str, ylabel: str) -> Axes:

@@ -1,6 +1,7 @@
 """Notebooks as the tests read them."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -25,6 +26,7 @@ SOLUTIONS = sorted(FOLDER.glob("solutions/*.ipynb"))
 COMPLETE = {path.stem for path in LESSONS} >= set(PLANNED)
 
 
+@cache
 def read(path: Path) -> NotebookNode:
     return nbformat.read(path, as_version=4)
 

@@ -155,9 +155,9 @@ def test_it_ends_with_what_we_saw_exercises_and_what_comes_next(path):
 @LESSON
 def test_its_exercises_wait_for_an_answer_and_the_solutions_are_right(path):
     exercises = {cell.id: cell for cell in code_cells(read(path), "exercise")}
-    solved = {
-        cell.id: cell for cell in code_cells(read(FOLDER / "solutions" / path.name), "exercise")
-    }
+    solution = FOLDER / "solutions" / path.name
+    assert solution.is_file(), "its solutions are missing"
+    solved = {cell.id: cell for cell in code_cells(read(solution), "exercise")}
     assert exercises
     assert list(solved) == list(exercises)
     for name, cell in exercises.items():

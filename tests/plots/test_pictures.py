@@ -1,0 +1,55 @@
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from PIL import Image
+
+from maclip_lab.crops import CropGrid
+from maclip_lab.plots import backbone_label, contact_sheet, crop_grid
+
+mpl.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def _closed_afterwards():
+    yield
+    plt.close("all")
+
+
+def picture(width=500, height=300, value=90):
+    return Image.fromarray(np.full((height, width, 3), value, np.uint8))
+
+
+def test_a_contact_sheet_shows_every_picture_under_its_label():
+    figure = contact_sheet([picture(), picture(value=10)], ["clean", "dark"], title="Two")
+    assert [ax.get_title() for ax in figure.axes] == ["clean", "dark"]
+    assert [int(ax.images[0].get_array().max()) for ax in figure.axes] == [90, 10]
+    assert figure.get_suptitle() == "Two"
+
+
+def test_a_contact_sheet_wants_one_label_a_picture():
+    with pytest.raises(ValueError, match="got 1 for 2"):
+        contact_sheet([picture(), picture()], ["clean"], title="Two")
+
+
+def test_windows_lie_where_the_grid_says_and_one_is_filled():
+    grid = CropGrid(300, 500)
+    ax = crop_grid(picture(), grid, shown=1, title="Three windows")
+    windows = ax.patches[: len(grid.corners())]
+    assert [(int(w.get_y()), int(w.get_x())) for w in windows] == grid.corners()
+    assert [w.get_fill() for w in windows] == [False, True, False]
+    assert {(w.get_width(), w.get_height()) for w in windows} == {(224, 224)}
+
+
+def test_hatching_covers_just_what_no_window_reaches():
+    grid = CropGrid(300, 500)
+    ax = crop_grid(picture(), grid, title="Unseen")
+    hatched = [p for p in ax.patches if p.get_hatch()]
+    area = sum(p.get_width() * p.get_height() for p in hatched)
+    assert area == pytest.approx((1 - grid.coverage) * 300 * 500)
+
+
+def test_a_backbone_file_is_named_without_its_folder():
+    assert backbone_label("some/where/mine.safetensors") == "mine.safetensors"
+    assert backbone_label("ViT-L/14@336px") == "ViT-L/14@336px"
+    assert backbone_label("hf-hub:timm/resnet50_clip.openai") == "hf-hub:timm/resnet50_clip.openai"
