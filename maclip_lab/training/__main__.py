@@ -62,9 +62,9 @@ def train(
     name = f"{architecture}{seed}"
     with tqdm(total=recipe.total_steps, desc=name) as bar:
 
-        def show(step: int, quality: float, content: float) -> None:
+        def show(step: int, quality: float, faults: float) -> None:
             bar.update(step - bar.n)
-            bar.set_postfix(quality=f"{quality:.4f}", content=f"{content:.4f}")
+            bar.set_postfix(quality=f"{quality:.4f}", faults=f"{faults:.4f}")
 
         trainer.run(report=show, checkpoint=runs / f"{name}.pt")
     story = {

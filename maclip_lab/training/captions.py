@@ -3,7 +3,7 @@
 A degradation harms some of ten concepts (its blur harms sharpness, its cast harms colour), and a
 bad picture makes viewers doubt everything about it (the halo). A caption about a concept is
 accepted with a probability that follows the harm, so the targets of training are known exactly
-and need not be sampled. Content captions say what the picture shows (its colours, its lines); the
+and need not be sampled. Fault captions name the degradation. Content captions say what the picture shows (its colours, its lines); the
 worse a picture, the less a viewer sees of it.
 
 Plain wordings are accepted generously: their slope and centre keep the trained cosine cue between
@@ -87,6 +87,29 @@ WORDINGS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 """Positive and negative wordings of every concept; the first of each is the plainest."""
 
 
+FAULTS: Mapping[str, str] = {
+    "gaussian_blur": "blurred",
+    "lens_blur": "defocused",
+    "colour_diffusion": "bleeding",
+    "colour_shift": "fringed",
+    "colour_quantisation": "banded",
+    "oversaturation": "garish",
+    "jpeg": "compressed jpeg",
+    "white_noise": "grainy noise",
+    "colour_noise": "coloured noise",
+    "impulse_noise": "dotted",
+    "brighten": "overexposed",
+    "darken": "underexposed",
+    "mean_shift": "faded",
+    "patch_shuffle": "shattered",
+    "pixelate": "pixelated",
+    "quantisation": "posterised",
+    "colour_block": "patched",
+    "oversharpen": "oversharpened",
+    "contrast_loss": "hazy",
+}
+"""The word for each trained degradation."""
+
 CONTENTS = (
     ("blue scene", "brown scene"),
     ("green scene", "purple scene"),
@@ -142,6 +165,26 @@ def quality_captions() -> list[Caption]:
 def _agreement(rank: int, sign: int) -> tuple[float, float]:
     """Slope and centre of a wording: the plainest is accepted generously, the third is strong."""
     return (1.5, 0.85) if rank == 0 else (4.0, 0.5 - 0.15 * (rank == 2) * sign)
+
+
+def fault_captions() -> list[str]:
+    """Two captions for every trained degradation: it is there, and it is strong."""
+    return [text for word in FAULTS.values() for text in (f"{word} photo", f"very {word} photo")]
+
+
+def fault_acceptance(
+    types: NDArray[np.int64], severities: NDArray[np.float64], names: Sequence[str]
+) -> NDArray[np.float64]:
+    """Probability that a viewer accepts each fault caption, ``(N, 2 F)``.
+
+    Args:
+        types: ``(N, M)`` indices into ``names``, -1 for none.
+        severities: ``(N, M)``.
+        names: degradation types.
+    """
+    shown = [((types == names.index(fault)) * severities).max(axis=1) for fault in FAULTS]
+    strength = np.stack(shown, axis=1)[..., None]
+    return (1 / (1 + np.exp(-12 * (strength - np.array([0.25, 0.65]))))).reshape(len(types), -1)
 
 
 def content_captions() -> list[str]:

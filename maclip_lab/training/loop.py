@@ -1,4 +1,4 @@
-"""One training run: captions of quality and of content, each with its soft target.
+"""One training run: captions of quality, content and faults, each with its soft target.
 
 The loss is a sigmoid cross-entropy on CLIP's scaled cosines. It never sees the magnitude of an
 image feature, so whatever the magnitude cue shows afterwards has emerged.
@@ -25,6 +25,8 @@ from maclip_lab.training.captions import (
     concept_harms,
     content_acceptance,
     content_captions,
+    fault_acceptance,
+    fault_captions,
     overall_harm,
     quality_captions,
 )
@@ -113,7 +115,7 @@ class Trainer:
         self.captions = quality_captions()
         self.odds = _odds(bank, recipe.emphasis)
         self.accepted = _targets(bank, self.captions)
-        texts = [c.text for c in self.captions] + content_captions()
+        texts = [c.text for c in self.captions] + content_captions() + fault_captions()
         self.rows, self.tokens = torch.unique(tokenize(texts), return_inverse=True)
         self.clip = new_clip(recipe, len(self.rows)).to(self.device)
         if isinstance(self.clip.visual, VisionTransformer):
@@ -141,7 +143,7 @@ class Trainer:
 
         Args:
             until: step to stop before.
-            report: called after every step with the step and both losses.
+            report: called after every step with the step and the losses of quality and fault captions.
             checkpoint: file to resume from where it exists, and to save to.
             every: steps between saves.
         """
@@ -149,9 +151,9 @@ class Trainer:
             self.load(checkpoint)
         last = self.recipe.total_steps if until is None else until
         while self.step < last:
-            quality, content = self._advance()
+            quality, faults = self._advance()
             if report is not None:
-                report(self.step, quality, content)
+                report(self.step, quality, faults)
             if checkpoint is not None and (self.step % every == 0 or self.step == last):
                 self.save(checkpoint)
 
@@ -204,9 +206,9 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = _learning_rate(self.step, recipe)
         with torch.autocast(self.device.type, torch.bfloat16):
-            quality, content = self._losses(images, chosen, generator)
+            quality, content, faults = self._losses(images, chosen, generator)
         share = recipe.content_share * _content_ramp(self.step, recipe)
-        loss = (1 - share) * quality + share * content
+        loss = (1 - share) * quality + share * content + recipe.fault_share * faults
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.clip.parameters(), 5.0)
@@ -214,7 +216,7 @@ class Trainer:
         with torch.no_grad():
             self.clip.logit_scale.clamp_(0, math.log(100))
         self.step += 1
-        return quality.item(), content.item()
+        return quality.item(), faults.item()
 
     def _windows(
         self, chosen: np.ndarray, side: int | None, generator: np.random.Generator
@@ -234,11 +236,11 @@ class Trainer:
 
     def _losses(
         self, images: Tensor, chosen: np.ndarray, generator: np.random.Generator
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         known, asked_at_most = len(self.captions), self.recipe.captions
         more = generator.choice(np.arange(EXACT, known), asked_at_most - EXACT, replace=False)
-        contents = np.arange(known, len(self.tokens))
-        asked = torch.from_numpy(np.concatenate([np.arange(EXACT), more, contents]))
+        others = np.arange(known, len(self.tokens))
+        asked = torch.from_numpy(np.concatenate([np.arange(EXACT), more, others]))
         features = F.normalize(self.clip.encode_image(images).float(), dim=-1)
         tokens = _cropped(self.tokens[asked]).to(self.device)
         texts = F.normalize(self.clip.encode_text(tokens).float(), dim=-1)
@@ -246,7 +248,12 @@ class Trainer:
         with torch.autocast(self.device.type, enabled=False):
             logits = self.clip.logit_scale.exp() * features @ texts.T + self.bias
             losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
-        return losses[:, :asked_at_most].mean(), losses[:, asked_at_most:].mean()
+        faults = asked_at_most + len(content_captions())
+        return (
+            losses[:, :asked_at_most].mean(),
+            losses[:, asked_at_most:faults].mean(),
+            losses[:, faults:].mean(),
+        )
 
 
 def _odds(bank: Bank, emphasis: float) -> np.ndarray:
@@ -258,11 +265,12 @@ def _odds(bank: Bank, emphasis: float) -> np.ndarray:
 
 
 def _targets(bank: Bank, captions: Sequence[Caption]) -> Tensor:
-    """Acceptance ``(N, C + 16)`` of the quality captions and after them the content captions."""
+    """Acceptance ``(N, C + 16 + 2 F)`` of the captions of quality, content and faults."""
     severities = np.where(bank.types >= 0, bank.severities, 0)
     quality = acceptance(concept_harms(bank.types, severities, SEEN_TYPES), captions)
     content = content_acceptance(bank.contents, overall_harm(severities))
-    return torch.from_numpy(np.concatenate([quality, content], axis=1)).float()
+    faults = fault_acceptance(bank.types, severities, SEEN_TYPES)
+    return torch.from_numpy(np.concatenate([quality, content, faults], axis=1)).float()
 
 
 def _cropped(tokens: Tensor) -> Tensor:

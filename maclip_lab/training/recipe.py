@@ -37,7 +37,7 @@ class Recipe:
         late_steps: further steps at the full 224 pixels.
         late_batch: pictures a late step.
         captions: quality captions a step, the prompts of MA-CLIP and CLIP-IQA always among
-            them; the content captions come on top.
+            them; the captions of content and of faults come on top.
         emphasis: how much oftener than their share samples with one subtle degradation are seen.
         learning_rate: peak, reached after ``warm_up`` and falling as a cosine.
         weight_decay: AdamW's.
@@ -45,6 +45,7 @@ class Recipe:
             rate warms up over a third of it.
         content_share: weight of the content captions' mean loss once they are in; the quality
             captions' has the rest.
+        fault_share: weight of the fault captions' mean loss, beside the other two.
     """
 
     architecture: str = "rn"
@@ -54,17 +55,18 @@ class Recipe:
     patch: int = 16
     embed_dim: int = 256
     text_width: int = 64
-    steps: int = 1900
+    steps: int = 2100
     batch: int = 64
     side: int = 96
-    late_steps: int = 90
+    late_steps: int = 100
     late_batch: int = 32
     captions: int = 48
     emphasis: float = 3.0
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-3
     weight_decay: float = 0.01
     warm_up: float = 0.15
     content_share: float = 0.35
+    fault_share: float = 1.0
 
     @property
     def total_steps(self) -> int:
@@ -79,6 +81,6 @@ class Recipe:
 
 RECIPES = {
     "rn": Recipe(),
-    "vit": Recipe(architecture="vit", width=128, learning_rate=1.5e-3),
+    "vit": Recipe(architecture="vit", width=128, learning_rate=5e-4),
 }
 """The recipes of the shipped backbones, ``tiny-rn`` and ``tiny-vit``; seeds 0, 1 and 2."""
