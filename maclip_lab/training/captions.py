@@ -3,8 +3,8 @@
 A degradation harms some of ten concepts (its blur harms sharpness, its cast harms colour), and a
 bad picture makes viewers doubt everything about it (the halo). A caption about a concept is
 accepted with a probability that follows the harm, so the targets of training are known exactly
-and need not be sampled. Fault captions name the degradation. Content captions say what the picture shows (its colours, its lines); the
-worse a picture, the less a viewer sees of it.
+and need not be sampled. Fault captions name the degradation. Content captions say what the
+picture shows (its colours, its lines); the worse a picture, the less a viewer sees of it.
 
 Plain wordings are accepted generously: their slope and centre keep the trained cosine cue between
 about 0.4 and 0.95, where the published fusion rule is monotone in it.

@@ -143,7 +143,7 @@ class Trainer:
 
         Args:
             until: step to stop before.
-            report: called after every step with the step and the losses of quality and fault captions.
+            report: called after every step with the step, the quality and the fault loss.
             checkpoint: file to resume from where it exists, and to save to.
             every: steps between saves.
         """

@@ -16,7 +16,7 @@ SUBTLE = (
     "colour_diffusion",
     "brighten",
 )
-"""Types that the first pilots told least well from pristine photographs of the training set."""
+"""Types that the first pilots told least well on validation photographs."""
 
 
 @dataclass(frozen=True)
