@@ -38,6 +38,30 @@ MUTATIONS = (
         "for r in range(self.rows) for c in range(self.cols)]",
         "for r in range(self.rows) for c in range(1, self.cols)]",
     ),
+    Mutation(
+        "02_magnitude_versus_quality",
+        "cues.py",
+        "magnitude / (magnitude.std(-1, keepdim=True) + STD_EPSILON)",
+        "magnitude / (magnitude.mean(-1, keepdim=True) + STD_EPSILON)",
+    ),
+    Mutation(
+        "03_box_cox_ablation",
+        "cues.py",
+        "return ((1 + x) ** lam - 1) / lam",
+        "return ((1 + x) ** lam - 1) * lam",
+    ),
+    Mutation(
+        "04_fusion_ablation",
+        "fusion.py",
+        "settings.base_cos - settings.base_norm + 2 * lead",
+        "settings.base_cos - settings.base_norm + lead",
+    ),
+    Mutation(
+        "05_prompts_and_crops",
+        "stored_cues.py",
+        "(col % step == 0)",
+        "(col % step == 1)",
+    ),
 )
 
 
