@@ -165,12 +165,17 @@ def kill_workers(times, seed):
     deadline = time.monotonic() + 120
     while killed < times and time.monotonic() < deadline:
         time.sleep(0.5 + dice.random())
-        children = psutil.Process().children(recursive=True)
-        workers = [child for child in children if "--multiprocessing-fork" in child.cmdline()]
-        workers = [child for child in workers if child.cpu_times().user > 3]
+        workers = [child for child in psutil.Process().children(recursive=True) if busy(child)]
         if workers:
             os.kill(dice.choice(workers).pid, signal.SIGKILL)
             killed += 1
+
+
+def busy(child):
+    try:
+        return "--multiprocessing-fork" in child.cmdline() and child.cpu_times().user > 3
+    except psutil.Error:
+        return False
 
 
 @pytest.mark.slow

@@ -1,0 +1,160 @@
+"""What the feature store costs over the bare encoder, and how long sweeps over it take.
+
+Run as ``python -m benchmarks.store``. The store of KonIQ's size (10,073 pictures of 36 crops, 1024
+dimensions, fp16) is synthetic; the encoder is a random RN50. Ratios are of runs that alternate.
+"""
+
+import hashlib
+import json
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+
+from maclip_lab.clip.model import CLIP, ModifiedResNet
+from maclip_lab.clip.weights import Backbone
+from maclip_lab.crops import NATIVE, prepare
+from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.encoder import ImageEncoder
+from maclip_lab.features import FeatureStore, extract_features, open_features
+from maclip_lab.images import load_picture
+from maclip_lab.prompts import MACLIP_PROMPTS
+from maclip_lab.score import TextAnchors
+from maclip_lab.shards import Extracted, PictureRecord
+from maclip_lab.store import ShardStore, StoreConfig
+from maclip_lab.stored_cues import store_cues
+from maclip_lab.sweeps import base_constant_sweep, lambda_sweep
+
+KONIQ = 10_073
+CROPS, DIMENSIONS = 36, 1024
+LAMBDAS = (0.0, 0.3, 0.5, 0.7, 1.0)
+
+
+def run(pictures: int = KONIQ, extracted: int = 10, rounds: int = 3) -> dict[str, float]:
+    """Seconds, ratios and memory; printed as a table.
+
+    Args:
+        pictures: in the synthetic store.
+        extracted: pictures of 500 x 500 that are encoded.
+        rounds: of the extraction, with and without the store in turn.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        found = _extraction(Path(folder), extracted, rounds) | _sweeps(Path(folder), pictures)
+    found["peak resident memory, GiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    for name, value in found.items():
+        print(f"{name:<58}{value:10.3f}")
+    return found
+
+
+def _extraction(folder: Path, count: int, rounds: int) -> dict[str, float]:
+    scorer = _random_rn50()
+    paths = []
+    generator = np.random.default_rng(0)
+    for i in range(count):
+        pixels = generator.integers(0, 256, (63, 63, 3), dtype=np.uint8)
+        paths.append(f"{i}.jpg")
+        Image.fromarray(pixels).resize((500, 500)).save(folder / paths[-1], quality=95)
+    rows = _manifest(folder, paths)
+    decoded = [prepare(load_picture(path).image)[0] for path in rows.paths]
+    scorer.encoder.encode_picture(decoded[0])
+    bare, stored = [], []
+    for attempt in range(rounds):
+        bare.append(_seconds(lambda: [scorer.encoder.encode_picture(one) for one in decoded]))
+        store = folder / f"store{attempt}"
+        stored.append(_seconds(lambda store=store: extract_features(rows, scorer, store)))
+    ratios = [with_store / without for with_store, without in zip(stored, bare, strict=True)]
+    return {
+        "bare encoder, s a picture of 10 crops": statistics.median(bare) / count,
+        "extraction over the bare encoder, ratio (median)": statistics.median(ratios),
+        "extraction over the bare encoder, ratio (least)": min(ratios),
+    }
+
+
+def _sweeps(folder: Path, pictures: int) -> dict[str, float]:
+    view = _koniq_sized(folder / "koniq", pictures)
+    generator = torch.Generator().manual_seed(0)
+    text = torch.randn(2 * len(MACLIP_PROMPTS), DIMENSIONS, generator=generator)
+    anchors = TextAnchors(MACLIP_PROMPTS, text, 100.0)
+    one, one_cpu = _clocked(lambda: lambda_sweep(view, anchors, [0.3]))
+    many, many_cpu = _clocked(lambda: lambda_sweep(view, anchors, LAMBDAS))
+    cues = store_cues(view, anchors)
+    grid, grid_cpu = _clocked(lambda: base_constant_sweep(cues))
+    return {
+        "lambda sweep, one lambda, s": one,
+        "lambda sweep, one lambda, CPU s": one_cpu,
+        f"lambda sweep, s a lambda of {len(LAMBDAS)}": many / len(LAMBDAS),
+        f"lambda sweep, CPU s a lambda of {len(LAMBDAS)}": many_cpu / len(LAMBDAS),
+        "the authors' 70 settings over cached cues, s": grid,
+        "the authors' 70 settings over cached cues, CPU s": grid_cpu,
+    }
+
+
+def _koniq_sized(folder: Path, pictures: int) -> FeatureStore:
+    """A store of random features, as large as KonIQ's."""
+    config = StoreConfig("0" * 64, "fp32", "official", NATIVE, dtype="fp16")
+    store = ShardStore(folder, config)
+    generator = np.random.default_rng(1)
+    features = generator.standard_normal((CROPS, DIMENSIONS), dtype=np.float32)
+    names = [f"{i}.jpg" for i in range(pictures)]
+    for first in range(0, pictures, 256):
+        block = [
+            Extracted(
+                PictureRecord(name, hashlib.sha256(name.encode()).hexdigest()),
+                generator.permuted(features, axis=1),
+                (5, 7),
+                (768, 1024),
+            )
+            for name in names[first : first + 256]
+        ]
+        store.append(first // 256, block, {})
+    return open_features(_manifest(folder, names), config, folder, check_files=False)
+
+
+def _manifest(folder: Path, names: list[str]) -> Manifest:
+    mos = np.random.default_rng(2).uniform(1, 5, len(names))
+    table = pd.DataFrame({"path": names, "mos": mos})
+    return Manifest(table, "benchmark", True, (1.0, 5.0), "native", "standard", folder)
+
+
+def _random_rn50() -> SimpleNamespace:
+    """What extraction asks of a scorer, around a random RN50."""
+    torch.manual_seed(0)
+    tower = ModifiedResNet((3, 4, 6, 3), 64, 32, 224, DIMENSIONS)
+    clip = CLIP(
+        tower,
+        embed_dim=DIMENSIONS,
+        image_size=224,
+        context_length=77,
+        vocab_size=8,
+        text_width=64,
+        text_layers=1,
+        text_heads=1,
+    ).eval()
+    return SimpleNamespace(
+        backbone=Backbone("random RN50", "1" * 64, "benchmark", clip),
+        encoder=ImageEncoder(clip, device=torch.device("cpu")),
+        pos_embedding=False,
+    )
+
+
+def _seconds(task: Callable[[], object]) -> float:
+    return _clocked(task)[0]
+
+
+def _clocked(task: Callable[[], object]) -> tuple[float, float]:
+    """Seconds by the clock and of the processor."""
+    begin, cpu = time.perf_counter(), time.process_time()
+    task()
+    return time.perf_counter() - begin, time.process_time() - cpu
+
+
+if __name__ == "__main__":
+    print(json.dumps(run()))
