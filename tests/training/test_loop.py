@@ -89,10 +89,12 @@ def test_a_shipped_file_speaks_as_the_trained_model(
             rtol=0.02,
             atol=0.02,
         )
+        assert clip.logit_scale == pytest.approx(float(trained.logit_scale) + np.log(2), abs=2e-3)
 
 
 def test_a_file_too_large_to_ship_is_refused(tmp_path: Path) -> None:
     state = {"token_embedding.weight": torch.zeros(2, 2), "big": torch.zeros(2100, 2100)}
+    state["logit_scale"] = torch.tensor(1.0)
     with pytest.raises(ValueError, match="at most 8,000,000"):
         export(state, torch.tensor([0, 1]), tmp_path / "x.safetensors", {})
 
