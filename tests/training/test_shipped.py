@@ -1,0 +1,33 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors import safe_open
+
+from maclip_lab.degradations import degrade
+from maclip_lab.training.evaluation import Eye
+from maclip_lab.training.export import LARGEST, shipped_clip
+
+DATA = Path(__file__).parents[2] / "data"
+
+
+@pytest.mark.parametrize("name", ["tiny-rn", "tiny-vit"])
+def test_a_shipped_backbone_is_small_and_tells_its_story(name: str) -> None:
+    path = DATA / "backbones" / f"{name}.safetensors"
+    assert path.stat().st_size <= LARGEST
+    with safe_open(path, "pt") as file:
+        story = file.metadata()
+        assert "token_embedding.rows" in set(file.keys())
+    assert story["quick_gelu"] == "true"
+    assert "recipe" in story
+
+
+@pytest.mark.parametrize("name", ["tiny-rn", "tiny-vit"])
+@pytest.mark.parametrize("harm", ["gaussian_blur", "white_noise", "motion_blur"])
+def test_a_shipped_backbone_prefers_the_clear_photograph(name: str, harm: str) -> None:
+    eye = Eye(shipped_clip(DATA / "backbones" / f"{name}.safetensors"))
+    photograph = Image.open(DATA / "photos" / "coffee.jpg").convert("RGB")
+    harmed = degrade(np.asarray(photograph), harm, level=5)
+    clear, poor = eye(photograph), eye(Image.fromarray(harmed))
+    assert clear["q_cos"] > poor["q_cos"] + 0.05
