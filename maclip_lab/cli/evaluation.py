@@ -1,6 +1,7 @@
 """``maclip-lab features|evaluate|sweep|explain``: data sets to tables of correlations."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,7 +32,10 @@ Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="Table to write: .parquet or .csv.")
 ]
 _STORE = Path("build/features")
-_SHOWN = "dataset backbone method n n_dropped srcc srcc_lo srcc_hi krcc plcc_4p rmse_4p".split()
+_SHOWN = [
+    *("dataset", "backbone", "method", "n", "n_dropped", "srcc", "srcc_lo", "srcc_hi", "krcc"),
+    *("plcc_4p", "rmse_4p"),
+]
 _PAPER = ["paper_srcc", "difference", "srcc_official", "plcc_official", "fit_status"]
 
 
@@ -173,7 +177,7 @@ def sweep(
         weights_dir=weights_dir,
         offline=offline or None,
     )
-    tables, facts = [], {}
+    tables, facts, failed = [], {}, 0
     for manifest in _manifests(dataset, root, annotations, variant):
         view = extract_features(manifest, scorer, store, dtype=dtype, progress=not quiet)
         run = lambda_sweep if grid == "lambda" else base_constant_sweep
@@ -181,18 +185,28 @@ def sweep(
         table.insert(0, "dataset", manifest.dataset)
         tables.append(table)
         facts[manifest.dataset] = manifest.sha256
+        failed += _report_failures(view.table)
         typer.echo(table.to_string(index=False, float_format="{:.4f}".format))
     if not tables:
         raise typer.BadParameter("no data set was found there", param_hint="--root")
     if output is not None:
         record = provenance_record(
-            {"grid": grid, "precision": precision, "variant": variant},
+            {
+                "grid": grid,
+                "precision": precision,
+                "dtype": dtype,
+                "variant": variant,
+                "prompts": scorer.anchors.pairs,
+            },
             backbone=scorer.backbone.name,
             weights_sha256=scorer.backbone.sha256,
             dataset=" ".join(facts),
             manifest_sha256=" ".join(facts.values()),
         )
         write_table(pd.concat(tables, ignore_index=True), output, record)
+        typer.echo(f"written to {output}", err=True)
+    if failed:
+        raise typer.Exit(1)
 
 
 def explain(
@@ -205,18 +219,30 @@ def explain(
     ] = None,
 ) -> None:
     """Say what a result was made from, and whether this set-up would reproduce it."""
-    from maclip_lab.clip.weights import verify
     from maclip_lab.provenance import explain as explain_result
-    from maclip_lab.provenance import read_record
 
-    name = backbone or str(read_record(result).get("backbone") or "")
-    sha256 = verify(name).sha256 if name else None
-    explanation = explain_result(result, weights_sha256=sha256)
+    explanation = explain_result(result)
+    doubts = tuple(_other_weights(explanation.record, backbone))
+    explanation = replace(explanation, differences=(*explanation.differences, *doubts))
     typer.echo(str(explanation))
-    if name and sha256 is None:
-        typer.echo(f"The weights of {name} are not on this machine and were not compared.")
-    if not explanation.reproduces or (name and sha256 is None):
+    if not explanation.reproduces:
         raise typer.Exit(1)
+
+
+def _other_weights(record: Mapping[str, object], backbone: str | None) -> Iterator[str]:
+    """What keeps the weights found here from being those that made a result."""
+    from maclip_lab.clip.weights import verify
+
+    parts = record.get("parts")
+    for part in parts if isinstance(parts, list) else [record]:
+        name, then = backbone or part.get("backbone"), part.get("weights_sha256")
+        if not name or not then:
+            continue
+        here = verify(str(name)).sha256
+        if here is None:
+            yield f"the weights of {name} are not on this machine"
+        elif here != then:
+            yield f"the weights differ: their sha256 was {then} and is {here}"
 
 
 def _manifests(

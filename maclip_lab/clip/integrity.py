@@ -5,6 +5,7 @@ import os
 import re
 from pathlib import Path
 
+from maclip_lab.clip.backbones import OPENAI_SHA256
 from maclip_lab.errors import IntegrityError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -55,8 +56,9 @@ def verified_sha256(path: Path, expected: str | None, *, set_aside: bool) -> str
         corrupt = path.with_name(f"{path.name}.corrupt")
         os.replace(path, corrupt)
         fate = f"It was renamed {corrupt.name} and not loaded; the next run fetches a fresh copy"
+    whose = f", that of {OPENAI_SHA256[actual]}," if actual in OPENAI_SHA256 else ","
     raise IntegrityError(
-        f"{path} is damaged or another file: its sha256 is {actual}, expected {expected}; "
+        f"{path} is damaged or another file: its sha256 is {actual}{whose} expected {expected}; "
         f"it begins with {start!r}. {fate}"
     )
 

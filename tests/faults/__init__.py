@@ -1,0 +1,1 @@
+"""Faults injected for real; README.md says which test meets which."""

@@ -1,0 +1,129 @@
+"""Victims, and the pictures they work on."""
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+import pytest
+
+from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.features import FeatureStore, open_features
+from tests.faults import victims
+from tests.store_world import manifest, picture
+
+PATIENCE = 400.0  # seconds; a loaded machine is no failure
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.fault)
+
+
+@dataclass
+class Victim:
+    """A child process and what it says."""
+
+    process: multiprocessing.process.BaseProcess
+    line: Connection
+
+    def hear(self) -> object:
+        """Its next message; None once it has died."""
+        assert self.line.poll(PATIENCE), "the child says nothing"
+        try:
+            return self.line.recv()
+        except EOFError:
+            return None
+
+    def end(self) -> int:
+        """Wait for its end; its exit status."""
+        self.process.join(PATIENCE)
+        assert self.process.exitcode is not None, "the child does not end"
+        return self.process.exitcode
+
+
+@pytest.fixture(scope="session")
+def server() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.faults.victims"])
+    return context
+
+
+@pytest.fixture
+def start(server) -> Iterator[Callable[..., Victim]]:
+    """Starts a function of `victims`, given a line to speak on as its last argument."""
+    started = []
+
+    def run(work: Callable[..., None], *arguments: object) -> Victim:
+        ours, theirs = server.Pipe(duplex=False)
+        process = server.Process(target=work, args=(*arguments, theirs), daemon=True)
+        process.start()
+        theirs.close()
+        started.append(Victim(process, ours))
+        return started[-1]
+
+    yield run
+    for victim in started:
+        victim.process.kill()
+        victim.process.join()
+        victim.process.close()
+        victim.line.close()
+
+
+@pytest.fixture(scope="session")
+def rows(tmp_path_factory) -> Manifest:
+    """Ten small pictures."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for i in range(10):
+        picture(folder / f"p{i}.png", i)
+    return manifest(folder, [f"p{i}.png" for i in range(10)])
+
+
+@pytest.fixture(scope="session")
+def clean(server, rows, tmp_path_factory) -> FeatureStore:
+    """The features of an uninterrupted run."""
+    store = tmp_path_factory.mktemp("clean")
+    ours, theirs = server.Pipe(duplex=False)
+    process = server.Process(target=victims.extract, args=(rows, store, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    victim = Victim(process, ours)
+    *names, config = [victim.hear() for _ in range(len(rows) + 1)]
+    assert victim.end() == 0
+    assert len(set(names)) == len(rows)
+    ours.close()
+    process.close()
+    return open_features(rows, config, store)
+
+
+@pytest.fixture
+def world(tmp_path) -> Path:
+    """A folder that anybody may enter, with pictures, below one that nobody else may write to."""
+    for parent in (tmp_path, *tmp_path.parents):
+        if parent.owner() != Path.home().owner() or parent.stat().st_mode & 0o005 == 0o005:
+            break
+        parent.chmod(0o755)
+    (tmp_path / "pictures").mkdir()
+    for i in range(3):
+        picture(tmp_path / "pictures" / f"p{i}.png", i)
+    return tmp_path
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def inventory(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder and what is in it."""
+    files = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}

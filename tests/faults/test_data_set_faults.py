@@ -1,0 +1,157 @@
+"""Annotation files that are wrong, and archives, which this package leaves to others.
+
+Faults 13 to 15 and 24 of the list in README.md. Every layout, letter case, Unicode form and
+direction of the nine sets is in tests/datasets/.
+"""
+
+import ast
+import json
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import maclip_lab
+from maclip_lab.datasets import DatasetError, load_annotations
+from maclip_lab.datasets.errors import DatasetWarning
+from tests.faults.conftest import inventory
+from tests.store_world import picture
+
+SOURCES = sorted(Path(maclip_lab.__file__).parent.rglob("*.py"))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "Bilder").mkdir()
+    for i in range(3):
+        picture(tmp_path / "Bilder" / f"{i}.png", i)
+    picture(tmp_path / "Bilder" / unicodedata.normalize("NFC", "é.png"), 3)
+    return tmp_path
+
+
+def annotations(folder, rows, name="list.json"):
+    path = folder / name
+    path.write_text(json.dumps([{"img_path": p, "gt_score": s} for p, s in rows]))
+    return path
+
+
+def test_windows_separators_letter_case_and_unicode_forms_are_seen_through(folder):
+    decomposed = unicodedata.normalize("NFD", "é.png")
+    rows = [("Bilder\\0.png", 1), ("BILDER/1.PNG", 2), (f".\\bilder\\{decomposed}", 3)]
+    manifest = load_annotations(annotations(folder, rows))
+    assert [path.name for path in manifest.paths] == ["0.png", "1.png", "é.png"]
+    assert all(path.is_file() for path in manifest.paths)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([("0.png", 1), ("0.png", 2)], "repeat a picture"),
+        ([("0.png", 1), ("0.PNG", 2)], "repeat a picture"),
+        ([("0.png", float("nan")), ("1.png", 2)], "no finite numbers"),
+        ([("0.png", "good"), ("1.png", 2)], "'good' in row 1"),
+        ([("0.png", None), ("1.png", 2)], "no finite numbers"),
+        ([("0.png", True), ("1.png", 2)], "no finite numbers"),
+        ([("", 1)], "expected the name of a picture"),
+        ([(None, 1)], "expected the name of a picture"),
+        ([("../outside.png", 1)], "none of 1 pictures"),
+        ([("nowhere.png", 1)], "none of 1 pictures"),
+    ],
+)
+def test_a_wrong_row_is_an_error_that_names_it(rows, message, folder):
+    (folder.parent / "outside.png").write_bytes((folder / "Bilder" / "0.png").read_bytes())
+    with pytest.raises(DatasetError, match=message):
+        load_annotations(annotations(folder, rows))
+
+
+def test_a_missing_picture_is_left_out_aloud(folder):
+    rows = [("0.png", 1), ("nowhere.png", 2), ("1.png", 3)]
+    with pytest.warns(DatasetWarning, match=r"1 of 3 pictures .*nowhere\.png"):
+        manifest = load_annotations(annotations(folder, rows))
+    assert len(manifest) == 2
+    assert manifest.missing == ("nowhere.png",)
+
+
+def test_a_dmos_of_unknown_direction_is_not_guessed(folder):
+    table = pd.DataFrame({"name": ["0.png", "1.png"], "DMOS": [1.0, 2.0]})
+    table.to_csv(folder / "list.csv", index=False)
+    with pytest.raises(DatasetError, match="either direction"):
+        load_annotations(folder / "list.csv")
+    assert not load_annotations(folder / "list.csv", higher_is_better=False).higher_is_better
+
+
+def test_reading_a_list_changes_no_file(folder):
+    path = annotations(folder, [("0.png", 1), ("1.png", 2)])
+    before = inventory(folder)
+    load_annotations(path)
+    assert inventory(folder) == before
+
+
+def calls(path):
+    """Dotted names of everything a module calls, and what it imports."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func)
+        elif isinstance(node, ast.Import):
+            yield from (f"import {alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"import {node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize(
+    "forbidden",
+    [
+        *("tarfile", "unpack_archive", ".extractall", ".extract_all", "os.system", "os.popen"),
+        *("pickle.load", "joblib", "dill", "marshal", "shelve", "import requests"),
+    ],
+)
+def test_no_module_unpacks_an_archive_or_runs_what_it_reads(forbidden):
+    """Archives are unpacked by the user: what is not there cannot be escaped from or bombed."""
+    found = [(path.name, name) for path in SOURCES for name in calls(path) if forbidden in name]
+    assert found == []
+
+
+def test_code_is_never_made_from_text_and_no_shell_is_used():
+    for path in SOURCES:
+        text = path.read_text(encoding="utf-8")
+        assert not {"eval", "exec", "compile", "__import__"} & set(calls(path)), path
+        assert "shell=True" not in text, path
+        assert "weights_only=False" not in text, path
+        assert "allow_pickle=True" not in text, path
+
+
+def test_zip_files_are_only_ever_listed():
+    users = {path.name for path in SOURCES if "import zipfile" in set(calls(path))}
+    assert users <= {"checkpoints.py", "readers.py"}
+    for path in SOURCES:
+        if path.name in users:
+            used = {name for name in calls(path) if name.startswith(("zipfile.", "archive."))}
+            assert used <= {"zipfile.ZipFile", "zipfile.is_zipfile", "archive.namelist"}, path
+
+
+def test_the_network_is_named_in_one_module():
+    clients = ("urllib.request", "http.client", "socket.create_connection", "huggingface_hub.hf_")
+    users = {
+        path.name
+        for path in SOURCES
+        for name in calls(path)
+        if any(client in name for client in clients)
+    }
+    assert users == {"downloads.py"}
+
+
+def test_a_direction_turned_round_is_found_by_the_check(tmp_path):
+    from maclip_lab.datasets import check_manifest
+    from maclip_lab.datasets.manifest import Manifest
+
+    rng = np.random.default_rng(0)
+    level = np.tile([1, 2, 3, 4, 5], 8)
+    mos = level + rng.normal(0, 0.3, 40)
+    table = pd.DataFrame({"path": [f"{i}.png" for i in range(40)], "mos": mos})
+    table["dist_type"], table["dist_level"] = "blur", level
+    settings = ("made", True, (-1.0, 7.0), "native", "file", tmp_path)
+    report = check_manifest(Manifest(table, *settings), unordered=(), decode=False)
+    assert not report.ok
+    assert "flipped" in report.of_kind("direction")[0].message

@@ -1,0 +1,176 @@
+"""A disk that is full, a folder that cannot be written to, files left by processes that died.
+
+Faults 3, 4 and 6 of the list in README.md. What `maclip_lab.atomic` does with one file is in
+tests/test_store.py.
+"""
+
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+import torch
+
+from maclip_lab import atomic
+from maclip_lab.clip.cache import staging_folder
+from maclip_lab.doctor import examine
+from maclip_lab.errors import WeightsError
+from maclip_lab.features import extract_features, open_features
+from maclip_lab.provenance import write_table
+from tests.faults import victims
+from tests.faults.conftest import inventory
+from tests.store_world import PlainScorer, manifest, picture
+
+
+@pytest.fixture
+def full(start, tmp_path):
+    """What a task says on a full disk."""
+
+    def attempt(task):
+        victim = start(victims.on_a_full_disk, task, tmp_path)
+        said = victim.hear()
+        assert victim.end() == 0
+        return said
+
+    (tmp_path / "pictures").mkdir()
+    picture(tmp_path / "pictures" / "p0.png", 0, (900, 900))
+    return attempt
+
+
+def test_a_full_disk_stops_an_extraction_and_nothing_half_is_left(full, tmp_path):
+    said = full("extract")
+    assert said.startswith("StorageFullError")
+    assert "no room for the " in said
+    assert "what is finished is kept" in said
+    names = [path.name for path in (tmp_path / "store").rglob("*") if path.is_file()]
+    assert names == ["config.json"]
+
+
+def test_what_was_extracted_before_the_disk_filled_up_is_served_after(full, tmp_path):
+    scorer = PlainScorer()
+    rows = manifest(tmp_path / "pictures", ["p0.png"])
+    before = extract_features(rows, scorer, tmp_path / "store").stack()
+    files = inventory(tmp_path / "store")
+    picture(tmp_path / "pictures" / "p1.png", 1, (900, 900))
+    assert full("extract").startswith("StorageFullError")
+    kept = inventory(tmp_path / "store")
+    assert files.items() <= kept.items()
+    after = extract_features(
+        manifest(tmp_path / "pictures", ["p0.png", "p1.png"]), scorer, tmp_path / "store"
+    )
+    assert torch.equal(after.stack()[: len(before)], before)
+
+
+def test_a_table_that_does_not_fit_leaves_the_old_one_and_its_record(full, tmp_path):
+    import pandas as pd
+
+    (tmp_path / "out").mkdir()
+    old = pd.DataFrame({"path": ["a"], "score": [1.0]})
+    write_table(old, tmp_path / "out" / "scores.csv")
+    files = inventory(tmp_path / "out")
+    assert full("table").startswith("StorageFullError")
+    assert inventory(tmp_path / "out") == files
+
+
+@pytest.fixture
+def nobody(start, world):
+    """What a task says when it is done without the right to write."""
+
+    def attempt(task):
+        victim = start(victims.as_nobody, task, world)
+        said = victim.hear()
+        assert victim.end() == 0
+        return said
+
+    return attempt
+
+
+def lock(folder):
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+
+
+def test_a_store_that_cannot_be_written_to_is_still_read(nobody, world):
+    extract_features(
+        manifest(world / "pictures", ["p0.png", "p1.png", "p2.png"]),
+        PlainScorer(),
+        world / "store",
+    )
+    lock(world / "store")
+    try:
+        assert nobody("serve") == "['ok', 'ok', 'ok']"
+    finally:
+        (world / "store").chmod(0o755)
+
+
+def test_a_store_in_a_folder_that_cannot_be_written_to_is_named(nobody, world):
+    (world / "store").write_text("a file in place of the folder")
+    said = nobody("extract")
+    assert said.startswith(("FileExistsError", "NotADirectoryError", "StoreError"))
+    assert str(world / "store") in said
+
+
+def test_scoring_to_memory_needs_no_folder(nobody, world):
+    lock(world)
+    try:
+        assert nobody("score").startswith("['ok', 'ok', 'ok'")
+    finally:
+        world.chmod(0o755)
+
+
+def test_a_picture_that_may_not_be_read_is_a_row(nobody, world):
+    (world / "pictures" / "p1.png").chmod(0)
+    said = nobody("score")
+    if os.geteuid() == 0 or "unreadable" in said:
+        assert said.startswith("['ok', 'unreadable', 'ok'")
+        assert "Permission denied" in said
+
+
+def test_a_cache_that_is_a_file_is_named_with_the_variable_to_change(tmp_path, monkeypatch):
+    (tmp_path / "cache").touch()
+    monkeypatch.setenv("MACLIP_LAB_CACHE", str(tmp_path / "cache" / "deeper"))
+    with pytest.raises(WeightsError, match="MACLIP_LAB_CACHE"), staging_folder():
+        pass
+    findings = examine().set_index("what")
+    assert findings.loc["cache", "verdict"] == "bad"
+    assert "set MACLIP_LAB_CACHE" in findings.loc["cache", "finding"]
+
+
+def dead_process():
+    child = subprocess.Popen(["sleep", "60"])
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    return child.pid
+
+
+def test_only_what_dead_processes_of_this_host_left_is_swept(tmp_path):
+    scorer, rows = PlainScorer(), manifest(tmp_path, ["p0.png"])
+    picture(tmp_path / "p0.png", 0)
+    shards = extract_features(rows, scorer, tmp_path / "store").shards.shards
+    host = atomic._host()
+    left = {
+        "dead": f".x.{host}.{dead_process()}.00000000.00000000.tmp",
+        "living": f".x.{host}.{os.getppid()}.00000000.00000000.tmp",
+        "elsewhere": f".x.other-host-7.{dead_process()}.00000000.00000000.tmp",
+        "not ours": "download.tmp",
+    }
+    for name in left.values():
+        (shards / name).write_bytes(b"half a shard")
+    view = extract_features(rows, scorer, tmp_path / "store")
+    assert len(view.ok) == 1
+    there = {what for what, name in left.items() if (shards / name).exists()}
+    assert there == {"living", "elsewhere", "not ours"}
+
+
+def test_nothing_waits_for_a_lock(tmp_path):
+    """There are no locks: files that other tools leave as locks change nothing."""
+    picture(tmp_path / "p0.png", 0)
+    rows, store = manifest(tmp_path, ["p0.png"]), tmp_path / "store"
+    first = extract_features(rows, PlainScorer(), store)
+    for folder in (store, first.shards.folder, first.shards.shards):
+        (folder / ".lock").write_text(json.dumps({"pid": 1, "host": "gone"}))
+        (folder / "lock").mkdir()
+    again = extract_features(rows, PlainScorer(), store)
+    assert torch.equal(again.features(0), first.features(0))
+    assert len(open_features(rows, first.config, store).ok) == 1

@@ -1,0 +1,136 @@
+"""Killed at any instant and run again, an extraction ends with the bits of one never killed.
+
+Faults 1 and 2 of the list in README.md; kills between a shard and the index are also in
+tests/test_store.py, and of whole runs on a cluster in tests/test_scale.py.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from maclip_lab.features import open_features
+from tests.conftest import GOLDEN
+from tests.faults import victims
+from tests.faults.conftest import PATIENCE, wait_for
+from tests.store_world import ROOT
+
+
+def same(ours, theirs):
+    assert (ours.table["status"] == "ok").all()
+    assert ours.table["sha256"].tolist() == theirs.table["sha256"].tolist()
+    assert ours.table["n_crops"].tolist() == theirs.table["n_crops"].tolist()
+    assert torch.equal(ours.stack(), theirs.stack())
+
+
+def kill_and_resume(seed, start, rows, clean, store):
+    """One life: killed after some acknowledged shards and a moment, then run again."""
+    dice = random.Random(seed)
+    acknowledged = dice.randrange(len(rows))
+    victim = start(victims.extract, rows, store)
+    done = [victim.hear() for _ in range(acknowledged)]
+    time.sleep(dice.random() * 0.1)
+    victim.process.kill()
+    assert victim.end() in (-signal.SIGKILL, 0)
+    held = {path.name for path in store.rglob("*.safetensors")}
+    assert held.issuperset(done), "an acknowledged shard is gone"
+
+    again = start(victims.extract, rows, store)
+    *redone, config = [again.hear() for _ in range(len(rows) - len(held) + 1)]
+    assert again.end() == 0
+    assert not held & set(redone), "a finished shard was written again"
+    same(open_features(rows, config, store), clean)
+    assert not list(store.rglob("*.tmp"))
+    assert not list(store.rglob("*.corrupt"))
+
+
+def test_twenty_kills_at_random_instants_lose_nothing_that_was_acknowledged(
+    start, rows, clean, tmp_path
+):
+    for seed in range(20):
+        kill_and_resume(seed, start, rows, clean, tmp_path / str(seed))
+
+
+@pytest.mark.slow
+def test_two_hundred_kills(start, rows, clean, tmp_path):
+    for seed in range(1000, 1200):
+        kill_and_resume(seed, start, rows, clean, tmp_path / str(seed))
+
+
+def test_a_store_killed_again_and_again_still_gets_done(start, rows, clean, tmp_path):
+    dice, kills, config = random.Random(7), 0, None
+    while config is None:
+        victim = start(victims.extract, rows, tmp_path)
+        wait_for(lambda victim=victim: victim.line.poll())
+        time.sleep(dice.random() * 0.05)
+        victim.process.kill()
+        victim.end()
+        kills += 1
+        while (said := victim.hear()) is not None:
+            config = None if isinstance(said, str) else said
+    assert kills > 1
+    same(open_features(rows, config, tmp_path), clean)
+
+
+@pytest.mark.parametrize("where", ["fsync", "replace"])
+@pytest.mark.parametrize("call", [1, 2, 3, 6])
+def test_a_kill_between_any_two_steps_of_a_write_leaves_no_half_file(
+    where, call, start, rows, clean, tmp_path
+):
+    victim = start(victims.extract_until, rows, tmp_path, where, call)
+    assert victim.end() == -signal.SIGKILL
+    again = start(victims.extract, rows, tmp_path)
+    while isinstance(config := again.hear(), str):
+        pass
+    same(open_features(rows, config, tmp_path), clean)
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_ctrl_c_stops_at_once_and_leaves_a_state_to_go_on_from(start, rows, clean, tmp_path):
+    victim = start(victims.extract, rows, tmp_path)
+    done = {victim.hear() for _ in range(3)}
+    os.kill(victim.process.pid, signal.SIGINT)
+    assert victim.end() == 1
+    assert done <= {path.name for path in tmp_path.rglob("*.safetensors")}
+    assert not list(tmp_path.rglob("*.tmp"))
+    again = start(victims.extract, rows, tmp_path)
+    while isinstance(config := again.hear(), str):
+        pass
+    same(open_features(rows, config, tmp_path), clean)
+
+
+def test_ctrl_c_at_the_command_line_says_how_to_go_on(rows, tmp_path):
+    lists = tmp_path / "list.csv"
+    table = rows.table[["path", "mos"]]
+    table.to_csv(lists, index=False)
+    command = [sys.executable, "-c", SLOWLY, "features", "mine", f"--annotations={lists}"]
+    command += [f"--root={rows.root}", f"--store={tmp_path / 'store'}", "-q", "--device=cpu"]
+    command += ["-b", str(GOLDEN / "vit.safetensors")]
+    interruptible = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, cwd=ROOT, **interruptible
+    ) as child:
+        wait_for(lambda: child.poll() is not None or list(tmp_path.rglob("*.safetensors")))
+        child.send_signal(signal.SIGINT)
+        _, said = child.communicate(timeout=PATIENCE)
+    assert child.returncode == 130, said
+    assert "what was written stays, the same command goes on" in said
+    assert "Traceback" not in said
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+SLOWLY = """
+import sys, time
+from maclip_lab import extraction, cli
+encode = extraction._encode
+def slowly(*arguments):
+    time.sleep(0.3)
+    return encode(*arguments)
+extraction._encode, extraction.SHARD_SECONDS = slowly, 0.1
+cli.main()
+"""

@@ -1,0 +1,159 @@
+"""A folder of everything that can be wrong with a picture: a row each, and the run goes on.
+
+Faults 16 to 21 of the list in README.md, end to end; every case alone is in tests/test_images.py.
+"""
+
+import os
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFile
+
+from maclip_lab.errors import PictureError
+from maclip_lab.features import extract_features
+from maclip_lab.images import load_picture
+from maclip_lab.provenance import write_table
+from maclip_lab.scorer import Maclip, score_folder
+from tests.conftest import GOLDEN
+from tests.faults import victims
+from tests.store_world import PlainScorer, manifest, picture
+
+
+@pytest.fixture(scope="module")
+def scorer():
+    return Maclip(str(GOLDEN / "vit.safetensors"), device="cpu")
+
+
+def header_of(width, height):
+    """A PNG that promises a huge picture in a few bytes."""
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IEND", b"")]
+    parts.insert(1, (b"IDAT", zlib.compress(b"\0" * 1000)))
+    chunks = [
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in parts
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """One sound picture, and every fault there is."""
+    picture(tmp_path / "good.png", 0)
+    picture(tmp_path / "good.jpg", 1)
+    jpeg = (tmp_path / "good.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(jpeg[: len(jpeg) // 2])
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "page.jpg").write_text("<html>Sign in to the proxy</html>")
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (tmp_path / "circle.jpg").symlink_to(tmp_path / "circle.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "bomb.png").write_bytes(header_of(30_000, 30_000))
+    Image.fromarray(np.full((230, 230), 0.5, np.float32)).save(tmp_path / "float.tif")
+    Image.new("RGB", (1, 1), "red").save(tmp_path / "dot.png")
+    Image.new("RGB", (3_000_000, 1)).save(tmp_path / "strip.png")
+    return tmp_path
+
+
+STATUS = {
+    "good.png": "ok",
+    "good.jpg": "ok",
+    "dot.png": "ok",
+    "cut.jpg": "decode_error",
+    "empty.jpg": "empty",
+    "page.jpg": "unsupported",
+    "folder.jpg": "not_a_file",
+    "pipe.jpg": "not_a_file",
+    "gone.jpg": "missing",
+    "circle.jpg": "unreadable",
+    "bomb.png": "too_large",
+    "float.tif": "float_data",
+    "strip.png": "too_small",
+    "never.jpg": "missing",
+    "x" * 300 + ".jpg": "unreadable",
+    "nul\0.jpg": "unreadable",
+}
+
+
+def test_every_fault_is_a_row_of_the_scores(folder, scorer):
+    table = score_folder([folder / name for name in STATUS], scorer)
+    assert dict(zip(STATUS, table["status"], strict=True)) == STATUS
+    good = table["status"] == "ok"
+    assert table.loc[good, "score"].notna().all()
+    assert (table.loc[good, "message"] == "").all()
+    assert table.loc[~good, ["score", "q_cos", "q_mag", "w_cos"]].isna().all(axis=None)
+    assert (table.loc[~good, "message"].str.len() > 10).all()
+
+
+def test_every_fault_is_a_row_of_the_features(folder):
+    names = [name for name in STATUS if "\0" not in name]
+    view = extract_features(manifest(folder, names), PlainScorer(), folder / "store")
+    assert view.table["status"].tolist() == [STATUS[name] for name in names]
+
+
+def test_one_fault_asked_for_by_name_raises(folder, scorer):
+    for name, status in STATUS.items():
+        if status != "ok":
+            with pytest.raises(PictureError):
+                scorer(folder / name)
+
+
+def test_a_strip_a_pixel_high_does_not_swell_without_bound(folder, scorer):
+    assert (folder / "strip.png").stat().st_size < 20_000
+    with pytest.raises(PictureError, match="scaled up until a crop"):
+        scorer.extract(folder / "strip.png")
+
+
+def test_a_bomb_is_refused_from_its_header_in_flat_memory(start):
+    victim = start(victims.peak_memory, header_of(30_000, 30_000))
+    status, grown = victim.hear()
+    assert status == "too_large"
+    assert grown < 50e6
+
+
+def test_a_name_that_is_not_utf8_can_be_scored_and_written(tmp_path, scorer):
+    try:
+        picture(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"), 0)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    table = score_folder(tmp_path, scorer)
+    assert table["status"].tolist() == ["ok"]
+    assert table["path"].tolist() == [f"{tmp_path.as_posix()}/caf\\udce9.png"]
+    for suffix in ("csv", "parquet"):
+        write_table(table, tmp_path / f"scores.{suffix}")
+
+
+def test_a_check_that_another_library_switched_off_is_on_every_row(folder, scorer, monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    table = score_folder([folder / "good.jpg", folder / "cut.jpg"], scorer)
+    assert table["flags"].str.contains("truncation_unchecked").tolist()[:1] == [True]
+    cut = table.iloc[1]
+    assert cut["status"] != "ok" or "truncation_unchecked" in cut["flags"]
+
+
+@pytest.mark.parametrize(
+    ("size", "crops"),
+    [((1, 1), 2), ((223, 500), 4), ((224, 224), 2), ((352, 352), 5), ((351, 480), 4)],
+)
+def test_odd_sizes_have_the_crops_of_the_formula_and_a_finite_score(size, crops, scorer):
+    pixels = np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), dtype=np.uint8)
+    result = scorer(pixels)
+    assert result.n_crops == crops == len(result.grid)
+    assert result.status == "ok"
+    assert np.isfinite([result.score, result.q_cos, result.q_mag, result.w_cos]).all()
+
+
+def test_a_picture_of_one_colour_has_a_finite_score(scorer):
+    for colour in ("black", "white", "#808080"):
+        result = scorer(Image.new("RGB", (256, 256), colour))
+        assert np.isfinite(result.score), colour
+
+
+def test_a_picture_that_changes_under_the_reader_is_read_whole_or_not_at_all(tmp_path):
+    picture(tmp_path / "p.png", 0)
+    whole = (tmp_path / "p.png").read_bytes()
+    for cut in range(0, len(whole), len(whole) // 9):
+        (tmp_path / "p.png").write_bytes(whole[:cut])
+        assert load_picture(tmp_path / "p.png").status in ("empty", "decode_error", "unsupported")

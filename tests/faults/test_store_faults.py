@@ -1,0 +1,144 @@
+"""Several processes on one store, one of them killed; pictures that change; clocks that lie.
+
+Faults 2, 5, 17, 22 and 23 of the list in README.md. Flipped bits, lost indexes, edited, renamed
+and vanished pictures and other configurations are in tests/test_store.py and
+tests/test_features.py.
+"""
+
+import os
+import random
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from maclip_lab.features import extract_features, open_features
+from maclip_lab.store import StoreError
+from maclip_lab.sweeps import score_store, sweep
+from tests.faults import victims
+from tests.store_world import PlainScorer, manifest, picture
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_three_processes_share_a_store_while_one_is_killed(seed, start, rows, clean, tmp_path):
+    dice = random.Random(seed)
+    team = [start(victims.extract, rows, tmp_path) for _ in range(3)]
+    for _ in range(dice.randrange(1, 4)):
+        team[0].hear()
+    time.sleep(dice.random() * 0.05)
+    team[0].process.kill()
+    for survivor in team[1:]:
+        while isinstance(config := survivor.hear(), str):
+            pass
+        assert survivor.end() == 0
+    view = open_features(rows, config, tmp_path)
+    assert len(view.ok) == len(rows)
+    assert torch.equal(view.stack(), clean.stack())
+
+
+def test_a_readers_view_holds_while_others_write(start, rows, clean, tmp_path):
+    first = rows.subset([i < 3 for i in range(len(rows))])
+    reader = start(victims.extract, first, tmp_path)
+    while isinstance(config := reader.hear(), str):
+        pass
+    view = open_features(first, config, tmp_path)
+    writer = start(victims.extract, rows, tmp_path)
+    while isinstance(writer.hear(), str):
+        assert torch.equal(view.stack(), clean.stack()[: view.offsets[-1]])
+
+
+def test_a_picture_from_the_future_is_extracted_once(tmp_path):
+    picture(tmp_path / "p0.png", 0)
+    for when in (4e9, 0, -1):
+        os.utime(tmp_path / "p0.png", (when, when))
+        view = extract_features(manifest(tmp_path, ["p0.png"]), PlainScorer(), tmp_path / "store")
+        assert len(view.ok) == 1
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 1
+
+
+def test_a_shard_deleted_by_hand_is_computed_again(tmp_path):
+    for i in range(3):
+        picture(tmp_path / f"p{i}.png", i)
+    rows, store = manifest(tmp_path, [f"p{i}.png" for i in range(3)]), tmp_path / "store"
+    before = extract_features(rows, PlainScorer(), store, shard_size=1)
+    kept = before.stack()
+    next(store.rglob("*.safetensors")).unlink()
+    opened = open_features(rows, before.config, store)
+    assert sorted(opened.table["status"]) == ["not_extracted", "ok", "ok"]
+    assert torch.equal(extract_features(rows, PlainScorer(), store).stack(), kept)
+
+
+def test_a_flipped_bit_in_a_picture_that_still_decodes_changes_its_recorded_sha256(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "p.jpg", quality=90)
+    rows, store = manifest(tmp_path, ["p.jpg"]), tmp_path / "store"
+    before = extract_features(rows, PlainScorer(), store)
+    data = bytearray((tmp_path / "p.jpg").read_bytes())
+    data[len(data) // 2] ^= 4
+    (tmp_path / "p.jpg").write_bytes(data)
+    assert open_features(rows, before.config, store).table["status"].tolist() == ["not_extracted"]
+    after = extract_features(rows, PlainScorer(), store)
+    assert after.table["sha256"].tolist() != before.table["sha256"].tolist()
+
+
+@pytest.mark.parametrize(
+    "change", [{"precision": "bf16"}, {"preset": "default"}, {"dtype": "fp16"}]
+)
+def test_features_made_another_way_are_refused_by_the_name_of_what_differs(change, clean, rows):
+    other = replace(clean.config, **change)
+    with pytest.raises(StoreError, match=next(iter(change))):
+        open_features(rows, other, clean.shards.root)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+def test_features_that_are_not_finite_are_stored_flagged_and_never_averaged(value, tmp_path):
+    class Broken(PlainScorer):
+        def __init__(self):
+            super().__init__()
+            sound = self.encoder.encode_picture
+
+            def encode_picture(pixels, *rest):
+                features = sound(pixels, *rest)
+                if pixels[0, 0, 0] == 255:
+                    features[0, 0] = value
+                return features
+
+            self.encoder.encode_picture = encode_picture
+
+    for i in range(5):
+        picture(tmp_path / f"p{i}.png", i)
+    Image.new("RGB", (224, 224), "white").save(tmp_path / "p2.png")
+    rows = manifest(tmp_path, [f"p{i}.png" for i in range(5)])
+    view = extract_features(rows, Broken(), tmp_path / "store")
+    table = score_store(view, anchors(48))
+    assert table["status"].tolist() == ["ok", "ok", "nonfinite", "ok", "ok"]
+    assert table["score"].isna().tolist() == [False, False, True, False, False]
+    found = sweep(view, anchors(48))
+    assert found["n"].tolist() == [4]
+    assert found["n_dropped"].tolist() == [1]
+
+
+def test_features_that_are_all_zero_have_a_finite_score(tmp_path):
+    class Blind(PlainScorer):
+        def __init__(self):
+            super().__init__()
+            sound = self.encoder.encode_picture
+            self.encoder.encode_picture = lambda *arguments: sound(*arguments) * 0
+
+    picture(tmp_path / "p0.png", 0)
+    view = extract_features(manifest(tmp_path, ["p0.png"]), Blind(), tmp_path / "store")
+    table = score_store(view, anchors(48))
+    assert table["status"].tolist() == ["ok"]
+    assert table["q_cos"].tolist() == [0.5]
+    assert table["q_mag"].tolist() == [0.0]
+
+
+def anchors(width):
+    from maclip_lab.prompts import MACLIP_PROMPTS
+    from maclip_lab.score import TextAnchors
+
+    features = torch.from_numpy(np.random.default_rng(1).normal(size=(10, width))).float()
+    return TextAnchors(MACLIP_PROMPTS, features, 100.0)

@@ -1,0 +1,181 @@
+"""Whole processes fetching weights: killed, out of room, lied to, and two at once.
+
+Faults 7 to 12 of the list in README.md. Every way in which a file or a server can be wrong, and
+that no pickle runs, is in tests/clip/test_weights.py, inside one process.
+"""
+
+import json
+import os
+import pickle
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from maclip_lab.clip.backbones import OPENAI
+from maclip_lab.clip.weights import load_backbone
+from maclip_lab.errors import IntegrityError
+from tests.clip.hub_server import HubServer, Served
+from tests.conftest import GOLDEN
+from tests.faults.conftest import PATIENCE, inventory, wait_for
+from tests.store_world import ROOT
+
+REPO, NAME = "org/tiny-clip", "hf-hub:org/tiny-clip"
+WEIGHTS, CONFIG = "open_clip_model.safetensors", "open_clip_config.json"
+BODY = os.urandom(300_000)
+FETCH = """
+import sys
+from huggingface_hub import constants, file_download
+constants.HF_HUB_DOWNLOAD_TIMEOUT = 1
+file_download.time.sleep = lambda _: None
+from maclip_lab.cli import main
+main()
+"""
+
+
+@pytest.fixture
+def hub():
+    server = HubServer()
+    server.add_repo(REPO, {WEIGHTS: Served(BODY), CONFIG: Served(json.dumps({}).encode())})
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def fetch(hub, tmp_path):
+    """Starts ``maclip-lab weights fetch`` with the hub as its only network."""
+    environment = {
+        **{key: value for key, value in os.environ.items() if "PROXY" not in key.upper()},
+        "HOME": str(tmp_path / "home"),
+        "HF_HOME": str(tmp_path / "home" / "hf"),
+        "HF_ENDPOINT": hub.address,
+        "MACLIP_LAB_CACHE": str(tmp_path / "cache"),
+    }
+    for switch in ("MACLIP_LAB_OFFLINE", "HF_HUB_OFFLINE"):
+        environment.pop(switch, None)
+    (tmp_path / "home").mkdir()
+    started = []
+
+    def run(*arguments, **options):
+        command = [sys.executable, "-c", FETCH, "weights", "fetch", NAME, *arguments]
+        child = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=ROOT,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **options,
+        )
+        started.append(child)
+        return child
+
+    yield run
+    for child in started:
+        child.kill()
+        child.communicate()
+
+
+def finished(child):
+    output, errors = child.communicate(timeout=PATIENCE)
+    return child.returncode, output + errors
+
+
+def final(cache):
+    return sorted(name for name in inventory(cache) if ".incoming-" not in name)
+
+
+WHOLE = [f"org--tiny-clip/{name}" for name in (CONFIG, WEIGHTS, f"{WEIGHTS}.sha256")]
+
+
+def test_a_download_killed_midway_leaves_no_final_name_and_the_next_one_works(fetch, hub, tmp_path):
+    hub.misbehave(WEIGHTS, stalls=True)
+    child = fetch()
+    wait_for(lambda: child.poll() is not None or f"GET /cdn/{REPO}" in " ".join(hub.requests))
+    wait_for(lambda: f"{WEIGHTS}" in " ".join(r for r in hub.requests if r.startswith("GET /cdn")))
+    child.kill()
+    child.communicate()
+    assert final(tmp_path / "cache") == []
+    hub.misbehave(WEIGHTS, stalls=False)
+    code, said = finished(fetch())
+    assert code == 0, said
+    assert final(tmp_path / "cache") == WHOLE
+
+
+def test_two_processes_that_fetch_the_same_weights_end_with_one_whole_file(fetch, tmp_path):
+    for child in [fetch(), fetch()]:
+        code, said = finished(child)
+        assert code == 0, said
+    assert final(tmp_path / "cache") == WHOLE
+    assert (tmp_path / "cache" / WHOLE[1]).read_bytes() == BODY
+
+
+def test_no_room_for_a_download_is_said_and_nothing_is_left(fetch, tmp_path):
+    def no_room():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+
+    code, said = finished(fetch(preexec_fn=no_room))
+    assert code == 1
+    assert "File too large" in said
+    assert "Traceback" not in said
+    assert inventory(tmp_path / "cache") == {}
+
+
+def test_a_server_that_lies_is_quoted_and_what_it_sent_is_not_kept(fetch, hub, tmp_path):
+    page = b"<html>Sign in to the proxy</html>" + b" " * (len(BODY) - 33)
+    hub.misbehave(WEIGHTS, body=page, promised=BODY)
+    code, said = finished(fetch())
+    assert code == 1
+    assert "<html>Sign in to the proxy" in said
+    assert "sha256" in said
+    assert final(tmp_path / "cache") == []
+
+
+def test_offline_asks_the_server_nothing(fetch, hub):
+    code, said = finished(fetch("--offline"))
+    assert code == 1
+    assert "not tried" in said
+    assert hub.requests == []
+
+
+def test_the_wrong_models_file_under_a_right_name_is_recognised(tmp_path, monkeypatch):
+    """ViT-B/32's archive saved as RN50.pt: both digests, and whose the file is."""
+    from maclip_lab.clip import integrity
+
+    spec = next(spec for spec in OPENAI if spec.name == "ViT-B/32")
+    (tmp_path / "RN50.pt").write_bytes(b"the archive of another model")
+    monkeypatch.setattr(integrity, "sha256_of", lambda path: spec.sha256)
+    with pytest.raises(IntegrityError, match=rf"{spec.sha256}, that of ViT-B/32, expected"):
+        load_backbone("RN50", weights_dir=tmp_path, offline=True)
+
+
+class Canary:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return (os.system, (f"touch {self.path}",))
+
+
+@pytest.mark.parametrize("name", ["RN50.pt", "ViT-B-32.pt", "mine.pt", "mine.safetensors"])
+def test_a_malicious_pickle_given_to_the_command_line_never_runs(name, tmp_path):
+    canary = tmp_path / "canary"
+    torch.save({"visual.conv1.weight": Canary(canary)}, tmp_path / name)
+    (tmp_path / "plain.bin").write_bytes(pickle.dumps(Canary(canary)))
+    from typer.testing import CliRunner
+
+    from maclip_lab.cli import app
+
+    picture = str(GOLDEN / "d_224x224.png")
+    for options in (
+        ["-b", str(tmp_path / name)],
+        ["-b", str(tmp_path / "plain.bin")],
+        ["-b", Path(name).stem, "--weights-dir", str(tmp_path), "--offline"],
+    ):
+        result = CliRunner().invoke(app, ["score", picture, "-q", *options])
+        assert result.exception is not None
+        assert result.exit_code != 0
+    assert not canary.exists()

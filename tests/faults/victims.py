@@ -1,0 +1,126 @@
+"""What doomed processes do. A fork server loads this once, so that a victim costs milliseconds."""
+
+import os
+import resource
+import signal
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import torch
+
+from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.features import extract_features, open_features
+from maclip_lab.images import load_picture
+from maclip_lab.provenance import write_table
+from maclip_lab.scorer import Maclip, score_folder
+from maclip_lab.store import ShardStore
+from tests.conftest import GOLDEN
+from tests.store_world import manifest
+
+torch.set_num_threads(1)
+SCORER = Maclip(str(GOLDEN / "vit.safetensors"), device="cpu")
+NOBODY = 65534
+
+
+def extract(rows: Manifest, store: Path, line: Connection) -> None:
+    """Extract in shards of one picture; say so after each, and send the configuration at last."""
+    _answer_interrupts()
+    committed = ShardStore.append
+
+    def append(*arguments: object) -> Path:
+        path = committed(*arguments)
+        line.send(path.name)
+        return path
+
+    ShardStore.append = append
+    view = extract_features(rows, SCORER, store, shard_size=1)
+    line.send(view.config)
+
+
+def extract_until(rows: Manifest, store: Path, where: str, time: int, line: Connection) -> None:
+    """Extract, and die without a word at the n-th call of a function of ``os``."""
+    original, calls = getattr(os, where), 0
+
+    def doomed(*arguments: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == time:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*arguments)
+
+    setattr(os, where, doomed)
+    extract(rows, store, line)
+
+
+def on_a_full_disk(task: str, folder: Path, line: Connection) -> None:
+    """Do a task with room for 4 kB a file; send what was raised."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+    line.send(_attempt(task, folder))
+
+
+def as_nobody(task: str, folder: Path, line: Connection) -> None:
+    """Do a task as a user to whom permissions apply; send what was raised."""
+    _attempt(task, folder)  # once as we are, so that nothing is left to be imported
+    if os.geteuid() == 0:
+        os.seteuid(NOBODY)
+    line.send(_attempt(task, folder))
+
+
+def peak_memory(data: bytes, line: Connection) -> None:
+    """By how much reading a picture raises this process's peak, in bytes."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    status = load_picture(data).status
+    line.send((status, 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)))
+
+
+def _attempt(task: str, folder: Path) -> str:
+    try:
+        return str(TASKS[task](folder))
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def _rows(folder: Path) -> Manifest:
+    pictures = folder / "pictures"
+    return manifest(pictures, sorted(path.name for path in pictures.iterdir()))
+
+
+def _extract(folder: Path) -> object:
+    return extract_features(_rows(folder), SCORER, folder / "store").table["status"].tolist()
+
+
+def _serve(folder: Path) -> object:
+    config = extract_features(_rows(folder), SCORER, folder / "store").config
+    return open_features(_rows(folder), config, folder / "store").table["status"].tolist()
+
+
+def _table(folder: Path) -> object:
+    rows = score_folder([folder / "pictures" / "p0.png"] * 200, _Known())
+    return write_table(rows, folder / "out" / "scores.csv")
+
+
+def _score(folder: Path) -> object:
+    table = score_folder(folder / "pictures", SCORER)
+    return [*table["status"], *table["message"]]
+
+
+def _read(folder: Path) -> object:
+    return load_picture(folder / "pictures" / "p0.png").status
+
+
+class _Known(Maclip):
+    """The scorer, which scores once and remembers."""
+
+    def __init__(self) -> None:
+        vars(self).update(vars(SCORER))
+
+    def score_all(self, pictures: list[Path], *rest: object, **options: object) -> object:
+        first = next(iter(SCORER.score_all(pictures[:1], *rest, **options)))
+        return [first] * len(pictures)
+
+
+def _answer_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+TASKS = {"extract": _extract, "serve": _serve, "table": _table, "score": _score, "read": _read}
