@@ -1,5 +1,6 @@
 """The command line of training: ``python -m maclip_lab.training bank|train|measure|report``."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -20,18 +21,19 @@ from maclip_lab.training.bank import (
     render_bank,
     split_photographs,
 )
-from maclip_lab.training.evaluation import Eye, degraded_scores, validation_score
+from maclip_lab.training.evaluation import Eye, degraded_scores, validation_scores, within_srcc
 from maclip_lab.training.export import export, shipped_clip
 from maclip_lab.training.loop import Trainer
 from maclip_lab.training.recipe import RECIPES
 from maclip_lab.training.report import (
     biq_pictures,
     clive_pictures,
-    opinion_figures,
+    figures,
     page,
-    severity_figures,
-    type_figures,
 )
+
+CHOOSING = 10
+"""Validation photographs that choose between seeds; as many further ones only measure."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
@@ -86,40 +88,44 @@ def measure(
     rated: Annotated[Path | None, typer.Option(help="folder with CLIVE and BIQ2021")] = None,
     threads: int = 1,
 ) -> None:
-    """Measure one run: its validation score, degraded photographs, human opinions."""
+    """Measure one run; tables that exist already are kept.
+
+    The validation score, degraded photographs (those held out, and ten of the bank's that neither
+    trained nor chose), and human opinions.
+    """
     torch.set_num_threads(threads)
     clip = shipped_clip(runs / f"{name}.safetensors")
+    eye, types = Eye(clip), (*SEEN_TYPES, *UNSEEN_TYPES)
     _, kept = split_photographs(find_photographs(photographs), BankSettings())
-    score = validation_score(clip, kept[:10], SEEN_TYPES)
-    typer.echo(f"{name}: validation {score:.4f}")
-    eye = Eye(clip)
-    degraded = degraded_scores(eye, find_photographs(held_out), (*SEEN_TYPES, *UNSEEN_TYPES))
-    degraded.assign(validation=score).to_parquet(runs / f"{name}.degraded.parquet")
+
+    def keep(table: str, make: Callable[[], pd.DataFrame]) -> None:
+        path = runs / f"{name}.{table}.parquet"
+        if not path.exists():
+            make().to_parquet(path)
+
+    def opinions(pairs: list[tuple[Path, float]]) -> pd.DataFrame:
+        rows = [eye(Image.open(path).convert("RGB")) | {"mos": mos} for path, mos in pairs]
+        return pd.DataFrame(rows)
+
+    keep("validation", lambda: validation_scores(clip, kept[:CHOOSING], SEEN_TYPES))
+    keep("photos", lambda: degraded_scores(eye, find_photographs(held_out), types))
     if rated is not None:
-        for dataset, pairs in (
-            ("CLIVE", clive_pictures(rated)),
-            ("BIQ2021", biq_pictures(rated / "BIQ2021")),
-        ):
-            rows = [eye(Image.open(path).convert("RGB")) | {"mos": mos} for path, mos in pairs]
-            pd.DataFrame(rows).to_parquet(runs / f"{name}.{dataset}.parquet")
+        keep("CLIVE", lambda: opinions(clive_pictures(rated)))
+    keep("further", lambda: degraded_scores(eye, kept[CHOOSING : 2 * CHOOSING], types))
+    if rated is not None:
+        keep("BIQ2021", lambda: opinions(biq_pictures(rated / "BIQ2021")))
 
 
 @app.command()
 def report(runs: Path, backbones: Path = Path("data/backbones"), commit: str = "") -> None:
     """Choose by the validation score, ship the chosen seeds, write the page beside them."""
-    tables, validation = {}, {}
-    for path in sorted(runs.glob("*.degraded.parquet")):
-        name = path.name.removesuffix(".degraded.parquet")
-        degraded = pd.read_parquet(path)
-        validation[name] = float(degraded["validation"].iloc[0])
-        tables[name] = {
-            "severity": severity_figures(degraded, UNSEEN_TYPES),
-            "types": type_figures(degraded),
-        }
-        for dataset in ("CLIVE", "BIQ2021"):
-            rated = runs / f"{name}.{dataset}.parquet"
-            if rated.exists():
-                tables[name][dataset] = opinion_figures(pd.read_parquet(rated))
+    tables: dict[str, dict[str, pd.DataFrame]] = {}
+    validation: dict[str, float] = {}
+    for path in sorted(runs.glob("*.validation.parquet")):
+        name = path.name.removesuffix(".validation.parquet")
+        validation[name] = float(within_srcc(pd.read_parquet(path), "q_cos").mean())
+        found = {p.name.split(".")[1]: pd.read_parquet(p) for p in runs.glob(f"{name}.*.parquet")}
+        tables[name] = figures(found, UNSEEN_TYPES)
     chosen = {}
     for architecture, recipe in RECIPES.items():
         seeds = [name for name in validation if name.rstrip("0123456789") == architecture]
@@ -133,7 +139,8 @@ def report(runs: Path, backbones: Path = Path("data/backbones"), commit: str = "
             "recipe": repr(replace(recipe, seed=state["recipe"]["seed"])),
             "run": best,
             "commit": commit,
-            "figures": tables[best]["severity"].round(3).to_json(orient="records"),
+            "validation": f"{validation[best]:.4f}",
+            "figures": tables[best]["photos"].round(3).to_json(orient="records"),
         }
         export(state["clip"], rows, backbones / f"tiny-{architecture}.safetensors", story)
     words = Path(__file__).with_name("report.md").read_text()

@@ -12,6 +12,8 @@ from scipy.stats import rankdata, spearmanr
 from maclip_lab.training.evaluation import CUES, within_srcc
 
 RESAMPLES = 1000
+SETS = {"photos": "data/photos", "further": "further BSDS500"}
+RATED = ("CLIVE", "BIQ2021")
 
 
 def interval(values: Sequence[float] | NDArray[np.float64], seed: int = 0) -> tuple[float, float]:
@@ -94,6 +96,20 @@ def opinion_figures(rated: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["cue", "srcc", "low", "high", "n"])
 
 
+def figures(tables: Mapping[str, pd.DataFrame], unseen: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """The figures of one run from its measured tables, whichever there are.
+
+    Args:
+        tables: photos and further from `degraded_scores`, CLIVE and BIQ2021 with a column mos.
+        unseen: types kept out of training.
+    """
+    found = {name: severity_figures(tables[name], unseen) for name in SETS if name in tables}
+    found |= {name: opinion_figures(tables[name]) for name in RATED if name in tables}
+    if "photos" in tables:
+        found["types"] = type_figures(tables["photos"])
+    return found
+
+
 def clive_pictures(root: Path) -> list[tuple[Path, float]]:
     """Picture files and MOS of the part of CLIVE found below a folder."""
     names = loadmat(next(root.rglob("AllImages_release.mat")))["AllImages_release"].ravel()
@@ -120,32 +136,47 @@ def page(
     """The figures as Markdown tables.
 
     Args:
-        runs: run name (such as ``rn0``) to its tables severity, types, CLIVE, BIQ2021.
+        runs: run name (such as ``rn0``) to its `figures`.
         chosen: shipped backbone to the run it is.
         validation: run to the score the choice went by.
     """
     shipped = {run: name for name, run in chosen.items()}
-    parts = ("seen types", "unseen types", "CLIVE", "BIQ2021")
-    heads = " | ".join(f"{part}: Q_cos | Q_mag | score" for part in parts)
-    lines = ["## Every run", "", f"| run | validation | {heads} |", "|" + " --- |" * 14]
+    parts = [f"{label}, {kind}" for label in SETS.values() for kind in ("seen", "unseen")]
+    heads = [f"{part}: Q_cos | Q_mag | score" for part in (*parts, *RATED)]
+    lines = ["## Every run", "", "| run | validation | " + " | ".join(heads) + " |"]
+    lines.append("|" + " --- |" * (2 + 3 * len(heads)))
     for run, tables in runs.items():
-        severity = tables["severity"].set_index(["types", "cue"])
-        values = [
-            severity.loc[(kind, cue), "within"] for kind in ("seen", "unseen") for cue in CUES
-        ]
-        for rated in ("CLIVE", "BIQ2021"):
-            known = tables[rated]["srcc"] if rated in tables else [np.nan] * 3
-            values += list(known)
-        cells = ["not measured" if np.isnan(value) else f"{value:.3f}" for value in values]
         mark = f"**{run}** ({shipped[run]})" if run in shipped else run
-        lines.append(f"| {mark} | {validation[run]:.3f} | " + " | ".join(cells) + " |")
+        values = " | ".join(f"{value:.3f}" for value in _summary(tables))
+        lines.append(
+            f"| {mark} | {validation[run]:.3f} | {values} |".replace("nan", "not measured")
+        )
     for run, tables in runs.items():
-        title = f"{run}, shipped as `{shipped[run]}`" if run in shipped else run
-        lines += ["", f"## {title}", "", *_severity_table(tables["severity"])]
+        lines += ["", f"## {run}, shipped as `{shipped[run]}`" if run in shipped else f"## {run}"]
+        for name, label in SETS.items():
+            if name in tables:
+                lines += ["", f"Severity, {label}:", "", *_severity_table(tables[name])]
         lines += ["", *_opinion_table(tables)]
-        if run in shipped:
-            lines += ["", *_type_table(tables["types"])]
+        if run in shipped and "types" in tables:
+            lines += ["", "By type, data/photos, within a photograph:", ""]
+            lines += _type_table(tables["types"])
     return "\n".join(lines) + "\n"
+
+
+def _summary(tables: Mapping[str, pd.DataFrame]) -> list[float]:
+    values: list[float] = []
+    for name in SETS:
+        for kind in ("seen", "unseen"):
+            if name in tables:
+                values += list(tables[name].loc[tables[name]["types"] == kind, "within"])
+            else:
+                values += _BLANK
+    for name in RATED:
+        values += list(tables[name]["srcc"] if name in tables else _BLANK)
+    return values
+
+
+_BLANK = (float("nan"),) * len(CUES)
 
 
 def _severity_table(table: pd.DataFrame) -> list[str]:
@@ -161,7 +192,7 @@ def _severity_table(table: pd.DataFrame) -> list[str]:
 
 def _opinion_table(tables: Mapping[str, pd.DataFrame]) -> list[str]:
     lines = ["| human opinion | cue | SRCC | 95 % | pictures |", "|" + " --- |" * 5]
-    for name in ("CLIVE", "BIQ2021"):
+    for name in RATED:
         for row in tables[name].itertuples() if name in tables else ():
             lines.append(
                 f"| {name} | {row.cue} | {row.srcc:.3f} | {row.low:.3f} to {row.high:.3f} "

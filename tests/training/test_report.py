@@ -6,8 +6,8 @@ from scipy.stats import spearmanr
 from maclip_lab.training import report
 from maclip_lab.training.evaluation import within_srcc
 from maclip_lab.training.report import (
+    figures,
     interval,
-    opinion_figures,
     page,
     severity_figures,
     srcc_interval,
@@ -59,15 +59,12 @@ def test_the_interval_of_a_mean_narrows_with_more_values() -> None:
     assert many[1] - many[0] < few[1] - few[0]
 
 
-def test_the_page_marks_the_chosen_run(table: pd.DataFrame) -> None:
+def test_the_page_marks_the_chosen_run_and_what_was_not_measured(table: pd.DataFrame) -> None:
     ranks = np.arange(20.0)
     rated = pd.DataFrame({"q_cos": ranks, "q_mag": -ranks, "score": ranks % 7, "mos": ranks})
-    tables = {
-        "severity": severity_figures(table, ["jitter"]),
-        "types": type_figures(table),
-        "CLIVE": opinion_figures(rated),
-    }
+    tables = figures({"photos": table, "CLIVE": rated}, ["jitter"])
     text = page({"rn0": tables, "rn1": tables}, {"tiny-rn": "rn1"}, {"rn0": 0.7, "rn1": 0.8})
-    assert "**rn1** (tiny-rn) | 0.800" in text
+    assert "**rn1** (tiny-rn) | 0.800 | 1.000 | -1.000 | 1.000" in text
     assert "shipped as `tiny-rn`" in text
     assert "| jitter | 1.00 |" in text
+    assert "not measured" in text
