@@ -74,6 +74,10 @@ WHOLE = Protocol(name="whole", thumbnail=False, windows=False, whole=True)
 
 _MINIMUM_WHOLE = 32  # the ResNets' total stride, and no less than a ViT's patch
 
+_MOST_UPSCALED = 2**27  # pixels; a strip one pixel high would else swell without bound
+
+_STRIP = 512  # rows
+
 _RESIZED = {"AGIQA-1k": (224, 224), "SPAQ": (448, 448)}
 
 
@@ -169,7 +173,8 @@ def prepare(image: Image.Image, protocol: Protocol = NATIVE) -> tuple[np.ndarray
         RGB pixels ``(H, W, 3)`` uint8, and whether the picture had to be scaled up.
 
     Raises:
-        ValueError: a side is below ``protocol.crop`` and ``small`` is ``"error"``.
+        ValueError: a side is below ``protocol.crop`` and ``small`` is ``"error"``, or the picture
+            is so narrow that it would be huge once scaled up.
     """
     if protocol.resize is not None:
         image = image.resize(protocol.resize, Image.Resampling.BICUBIC)
@@ -185,8 +190,22 @@ def prepare(image: Image.Image, protocol: Protocol = NATIVE) -> tuple[np.ndarray
             max(side, round(image.width * side / short)),
             max(side, round(image.height * side / short)),
         )
+        if size[0] * size[1] > _MOST_UPSCALED:
+            raise ValueError(
+                f"the picture is {image.width} x {image.height}; scaled up until a crop of "
+                f"{side} x {side} fits it would have {size[0]} x {size[1]} pixels"
+            )
         image = image.resize(size, Image.Resampling.BICUBIC)
-    return np.asarray(image), too_small
+    return _pixels(image), too_small
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    """``np.array(image)``, a strip at a time: at once Pillow makes two more copies of it."""
+    pixels = np.empty((image.height, image.width, 3), dtype=np.uint8)
+    for top in range(0, image.height, _STRIP):
+        bottom = min(top + _STRIP, image.height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return pixels
 
 
 def normalise(pixels: Tensor) -> Tensor:
@@ -196,7 +215,7 @@ def normalise(pixels: Tensor) -> Tensor:
     return (pixels.float() / 255 - mean) / std
 
 
-def thumbnail(pixels: np.ndarray, side: int = 224) -> Tensor:
+def thumbnail(pixels: np.ndarray | Tensor, side: int = 224) -> Tensor:
     """The whole picture resized bilinearly to a square, without antialiasing.
 
     Equals ``interpolate(picture, (side, side), mode="bilinear", align_corners=False)``, but reads
@@ -207,30 +226,37 @@ def thumbnail(pixels: np.ndarray, side: int = 224) -> Tensor:
         side: of the result, in pixels.
 
     Returns:
-        Values in [0, 255], ``(3, side, side)`` float32.
+        Values in [0, 255], ``(3, side, side)`` float32, where the pixels are.
     """
-    (top, bottom, down), (left, right, across) = (_neighbours(n, side) for n in pixels.shape[:2])
-    upper = _mix(pixels[top][:, left], pixels[top][:, right], across[:, None])
-    lower = _mix(pixels[bottom][:, left], pixels[bottom][:, right], across[:, None])
-    return torch.from_numpy(_mix(upper, lower, down[:, None, None]).transpose(2, 0, 1).copy())
+    source = pixels if isinstance(pixels, Tensor) else _tensor(pixels)
+    (top, bottom, down), (left, right, across) = (
+        _neighbours(size, side, source.device) for size in source.shape[:2]
+    )
+    across, down = across[:, None], down[:, None, None]
+    top, bottom = top[:, None], bottom[:, None]
+    upper = _mix(source[top, left], source[top, right], across)
+    lower = _mix(source[bottom, left], source[bottom, right], across)
+    return _mix(upper, lower, down).permute(2, 0, 1)
 
 
-def _neighbours(size: int, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _neighbours(size: int, side: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Lower and upper source index of every output position, and the upper one's weight."""
-    scale = np.float32(size) / np.float32(side)
-    position = (np.arange(side, dtype=np.float32) + np.float32(0.5)) * scale - np.float32(0.5)
-    position = np.maximum(position, np.float32(0))
-    lower = position.astype(np.int64)
-    return lower, np.minimum(lower + 1, size - 1), position - lower.astype(np.float32)
+    scale = float(np.float32(size) / np.float32(side))
+    position = (torch.arange(side, device=device, dtype=torch.float32) + 0.5) * scale - 0.5
+    position = position.clamp(min=0)
+    lower = position.long()
+    return lower, (lower + 1).clamp(max=size - 1), position - lower
 
 
-def _mix(a: np.ndarray, b: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    a, b = a.astype(np.float32), b.astype(np.float32)
-    return a * (np.float32(1) - weight) + b * weight
+def _mix(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
+    return a * (1 - weight) + b * weight
 
 
 def crop_batches(
-    pixels: np.ndarray, protocol: Protocol = NATIVE, batch: int = 16
+    pixels: np.ndarray,
+    protocol: Protocol = NATIVE,
+    batch: int = 16,
+    device: torch.device | str = "cpu",
 ) -> Iterator[Tensor]:
     """The normalised crops of a prepared picture, a few at a time.
 
@@ -238,26 +264,43 @@ def crop_batches(
         pixels: RGB ``(H, W, 3)`` uint8 from `prepare`.
         protocol: that says which crops.
         batch: crops yielded at once; memory follows it, not the picture.
+        device: where to cut them; only the picture's bytes travel there.
 
     Yields:
-        ``(at most batch, 3, crop, crop)`` float32; the thumbnail is the last crop of all. Under a
-        ``whole`` protocol one tensor ``(1, 3, H, W)``.
+        ``(at most batch, 3, crop, crop)`` float32, channels last; the thumbnail is the last crop
+        of all. Under a ``whole`` protocol one tensor ``(1, 3, H, W)``.
     """
     height, width = pixels.shape[:2]
+    source = _tensor(pixels)
+    if torch.device(device).type == "cuda":
+        source = source.pin_memory()
+    source = source.to(device, non_blocking=True)
     if protocol.whole:
-        yield normalise(torch.from_numpy(pixels.transpose(2, 0, 1).copy()))[None]
+        yield _normalised(source.float()[None])
         return
     side = protocol.crop
-    views = [
-        (lambda top=top, left=left: _window(pixels, top, left, side))
-        for top, left in CropGrid(height, width, protocol).corners()
-    ]
-    if protocol.thumbnail:
-        views.append(lambda: thumbnail(pixels, side))
-    for start in range(0, len(views), batch):
-        yield normalise(torch.stack([view() for view in views[start : start + batch]]))
+    grid = CropGrid(height, width, protocol)
+    corners = grid.corners()
+    for start in range(0, len(grid), batch):
+        crops = torch.empty(
+            (min(batch, len(grid) - start), side, side, 3), dtype=torch.float32, device=device
+        )
+        for crop, (top, left) in zip(crops, corners[start : start + batch], strict=False):
+            crop.copy_(source[top : top + side, left : left + side])
+        if start + len(crops) > len(corners):
+            crops[-1] = thumbnail(source, side).permute(1, 2, 0)
+        yield _normalised(crops)
 
 
-def _window(pixels: np.ndarray, top: int, left: int, side: int) -> Tensor:
-    view = pixels[top : top + side, left : left + side].transpose(2, 0, 1)
-    return torch.from_numpy(view.astype(np.float32))
+def _tensor(pixels: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.require(pixels, requirements=["C", "W"]))
+
+
+def _normalised(crops: Tensor) -> Tensor:
+    """`normalise`, in place, of crops ``(P, H, W, 3)``; returns a view ``(P, 3, H, W)``."""
+    # A row at a time: with three numbers innermost the arithmetic would not vectorise.
+    rows, width = crops.flatten(2), crops.shape[2]
+    mean = torch.tensor(CLIP_MEAN, device=crops.device).repeat(width)
+    std = torch.tensor(CLIP_STD, device=crops.device).repeat(width)
+    rows.div_(255).sub_(mean).div_(std)
+    return crops.permute(0, 3, 1, 2)

@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import platform
+import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +18,7 @@ from maclip_lab.clip.cache import cache_folder
 from maclip_lab.clip.sources import is_offline
 from maclip_lab.clip.weights import list_backbones, verify
 from maclip_lab.datasets import find_datasets, load_dataset
-from maclip_lab.datasets.errors import DatasetError
+from maclip_lab.datasets.errors import DatasetError, DatasetWarning
 from maclip_lab.encoder import choose_device
 
 Finding = tuple[str, str, str]
@@ -102,10 +103,13 @@ def _datasets(root: Path) -> Iterator[Finding]:
         yield "data sets", "note", f"none found under {root}"
     for name, folder in found.items():
         try:
-            manifest = load_dataset(name, folder, missing="keep")
+            with warnings.catch_warnings(record=True) as gaps:
+                warnings.simplefilter("always", DatasetWarning)
+                manifest = load_dataset(name, folder, missing="keep")
         except DatasetError as error:
             yield name, "bad", str(error)
             continue
         absent = sum(not path.is_file() for path in manifest.paths)
-        whole = f"{len(manifest) - absent} of {len(manifest)} pictures, {folder}"
-        yield name, "note" if absent else "ok", whole
+        held = f"{len(manifest) - absent} of {len(manifest)} pictures, {folder}"
+        finding = "; ".join([held, *(str(gap.message) for gap in gaps)])
+        yield name, "note" if absent or gaps else "ok", finding

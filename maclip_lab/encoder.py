@@ -1,16 +1,19 @@
-"""The image tower made ready for inference: where it runs, how precisely, how many crops at once."""
+"""The image tower ready for inference: where it runs, how precisely, how many crops at once."""
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from maclip_lab.clip.inference import inference_tower
 from maclip_lab.clip.model import CLIP
 from maclip_lab.crops import NATIVE, Protocol, crop_batches
+from maclip_lab.packing import Shares, pack, unpack
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_MICRO_BATCH = {"cpu": 4, "cuda": 64, "mps": 16}
+_MICRO_BATCH = {"cpu": 8, "cuda": 128, "mps": 16}
 
 
 def choose_device(device: str = "auto") -> torch.device:
@@ -37,14 +40,17 @@ class ImageEncoder:
     """Raw image features of crops, in float32 whatever the encoder's precision.
 
     Args:
-        clip: the model; its image tower is converted in place.
+        clip: the model; its image tower is copied and stays as published, its text tower moves
+            to the device.
         device: where to run.
         precision: ``"fp32"``, ``"bf16"`` or ``"fp16"``, of the encoder alone.
         micro_batch: crops encoded at once; the default keeps activations in a CPU's cache and
             fills a GPU. It is halved when a GPU runs out of memory.
+        pack: fill batches with crops of several pictures in `encode_pictures`; by default on
+            CUDA alone, where a batch's size does not matter to the time it takes.
 
     Raises:
-        ValueError: the precision is not one of the three.
+        ValueError: the precision is not one of the three, or the batch holds no crop.
     """
 
     def __init__(
@@ -54,22 +60,25 @@ class ImageEncoder:
         device: torch.device,
         precision: str = "fp32",
         micro_batch: int | None = None,
+        pack: bool | None = None,
     ) -> None:
         if precision not in PRECISIONS:
             raise ValueError(f"precision is one of {', '.join(PRECISIONS)}, got {precision!r}")
+        if micro_batch is not None and micro_batch < 1:
+            raise ValueError(f"a micro-batch holds at least one crop, got {micro_batch}")
         self.device = device
         self.precision = precision
         self.micro_batch = micro_batch or _MICRO_BATCH.get(device.type, 16)
+        self.pack = device.type == "cuda" if pack is None else pack
         self.embed_dim = clip.embed_dim
         self._dtype = PRECISIONS[precision]
-        self._clip = clip.to(device)
-        self._clip.visual.to(dtype=self._dtype, memory_format=torch.channels_last)
+        clip.to(device)
+        self._tower = inference_tower(clip.visual, device=device, dtype=self._dtype)
 
     @torch.inference_mode()
     def encode(self, crops: Tensor, pos_embedding: bool = False) -> Tensor:
         """Features ``(P, D)`` float32 on the CPU, of normalised crops ``(P, 3, H, W)``."""
-        crops = crops.to(self.device, self._dtype, memory_format=torch.channels_last)
-        return self._clip.encode_image(crops, pos_embedding).float().cpu()
+        return self._encode(crops, pos_embedding).cpu()
 
     def encode_picture(
         self, pixels: np.ndarray, protocol: Protocol = NATIVE, pos_embedding: bool = False
@@ -81,11 +90,72 @@ class ImageEncoder:
             protocol: that says which crops.
             pos_embedding: see `CLIP.encode_image`.
         """
+        batches = crop_batches(pixels, protocol, self.micro_batch, self.device)
+        return torch.cat([self.encode(batch, pos_embedding) for batch in batches])
+
+    def encode_pictures(
+        self,
+        pictures: Iterable[np.ndarray],
+        protocol: Protocol = NATIVE,
+        pos_embedding: bool = False,
+    ) -> Iterator[Tensor]:
+        """Features ``(P, D)`` of many pictures of any sizes, in their order.
+
+        On a CPU pictures go one by one, and their features are those of `encode_picture` to the
+        bit. On a GPU their crops fill common batches, of which one is computed while the next is
+        cut; features then agree to rounding.
+
+        Args:
+            pictures: as in `encode_picture`; read a little ahead of what is yielded.
+            protocol: that says which crops.
+            pos_embedding: see `CLIP.encode_image`.
+        """
+        if not self.pack or protocol.whole:
+            return (self.encode_picture(pixels, protocol, pos_embedding) for pixels in pictures)
+        size = self.micro_batch
+        crops = (crop_batches(pixels, protocol, size, self.device) for pixels in pictures)
+        return unpack(self._in_flight(pack(crops, size), pos_embedding))
+
+    def _in_flight(
+        self, batches: Iterable[tuple[Tensor, Shares]], pos_embedding: bool
+    ) -> Iterator[tuple[Tensor, Shares]]:
+        """Features of batches, each awaited only once the next has been started."""
+        started: deque[tuple[_Arrival, Shares]] = deque()
+        for batch, shares in batches:
+            with torch.inference_mode():
+                started.append((_Arrival(self._encode(batch, pos_embedding)), shares))
+            if len(started) > 1:
+                arrival, before = started.popleft()
+                yield arrival.wait(), before
+        for arrival, before in started:
+            yield arrival.wait(), before
+
+    def _encode(self, crops: Tensor, pos_embedding: bool) -> Tensor:
+        """Float32 features on the device, in micro-batches as large as its memory allows."""
+        crops = crops.to(self.device, self._dtype, memory_format=torch.channels_last)
         while True:
-            batches: Iterable[Tensor] = crop_batches(pixels, protocol, self.micro_batch)
             try:
-                return torch.cat([self.encode(batch, pos_embedding) for batch in batches])
+                parts = [self._tower(part, pos_embedding) for part in crops.split(self.micro_batch)]
+                return torch.cat(parts).float()
             except torch.OutOfMemoryError:
-                if self.micro_batch == 1:
+                size = min(self.micro_batch, len(crops))
+                if size == 1:
                     raise
-                self.micro_batch = max(1, self.micro_batch // 2)
+                self.micro_batch = size // 2
+
+
+class _Arrival:
+    """Features on their way to the CPU."""
+
+    def __init__(self, features: Tensor) -> None:
+        self._features = features.to("cpu", non_blocking=True)
+        self._event = None
+        if features.device.type == "cuda":
+            self._event = torch.cuda.Event()
+            self._event.record()
+
+    def wait(self) -> Tensor:
+        """The features, arrived."""
+        if self._event is not None:
+            self._event.synchronize()
+        return self._features

@@ -6,6 +6,7 @@ wrong numbers without a word. Here each has one stated treatment and a flag, and
 cannot be used yields a status and a message, so that a run over a folder never stops.
 """
 
+import math
 import os
 import re
 import stat
@@ -136,6 +137,19 @@ def load_picture(
         )
     picture = _guarded(image, "the array", settings)
     return replace(picture, flags=flags + picture.flags)
+
+
+def announced_pixels(source: Source) -> int:
+    """Pixels of a picture as its header says, before decoding; 0 where it does not say."""
+    if isinstance(source, Image.Image):
+        return source.width * source.height
+    if not isinstance(source, bytes | str | os.PathLike):
+        return math.prod(source.shape) // 3
+    try:
+        with BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as stream:
+            return math.prod(_open(stream, "").size)
+    except (OSError, ValueError, _Refused):  # reading it will say what is wrong
+        return 0
 
 
 def find_pictures(folder: str | os.PathLike[str]) -> list[Path]:

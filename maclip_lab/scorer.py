@@ -3,10 +3,8 @@
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +18,18 @@ from maclip_lab.crops import NATIVE, WHOLE, CropGrid, Protocol, prepare, protoco
 from maclip_lab.encoder import ImageEncoder, choose_device
 from maclip_lab.errors import PictureError
 from maclip_lab.fusion import FusionSettings
-from maclip_lab.images import Picture, find_pictures, load_picture
+from maclip_lab.images import Picture, announced_pixels, find_pictures, load_picture
 from maclip_lab.prompts import encode_prompts, prompt_pairs
+from maclip_lab.readahead import ahead
 from maclip_lab.score import PictureFeatures, Score, TextAnchors, score_features
 
 Source = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Tensor
-TABLE_COLUMNS = (
+TABLE_COLUMNS = tuple(
     "path score q_cos q_mag w_cos n_crops width height status flags message".split()
 )
+
+WHOLE_PIXELS = 12_000_000
+"""Largest picture that a ``whole`` protocol encodes: its memory grows with the picture."""
 
 
 class Maclip:
@@ -141,10 +143,11 @@ class Maclip:
     ) -> PictureFeatures:
         """The raw features of a picture's crops; arguments and errors as in the call."""
         protocol = _protocol(dataset)
-        pixels, loaded = _read(picture, protocol, _preset(dataset, preset))
-        if pixels is None:
-            raise PictureError(loaded.message)
-        return self._encode(pixels, loaded, protocol)
+        decoded = _read(picture, protocol, _preset(dataset, preset))
+        if decoded.pixels is None:
+            raise PictureError(decoded.picture.message)
+        features = self.encoder.encode_picture(decoded.pixels, protocol, self.pos_embedding)
+        return _picture_features(features, decoded)
 
     def clip_iqa(
         self, picture: Source, prompts: str | Sequence[tuple[str, str]] = "clip-iqa"
@@ -177,21 +180,20 @@ class Maclip:
         """
         protocol = _protocol(dataset)
         read = partial(_read, protocol=protocol, preset=_preset(dataset, preset))
-        for pixels, loaded in _ahead(read, pictures):
-            if pixels is None:
-                yield loaded
-            else:
-                yield self.score(self._encode(pixels, loaded, protocol), settings)
+        waiting: deque[_Decoded] = deque()
 
-    def _encode(self, pixels: np.ndarray, loaded: Picture, protocol: Protocol) -> PictureFeatures:
-        return PictureFeatures(
-            self.encoder.encode_picture(pixels, protocol, self.pos_embedding),
-            CropGrid(*pixels.shape[:2], protocol),
-            source=loaded.source,
-            width=loaded.width,
-            height=loaded.height,
-            flags=loaded.flags,
-        )
+        def readable() -> Iterator[np.ndarray]:
+            for decoded in ahead(read, pictures, _cost):
+                waiting.append(replace(decoded, pixels=None))
+                if decoded.pixels is not None:
+                    yield decoded.pixels
+
+        for features in self.encoder.encode_pictures(readable(), protocol, self.pos_embedding):
+            while waiting[0].grid is None:
+                yield waiting.popleft().picture
+            yield self.score(_picture_features(features, waiting.popleft()), settings)
+        for decoded in waiting:
+            yield decoded.picture
 
 
 def score_folder(
@@ -233,6 +235,10 @@ def score_folder(
         "backbone": scorer.backbone.name,
         "weights_sha256": scorer.backbone.sha256,
         "protocol": _protocol(dataset).name,
+        "preset": _preset(dataset, preset),
+        "precision": scorer.encoder.precision,
+        "pos_embedding": scorer.pos_embedding,
+        "prompts": [list(pair) for pair in scorer.anchors.pairs],
         **vars(settings),
     }
     return table
@@ -242,7 +248,8 @@ def score_row(path: Path, result: Score | Picture) -> dict[str, object]:
     """One row of `score_folder`'s table."""
     row: dict[str, object] = {name: float("nan") for name in TABLE_COLUMNS}
     row |= {
-        "path": path.as_posix(),
+        # a name that is not UTF-8 could not be written to any table
+        "path": path.as_posix().encode("utf-8", "backslashreplace").decode(),
         "n_crops": 0,
         "width": result.width,
         "height": result.height,
@@ -253,7 +260,7 @@ def score_row(path: Path, result: Score | Picture) -> dict[str, object]:
     if isinstance(result, Picture):
         return row | {"message": result.message}
     if result.status != "ok":
-        row["message"] = "a feature is not finite, so the picture has no score"
+        row["message"] = "a feature or what follows from it is not finite"
     return row | {name: getattr(result, name) for name in ("score", "q_cos", "q_mag", "w_cos")} | {
         "n_crops": result.n_crops
     }
@@ -271,32 +278,54 @@ def _preset(dataset: str | Protocol | None, preset: str | None) -> str:
     return preset
 
 
-def _read(
-    source: Source | Picture, protocol: Protocol, preset: str
-) -> tuple[np.ndarray | None, Picture]:
-    """A picture's prepared pixels, or None, and the picture with what happened to it."""
-    loaded = source if isinstance(source, Picture) else load_picture(source, preset=preset)
-    if loaded.image is None:
-        return None, loaded
+@dataclass(frozen=True)
+class _Decoded:
+    """A picture on its way: its name, prepared pixels and their grid, and what befell it."""
+
+    source: str
+    picture: Picture
+    pixels: np.ndarray | None = None
+    grid: CropGrid | None = None
+
+
+def _picture_features(features: Tensor, decoded: _Decoded) -> PictureFeatures:
+    assert decoded.grid is not None  # pixels were encoded, so there is a grid
+    return PictureFeatures(
+        features,
+        decoded.grid,
+        source=decoded.source,
+        width=decoded.picture.width,
+        height=decoded.picture.height,
+        flags=decoded.picture.flags,
+    )
+
+
+def _cost(source: Source | Picture) -> int:
+    """Pixels in memory while a picture is decoded and waits."""
+    if isinstance(source, Picture):
+        return source.width * source.height
+    return announced_pixels(source)
+
+
+def _read(source: Source | Picture, protocol: Protocol, preset: str) -> _Decoded:
+    name = os.fspath(source) if isinstance(source, str | os.PathLike) else type(source).__name__
+    picture = source if isinstance(source, Picture) else load_picture(source, preset=preset)
+    if picture.image is None:
+        return _Decoded(name, picture)
     try:
-        pixels, upscaled = prepare(loaded.image, protocol)
+        pixels, upscaled = prepare(picture.image, protocol)
     except ValueError as error:
-        return None, replace(loaded, image=None, status="too_small", message=str(error))
-    flags = (*loaded.flags, "upscaled") if upscaled else loaded.flags
-    return pixels, replace(loaded, image=None, flags=flags)
-
-
-def _ahead(
-    read: "partial[tuple[np.ndarray | None, Picture]]", sources: Iterable[Source]
-) -> Iterator[tuple[np.ndarray | None, Picture]]:
-    """Reads in order, a few pictures ahead of the consumer."""
-    workers = min(4, os.cpu_count() or 1)
-    remaining = iter(sources)
-    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
-        waiting: deque[Future[tuple[np.ndarray | None, Picture]]] = deque(
-            pool.submit(read, source) for source in islice(remaining, workers)
+        return _Decoded(name, replace(picture, image=None, status="too_small", message=str(error)))
+    picture = replace(picture, image=None)
+    height, width = pixels.shape[:2]
+    if protocol.whole and height * width > WHOLE_PIXELS:
+        message = (
+            f"{width} x {height} = {height * width / 1e6:.0f} megapixels at once, more than the "
+            f"{WHOLE_PIXELS / 1e6:.0f} that a whole-picture protocol sees; scale the picture down, "
+            "or score it by its crops, which have no limit"
         )
-        while waiting:
-            done = waiting.popleft().result()
-            waiting.extend(pool.submit(read, source) for source in islice(remaining, 1))
-            yield done
+        return _Decoded(name, replace(picture, status="too_large", message=message))
+    flags = (*picture.flags, "upscaled") if upscaled else picture.flags
+    return _Decoded(
+        name, replace(picture, flags=flags), pixels, CropGrid(height, width, protocol)
+    )

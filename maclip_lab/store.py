@@ -22,7 +22,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from maclip_lab.atomic import sweep, write_bytes
+from maclip_lab.atomic import StorageFullError, sweep, write_bytes
 from maclip_lab.crops import Protocol
 from maclip_lab.errors import MaclipError
 from maclip_lab.shards import (
@@ -114,6 +114,10 @@ class ShardStore:
         root: folder of the store; made where absent.
         config: whose features.
 
+    Raises:
+        StoreError: the folder cannot be made or written.
+        StorageFullError: there is no room.
+
     Attributes:
         index: one row a picture entry: a `PictureRecord`'s fields, the shard and the row in it,
             and the shard's size and times when it was verified.
@@ -197,9 +201,16 @@ class ShardStore:
     def _describe(self) -> None:
         path = self.folder / "config.json"
         content = json.dumps(self.config.fields, indent=2, sort_keys=True).encode()
-        self.shards.mkdir(parents=True, exist_ok=True)
-        if not path.exists() or path.read_bytes() != content:
-            write_bytes(path, content)
+        try:
+            self.shards.mkdir(parents=True, exist_ok=True)
+            if not path.exists() or path.read_bytes() != content:
+                write_bytes(path, content)
+        except StorageFullError:
+            raise
+        except OSError as error:
+            raise StoreError(
+                f"no store can be kept in {self.root} ({error}); name another store folder"
+            ) from error
 
     def _stored_index(self) -> pd.DataFrame:
         empty = _rows("", [], (0, 0, 0))

@@ -42,6 +42,12 @@ def whole(*arguments, **options):
     )
 
 
+@pytest.fixture(autouse=True)
+def same_code(monkeypatch):
+    """A checkout that nobody edits while a test runs."""
+    monkeypatch.setattr("maclip_lab.provenance.current_commit", lambda: "c0ffee")
+
+
 @pytest.fixture
 def folder(tmp_path):
     """Three pictures, two of them sound, and a list of scores."""

@@ -116,8 +116,9 @@ def test_data_sets_are_found_and_their_gaps_counted(tmp_path):
     assert verdicts(tmp_path)["data sets"][0] == "note"
     build("CSIQ", tmp_path / "sets", rows=9)
     verdict, finding = verdicts(tmp_path / "sets")["CSIQ"]
-    assert verdict == "ok"
+    assert verdict == "note"
     assert "9 of 9 pictures" in finding
+    assert "9 rows where a whole copy has 866" in finding
     next((tmp_path / "sets").rglob("dst_imgs/*/*.png")).unlink()
     verdict, finding = verdicts(tmp_path / "sets")["CSIQ"]
     assert verdict == "note"
@@ -127,7 +128,6 @@ def test_data_sets_are_found_and_their_gaps_counted(tmp_path):
 def test_a_data_set_that_cannot_be_read_is_bad(tmp_path):
     build("kadid", tmp_path / "sets", rows=9)
     path = next((tmp_path / "sets").rglob("dmos.csv"))
-    path.write_text(path.read_text().replace(",1.", ",x"), encoding="utf-8")
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0], lines[1].rsplit(",", 2)[0] + ",bad,0.1", *lines[2:]]))
     verdict, finding = verdicts(tmp_path / "sets")["kadid"]

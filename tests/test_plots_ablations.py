@@ -61,6 +61,7 @@ def test_srcc_dots_keep_each_cues_colour_and_the_tables_order_from_the_top():
     table = pd.DataFrame({"q_cos": [0.5, -0.2], "q_mag": [0.1, 0.3]}, index=["jpeg", "white_noise"])
     ax = plots.srcc_dots(table, table - 0.1, table + 0.1, title="finding")
     labels = [text.get_text() for text in ax.get_yticklabels()]
+    assert ax.figure.get_suptitle() == "finding"
     assert labels == ["jpeg", "white noise"]
     assert ax.get_yticks()[0] > ax.get_yticks()[1]
     points = [c for c in ax.collections if len(c.get_offsets()) and c.get_label()[0] != "_"]
@@ -85,11 +86,12 @@ def test_setting_grid_leaves_a_missing_number_blank():
     assert len(ax.texts) == 1
 
 
-def test_shape_scatter_shows_the_length_on_a_log_axis_and_evenness_on_a_linear_one():
+def test_shape_scatter_sets_the_cue_against_length_and_evenness():
     table = pd.DataFrame({"q_mag": [0.2, 0.3], "norm": [10.0, 1000.0], "evenness": [0.4, 0.5]})
     left, right = plots.shape_scatter(table, title="t").axes
-    assert (left.get_xscale(), right.get_xscale()) == ("log", "linear")
+    np.testing.assert_array_equal(offsets(left), table[["norm", "q_mag"]])
     np.testing.assert_array_equal(offsets(right), table[["evenness", "q_mag"]])
+    assert right.get_title(loc="left") == "SRCC +1.00"
 
 
 def test_magnitude_histograms_name_the_skewness_of_their_numbers():

@@ -12,7 +12,14 @@ from maclip_lab import atomic
 from maclip_lab.atomic import StorageFullError, sweep, write_bytes, write_together
 from maclip_lab.crops import NATIVE, Protocol
 from maclip_lab.shards import Extracted, PictureRecord, ShardError, map_shard, verify_shard
-from maclip_lab.store import ShardStore, StoreConfig, StoreWarning, differences, stored_configs
+from maclip_lab.store import (
+    ShardStore,
+    StoreConfig,
+    StoreError,
+    StoreWarning,
+    differences,
+    stored_configs,
+)
 from tests.store_world import python
 
 CONFIG = StoreConfig("ab" * 32, "fp32", "official", NATIVE)
@@ -262,6 +269,12 @@ def test_a_stores_configurations_can_be_listed(tmp_path):
 def test_a_configuration_names_what_it_cannot_be(field, value):
     with pytest.raises(ValueError, match=f"{field} is .*{value}"):
         StoreConfig(**{**vars(CONFIG), field: value})
+
+
+def test_a_folder_that_cannot_hold_a_store_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match=r"no store can be kept in .*file .*another store folder"):
+        ShardStore(tmp_path / "file", CONFIG)
 
 
 def test_mapped_tensors_can_be_changed_without_changing_the_file(tmp_path):

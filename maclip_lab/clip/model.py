@@ -59,7 +59,7 @@ class Bottleneck(nn.Module):
         return F.relu(self.bn3(self.conv3(y)) + shortcut)
 
 
-def _resized_positions(positions: Tensor, rows: int, cols: int) -> Tensor:
+def resized_positions(positions: Tensor, rows: int, cols: int) -> Tensor:
     """Positional embedding ``(1 + side², D)`` for a token grid of another size, bicubically."""
     first, grid = positions[:1], positions[1:]
     side = math.isqrt(len(grid))
@@ -88,7 +88,7 @@ class AttentionPool(nn.Module):
         tokens = x.flatten(2).transpose(1, 2)
         tokens = torch.cat([tokens.mean(1, keepdim=True), tokens], dim=1)
         if pos_embedding:
-            tokens = tokens + _resized_positions(self.positional_embedding, rows, cols)
+            tokens = tokens + resized_positions(self.positional_embedding, rows, cols)
         query = self._by_head(self.q_proj(tokens[:, :1]))
         key, value = self._by_head(self.k_proj(tokens)), self._by_head(self.v_proj(tokens))
         pooled = F.scaled_dot_product_attention(query, key, value)
@@ -205,7 +205,7 @@ class VisionTransformer(nn.Module):
         tokens = x.flatten(2).transpose(1, 2)
         tokens = torch.cat([self.class_embedding.expand(len(x), 1, -1), tokens], dim=1)
         if pos_embedding:
-            tokens = tokens + _resized_positions(self.positional_embedding, rows, cols)
+            tokens = tokens + resized_positions(self.positional_embedding, rows, cols)
         tokens = self.transformer(self.ln_pre(tokens))
         return self.ln_post(tokens[:, 0]) @ self.proj
 
@@ -291,7 +291,7 @@ def _build_visual(
 
 
 def build_clip(state: Mapping[str, Tensor], *, quick_gelu: bool = True) -> CLIP:
-    """A CLIP in float32 evaluation mode, its architecture read off the tensors' shapes.
+    """A frozen CLIP in float32 evaluation mode, its architecture read off the tensors' shapes.
 
     Args:
         state: tensors under OpenAI's names.
@@ -309,24 +309,27 @@ def build_clip(state: Mapping[str, Tensor], *, quick_gelu: bool = True) -> CLIP:
             f"VisionTransformer image tower; missing {missing or 'visual.*'}, "
             f"got {sorted(state)[:5]} ..."
         )
-    visual, image_size = _build_visual(state, act)
     text_width, embed_dim = state["text_projection"].shape
-    clip = CLIP(
-        visual,
-        embed_dim=embed_dim,
-        image_size=image_size,
-        context_length=len(state["positional_embedding"]),
-        vocab_size=len(state["token_embedding.weight"]),
-        text_width=text_width,
-        text_layers=_count(state, "transformer.resblocks."),
-        text_heads=max(1, text_width // 64),
-        act=act,
-    )
-    floats = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
-    for name in ("input_resolution", "context_length", "vocab_size"):
-        floats.pop(name, None)
+    with torch.device("meta"):  # drawing weights at random takes longer than loading them
+        visual, image_size = _build_visual(state, act)
+        clip = CLIP(
+            visual,
+            embed_dim=embed_dim,
+            image_size=image_size,
+            context_length=len(state["positional_embedding"]),
+            vocab_size=len(state["token_embedding.weight"]),
+            text_width=text_width,
+            text_layers=_count(state, "transformer.resblocks."),
+            text_heads=max(1, text_width // 64),
+            act=act,
+        )
+    owned = {
+        name: tensor.to(torch.float32 if tensor.is_floating_point() else None, copy=True)
+        for name, tensor in state.items()
+        if name not in ("input_resolution", "context_length", "vocab_size")
+    }
     try:
-        clip.load_state_dict(floats)
+        clip.load_state_dict(owned, assign=True)
     except RuntimeError as error:
         raise ValueError(f"the tensors do not make a CLIP: {error}") from error
-    return clip.eval()
+    return clip.eval().requires_grad_(False)

@@ -35,7 +35,6 @@ from maclip_lab.plots.evaluation import (
 from maclip_lab.plots.pictures import (
     contact_sheet,
     crop_grid,
-    picture_and_map,
     quality_map,
     ranking,
 )
@@ -54,6 +53,7 @@ from maclip_lab.plots.style import (
     SERIES_MARKERS,
     backbone_label,
 )
+from maclip_lab.plots.training import acceptance_curves, loss_curves
 
 __all__ = [
     "CUE_COLOURS",
@@ -63,6 +63,7 @@ __all__ = [
     "METHOD_STYLES",
     "SERIES",
     "SERIES_MARKERS",
+    "acceptance_curves",
     "agreement_scatter",
     "backbone_label",
     "beside_paper",
@@ -79,6 +80,7 @@ __all__ = [
     "fusion_plane",
     "fusion_weight",
     "lambda_curves",
+    "loss_curves",
     "magnitude_histograms",
     "normality_curves",
     "prediction_fits",

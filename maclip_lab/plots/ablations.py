@@ -9,7 +9,6 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import NullFormatter
 from scipy.stats import norm, skew
 
 from maclip_lab.evaluation.correlations import spearman
@@ -73,7 +72,10 @@ def srcc_dots(
         title: the finding.
     """
     width = table.shape[1]
-    ax = new_axes(ax, 6.6, 1.2 + len(table) * (0.2 + 0.1 * width))
+    if ax is None:  # the title starts above the rows' names, which may be long
+        ax = new_axes(ax, 7, 1.2 + len(table) * (0.2 + 0.1 * width))
+        ax.figure.suptitle(title, x=0.01, ha="left", fontsize="medium", fontweight="bold")
+        title = ""
     rows = np.arange(len(table))[::-1]
     for i, method in enumerate(table.columns):
         name, colour, marker = _style(str(method), i)
@@ -140,14 +142,12 @@ def shape_scatter(table: pd.DataFrame, *, title: str) -> Figure:
         title: the finding.
     """
     figure, axes = _panels(2, 4, 3.3, title)
-    labels = {"norm": "length $\\|f\\|_2$ (log scale)", "evenness": "mean $|f|$ / RMS of $f$"}
+    labels = {"norm": "length $\\|f\\|_2$", "evenness": "mean $|f|$ / RMS of $f$"}
     for ax, (column, label) in zip(axes, labels.items(), strict=True):
         ax.scatter(table[column], table["q_mag"], s=9, color=CUE_COLOURS["q_mag"], alpha=0.5,
                    marker=CUE_MARKERS["q_mag"], linewidths=0)  # fmt: skip
         found = spearman(table[column].to_numpy(), table["q_mag"].to_numpy())
         finish(ax, f"SRCC {found:+.2f}", label, CUE_LABELS["q_mag"])
-    axes[0].set_xscale("log")
-    axes[0].xaxis.set_minor_formatter(NullFormatter())
     return figure
 
 

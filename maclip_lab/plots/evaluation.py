@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from maclip_lab.plots.style import (
@@ -72,7 +73,7 @@ def difference_intervals(
         ax: axes to draw on.
         title: the finding.
     """
-    ax = new_axes(ax, 7, 0.36 * len(table) + 1.3)
+    ax = new_axes(ax, 8.5, 0.36 * len(table) + 1.3)
     y = np.arange(len(table))
     ax.hlines(y, table["delta_srcc_lo"], table["delta_srcc_hi"], color=SERIES[0], linewidth=1.6)
     sure = (table["p_srcc_holm"] < 0.05).to_numpy()
@@ -106,8 +107,8 @@ def srcc_heat_map(
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
             colour = "white" if abs(value) > 0.65 else "black"
-            ax.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour,
-                    fontsize="small")  # fmt: skip
+            ax.text(column, row, f"{round(value, 2) + 0:.2f}", ha="center", va="center",
+                    color=colour, fontsize="small")  # fmt: skip
     ax.set_xticks(range(table.shape[1]), [_spoken(name) for name in table.columns])
     ax.set_yticks(range(table.shape[0]), [_spoken(name) for name in table.index])
     plt.colorbar(shown, ax=ax, label="SRCC", shrink=0.9)
@@ -161,6 +162,10 @@ def cost_quality(table: pd.DataFrame, ax: Axes | None = None, *, title: str) -> 
                     color=SERIES[i % len(SERIES)], marker=SERIES_MARKERS[i % len(SERIES)],
                     label=row["backbone"])  # fmt: skip
     ax.set_xscale("log")
+    ax.set_xticks(table["parameters"] / 1e6)
+    ax.xaxis.set_major_formatter("{x:.3g}")
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.margins(x=0.15)
     ax.legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return finish(
         ax, title, "parameters of the image tower (millions)", "SRCC with the MOS, 95 % interval"

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -103,16 +104,15 @@ def clean(server, rows, tmp_path_factory) -> FeatureStore:
 
 
 @pytest.fixture
-def world(tmp_path) -> Path:
-    """A folder that anybody may enter, with pictures, below one that nobody else may write to."""
-    for parent in (tmp_path, *tmp_path.parents):
-        if parent.owner() != Path.home().owner() or parent.stat().st_mode & 0o005 == 0o005:
-            break
-        parent.chmod(0o755)
-    (tmp_path / "pictures").mkdir()
-    for i in range(3):
-        picture(tmp_path / "pictures" / f"p{i}.png", i)
-    return tmp_path
+def world() -> Iterator[Path]:
+    """A folder with pictures that anybody may enter and its owner alone may change."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "pictures").mkdir()
+        for i in range(3):
+            picture(folder / "pictures" / f"p{i}.png", i)
+        yield folder
 
 
 def wait_for(condition: Callable[[], object]) -> None:

@@ -92,16 +92,10 @@ def lock(folder):
 
 
 def test_a_store_that_cannot_be_written_to_is_still_read(nobody, world):
-    extract_features(
-        manifest(world / "pictures", ["p0.png", "p1.png", "p2.png"]),
-        PlainScorer(),
-        world / "store",
-    )
+    (world / "store").mkdir(mode=0o777)
+    assert nobody("serve") == "['ok', 'ok', 'ok']"
     lock(world / "store")
-    try:
-        assert nobody("serve") == "['ok', 'ok', 'ok']"
-    finally:
-        (world / "store").chmod(0o755)
+    assert nobody("serve") == "['ok', 'ok', 'ok']"
 
 
 def test_a_store_in_a_folder_that_cannot_be_written_to_is_named(nobody, world):
@@ -113,18 +107,14 @@ def test_a_store_in_a_folder_that_cannot_be_written_to_is_named(nobody, world):
 
 def test_scoring_to_memory_needs_no_folder(nobody, world):
     lock(world)
-    try:
-        assert nobody("score").startswith("['ok', 'ok', 'ok'")
-    finally:
-        world.chmod(0o755)
+    assert nobody("score").startswith("['ok', 'ok', 'ok'")
 
 
 def test_a_picture_that_may_not_be_read_is_a_row(nobody, world):
     (world / "pictures" / "p1.png").chmod(0)
     said = nobody("score")
-    if os.geteuid() == 0 or "unreadable" in said:
-        assert said.startswith("['ok', 'unreadable', 'ok'")
-        assert "Permission denied" in said
+    assert said.startswith("['ok', 'unreadable', 'ok'")
+    assert "Permission denied" in said
 
 
 def test_a_cache_that_is_a_file_is_named_with_the_variable_to_change(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -37,14 +38,27 @@ def extract(rows: Manifest, store: Path, line: Connection) -> None:
     line.send(view.config)
 
 
-def extract_until(rows: Manifest, store: Path, where: str, time: int, line: Connection) -> None:
+def extract_slowly(rows: Manifest, store: Path, line: Connection) -> None:
+    """Extract, with a second after each shard in which to be interrupted."""
+    committed = ShardStore.append
+
+    def append(*arguments: object) -> Path:
+        path = committed(*arguments)
+        time.sleep(1)
+        return path
+
+    ShardStore.append = append
+    extract(rows, store, line)
+
+
+def extract_until(rows: Manifest, store: Path, where: str, call: int, line: Connection) -> None:
     """Extract, and die without a word at the n-th call of a function of ``os``."""
     original, calls = getattr(os, where), 0
 
     def doomed(*arguments: object) -> object:
         nonlocal calls
         calls += 1
-        if calls == time:
+        if calls == call:
             os.kill(os.getpid(), signal.SIGKILL)
         return original(*arguments)
 

@@ -1,0 +1,151 @@
+"""Convolution and linear layers that do what follows them as well: norm, sum and activation.
+
+On a CPU they call the oneDNN kernels that torch's own compiler calls, with weights in oneDNN's
+blocked layout; elsewhere, and where torch has no such kernels, the plain functions in place.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Activation = Literal["none", "relu", "swish", "gelu"]
+
+_TYPICAL_BATCH = 8  # oneDNN picks a layout by shape; others work, a little slower
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where and how precisely a tower runs."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def fused(self) -> bool:
+        """Whether oneDNN's fused kernels are to be had there."""
+        return (
+            self.device.type == "cpu"
+            and self.dtype in (torch.float32, torch.bfloat16)
+            and torch.backends.mkldnn.is_available()
+            and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+            and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        )
+
+    @property
+    def wide(self) -> "Placement":
+        """The same device, for the few products whose rounding would show."""
+        return Placement(self.device, torch.float64 if self.device.type == "cpu" else torch.float32)
+
+    def put(self, weight: Tensor) -> Tensor:
+        """A copy of a weight."""
+        return weight.detach().to(self.device, self.dtype, copy=True)
+
+
+def fold_batch_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Weight and bias of the one convolution that equals ``norm(conv(x))``, in float64.
+
+    Raises:
+        ValueError: the norm keeps no running statistics.
+    """
+    if norm.running_mean is None or norm.running_var is None:
+        raise ValueError("only a batch norm with running statistics folds into a convolution")
+    gain = norm.weight.detach().double() / (norm.running_var.double() + norm.eps).sqrt()
+    weight = conv.weight.detach().double() * gain[:, None, None, None]
+    bias = norm.bias.detach().double() - norm.running_mean.double() * gain
+    return weight, bias if conv.bias is None else bias + conv.bias.detach().double() * gain
+
+
+class FusedConv(nn.Module):
+    """A convolution with its batch norm folded in, and what follows done in the same pass.
+
+    Args:
+        conv: square, ungrouped and undilated.
+        norm: the batch norm after it.
+        place: where it runs.
+        relu: rectify the result.
+        side: of the feature maps it will mostly see, in pixels.
+    """
+
+    def __init__(
+        self, conv: nn.Conv2d, norm: nn.BatchNorm2d, place: Placement, *, relu: bool, side: int
+    ) -> None:
+        super().__init__()
+        self.stride, self.padding = conv.stride[0], int(conv.padding[0])
+        self.relu, self.fused = relu, place.fused
+        weight, bias = fold_batch_norm(conv, norm)
+        self.bias = place.put(bias)
+        self.weight = place.put(weight).contiguous(memory_format=torch.channels_last)
+        if self.fused:
+            self.weight = torch.ops.mkldnn._reorder_convolution_weight(
+                self.weight,
+                [self.padding] * 2,
+                [self.stride] * 2,
+                [1, 1],
+                1,
+                [_TYPICAL_BATCH, conv.in_channels, side, side],
+            )
+
+    def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
+        """``(N, C, H, W)`` to the convolution's shape.
+
+        Args:
+            x: feature map, channels last.
+            shortcut: added before rectifying; its memory is used for the result.
+        """
+        if self.fused:
+            return self._fused(x, shortcut)
+        y = F.conv2d(x, self.weight, self.bias, self.stride, self.padding)
+        y = y if shortcut is None else y.add_(shortcut)
+        return y.relu_() if self.relu else y
+
+    def _fused(self, x: Tensor, shortcut: Tensor | None) -> Tensor:
+        geometry = [self.padding] * 2, [self.stride] * 2, [1, 1], 1
+        if shortcut is None:
+            return torch.ops.mkldnn._convolution_pointwise(
+                x, self.weight, self.bias, *geometry, "relu" if self.relu else "none", [], ""
+            )
+        return torch.ops.mkldnn._convolution_pointwise_.binary(
+            shortcut, x, self.weight, self.bias, *geometry,
+            "add", 1.0, "relu" if self.relu else None, [], "",
+        )  # fmt: skip
+
+
+class FusedLinear(nn.Module):
+    """A linear layer with its activation or a residual sum done in the same pass.
+
+    Args:
+        weight: ``(out, in)``.
+        bias: ``(out,)``.
+        place: where it runs.
+        activation: applied to the result.
+    """
+
+    def __init__(
+        self, weight: Tensor, bias: Tensor, place: Placement, activation: Activation = "none"
+    ) -> None:
+        super().__init__()
+        self.weight, self.bias = place.put(weight), place.put(bias)
+        self.activation, self.fused = activation, place.fused
+        if self.fused:
+            self.weight = torch.ops.mkldnn._reorder_linear_weight(self.weight, 50 * _TYPICAL_BATCH)
+
+    def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
+        """``(..., in)`` to ``(..., out)``; ``shortcut`` is added to the result."""
+        if self.fused:
+            op = torch.ops.mkldnn._linear_pointwise
+            if shortcut is not None:
+                return op.binary(x, shortcut, self.weight, self.bias, "add")
+            return op(x, self.weight, self.bias, self.activation, [], "none")
+        y = _activate(F.linear(x, self.weight, self.bias), self.activation)
+        return y if shortcut is None else y.add_(shortcut)
+
+
+def _activate(x: Tensor, activation: Activation) -> Tensor:
+    if activation == "relu":
+        return x.relu_()
+    if activation == "swish":
+        return F.silu(x, inplace=True)
+    return F.gelu(x) if activation == "gelu" else x
