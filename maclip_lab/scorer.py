@@ -24,8 +24,9 @@ from maclip_lab.readahead import ahead
 from maclip_lab.score import PictureFeatures, Score, TextAnchors, score_features
 
 Source = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Tensor
-TABLE_COLUMNS = tuple(
-    "path score q_cos q_mag w_cos n_crops width height status flags message".split()
+TABLE_COLUMNS = (
+    *("path", "score", "q_cos", "q_mag", "w_cos", "n_crops"),
+    *("width", "height", "status", "flags", "message"),
 )
 
 WHOLE_PIXELS = 12_000_000
@@ -261,9 +262,11 @@ def score_row(path: Path, result: Score | Picture) -> dict[str, object]:
         return row | {"message": result.message}
     if result.status != "ok":
         row["message"] = "a feature or what follows from it is not finite"
-    return row | {name: getattr(result, name) for name in ("score", "q_cos", "q_mag", "w_cos")} | {
-        "n_crops": result.n_crops
-    }
+    return (
+        row
+        | {name: getattr(result, name) for name in ("score", "q_cos", "q_mag", "w_cos")}
+        | {"n_crops": result.n_crops}
+    )
 
 
 def _protocol(dataset: str | Protocol | None) -> Protocol:
@@ -326,6 +329,4 @@ def _read(source: Source | Picture, protocol: Protocol, preset: str) -> _Decoded
         )
         return _Decoded(name, replace(picture, status="too_large", message=message))
     flags = (*picture.flags, "upscaled") if upscaled else picture.flags
-    return _Decoded(
-        name, replace(picture, flags=flags), pixels, CropGrid(height, width, protocol)
-    )
+    return _Decoded(name, replace(picture, flags=flags), pixels, CropGrid(height, width, protocol))

@@ -97,8 +97,15 @@ def test_the_other_data_sets_keep_their_size(dataset):
 
 @pytest.mark.parametrize(
     ("spelling", "name"),
-    [("KONIQ", "koniq"), ("KonIQ-10k", "koniq"), ("clive", "livec"), ("agiqa3k", "AGIQA-3k"),
-     ("pipal", "PIPAL"), ("tid2013", "TID2013"), ("KADID-10k", "kadid")],
+    [
+        ("KONIQ", "koniq"),
+        ("KonIQ-10k", "koniq"),
+        ("clive", "livec"),
+        ("agiqa3k", "AGIQA-3k"),
+        ("pipal", "PIPAL"),
+        ("tid2013", "TID2013"),
+        ("KADID-10k", "kadid"),
+    ],
 )
 def test_names_are_found_whatever_their_case(spelling, name):
     assert canonical_name(spelling) == name

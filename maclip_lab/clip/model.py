@@ -1,8 +1,8 @@
 """CLIP's two towers, with the raw image feature the method needs.
 
 The image feature is returned before L2 normalisation, and the visual positional embedding is left
-out unless asked for; MA-CLIP needs both (arXiv:2511.09948, section 3). Tensor names are OpenAI's, so
-published checkpoints load as they are. Architecture: Radford et al., "Learning Transferable Visual
+out unless asked for; MA-CLIP needs both (arXiv:2511.09948, section 3). Tensor names are OpenAI's,
+so published checkpoints load as they are. Architecture: Radford et al., "Learning Transferable Visual
 Models From Natural Language Supervision", ICML 2021, arXiv:2103.00020, section 2.4.
 """
 
