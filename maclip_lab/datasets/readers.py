@@ -8,7 +8,6 @@ import csv
 import io
 import json
 import math
-import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -17,7 +16,6 @@ import openpyxl
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from openpyxl.utils.exceptions import InvalidFileException
 from scipy import io as scipy_io
 
 from maclip_lab.datasets.errors import DatasetError
@@ -101,7 +99,7 @@ def read_xlsx(
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
         rows = list(book[sheet or book.sheetnames[0]].iter_rows(min_row=header, values_only=True))
         book.close()
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, InvalidFileException) as error:
+    except Exception as error:  # the reader of a damaged workbook raises anything
         raise DatasetError(f"{str(path)!r} is no workbook as expected: {error}") from error
     if not rows:
         raise DatasetError(f"{str(path)!r} is empty")
@@ -123,7 +121,7 @@ def read_mat(path: Path, variable: str) -> NDArray[np.generic]:
     try:
         content = scipy_io.loadmat(path)
         return np.asarray(content[variable]).ravel()
-    except (OSError, KeyError, ValueError, TypeError, NotImplementedError, IndexError) as error:
+    except Exception as error:  # the reader of damaged bytes raises anything
         raise DatasetError(f"{str(path)!r} holds no {variable}: {error!r}") from error
 
 

@@ -70,7 +70,7 @@ def picture_bytes(draw):
         image.save(stream, kind, exif=exif)
     except (OSError, ValueError, TypeError):
         stream = BytesIO()
-        image.convert("L").convert("RGB").save(stream, kind)
+        Image.new("RGB", image.size, (9, 99, 199)).save(stream, kind)
     data = bytearray(stream.getvalue())
     harm = draw(st.sampled_from(["none", "none", "cut", "flip", "pad"]))
     if harm == "cut":
