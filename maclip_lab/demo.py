@@ -61,7 +61,10 @@ def draw(demo: Demo, path: Path, backbone: str) -> None:
     table["label"] = [
         f"{ref}\n{kind.replace('_', ' ') if level else 'clean'} {level or ''}"
         for ref, kind, level in zip(
-            table["ref_id"], table["dist_type"].fillna("clean"), table["dist_level"].fillna(0).astype(int), strict=True
+            table["ref_id"],
+            table["dist_type"].fillna("clean"),
+            table["dist_level"].fillna(0).astype(int),
+            strict=True,
         )
     ]
     steps = [round(i * (len(table) - 1) / 11) for i in range(12)]

@@ -105,7 +105,8 @@ class ExplorerModel:
         """
         if not _LOW <= box_lam <= _HIGH:
             raise ValueError(f"box_lam lies between {_LOW:g} and {_HIGH:g} here, got {box_lam:g}")
-        shares = self._shares(box_lam).astype(np.float32)
+        # Rounded, because a hair beside a node the interpolation divides by nearly nothing.
+        shares = self._shares(round(box_lam, 9)).astype(np.float32)
         return shares @ self._stack
 
     def move(self, settings: FusionSettings = PAPER) -> Move:
@@ -190,10 +191,11 @@ class Explorer:
 
 
 def number_html(move: Move) -> str:
-    """The SRCC of the scores, large, and of both cues beside it."""
+    """The SRCC of the scores, large, both cues' beside it, and the mean score."""
     return (
         f"SRCC of the score <b style='font-size:1.6em'>{move.srcc['score']:.3f}</b> "
-        f"(cosine cue {move.srcc['q_cos']:.3f}, magnitude cue {move.srcc['q_mag']:.3f})"
+        f"(cosine cue {move.srcc['q_cos']:.3f}, magnitude cue {move.srcc['q_mag']:.3f}), "
+        f"mean score {move.table['score'].mean():.4f}"
     )
 
 

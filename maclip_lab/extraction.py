@@ -5,33 +5,29 @@ by picture in the calling thread, so that no feature depends on what was compute
 run that was killed ends with the bits of one that was not.
 """
 
-import os
 import random
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
 from maclip_lab.crops import CropGrid, prepare
-from maclip_lab.images import load_picture
+from maclip_lab.images import announced_pixels, load_picture
 from maclip_lab.lookup import Lookup, identify, untouched
 from maclip_lab.provenance import versions
+from maclip_lab.readahead import ahead
 from maclip_lab.scorer import Maclip
 from maclip_lab.shards import Extracted, PictureRecord
 from maclip_lab.store import ShardStore, StoreConfig
 
 Job = tuple[int, str, Path]
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 SHARD_BYTES = 64 * 2**20
 SHARD_SECONDS = 60.0
@@ -107,20 +103,6 @@ def run(
     return results
 
 
-def ahead(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Results in order, computed in threads a few items ahead of the consumer."""
-    workers = min(4, (os.cpu_count() or 1) + 1)
-    remaining = iter(items)
-    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
-        waiting: deque[Future[Result]] = deque(
-            pool.submit(work, item) for item in islice(remaining, workers)
-        )
-        while waiting:
-            done = waiting.popleft().result()
-            waiting.extend(pool.submit(work, item) for item in islice(remaining, 1))
-            yield done
-
-
 def _extract_chunk(
     number: int, jobs: list[Job], scorer: Maclip, store: ShardStore, bar: "tqdm[None]"
 ) -> dict[int, PictureRecord]:
@@ -130,7 +112,8 @@ def _extract_chunk(
     results: dict[int, PictureRecord] = {}
     pending: list[Extracted] = []
     size, since = 0, time.monotonic()
-    for seen in ahead(partial(visit, lookup=lookup, config=store.config), jobs):
+    look = partial(visit, lookup=lookup, config=store.config)
+    for seen in ahead(look, jobs, partial(_cost, lookup=lookup)):
         results[seen.position] = seen.record
         if not seen.known:
             pending.append(_encode(seen, scorer, store.config))
@@ -143,6 +126,11 @@ def _extract_chunk(
         store.append(number, pending, facts)
     store.touch(lookup.moved(results.values()))
     return results
+
+
+def _cost(job: Job, lookup: Lookup) -> int:
+    """Pixels that looking at a file may bring into memory."""
+    return 0 if lookup.saw(job[1]) else announced_pixels(job[2])
 
 
 def _read(

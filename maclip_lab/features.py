@@ -22,6 +22,7 @@ from maclip_lab.crops import CropGrid, Protocol, protocol_for
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.images import load_picture
 from maclip_lab.lookup import Lookup, identify
+from maclip_lab.readahead import ahead
 from maclip_lab.score import PictureFeatures
 from maclip_lab.scorer import Maclip
 from maclip_lab.shards import PictureRecord
@@ -269,7 +270,7 @@ def open_features(
     if not check_files:
         return _view(manifest, store, [lookup.unchecked(name) for name in manifest.table["path"]])
     jobs = zip(manifest.table["path"], manifest.paths, strict=True)
-    records = list(extraction.ahead(partial(_look, lookup=lookup), jobs))
+    records = list(ahead(partial(_look, lookup=lookup), jobs))
     store.touch(lookup.moved(records))
     return _view(manifest, store, records)
 

@@ -46,6 +46,10 @@ class Lookup:
         """Content of a file untouched since the store saw it; empty where the file must be read."""
         return self._by_stat.get(_stat(record), "")
 
+    def saw(self, path: str) -> bool:
+        """Whether the store holds anything under a path."""
+        return path in self._by_path
+
     def result(self, record: PictureRecord) -> PictureRecord | None:
         """What extracting a file of this content gave, under this file's name and times."""
         if record.sha256 not in self._by_content:

@@ -57,7 +57,7 @@ class ScoreConfig:
     dataset: str | Protocol | None = None
     preset: str | None = None
     prompts: str | PromptPairs = "maclip"
-    settings: FusionSettings = FusionSettings()  # noqa: RUF009 - it is frozen
+    settings: FusionSettings = FusionSettings()
     device: str = "auto"
     precision: str = "fp32"
     pos_embedding: bool = False

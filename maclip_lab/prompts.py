@@ -57,7 +57,5 @@ def encode_prompts(clip: CLIP, pairs: PromptPairs) -> Tensor:
     Raises:
         ValueError: a prompt is longer than CLIP reads.
     """
-    tokens = tokenize(
-        [text for pair in pairs for text in pair], context_length=clip.context_length
-    )
+    tokens = tokenize([text for pair in pairs for text in pair], context_length=clip.context_length)
     return clip.encode_text(tokens.to(clip.logit_scale.device)).float()

@@ -1,4 +1,4 @@
-"""What scoring a picture gives: the number, the cues behind it, and where on the picture they lie."""
+"""What scoring a picture gives: the number, the cues behind it, and where they lie."""
 
 from dataclasses import dataclass, field
 from math import isfinite, nan

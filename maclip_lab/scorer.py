@@ -18,7 +18,7 @@ from maclip_lab.crops import NATIVE, WHOLE, CropGrid, Protocol, prepare, protoco
 from maclip_lab.encoder import ImageEncoder, choose_device
 from maclip_lab.errors import PictureError
 from maclip_lab.fusion import FusionSettings
-from maclip_lab.images import Picture, announced_pixels, find_pictures, load_picture
+from maclip_lab.images import Picture, Preset, announced_pixels, find_pictures, load_picture
 from maclip_lab.prompts import encode_prompts, prompt_pairs
 from maclip_lab.readahead import ahead
 from maclip_lab.score import PictureFeatures, Score, TextAnchors, score_features
@@ -105,7 +105,7 @@ class Maclip:
         base_cos: float = 1.0,
         base_norm: float = 0.6,
         alpha: float = 1.0,
-        preset: str | None = None,
+        preset: Preset | None = None,
     ) -> Score:
         """The score of one picture.
 
@@ -140,7 +140,7 @@ class Maclip:
         picture: Source | Picture,
         dataset: str | Protocol | None = None,
         *,
-        preset: str | None = None,
+        preset: Preset | None = None,
     ) -> PictureFeatures:
         """The raw features of a picture's crops; arguments and errors as in the call."""
         protocol = _protocol(dataset)
@@ -171,7 +171,7 @@ class Maclip:
         dataset: str | Protocol | None = None,
         settings: FusionSettings = FusionSettings(),
         *,
-        preset: str | None = None,
+        preset: Preset | None = None,
     ) -> Iterator[Score | Picture]:
         """Scores of many pictures of any sizes, in order, decoding ahead of the encoder.
 
@@ -203,7 +203,7 @@ def score_folder(
     dataset: str | Protocol | None = None,
     settings: FusionSettings = FusionSettings(),
     *,
-    preset: str | None = None,
+    preset: Preset | None = None,
     progress: bool = False,
 ) -> pd.DataFrame:
     """Scores of all pictures below a folder, or of a list of files; one bad file stops nothing.
@@ -275,7 +275,7 @@ def _protocol(dataset: str | Protocol | None) -> Protocol:
     return dataset if isinstance(dataset, Protocol) else protocol_for(dataset)
 
 
-def _preset(dataset: str | Protocol | None, preset: str | None) -> str:
+def _preset(dataset: str | Protocol | None, preset: Preset | None) -> Preset:
     if preset is None:
         return "official" if isinstance(dataset, str) else "default"
     return preset
@@ -310,7 +310,7 @@ def _cost(source: Source | Picture) -> int:
     return announced_pixels(source)
 
 
-def _read(source: Source | Picture, protocol: Protocol, preset: str) -> _Decoded:
+def _read(source: Source | Picture, protocol: Protocol, preset: Preset) -> _Decoded:
     name = os.fspath(source) if isinstance(source, str | os.PathLike) else type(source).__name__
     picture = source if isinstance(source, Picture) else load_picture(source, preset=preset)
     if picture.image is None:

@@ -6,6 +6,7 @@ five prompt pairs), the magnitude cue alone, the cosine cue alone, and MA-CLIP.
 
 import os
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pandas as pd
 
@@ -19,7 +20,12 @@ from maclip_lab.published import with_published
 from maclip_lab.scorer import Maclip
 from maclip_lab.sweeps import score_store
 
-METHODS = {"clip_iqa": "CLIP-IQA", "q_cos": "cosine cue", "q_mag": "magnitude cue", "score": "MA-CLIP"}
+METHODS = {
+    "clip_iqa": "CLIP-IQA",
+    "q_cos": "cosine cue",
+    "q_mag": "magnitude cue",
+    "score": "MA-CLIP",
+}
 """Columns of a study's predictions, and the methods they belong to."""
 
 
@@ -73,9 +79,16 @@ def study(
     if not manifest.labelled:
         raise ValueError(f"{manifest.dataset} has no scores to compare with; score it instead")
     whole = replace(WHOLE, resize=protocol_for(manifest.protocol).resize)
-    extract = {"preset": preset, "dtype": dtype, "progress": progress}
-    crops = extract_features(manifest, scorer, store_folder, **extract)
-    wholes = extract_features(manifest, scorer, store_folder, protocol=whole, **extract)
+    extract = partial(
+        extract_features,
+        manifest,
+        scorer,
+        store_folder,
+        preset=preset,
+        dtype=dtype,
+        progress=progress,
+    )
+    crops, wholes = extract(), extract(protocol=whole)
     predictions = score_store(crops, scorer.anchors, settings)
     predictions["clip_iqa"] = score_store(wholes, scorer.anchors, settings)["q_cos"]
     return assess(predictions, manifest, scorer, settings, statistics=statistics, preset=preset)
@@ -106,7 +119,12 @@ def assess(
     table.insert(0, "dataset", manifest.dataset)
     table.insert(1, "backbone", scorer.backbone.name)
     differences = compare(
-        methods, facts["mos"], baseline="MA-CLIP", clusters=clusters, settings=statistics, **oriented
+        methods,
+        facts["mos"],
+        baseline="MA-CLIP",
+        clusters=clusters,
+        settings=statistics,
+        **oriented,
     )
     by_type = pd.DataFrame()
     if facts["dist_type"].notna().all():

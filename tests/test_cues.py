@@ -33,7 +33,9 @@ def test_box_cox_equals_scipys(lam):
 def test_box_cox_at_zero_is_the_logarithm():
     x = torch.linspace(0, 5, 10)
     torch.testing.assert_close(box_cox(x, 0), torch.log1p(x))
-    torch.testing.assert_close(box_cox(x.double(), 1e-6), torch.log1p(x.double()), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        box_cox(x.double(), 1e-6), torch.log1p(x.double()), atol=1e-5, rtol=0
+    )
 
 
 def test_the_standard_deviation_is_the_unbiased_one_over_the_dimensions():

@@ -26,7 +26,9 @@ def test_the_weights_are_the_softmax_of_the_paper(cues, settings):
     lead = settings.alpha * (q_cos - q_mag)
     logits = np.stack([settings.base_cos + lead, settings.base_norm - lead])
     w_cos, w_mag = fusion_weights(q_cos, q_mag, settings)
-    np.testing.assert_allclose(torch.stack([w_cos, w_mag]), scipy.special.softmax(logits, 0), atol=1e-12)
+    np.testing.assert_allclose(
+        torch.stack([w_cos, w_mag]), scipy.special.softmax(logits, 0), atol=1e-12
+    )
 
 
 @given(CUES, CONSTANTS)

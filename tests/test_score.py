@@ -68,7 +68,9 @@ def test_the_quality_map_averages_the_windows_that_hold_a_pixel():
 
 @pytest.mark.parametrize("protocol", [WHOLE, Protocol(windows=False)])
 def test_without_windows_the_map_is_empty(protocol):
-    assert np.isnan(score_features(features(CropGrid(300, 300, protocol)), ANCHORS).quality_map()).all()
+    assert np.isnan(
+        score_features(features(CropGrid(300, 300, protocol)), ANCHORS).quality_map()
+    ).all()
 
 
 def test_a_map_of_something_else_names_what_there_is():

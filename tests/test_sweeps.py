@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy import stats
 
-from maclip_lab import extraction
+from maclip_lab import readahead
 from maclip_lab.crops import Protocol
 from maclip_lab.cues import cosine_cue, magnitude_cue
 from maclip_lab.features import extract_features
@@ -219,7 +219,7 @@ def test_wrong_questions_are_answered_with_what_may_be_asked(view, cues, tmp_pat
 
 def test_cues_are_read_in_threads_without_losing_their_place(view, monkeypatch):
     seen = []
-    ahead = extraction.ahead
+    ahead = readahead.ahead
 
     def watched(work, items):
         for result in ahead(work, items):

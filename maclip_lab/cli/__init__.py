@@ -36,7 +36,7 @@ _INTERRUPTED = 130  # Typer's exit status after Ctrl-C
 
 def main() -> None:
     """Runs the command line; errors become one line, and an exit status as said above."""
-    warnings.showwarning = lambda message, *_: typer.secho(  # type: ignore[assignment]
+    warnings.showwarning = lambda message, *_: typer.secho(
         f"warning: {message}", fg="yellow", err=True
     )
     try:

@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from maclip_lab.cli import options
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from maclip_lab.datasets.manifest import Manifest
 
 Name = Annotated[
@@ -23,7 +25,8 @@ Annotations = Annotated[
     typer.Option(help="Your own list of pictures and scores: .csv, .parquet or .json."),
 ]
 Variant = Annotated[
-    str, typer.Option(help='"standard", or "paper" for exactly the list published with MA-CLIP.')
+    Literal["standard", "paper"],
+    typer.Option(help='"standard", or "paper" for exactly the list published with MA-CLIP.'),
 ]
 Store = Annotated[Path, typer.Option(help="Folder of the feature store.", file_okay=False)]
 Dtype = Annotated[str, typer.Option(help="How features are stored: fp32 or fp16.")]
@@ -246,7 +249,7 @@ def _other_weights(record: Mapping[str, object], backbone: str | None) -> Iterat
 
 
 def _manifests(
-    dataset: str, root: Path | None, annotations: Path | None, variant: str
+    dataset: str, root: Path | None, annotations: Path | None, variant: Literal["standard", "paper"]
 ) -> Iterator["Manifest"]:
     """The manifests a command is asked for, one after the other."""
     from maclip_lab.datasets import find_datasets, load_annotations, load_dataset
@@ -265,7 +268,7 @@ def _manifests(
         yield load_dataset(dataset, root, variant=variant)
 
 
-def _report_failures(table: "pd.DataFrame") -> int:  # noqa: F821
+def _report_failures(table: "pd.DataFrame") -> int:
     """Says which pictures could not be used; returns how many."""
     failed = table[table["status"] != "ok"]
     for row in failed.head(20).itertuples():

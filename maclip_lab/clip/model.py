@@ -2,8 +2,8 @@
 
 The image feature is returned before L2 normalisation, and the visual positional embedding is left
 out unless asked for; MA-CLIP needs both (arXiv:2511.09948, section 3). Tensor names are OpenAI's,
-so published checkpoints load as they are. Architecture: Radford et al., "Learning Transferable Visual
-Models From Natural Language Supervision", ICML 2021, arXiv:2103.00020, section 2.4.
+so published checkpoints load as they are. Architecture: Radford et al., "Learning Transferable
+Visual Models From Natural Language Supervision", ICML 2021, arXiv:2103.00020, section 2.4.
 """
 
 import math
@@ -100,6 +100,11 @@ class AttentionPool(nn.Module):
 
 class ModifiedResNet(nn.Module):
     """CLIP's ResNet: a three-convolution stem, anti-aliased strides, attention pooling."""
+
+    layer1: nn.Sequential
+    layer2: nn.Sequential
+    layer3: nn.Sequential
+    layer4: nn.Sequential
 
     def __init__(
         self, layers: tuple[int, ...], width: int, heads: int, image_size: int, output_dim: int

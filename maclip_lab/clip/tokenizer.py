@@ -8,6 +8,7 @@ import gzip
 import html
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import ftfy
@@ -65,7 +66,7 @@ def _word_ids(word: str) -> tuple[int, ...]:
     symbols = [_byte_symbols()[byte] for byte in word.encode("utf-8")]
     symbols[-1] += _END_OF_WORD
     while len(symbols) > 1:
-        best = min(zip(symbols, symbols[1:], strict=False), key=lambda p: ranks.get(p, len(ranks)))
+        best = min(pairwise(symbols), key=lambda p: ranks.get(p, len(ranks)))
         if best not in ranks:
             break
         merged, i = [], 0
@@ -87,9 +88,7 @@ def encode(text: str) -> list[int]:
     return [i for word in _WORD.findall(" ".join(clean.split()).lower()) for i in _word_ids(word)]
 
 
-def tokenize(
-    texts: Sequence[str], *, context_length: int = 77, truncate: bool = False
-) -> Tensor:
+def tokenize(texts: Sequence[str], *, context_length: int = 77, truncate: bool = False) -> Tensor:
     """Token ids of texts, between start and end marks and padded with zeros.
 
     Args:

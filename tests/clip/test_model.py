@@ -22,10 +22,15 @@ def test_building_from_a_models_own_tensors_gives_the_model_back(golden_clips, m
 
 @pytest.mark.parametrize("model", ["rn", "vit"])
 def test_half_precision_tensors_and_openais_extra_entries_are_taken(golden_clips, model):
-    state = {k: v.half() if v.is_floating_point() else v
-             for k, v in golden_clips[model].state_dict().items()}
-    state |= {"input_resolution": torch.tensor(224), "context_length": torch.tensor(77),
-              "vocab_size": torch.tensor(49408)}
+    state = {
+        k: v.half() if v.is_floating_point() else v
+        for k, v in golden_clips[model].state_dict().items()
+    }
+    state |= {
+        "input_resolution": torch.tensor(224),
+        "context_length": torch.tensor(77),
+        "vocab_size": torch.tensor(49408),
+    }
     assert next(build_clip(state).parameters()).dtype == torch.float32
 
 

@@ -5,8 +5,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from maclip_lab.evaluation import fits
-from maclip_lab.evaluation import COLUMNS, EvaluationSettings, bonett_wright, compare, evaluate
+from maclip_lab.evaluation import (
+    COLUMNS,
+    EvaluationSettings,
+    bonett_wright,
+    compare,
+    evaluate,
+    fits,
+)
 
 QUICK = EvaluationSettings(n_boot=200)
 NONE = EvaluationSettings(n_boot=0)

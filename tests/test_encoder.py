@@ -1,0 +1,362 @@
+"""The encoder: the plain towers' features, whatever was folded, packed or halved on the way."""
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import maclip_lab.encoder as encoder_module
+from maclip_lab.clip.inference import (
+    InferenceResNet,
+    InferenceTransformer,
+    SingleQueryPool,
+    inference_tower,
+)
+from maclip_lab.clip.kernels import FusedConv, FusedLinear, Placement, fold_batch_norm
+from maclip_lab.clip.model import AttentionPool, ModifiedResNet, QuickGELU, VisionTransformer
+from maclip_lab.crops import NATIVE, WHOLE
+from maclip_lab.cues import cosine_cue, magnitude_cue
+from maclip_lab.encoder import ImageEncoder, choose_device
+from maclip_lab.fusion import FusionSettings, fuse
+from maclip_lab.packing import pack, unpack
+from maclip_lab.prompts import MACLIP_PROMPTS, encode_prompts
+
+CPU = torch.device("cpu")
+FP32 = Placement(CPU, torch.float32)
+
+
+class Unfused(Placement):
+    """A device without oneDNN's kernels."""
+
+    fused = False
+
+
+def distance(features, wanted):
+    """Largest error of a feature, as a share of its length."""
+    return ((features - wanted).norm(dim=-1) / wanted.norm(dim=-1)).max().item()
+
+
+def crops(count, side=224, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randn(count, 3, side, side, generator=generator)
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+def pixels(height, width, seed=0):
+    generator = np.random.default_rng(seed)
+    return generator.integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def randomised(tower, seed=0):
+    """A tower whose norms do something."""
+    torch.manual_seed(seed)
+    for module in tower.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, std=0.1)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.1)
+    return tower.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def small_rn():
+    torch.manual_seed(0)
+    return randomised(ModifiedResNet((1, 2, 1, 1), 64, 8, 64, 32))
+
+
+@pytest.fixture(scope="module")
+def encoder(golden_clips):
+    return ImageEncoder(golden_clips["rn"], device=CPU)
+
+
+@pytest.mark.parametrize("place", [FP32, Unfused(CPU, torch.float32)], ids=["fused", "plain"])
+@pytest.mark.parametrize("pos_embedding", [False, True])
+def test_a_folded_resnet_has_the_plain_ones_features(small_rn, place, pos_embedding):
+    images = crops(3, 96)
+    with torch.inference_mode():
+        folded = InferenceResNet(small_rn, place)(images, pos_embedding)
+        assert distance(folded, small_rn(images, pos_embedding)) < 1e-6
+
+
+@pytest.mark.parametrize("place", [FP32, Unfused(CPU, torch.float32)], ids=["fused", "plain"])
+@pytest.mark.parametrize("pos_embedding", [False, True])
+@pytest.mark.parametrize("act", [QuickGELU, nn.GELU])
+def test_a_fused_transformer_has_the_plain_ones_features(place, pos_embedding, act):
+    torch.manual_seed(0)
+    plain = VisionTransformer(64, 16, 128, 3, 2, 32, act).eval().requires_grad_(False)
+    images = crops(3, 96)
+    with torch.inference_mode():
+        fused = InferenceTransformer(plain, place)(images, pos_embedding)
+        assert distance(fused, plain(images, pos_embedding)) < 1e-6
+
+
+@pytest.mark.parametrize("model", ["rn", "vit"])
+def test_the_tower_users_run_has_the_golden_models_features(golden_clips, model):
+    visual, images = golden_clips[model].visual, crops(5)
+    with torch.inference_mode():
+        tower = inference_tower(visual, device=CPU, dtype=torch.float32)
+        assert distance(tower(images), visual(images)) < 1e-5
+
+
+def test_folding_the_ill_conditioned_golden_resnet_stays_as_near_to_float64_as_not_folding(
+    golden_clips,
+):
+    visual, images = golden_clips["rn"].visual, crops(5)
+    with torch.inference_mode():
+        exact = copy.deepcopy(visual).double()(images.double())
+        folded = distance(InferenceResNet(visual, FP32)(images), exact)
+        assert folded < max(1e-5, 1.5 * distance(visual(images), exact))
+
+
+@pytest.mark.slow
+def test_a_full_size_rn50_has_the_plain_ones_features():
+    torch.manual_seed(0)
+    plain = randomised(ModifiedResNet((3, 4, 6, 3), 64, 32, 224, 1024))
+    images = crops(2)
+    with torch.inference_mode():
+        tower = inference_tower(plain, device=CPU, dtype=torch.float32)
+        assert isinstance(tower, InferenceResNet)
+        assert distance(tower(images), plain(images)) < 1e-6
+
+
+@given(st.integers(0, 99))
+@settings(max_examples=10, deadline=None)
+def test_a_folded_convolution_is_the_convolution_and_its_norm(seed):
+    generator = torch.Generator().manual_seed(seed)
+    conv, norm = nn.Conv2d(3, 4, 3), randomised(nn.BatchNorm2d(4), seed)
+    x = torch.randn(1, 3, 8, 8, generator=generator, dtype=torch.float64)
+    weight, bias = fold_batch_norm(conv, norm)
+    with torch.inference_mode():
+        wanted = norm.double()(conv.double()(x))
+        torch.testing.assert_close(torch.conv2d(x, weight, bias), wanted)
+
+
+def test_a_norm_without_statistics_does_not_fold():
+    with pytest.raises(ValueError, match="running statistics"):
+        fold_batch_norm(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1, track_running_stats=False))
+
+
+@pytest.mark.parametrize("place", [FP32, Unfused(CPU, torch.float32)], ids=["fused", "plain"])
+@pytest.mark.parametrize("relu", [True, False])
+def test_a_fused_convolution_rectifies_and_sums_as_asked(place, relu):
+    torch.manual_seed(0)
+    conv, norm = nn.Conv2d(8, 8, 3, padding=1, bias=False), randomised(nn.BatchNorm2d(8))
+    fused, x, shortcut = FusedConv(conv, norm, place, relu=relu, side=9), crops(2), crops(2)
+    x = torch.randn(2, 8, 9, 9).contiguous(memory_format=torch.channels_last)
+    shortcut = torch.randn(2, 8, 9, 9).contiguous(memory_format=torch.channels_last)
+    act = torch.relu if relu else (lambda y: y)
+    with torch.inference_mode():
+        plain = norm(conv(x))
+        torch.testing.assert_close(fused(x), act(plain), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            fused(x, shortcut.clone()), act(plain + shortcut), rtol=1e-4, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize("place", [FP32, Unfused(CPU, torch.float32)], ids=["fused", "plain"])
+def test_a_fused_linear_layer_activates_and_sums_as_asked(place):
+    weight, bias, x, shortcut = (torch.randn(*s) for s in ((6, 5), (6,), (2, 3, 5), (2, 3, 6)))
+    plain = nn.functional.linear(x, weight, bias)
+    acts = {
+        "none": lambda y: y,
+        "relu": torch.relu,
+        "swish": nn.functional.silu,
+        "gelu": nn.functional.gelu,
+    }
+    with torch.inference_mode():
+        for name, act in acts.items():
+            torch.testing.assert_close(FusedLinear(weight, bias, place, name)(x), act(plain))
+        summed = FusedLinear(weight, bias, place)(x, shortcut.clone())
+        torch.testing.assert_close(summed, plain + shortcut)
+
+
+@pytest.mark.parametrize("pos_embedding", [False, True])
+def test_one_query_pools_as_torchs_multi_head_attention_does(pos_embedding):
+    torch.manual_seed(0)
+    pool = AttentionPool(side=3, width=16, heads=4, output_dim=8).eval()
+    for name, parameter in pool.named_parameters():
+        if name.endswith("bias"):
+            nn.init.normal_(parameter)
+    x = torch.randn(2, 16, 3, 3)
+    tokens = torch.cat([x.mean((2, 3))[:, None], x.flatten(2).mT], 1)
+    if pos_embedding:
+        tokens = tokens + pool.positional_embedding
+    wanted, _ = nn.functional.multi_head_attention_forward(
+        *[tokens.transpose(0, 1)] * 3, 16, 4, None,
+        torch.cat([pool.q_proj.bias, pool.k_proj.bias, pool.v_proj.bias]), None, None, False, 0.0,
+        pool.c_proj.weight, pool.c_proj.bias, training=False, need_weights=False,
+        use_separate_proj_weight=True, q_proj_weight=pool.q_proj.weight,
+        k_proj_weight=pool.k_proj.weight, v_proj_weight=pool.v_proj.weight,
+    )  # fmt: skip
+    with torch.inference_mode():
+        folded = SingleQueryPool(pool, FP32.wide)(x, pos_embedding).float()
+    torch.testing.assert_close(folded, wanted[0].detach())
+
+
+def test_the_published_weights_are_left_as_they_are(golden_clips):
+    clip = copy.deepcopy(golden_clips["vit"])
+    before = copy.deepcopy(clip.state_dict())
+    ImageEncoder(clip, device=CPU, precision="bf16").encode(crops(1))
+    for name, tensor in clip.state_dict().items():
+        assert tensor.dtype == before[name].dtype
+        assert torch.equal(tensor, before[name])
+
+
+def test_a_narrow_tower_runs_as_published_to_the_bit(golden_clips):
+    visual, images = golden_clips["rn"].visual, crops(4)
+    tower = inference_tower(visual, device=CPU, dtype=torch.float32)
+    with torch.inference_mode():
+        assert torch.equal(tower(images), visual(images.contiguous()))
+
+
+@pytest.mark.parametrize("model", ["rn", "vit"])
+@pytest.mark.parametrize("micro_batch", [1, 3])
+def test_features_do_not_depend_on_the_micro_batch(golden_clips, model, micro_batch):
+    few = ImageEncoder(golden_clips[model], device=CPU, micro_batch=micro_batch)
+    many = ImageEncoder(golden_clips[model], device=CPU, micro_batch=99)
+    picture = pixels(400, 360)
+    assert distance(few.encode_picture(picture), many.encode_picture(picture)) < 5e-5
+
+
+def test_unpacked_pictures_have_the_features_they_have_alone_to_the_bit(encoder):
+    pictures = [pixels(260, 300, 1), pixels(480, 224, 2), pixels(224, 224, 3)]
+    together = list(encoder.encode_pictures(pictures))
+    assert all(map(torch.equal, together, map(encoder.encode_picture, pictures)))
+
+
+def test_packed_pictures_have_the_features_they_have_alone_to_rounding(golden_clips):
+    packed = ImageEncoder(golden_clips["vit"], device=CPU, micro_batch=4, pack=True)
+    pictures = [pixels(260, 300, 1), pixels(480, 360, 2), pixels(224, 224, 3), pixels(230, 500, 4)]
+    alone = [packed.encode_picture(picture) for picture in pictures]
+    for order in ([0, 1, 2, 3], [3, 1, 0, 2]):
+        together = list(packed.encode_pictures(pictures[i] for i in order))
+        assert len(together) == len(pictures)
+        for index, features in zip(order, together, strict=True):
+            assert distance(features, alone[index]) < 1e-6
+
+
+def test_packing_fills_every_batch_but_the_last(golden_clips, monkeypatch):
+    packed = ImageEncoder(golden_clips["vit"], device=CPU, micro_batch=4, pack=True)
+    sizes, tower = [], packed._tower
+    packed._tower = lambda images, pos: sizes.append(len(images)) or tower(images, pos)
+    list(packed.encode_pictures([pixels(224, 224), pixels(400, 360), pixels(224, 360)]))
+    assert sizes == [4, 4, 2]
+
+
+def test_whole_pictures_are_never_packed(golden_clips):
+    packed = ImageEncoder(golden_clips["vit"], device=CPU, pack=True)
+    shapes = [f.shape for f in packed.encode_pictures([pixels(64, 96), pixels(80, 64)], WHOLE)]
+    assert shapes == [(1, packed.embed_dim)] * 2
+
+
+@given(st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=3), max_size=6), st.integers(1, 7))
+@settings(deadline=None)
+def test_what_is_packed_is_unpacked_picture_by_picture(pieces, size):
+    numbers = iter(range(1000))
+    pictures = [[torch.tensor([next(numbers) for _ in range(n)]) for n in ns] for ns in pieces]
+    batches = list(pack(pictures, size))
+    assert all(len(batch) == size for batch, _ in batches[:-1])
+    wanted = [torch.cat(p).tolist() for p in pictures if sum(map(len, p))]
+    assert [features.tolist() for features in unpack(batches)] == wanted
+
+
+def test_a_batch_without_room_is_refused(golden_clips):
+    with pytest.raises(ValueError, match="at least one crop, got 0"):
+        next(pack([[torch.zeros(1)]], 0))
+    with pytest.raises(ValueError, match="at least one crop, got 0"):
+        ImageEncoder(golden_clips["rn"], device=CPU, micro_batch=0)
+
+
+def short_of_memory(encoder, fits):
+    """An encoder whose device holds so many crops at once; returns the sizes it was asked for."""
+    asked, tower = [], encoder._tower
+
+    def run(images, pos_embedding):
+        asked.append(len(images))
+        if len(images) > fits:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return tower(images, pos_embedding)
+
+    encoder._tower = run
+    return asked
+
+
+@pytest.mark.parametrize("pack", [False, True])
+def test_batches_are_halved_until_they_fit_the_memory_and_stay_so(golden_clips, pack):
+    encoder = ImageEncoder(golden_clips["vit"], device=CPU, micro_batch=8, pack=pack)
+    pictures = [pixels(400, 360), pixels(224, 360)]
+    wanted = [encoder.encode_picture(picture) for picture in pictures]
+    asked = short_of_memory(encoder, 2)
+    for features, expected in zip(encoder.encode_pictures(pictures), wanted, strict=True):
+        assert distance(features, expected) < 1e-6
+    assert encoder.micro_batch == 2
+    assert asked[:3] in ([7, 3, 1], [8, 4, 2])
+    assert max(asked[3:]) <= 2
+
+
+def test_memory_for_not_even_one_crop_is_an_error(golden_clips):
+    encoder = ImageEncoder(golden_clips["vit"], device=CPU)
+    short_of_memory(encoder, 0)
+    with pytest.raises(torch.OutOfMemoryError):
+        encoder.encode(crops(3))
+
+
+def test_a_started_batch_is_awaited_through_the_devices_event(monkeypatch):
+    calls = []
+
+    class Event:
+        def record(self):
+            calls.append("record")
+
+        def synchronize(self):
+            calls.append("wait")
+
+    class OnDevice:
+        device = torch.device("cuda")
+
+        def to(self, place, non_blocking):
+            assert (place, non_blocking) == ("cpu", True)
+            return torch.ones(1)
+
+    monkeypatch.setattr(encoder_module.torch.cuda, "Event", Event)
+    arrival = encoder_module._Arrival(OnDevice())
+    assert calls == ["record"]
+    assert arrival.wait().item() == 1
+    assert calls == ["record", "wait"]
+
+
+def test_an_unknown_precision_is_named(golden_clips):
+    with pytest.raises(ValueError, match="precision is one of fp32, bf16, fp16, got 'fp8'"):
+        ImageEncoder(golden_clips["rn"], device=CPU, precision="fp8")
+
+
+@pytest.mark.parametrize(("model", "tolerance"), [("rn", 2e-2), ("vit", 2e-3)])
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_scores_as_full_precision_does(golden_clips, model, tolerance, precision):
+    clip, picture = golden_clips[model], pixels(300, 360)
+    texts, scale = encode_prompts(clip, MACLIP_PROMPTS), float(clip.logit_scale.exp())
+
+    def score(precision):
+        features = ImageEncoder(clip, device=CPU, precision=precision).encode_picture(picture)
+        assert features.dtype == torch.float32
+        q_cos = cosine_cue(features, texts, scale).mean(-1)
+        return fuse(q_cos, magnitude_cue(features), FusionSettings())[0].mean().item()
+
+    assert score(precision) == pytest.approx(score("fp32"), abs=tolerance)
+
+
+def test_a_device_that_is_not_there_is_named():
+    assert choose_device("cpu") == CPU
+    with pytest.raises(ValueError, match=r"device 'warp' cannot be used here"):
+        choose_device("warp")
+
+
+def test_a_protocol_without_a_thumbnail_is_encoded_as_it_says(encoder):
+    features = encoder.encode_picture(pixels(224, 360), replace(NATIVE, thumbnail=False))
+    assert len(features) == 2
