@@ -25,6 +25,7 @@ from maclip_lab.clip.weights import fetch
 from maclip_lab.crops import Protocol
 from maclip_lab.errors import IntegrityError
 from maclip_lab.fusion import FusionSettings
+from maclip_lab.images import Preset
 from maclip_lab.prompts import PromptPairs, prompt_pairs
 from maclip_lab.provenance import config_sha256, versions
 from maclip_lab.scorer import TABLE_COLUMNS, Maclip, score_row
@@ -55,7 +56,7 @@ class ScoreConfig:
     backbone: str = "RN50"
     weights_sha256: str = ""
     dataset: str | Protocol | None = None
-    preset: str | None = None
+    preset: Preset | None = None
     prompts: str | PromptPairs = "maclip"
     settings: FusionSettings = FusionSettings()
     device: str = "auto"
