@@ -33,7 +33,7 @@ from maclip_lab.training.report import (
 )
 
 CHOOSING = 10
-"""Validation photographs that choose between seeds; as many further ones only measure."""
+"""Validation photographs that choose between seeds; as many others measure."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
@@ -70,7 +70,7 @@ def train(
 
         trainer.run(report=show, checkpoint=runs / f"{name}.pt")
     story = {
-        "trained": "maclip_lab.training, from scratch, on CPU or GPU",
+        "trained": "by maclip_lab.training from scratch",
         "recipe": repr(recipe),
         "samples": str(recipe.samples),
     }
@@ -91,7 +91,7 @@ def measure(
     """Measure one run; tables that exist already are kept.
 
     The validation score, degraded photographs (those held out, and ten of the bank's that neither
-    trained nor chose), and human opinions.
+    trained nor chose between seeds), and human opinions.
     """
     torch.set_num_threads(threads)
     clip = shipped_clip(runs / f"{name}.safetensors")
