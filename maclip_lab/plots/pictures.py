@@ -65,7 +65,8 @@ def ranking(table: pd.DataFrame, pictures: Sequence[str], *, title: str) -> Figu
         )
     ax.scatter(rank[shown.index], ordered["score"][shown.index], s=70, facecolors="none",
                edgecolors="black", label="shown above")  # fmt: skip
-    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, fontsize="small", frameon=False)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4, fontsize="small",
+              frameon=False)  # fmt: skip
     finish(ax, title, "rank (1 is the best score)", "cue, higher is better")
     return figure
 
