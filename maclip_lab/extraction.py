@@ -5,6 +5,7 @@ by picture in the calling thread, so that no feature depends on what was compute
 run that was killed ends with the bits of one that was not.
 """
 
+import os
 import random
 import time
 from collections.abc import Iterable, Mapping
@@ -130,7 +131,8 @@ def _extract_chunk(
 
 def _cost(job: Job, lookup: Lookup) -> int:
     """Pixels that looking at a file may bring into memory."""
-    return 0 if lookup.saw(job[1]) else announced_pixels(job[2])
+    seen = lookup.saw(job[1]) or not os.path.isfile(job[2])  # to open a pipe is to wait
+    return 0 if seen else announced_pixels(job[2])
 
 
 def _read(

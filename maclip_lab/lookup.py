@@ -102,7 +102,7 @@ def identify(name: str, path: Path, lookup: Lookup) -> PictureRecord:
         if not content and path.is_file():
             with path.open("rb") as file:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
+    except (OSError, ValueError):
         return record
     return replace(record, sha256=content)
 
@@ -115,7 +115,7 @@ def untouched(path: Path, record: PictureRecord) -> bool:
 def _times(path: Path) -> tuple[int, int, int]:
     try:
         status = path.stat()
-    except OSError:
+    except (OSError, ValueError):
         return -1, 0, 0
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 

@@ -228,13 +228,15 @@ def test_without_the_pictures_two_versions_of_one_are_not_guessed_between(clean,
 
 
 def test_bad_pictures_are_rows_with_a_reason_and_are_not_read_twice(tmp_path, scorer, monkeypatch):
-    names = [*pictures(tmp_path / "p", 2), "text.jpg", "empty.png", "folder.png", "gone.png"]
+    bad = ["text.jpg", "empty.png", "folder.png", "gone.png", "pipe.png"]
+    names = [*pictures(tmp_path / "p", 2), *bad]
     (tmp_path / "p" / "text.jpg").write_text("no picture")
     (tmp_path / "p" / "empty.png").touch()
     (tmp_path / "p" / "folder.png").mkdir()
+    os.mkfifo(tmp_path / "p" / "pipe.png")
     rows = manifest(tmp_path / "p", names)
     view = extract_features(rows, scorer, tmp_path / "s")
-    expected = ["ok", "ok", "unsupported", "empty", "not_a_file", "missing"]
+    expected = ["ok", "ok", "unsupported", "empty", "not_a_file", "missing", "not_a_file"]
     assert view.table["status"].tolist() == expected
     assert view.table["message"].iloc[2:].str.len().gt(0).all()
     with pytest.raises(StoreError, match=r"gone\.png has no features: missing"):
