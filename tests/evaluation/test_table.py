@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from maclip_lab.evaluation import (
-    COLUMNS,
     EvaluationSettings,
     bonett_wright,
     compare,
     evaluate,
     fits,
 )
+from maclip_lab.evaluation.table import COLUMNS
 
 QUICK = EvaluationSettings(n_boot=200)
 NONE = EvaluationSettings(n_boot=0)
