@@ -105,7 +105,8 @@ def test_papermill_finds_its_parameters_in_its_second_code_cell(path):
 @EVERY
 def test_its_cells_are_short(path):
     for cell in code_cells(read(path)):
-        assert len(cell.source.splitlines()) <= MAX_LINES, cell.source
+        written = [line for line in cell.source.splitlines() if line.strip()]
+        assert len(written) <= MAX_LINES, cell.source
 
 
 @EVERY
@@ -184,7 +185,8 @@ def test_it_links_on_to_the_next_one(path):
 
 @pytest.mark.skipif(not COMPLETE, reason="some of the planned notebooks are still to be written")
 def test_the_index_in_the_readme_lists_them_all_in_order():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    listed = [t for t in links(text) if re.fullmatch(r"notebooks/\d\d_\w+\.ipynb", t)]
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    table = "\n".join(line for line in lines if line.startswith("|"))
+    listed = [t for t in links(table) if re.fullmatch(r"notebooks/\d\d_\w+\.ipynb", t)]
     assert list(dict.fromkeys(listed)) == [f"notebooks/{path.name}" for path in LESSONS]
     assert [path.stem for path in LESSONS] == list(PLANNED)
