@@ -146,6 +146,8 @@ def announced_pixels(source: Source) -> int:
     if not isinstance(source, bytes | str | os.PathLike):
         return math.prod(source.shape) // 3
     try:
+        if not isinstance(source, bytes) and _file_status(os.fspath(source)) != "ok":
+            return 0  # to open a pipe is to wait for ever
         with BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as stream:
             return math.prod(_open(stream, "").size)
     except (OSError, ValueError, _Refused):  # reading it will say what is wrong
