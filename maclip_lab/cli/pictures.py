@@ -27,11 +27,19 @@ def score(
     precision: options.Precision = "fp32",
     weights_dir: options.WeightsDir = None,
     offline: options.Offline = False,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes on this machine; a stopped run goes on.", min=1)
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help='"local", or a Dask scheduler such as tcp://host:8786.')
+    ] = None,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Score pictures; a file that cannot be read is a row that says why."""
     options.refuse_existing(output, overwrite)
+    if (workers or cluster) and output is None:
+        raise typer.BadParameter("a run in parts needs a table to write", param_hint="-o")
     missing = [path for path in paths if not path.exists()]
     if missing:
         raise typer.BadParameter(f"{missing[0]} does not exist", param_hint="PATHS")
@@ -46,16 +54,40 @@ def score(
     ]
     if not pictures:
         raise typer.BadParameter("no picture was found there", param_hint="PATHS")
-    scorer = Maclip(
-        backbone,
-        device=device,
-        precision=precision,
-        prompts=prompts,
-        weights_dir=weights_dir,
-        offline=offline or None,
-    )
     settings = FusionSettings(box_lam, base_cos, base_norm, alpha)
-    table = score_folder(pictures, scorer, dataset, settings, progress=not quiet)
+    if output is not None and (workers or cluster):
+        from maclip_lab.parts import ScoreConfig
+        from maclip_lab.scale import score_many
+
+        config = ScoreConfig(
+            backbone=backbone,
+            dataset=dataset,
+            prompts=prompts,
+            settings=settings,
+            device=device,
+            precision=precision,
+            weights_dir=None if weights_dir is None else str(weights_dir),
+            offline=offline or None,
+        )
+        run = score_many(
+            [path.resolve() for path in pictures],
+            config,
+            output.with_suffix(".parts"),
+            workers=workers,
+            cluster=cluster,
+            progress=not quiet,
+        )
+        table = run.table()
+    else:
+        scorer = Maclip(
+            backbone,
+            device=device,
+            precision=precision,
+            prompts=prompts,
+            weights_dir=weights_dir,
+            offline=offline or None,
+        )
+        table = score_folder(pictures, scorer, dataset, settings, progress=not quiet)
     if output is None:
         shown = table[["path", "score", "q_cos", "q_mag", "w_cos", "status"]]
         typer.echo(shown.to_string(index=False, float_format="{:.4f}".format))
