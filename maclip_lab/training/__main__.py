@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 import typer
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import load_file
 from tqdm import tqdm
 
@@ -118,7 +119,10 @@ def measure(
 
 @app.command()
 def report(runs: Path, backbones: Path = Path("data/backbones"), commit: str = "") -> None:
-    """Choose by the validation score, ship the chosen seeds, write the page beside them."""
+    """Choose by the validation score, ship the chosen seeds, write the page beside them.
+
+    A shipped file that tells the same story already is left as it is.
+    """
     tables: dict[str, dict[str, pd.DataFrame]] = {}
     validation: dict[str, float] = {}
     for path in sorted(runs.glob("*.validation.parquet")):
@@ -140,11 +144,18 @@ def report(runs: Path, backbones: Path = Path("data/backbones"), commit: str = "
             "run": best,
             "commit": commit,
             "validation": f"{validation[best]:.4f}",
-            "figures": tables[best]["photos"].round(3).to_json(orient="records"),
         }
-        export(state["clip"], rows, backbones / f"tiny-{architecture}.safetensors", story)
+        path = backbones / f"tiny-{architecture}.safetensors"
+        if not path.exists() or not story.items() <= _story(path).items():
+            shown = tables[best]["photos"].round(3).to_json(orient="records")
+            export(state["clip"], rows, path, story | {"figures": shown})
     words = Path(__file__).with_name("report.md").read_text()
-    (backbones / "README.md").write_text(words + "\n" + page(tables, chosen, validation))
+    (backbones / "README.md").write_text(words + "\n" + page(tables, chosen))
+
+
+def _story(path: Path) -> dict[str, str]:
+    with safe_open(path, "pt") as file:
+        return dict(file.metadata() or {})
 
 
 def _token_rows(path: Path) -> torch.Tensor:

@@ -77,6 +77,15 @@ def severity_figures(table: pd.DataFrame, unseen: Sequence[str]) -> pd.DataFrame
     return pd.DataFrame(rows, columns=[*columns, "overall", "overall_low", "overall_high"])
 
 
+def within_figures(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean within-photograph SRCC of every cue: columns cue, within, low, high."""
+    rows = []
+    for cue in CUES:
+        within = within_srcc(table, cue)
+        rows.append((cue, within.mean(), *interval(within.to_numpy())))
+    return pd.DataFrame(rows, columns=["cue", "within", "low", "high"])
+
+
 def type_figures(table: pd.DataFrame) -> pd.DataFrame:
     """Mean within-photograph SRCC of every cue for each type, the pristine picture included."""
     pristine = table[table["type"] == ""]
@@ -100,11 +109,13 @@ def figures(tables: Mapping[str, pd.DataFrame], unseen: Sequence[str]) -> dict[s
     """The figures of one run from its measured tables, whichever there are.
 
     Args:
-        tables: photos and further from `degraded_scores`, CLIVE and BIQ2021 with a column mos.
+        tables: validation and, where measured, photos and further from `degraded_scores`, CLIVE
+            and BIQ2021 with a column mos.
         unseen: types kept out of training.
     """
     found = {name: severity_figures(tables[name], unseen) for name in SETS if name in tables}
     found |= {name: opinion_figures(tables[name]) for name in RATED if name in tables}
+    found["validation"] = within_figures(tables["validation"])
     if "photos" in tables:
         found["types"] = type_figures(tables["photos"])
     return found
@@ -131,28 +142,30 @@ def biq_pictures(root: Path) -> list[tuple[Path, float]]:
 def page(
     runs: Mapping[str, Mapping[str, pd.DataFrame]],
     chosen: Mapping[str, str],
-    validation: Mapping[str, float],
 ) -> str:
     """The figures as Markdown tables.
 
     Args:
         runs: run name (such as ``rn0``) to its `figures`.
         chosen: shipped backbone to the run it is.
-        validation: run to the score the choice went by.
     """
     shipped = {run: name for name, run in chosen.items()}
     parts = [f"{label}, {kind}" for label in SETS.values() for kind in ("seen", "unseen")]
-    heads = [f"{part}: Q_cos | Q_mag | score" for part in (*parts, *RATED)]
-    lines = ["## Every run", "", "| run | validation | " + " | ".join(heads) + " |"]
-    lines.append("|" + " --- |" * (2 + 3 * len(heads)))
+    heads = [f"{part}: Q_cos | Q_mag | score" for part in ("validation", *parts, *RATED)]
+    lines = ["## Every run", "", "| run | " + " | ".join(heads) + " |"]
+    lines.append("|" + " --- |" * (1 + 3 * len(heads)))
     for run, tables in runs.items():
         mark = f"**{run}** ({shipped[run]})" if run in shipped else run
         values = " | ".join(f"{value:.3f}" for value in _summary(tables))
-        lines.append(
-            f"| {mark} | {validation[run]:.3f} | {values} |".replace("nan", "not measured")
-        )
+        lines.append(f"| {mark} | {values} |".replace("nan", "not measured"))
     for run, tables in runs.items():
         lines += ["", f"## {run}, shipped as `{shipped[run]}`" if run in shipped else f"## {run}"]
+        lines += ["", "Severity within the ten validation photographs, seen types:", ""]
+        lines += ["| cue | within a photograph | 95 % |", "|" + " --- |" * 3]
+        lines += [
+            f"| {row.cue} | {row.within:.3f} | {row.low:.3f} to {row.high:.3f} |"
+            for row in tables["validation"].itertuples()
+        ]
         for name, label in SETS.items():
             if name in tables:
                 lines += ["", f"Severity, {label}:", "", *_severity_table(tables[name])]
@@ -164,7 +177,7 @@ def page(
 
 
 def _summary(tables: Mapping[str, pd.DataFrame]) -> list[float]:
-    values: list[float] = []
+    values = list(tables["validation"]["within"])
     for name in SETS:
         for kind in ("seen", "unseen"):
             if name in tables:
