@@ -88,7 +88,7 @@ def test_the_program_scores_a_folder_and_exits_1_if_a_picture_is_broken(folder):
     ("arguments", "code", "said"),
     [
         (["score", PICTURE, "-b", "RN5O"], 1, "Did you mean 'RN50'"),
-        (["score", PICTURE, "-b", RN, "--dataset", "imagenet"], 2, "no data set is called"),
+        (["score", PICTURE, "-b", RN, "-q", "--dataset", "imagenet"], 2, "no data set is called"),
         (["score", PICTURE, "-b", RN, "--precision", "fp8"], 2, "precision is one of"),
         (["datasets", "show", "imagenet"], 2, "no data set is called 'imagenet'"),
         (["explain", PICTURE], 1, "has no record"),
@@ -337,3 +337,18 @@ def test_the_doctor_prints_a_line_a_finding_and_its_verdict(monkeypatch):
     assert output.splitlines()[1].split() == ["bad", "cache", "no"]
     monkeypatch.setattr("maclip_lab.doctor.examine", lambda root: frame[:1])
     assert run("doctor")[0] == 0
+
+
+def test_a_run_in_parts_needs_a_table_to_write(folder):
+    status, _, errors = run("score", folder, "-b", RN, "--workers", "2")
+    assert status == 2
+    assert "a run in parts needs a table to write" in errors
+
+
+def test_workers_write_the_table_of_a_single_process(folder):
+    one, many = folder / "one.csv", folder / "many.csv"
+    assert run("score", folder, "-b", RN, "-o", one, "-q")[0] == 1
+    done = whole("score", folder, "-b", RN, "-o", many, "-q", "--workers", "1")
+    assert done.returncode == 1, done.stderr
+    tables = [pd.read_csv(path).drop(columns=["path", "message"]) for path in (one, many)]
+    pd.testing.assert_frame_equal(*tables, check_exact=True)
