@@ -151,9 +151,9 @@ def page(
     """
     shipped = {run: name for name, run in chosen.items()}
     parts = [f"{label}, {kind}" for label in SETS.values() for kind in ("seen", "unseen")]
-    heads = [f"{part}: Q_cos | Q_mag | score" for part in ("validation", *parts, *RATED)]
-    lines = ["## Every run", "", "| run | " + " | ".join(heads) + " |"]
-    lines.append("|" + " --- |" * (1 + 3 * len(heads)))
+    heads = [f"{part}: Q_cos | Q_mag | score" for part in (*parts, *RATED)]
+    lines = ["## Every run", "", "| run | validation | " + " | ".join(heads) + " |"]
+    lines.append("|" + " --- |" * (2 + 3 * len(heads)))
     for run, tables in runs.items():
         mark = f"**{run}** ({shipped[run]})" if run in shipped else run
         values = " | ".join(f"{value:.3f}" for value in _summary(tables))
@@ -177,7 +177,7 @@ def page(
 
 
 def _summary(tables: Mapping[str, pd.DataFrame]) -> list[float]:
-    values = list(tables["validation"]["within"])
+    values = [float(tables["validation"]["within"].iloc[0])]
     for name in SETS:
         for kind in ("seen", "unseen"):
             if name in tables:

@@ -64,7 +64,7 @@ def test_the_page_marks_the_chosen_run_and_what_was_not_measured(table: pd.DataF
     rated = pd.DataFrame({"q_cos": ranks, "q_mag": -ranks, "score": ranks % 7, "mos": ranks})
     tables = figures({"validation": table, "photos": table, "CLIVE": rated}, ["jitter"])
     text = page({"rn0": tables, "rn1": tables}, {"tiny-rn": "rn1"})
-    assert "**rn1** (tiny-rn) | 1.000 | -1.000 | 1.000" in text
+    assert "**rn1** (tiny-rn) | 1.000 | 1.000 | -1.000 | 1.000" in text
     assert "shipped as `tiny-rn`" in text
     assert "| jitter | 1.00 |" in text
     assert "not measured" in text
