@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -111,7 +112,9 @@ class ImageEncoder:
             pos_embedding: see `CLIP.encode_image`.
         """
         if not self.pack or protocol.whole:
-            return (self.encode_picture(pixels, protocol, pos_embedding) for pixels in pictures)
+            # A generator would hold on to a picture while the next one is decoded; map does not.
+            alone = partial(self.encode_picture, protocol=protocol, pos_embedding=pos_embedding)
+            return map(alone, pictures)
         size = self.micro_batch
         crops = (crop_batches(pixels, protocol, size, self.device) for pixels in pictures)
         return unpack(self._in_flight(pack(crops, size), pos_embedding))

@@ -354,6 +354,8 @@ def _to_rgb(image: Image.Image, settings: _Settings) -> Image.Image:
 
 
 def _convert(image: Image.Image, mode: str) -> Image.Image:
+    if image.mode == mode and isinstance(image, ImageFile.ImageFile):
+        return image  # ours alone, so it needs no copy
     try:
         return image.convert(mode)
     except ValueError as error:

@@ -215,12 +215,13 @@ def read_part(path: Path, key: str | None = None) -> pd.DataFrame:
     try:
         table = pq.read_table(path, page_checksum_verification=True)
         found = (table.schema.metadata or {}).get(_KEY, b"").decode()
+        rows = table.to_pandas(ignore_metadata=True)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise IntegrityError(f"{path} is damaged: {error}") from error
     wanted = path.stem.partition("-")[2] if key is None else key
     if not found or not found.startswith(wanted):
         raise IntegrityError(f"{path} is not the part that its name says")
-    return table.to_pandas()
+    return rows
 
 
 @lru_cache(maxsize=1)

@@ -58,4 +58,5 @@ def encode_prompts(clip: CLIP, pairs: PromptPairs) -> Tensor:
         ValueError: a prompt is longer than CLIP reads.
     """
     tokens = tokenize([text for pair in pairs for text in pair], context_length=clip.context_length)
+    tokens = tokens[:, : int(tokens.argmax(-1).max()) + 1]  # what follows the end is never read
     return clip.encode_text(tokens.to(clip.logit_scale.device)).float()

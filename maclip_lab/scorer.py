@@ -185,9 +185,12 @@ class Maclip:
 
         def readable() -> Iterator[np.ndarray]:
             for decoded in ahead(read, pictures, _cost):
-                waiting.append(replace(decoded, pixels=None))
-                if decoded.pixels is not None:
-                    yield decoded.pixels
+                pixels = decoded.pixels
+                decoded = replace(decoded, pixels=None)
+                waiting.append(decoded)
+                if pixels is not None:
+                    yield pixels
+                    del pixels  # before the next one is decoded
 
         for features in self.encoder.encode_pictures(readable(), protocol, self.pos_embedding):
             while waiting[0].grid is None:
@@ -228,6 +231,7 @@ def score_folder(
         paths = find_pictures(pictures)
     else:
         paths = [Path(path) for path in pictures]
+    protocol = _protocol(dataset)
     results = scorer.score_all(paths, dataset, settings, preset=preset)
     bar = tqdm(results, total=len(paths), unit="picture", disable=not progress)
     rows = [score_row(path, result) for path, result in zip(paths, bar, strict=True)]
@@ -235,7 +239,7 @@ def score_folder(
     table.attrs = {
         "backbone": scorer.backbone.name,
         "weights_sha256": scorer.backbone.sha256,
-        "protocol": _protocol(dataset).name,
+        "protocol": protocol.name,
         "preset": _preset(dataset, preset),
         "precision": scorer.encoder.precision,
         "pos_embedding": scorer.pos_embedding,

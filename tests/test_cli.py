@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ def run(*arguments):
 
 def whole(*arguments, **options):
     """The command line as a program of its own."""
-    command = [sys.executable, "-c", "from maclip_lab.cli import main; main()"]
+    command = [str(Path(sys.executable).with_name("maclip-lab"))]
     return subprocess.run(
         [*command, *map(str, arguments)],
         capture_output=True,

@@ -8,11 +8,12 @@ Visual Models From Natural Language Supervision", ICML 2021, arXiv:2103.00020, s
 
 import math
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 
 class QuickGELU(nn.Module):
@@ -70,12 +71,16 @@ def resized_positions(positions: Tensor, rows: int, cols: int) -> Tensor:
     return torch.cat([first, grid.flatten(2)[0].T])
 
 
+def _drawn(*shape: int, std: float) -> nn.Parameter:
+    return nn.Parameter(nn.init.normal_(torch.empty(shape), std=std))
+
+
 class AttentionPool(nn.Module):
     """Pools a feature map by one attention query, the map's mean."""
 
     def __init__(self, side: int, width: int, heads: int, output_dim: int) -> None:
         super().__init__()
-        self.positional_embedding = nn.Parameter(torch.randn(side**2 + 1, width) / width**0.5)
+        self.positional_embedding = _drawn(side**2 + 1, width, std=width**-0.5)
         self.q_proj = nn.Linear(width, width)
         self.k_proj = nn.Linear(width, width)
         self.v_proj = nn.Linear(width, width)
@@ -194,14 +199,12 @@ class VisionTransformer(nn.Module):
         super().__init__()
         scale = width**-0.5
         self.conv1 = nn.Conv2d(3, width, patch, stride=patch, bias=False)
-        self.class_embedding = nn.Parameter(scale * torch.randn(width))
-        self.positional_embedding = nn.Parameter(
-            scale * torch.randn((image_size // patch) ** 2 + 1, width)
-        )
+        self.class_embedding = _drawn(width, std=scale)
+        self.positional_embedding = _drawn((image_size // patch) ** 2 + 1, width, std=scale)
         self.ln_pre = nn.LayerNorm(width)
         self.transformer = Transformer(width, layers, heads, act)
         self.ln_post = nn.LayerNorm(width)
-        self.proj = nn.Parameter(scale * torch.randn(width, output_dim))
+        self.proj = _drawn(width, output_dim, std=scale)
 
     def forward(self, x: Tensor, pos_embedding: bool = False) -> Tensor:
         """Images ``(N, 3, H, W)``, sides at least one patch, to features ``(N, D)``."""
@@ -244,9 +247,9 @@ class CLIP(nn.Module):
         self.visual = visual
         self.transformer = Transformer(text_width, text_layers, text_heads, act)
         self.token_embedding = nn.Embedding(vocab_size, text_width)
-        self.positional_embedding = nn.Parameter(torch.randn(context_length, text_width) * 0.01)
+        self.positional_embedding = _drawn(context_length, text_width, std=0.01)
         self.ln_final = nn.LayerNorm(text_width)
-        self.text_projection = nn.Parameter(torch.randn(text_width, embed_dim) * text_width**-0.5)
+        self.text_projection = _drawn(text_width, embed_dim, std=text_width**-0.5)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
 
     def encode_image(self, images: Tensor, pos_embedding: bool = False) -> Tensor:
@@ -295,6 +298,25 @@ def _build_visual(
     return ModifiedResNet(stages, width, width // 2, image_size, output_dim), image_size
 
 
+class _Undrawn(TorchFunctionMode):
+    """Modules made within are empty: drawing random weights takes longer than loading them.
+
+    On the meta device alone they would still be drawn, by code that imports a compiler.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., object],
+        types: object,
+        args: tuple[object, ...] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
+        kwargs = dict(kwargs or {})
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
+
+
 def build_clip(state: Mapping[str, Tensor], *, quick_gelu: bool = True) -> CLIP:
     """A frozen CLIP in float32 evaluation mode, its architecture read off the tensors' shapes.
 
@@ -315,7 +337,7 @@ def build_clip(state: Mapping[str, Tensor], *, quick_gelu: bool = True) -> CLIP:
             f"got {sorted(state)[:5]} ..."
         )
     text_width, embed_dim = state["text_projection"].shape
-    with torch.device("meta"):  # drawing weights at random takes longer than loading them
+    with torch.device("meta"), _Undrawn():
         visual, image_size = _build_visual(state, act)
         clip = CLIP(
             visual,

@@ -100,7 +100,7 @@ def srcc_heat_map(
         xlabel: what the columns are.
         ylabel: what the rows are.
     """
-    ax = new_axes(ax, 1.1 * table.shape[1] + 3, 0.34 * table.shape[0] + 1.5)
+    ax = new_axes(ax, max(1.1 * table.shape[1], 3) + 3, 0.34 * table.shape[0] + 1.5)
     values = table.to_numpy(dtype=float)
     ax.set_facecolor("#cccccc")
     shown = ax.imshow(values, cmap=DIVERGING, vmin=-1, vmax=1, aspect="auto")

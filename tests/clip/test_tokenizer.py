@@ -1,3 +1,5 @@
+import string
+
 import pytest
 import torch
 from hypothesis import given
@@ -24,7 +26,7 @@ def test_any_text_is_tokenised_between_its_marks(text):
     assert row.max() == 49407
 
 
-@given(st.text(alphabet=st.characters(codec="utf-8", categories=("L", "Zs")), max_size=20))
+@given(st.text(alphabet=string.ascii_letters + " ", max_size=20))
 def test_case_and_surrounding_space_do_not_matter(text):
     assert encode(f"  {text} ") == encode(text)
     assert encode(text.upper().lower()) == encode(text.upper())

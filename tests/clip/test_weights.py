@@ -469,7 +469,7 @@ def test_half_precision_is_widened(home):
 
 
 def test_token_embeddings_stored_by_row_are_expanded(home):
-    save_file(keep_token_rows(STATE, [3, 7]), home / "sparse.safetensors")
+    save_file(keep_token_rows(STATE, torch.tensor([3, 7])), home / "sparse.safetensors")
     table = load_backbone(home / "sparse.safetensors").clip.token_embedding.weight
     assert len(table) == 49408
     torch.testing.assert_close(table[[3, 7]], STATE["token_embedding.weight"][[3, 7]])

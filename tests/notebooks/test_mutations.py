@@ -62,6 +62,30 @@ MUTATIONS = (
         "(col % step == 0)",
         "(col % step == 1)",
     ),
+    Mutation(
+        "06_backbone_comparison",
+        "cues.py",
+        "pairs.softmax(-1)[..., 0]",
+        "pairs.softmax(-1)[..., 1]",
+    ),
+    Mutation(
+        "07_full_evaluation",
+        "evaluation/table.py",
+        '"srcc": spearman(x, quality),',
+        '"srcc": spearman(x, -quality),',
+    ),
+    Mutation(
+        "08_explorer",
+        "explorer.py",
+        "shares @ self._stack",
+        "shares[::-1] @ self._stack",
+    ),
+    Mutation(
+        "09_training_a_tiny_clip",
+        "training/captions.py",
+        "lean = np.array([c.sign * c.slope for c in captions])",
+        "lean = np.array([-c.sign * c.slope for c in captions])",
+    ),
 )
 
 
