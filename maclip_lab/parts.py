@@ -8,6 +8,7 @@ the parts that exist and verify, and to do one twice is harmless.
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -31,6 +32,8 @@ from maclip_lab.provenance import config_sha256, versions
 from maclip_lab.scorer import TABLE_COLUMNS, Maclip, score_row
 
 _KEY = b"maclip_lab.part"
+_NO_DIGEST = "0" * 64
+_STAMP = re.compile(rb"(?P<key>[0-9a-f]{64}):(?P<digest>[0-9a-f]{64})")
 _PLACES = ("weights_dir", "offline")
 
 
@@ -195,10 +198,7 @@ def score_shard(part: Part, config: ScoreConfig, folder: Path) -> FinishedPart:
     table = pa.Table.from_pandas(
         pd.DataFrame(rows, columns=list(TABLE_COLUMNS)), preserve_index=False
     )
-    buffer = BytesIO()
-    stamped = table.replace_schema_metadata({**(table.schema.metadata or {}), _KEY: key.encode()})
-    pq.write_table(stamped, buffer, write_page_checksum=True)
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, _stamped(table, key))
     return FinishedPart(part.number, path, len(part.paths), resumed=False)
 
 
@@ -213,15 +213,33 @@ def read_part(path: Path, key: str | None = None) -> pd.DataFrame:
         IntegrityError: the file is damaged, or another part's.
     """
     try:
-        table = pq.read_table(path, page_checksum_verification=True)
-        found = (table.schema.metadata or {}).get(_KEY, b"").decode()
-        rows = table.to_pandas(ignore_metadata=True)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise IntegrityError(f"{path} is damaged: {error}") from error
+        data = path.read_bytes()
+    except OSError as error:
+        raise IntegrityError(f"{path} cannot be read: {error}") from error
+    stamp = list(_STAMP.finditer(data))[-1:]
+    if not stamp or _digest(data, stamp[0].start("digest")) != stamp[0]["digest"].decode():
+        raise IntegrityError(f"{path} is damaged: its sha256 is not the one it was given")
     wanted = path.stem.partition("-")[2] if key is None else key
-    if not found or not found.startswith(wanted):
+    if not wanted or not stamp[0]["key"].decode().startswith(wanted):
         raise IntegrityError(f"{path} is not the part that its name says")
-    return rows
+    return pq.read_table(BytesIO(data)).to_pandas(ignore_metadata=True)
+
+
+def _stamped(table: pa.Table, key: str) -> bytes:
+    """A Parquet file that names its part and, in the same place, the sha256 of the whole file."""
+    buffer = BytesIO()
+    stamp = f"{key}:{_NO_DIGEST}".encode()
+    pq.write_table(table.replace_schema_metadata({_KEY: stamp}), buffer, store_schema=False)
+    data = buffer.getvalue()
+    place = data.rindex(stamp) + len(key) + 1
+    return data[:place] + _digest(data, place).encode() + data[place + len(_NO_DIGEST) :]
+
+
+def _digest(data: bytes, place: int) -> str:
+    """The sha256 of a file whose digest, which stands at ``place``, is taken as zeros."""
+    content = hashlib.sha256(data[:place] + _NO_DIGEST.encode())
+    content.update(memoryview(data)[place + len(_NO_DIGEST) :])
+    return content.hexdigest()
 
 
 @lru_cache(maxsize=1)

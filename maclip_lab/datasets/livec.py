@@ -26,24 +26,20 @@ def find(index: FileIndex) -> str | None:
 
 def read(index: FileIndex, source: str, request: Request) -> Annotated:
     """Names, MOS and deviations, in the publisher's order."""
-    columns = {}
-    for column, variable in (
-        ("name", "AllImages_release"),
-        ("mos", "AllMOS_release"),
-        ("mos_std", "AllStdDev_release"),
-    ):
+    files = {}
+    for variable in ("AllImages_release", "AllMOS_release", "AllStdDev_release"):
         file = index.beside(source, f"{variable}.mat")
         if file is None:
             raise DatasetError(f"{variable}.mat is not beside {source!r}")
-        columns[column] = read_mat(index.root / file, variable)
-    if len({len(values) for values in columns.values()}) > 1:
+        files[variable] = index.root / file
+    names, mos, mos_std = read_mat(files).values()
+    if not len(names) == len(mos) == len(mos_std):
         raise DatasetError(f"the .mat files beside {source!r} differ in length")
-    names = [str(cell.item() if hasattr(cell, "item") else cell) for cell in columns["name"]]
     table = pd.DataFrame(
         {
-            "name": names,
-            "mos": to_numbers(columns["mos"], "AllMOS_release"),
-            "mos_std": to_numbers(columns["mos_std"], "AllStdDev_release"),
+            "name": [str(name) for name in names],
+            "mos": to_numbers(mos, "AllMOS_release"),
+            "mos_std": to_numbers(mos_std, "AllStdDev_release"),
         }
     )
     if request.variant == "paper":

@@ -8,7 +8,9 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Sequence
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +18,23 @@ import openpyxl
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy import io as scipy_io
 
 from maclip_lab.datasets.errors import DatasetError
+
+
+_READ_MAT = """
+import json, sys
+import numpy as np
+from scipy.io import loadmat
+found = []
+for name, path in zip(sys.argv[1::2], sys.argv[2::2]):
+    try:
+        cells = np.asarray(loadmat(path, variable_names=[name])[name]).ravel().tolist()
+        found.append([cell.item() if isinstance(cell, np.ndarray) else cell for cell in cells])
+    except Exception as error:
+        raise SystemExit(f"{path}: {error!r}")
+print(json.dumps(found))
+"""
 
 
 def to_numbers(values: Iterable[object], source: str) -> NDArray[np.float64]:
@@ -116,13 +132,22 @@ def read_xlsx(
     return _nonempty(pd.DataFrame(filled, columns=list(columns), dtype=object), path)
 
 
-def read_mat(path: Path, variable: str) -> NDArray[np.generic]:
-    """One variable of a MATLAB file, flattened."""
-    try:
-        content = scipy_io.loadmat(path)
-        return np.asarray(content[variable]).ravel()
-    except Exception as error:  # the reader of damaged bytes raises anything
-        raise DatasetError(f"{str(path)!r} holds no {variable}: {error!r}") from error
+def read_mat(files: Mapping[str, Path]) -> dict[str, list[object]]:
+    """One variable each of MATLAB files, flattened.
+
+    They are read in a process of its own, because a damaged file can take SciPy's reader, and the
+    process around it, down.
+
+    Args:
+        files: the variables' names, and the file that holds each.
+    """
+    arguments = [text for name, path in files.items() for text in (name, str(path))]
+    command = [sys.executable, "-P", "-c", _READ_MAT, *arguments]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    if done.returncode != 0:
+        reason = (done.stderr.strip() or "the reader crashed").splitlines()[-1]
+        raise DatasetError(f"{', '.join(files)} cannot be read from .mat files: {reason}")
+    return dict(zip(files, json.loads(done.stdout), strict=True))
 
 
 def read_json_list(path: Path) -> pd.DataFrame:

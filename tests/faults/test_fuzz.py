@@ -4,6 +4,7 @@ The longer runs are marked slow.
 """
 
 import json
+import random
 import string
 import sys
 from io import BytesIO
@@ -20,7 +21,7 @@ from PIL import Image
 from maclip_lab.clip.tokenizer import tokenize
 from maclip_lab.crops import NATIVE, WHOLE, CropGrid, prepare
 from maclip_lab.cues import box_cox, magnitude_cue
-from maclip_lab.datasets import DatasetWarning, load_annotations, load_dataset
+from maclip_lab.datasets import DatasetError, DatasetWarning, load_annotations, load_dataset
 from maclip_lab.errors import MaclipError
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.images import STATUSES, load_picture
@@ -320,7 +321,7 @@ def check_spoilt(name, copies, data):
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-@settings(FEW, max_examples=12)
+@settings(FEW, max_examples=8)
 @given(data=st.data())
 def test_spoilt_score_files_of_the_nine_sets_are_our_own_errors(name, copies, data):
     check_spoilt(name, copies, data)
@@ -332,6 +333,31 @@ def test_spoilt_score_files_of_the_nine_sets_are_our_own_errors(name, copies, da
 @given(data=st.data())
 def test_spoilt_score_files_for_long(name, copies, data):
     check_spoilt(name, copies, data)
+
+
+@pytest.mark.parametrize(("number", "seed"), [(0, 22), (1, 372), (1, 440)])
+def test_a_file_that_crashes_its_reader_is_our_own_error(number, seed, tmp_path):
+    """Damage under which SciPy's reader has been seen to take the whole process down."""
+    folder = build("livec", tmp_path, rows=6)
+    path = sorted(folder.rglob("*.mat"))[number]
+    dice, data = random.Random(seed), bytearray(path.read_bytes())
+    for _ in range(dice.randint(1, 6)):
+        at = dice.randrange(max(len(data), 1))
+        match dice.choice(["flip", "cut", "insert", "copy", "end"]):
+            case "flip" if data:
+                data[at] ^= 1 << dice.randrange(8)
+            case "cut":
+                del data[at : at + dice.randint(1, 20)]
+            case "insert":
+                data[at:at] = dice.randbytes(dice.randint(1, 8))
+            case "copy" if data:
+                other = dice.randrange(len(data))
+                data[at : at + 8] = data[other : other + 8]
+            case "end":
+                del data[at:]
+    path.write_bytes(data)
+    with pytest.raises(DatasetError, match="cannot be read"):
+        load_dataset("livec", folder)
 
 
 def test_the_sound_copies_load(copies):
