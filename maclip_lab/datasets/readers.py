@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from maclip_lab.datasets.errors import DatasetError
 
-
 _READ_MAT = """
 import json, sys
 import numpy as np
