@@ -229,7 +229,9 @@ def _stamped(table: pa.Table, key: str) -> bytes:
     """A Parquet file that names its part and, in the same place, the sha256 of the whole file."""
     buffer = BytesIO()
     stamp = f"{key}:{_NO_DIGEST}".encode()
-    pq.write_table(table.replace_schema_metadata({_KEY: stamp}), buffer, store_schema=False)
+    with pq.ParquetWriter(buffer, table.schema, store_schema=False) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({_KEY: stamp})
     data = buffer.getvalue()
     place = data.rindex(stamp) + len(key) + 1
     return data[:place] + _digest(data, place).encode() + data[place + len(_NO_DIGEST) :]

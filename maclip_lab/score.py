@@ -50,7 +50,7 @@ class TextAnchors:
     logit_scale: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Score:
     """A picture's quality; ``float(score)`` is the number. Higher is better, always.
 
@@ -96,6 +96,13 @@ class Score:
     def __float__(self) -> float:
         """The score."""
         return self.score
+
+    def __repr__(self) -> str:
+        """The score and the cues behind it, in one line."""
+        return (
+            f"Score({self.score:.3f}, q_cos={self.q_cos:.3f}, q_mag={self.q_mag:.3f}, "
+            f"w_cos={self.w_cos:.3f}, status={self.status!r}, backbone={self.backbone!r})"
+        )
 
     @property
     def w_mag(self) -> float:
