@@ -1,5 +1,6 @@
 """Work done in threads a few items ahead of whoever consumes it, within a bound on memory."""
 
+import ctypes
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -54,3 +55,11 @@ def ahead(
             spent -= price
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def release_freed_memory() -> None:
+    """Hand what was freed back to the operating system, where the C library (glibc) keeps it."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError, TypeError):  # another C library, which has its own ways
+        return

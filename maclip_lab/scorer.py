@@ -20,7 +20,7 @@ from maclip_lab.errors import PictureError
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.images import Picture, Preset, announced_pixels, find_pictures, load_picture
 from maclip_lab.prompts import encode_prompts, prompt_pairs
-from maclip_lab.readahead import ahead
+from maclip_lab.readahead import ahead, release_freed_memory
 from maclip_lab.score import PictureFeatures, Score, TextAnchors, score_features
 
 Source = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Tensor
@@ -31,6 +31,8 @@ TABLE_COLUMNS = (
 
 WHOLE_PIXELS = 12_000_000
 """Largest picture that a ``whole`` protocol encodes: its memory grows with the picture."""
+
+_LARGE = 12_000_000  # pixels; what decoding a larger picture took is not kept for the next
 
 
 class Maclip:
@@ -325,6 +327,8 @@ def _read(source: Source | Picture, protocol: Protocol, preset: Preset) -> _Deco
         return _Decoded(name, replace(picture, image=None, status="too_small", message=str(error)))
     picture = replace(picture, image=None)
     height, width = pixels.shape[:2]
+    if height * width > _LARGE:
+        release_freed_memory()
     if protocol.whole and height * width > WHOLE_PIXELS:
         message = (
             f"{width} x {height} = {height * width / 1e6:.0f} megapixels at once, more than the "
