@@ -156,15 +156,18 @@ class Explorer:
         )
         self.number, self.scatter, self.details = (widgets.HTML() for _ in range(3))
         self.number.add_class("maclip-score")
-        self._reset = widgets.Button(description="the paper's constants")
+        self._reset = widgets.Button(description="the paper's constants", layout={"width": "auto"})
         self._reset.on_click(self.reset)
         self._thumbnails: dict[str, str] = {}
         for control in (*self.sliders.values(), self.choice):
             control.observe(self._follow, "value")
-        controls = widgets.VBox([*self.sliders.values(), self._reset, self.choice])
-        self.panel = widgets.HBox(
-            [controls, widgets.VBox([self.number, self.scatter, self.details])]
+        controls = widgets.VBox(
+            [*self.sliders.values(), self._reset, self.choice], layout={"flex": "0 0 320px"}
         )
+        shown = widgets.VBox(
+            [self.number, self.scatter, self.details], layout={"flex": "1 1 0", "overflow": "auto"}
+        )
+        self.panel = widgets.HBox([controls, shown])
         self._follow()
 
     @property
@@ -211,7 +214,7 @@ def scatter_svg(table: pd.DataFrame, chosen: Sequence[str], title: str) -> str:
     x = table["quality"] if rated else pd.Series(range(len(table)), table.index, dtype=float)
     shown = table["score"].notna() & x.notna()
     x, y = x[shown], table["score"][shown]
-    low, high = min(0.0, y.min()), max(1.0, y.max())
+    low, high = np.floor(10 * y.min()) / 10, np.floor(10 * y.max()) / 10 + 0.1
     across = 50 + 390 * (x - x.min()) / max(x.max() - x.min(), 1e-9)
     down = 250 - 220 * (y - low) / (high - low)
     step = -(-len(y) // _MOST_DOTS)
@@ -230,7 +233,7 @@ def scatter_svg(table: pd.DataFrame, chosen: Sequence[str], title: str) -> str:
         for left, top, anchor, text in (
             (50, 14, "start", title), (245, 285, "middle", label),
             (50, 270, "middle", f"{x.min():.3g}"), (440, 270, "middle", f"{x.max():.3g}"),
-            (42, 254, "end", f"{low:.2f}"), (42, 34, "end", f"{high:.2f}"),
+            (42, 254, "end", f"{low:.1f}"), (42, 34, "end", f"{high:.1f}"),
             (42, 144, "end", "score"),
         )
     )  # fmt: skip
@@ -263,7 +266,7 @@ def details_html(rows: pd.DataFrame, thumbnails: Sequence[str]) -> str:
         lines.append(
             f"<tr><td>{picture}</td><td>{html.escape(row.name)}</td><td><b>{row.score:.3f}</b></td>"
             f"<td>{row.q_cos:.3f}</td><td>{row.q_mag:.3f}</td>"
-            f"<td>{bar} {row.w_cos:.2f} + {1 - row.w_cos:.2f}</td></tr>"
+            f"<td style='white-space:nowrap'>{bar} {row.w_cos:.2f} + {1 - row.w_cos:.2f}</td></tr>"
         )
     return f"<table><tr>{head}</tr>{''.join(lines)}</table>"
 
