@@ -246,27 +246,28 @@ def scatter_svg(table: pd.DataFrame, chosen: Sequence[str], title: str) -> str:
 
 
 def details_html(rows: pd.DataFrame, thumbnails: Sequence[str]) -> str:
-    """A table of the chosen pictures: score, both cues, and the weight of each as a bar.
+    """A table of the chosen pictures: score, both cues, and the cosine cue's share of the weight as a bar.
 
     Args:
         rows: of a `Move`.
         thumbnails: one element a row.
     """
     head = "".join(
-        f"<th>{name}</th>" for name in ("", "picture", "score", "cosine", "magnitude", "weights")
+        f"<th>{name}</th>"
+        for name in ("", "picture", "score", "cosine", "magnitude", "weight of cosine")
     )
     cosine, magnitude = plots.CUE_COLOURS["q_cos"], plots.CUE_COLOURS["q_mag"]
     lines = []
     for picture, row in zip(thumbnails, rows.itertuples(), strict=True):
         bar = "".join(
-            f"<div style='display:inline-block;height:0.8em;width:{8 * share:.2f}em;"
+            f"<div style='display:inline-block;height:0.8em;width:{4 * share:.2f}em;"
             f"background:{colour}'></div>"
             for colour, share in ((cosine, row.w_cos), (magnitude, 1 - row.w_cos))
         )
         lines.append(
             f"<tr><td>{picture}</td><td>{html.escape(row.name)}</td><td><b>{row.score:.3f}</b></td>"
             f"<td>{row.q_cos:.3f}</td><td>{row.q_mag:.3f}</td>"
-            f"<td style='white-space:nowrap'>{bar} {row.w_cos:.2f} + {1 - row.w_cos:.2f}</td></tr>"
+            f"<td style='white-space:nowrap'>{bar} {row.w_cos:.2f}</td></tr>"
         )
     return f"<table><tr>{head}</tr>{''.join(lines)}</table>"
 
