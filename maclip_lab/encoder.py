@@ -1,7 +1,9 @@
 """The image tower ready for inference: where it runs, how precisely, how many crops at once."""
 
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -10,7 +12,7 @@ from torch import Tensor
 
 from maclip_lab.clip.inference import inference_tower
 from maclip_lab.clip.model import CLIP
-from maclip_lab.crops import NATIVE, Protocol, crop_batches
+from maclip_lab.crops import NATIVE, CropGrid, Protocol, crop_batches
 from maclip_lab.packing import Shares, pack, unpack
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -91,8 +93,14 @@ class ImageEncoder:
             protocol: that says which crops.
             pos_embedding: see `CLIP.encode_image`.
         """
-        batches = crop_batches(pixels, protocol, self.micro_batch, self.device)
-        return torch.cat([self.encode(batch, pos_embedding) for batch in batches])
+        count = len(CropGrid(*pixels.shape[:2], protocol))
+        same = count == 2 and pixels.shape[:2] == (protocol.crop, protocol.crop)
+        if same:  # the one window is the whole picture, and so is its thumbnail
+            protocol, count = replace(protocol, thumbnail=False), 1
+        size = math.ceil(count / math.ceil(count / self.micro_batch))
+        batches = crop_batches(pixels, protocol, size, self.device)
+        features = torch.cat([self.encode(batch, pos_embedding) for batch in batches])
+        return features.repeat(2, 1) if same else features
 
     def encode_pictures(
         self,

@@ -19,7 +19,7 @@ from maclip_lab.clip.inference import (
 )
 from maclip_lab.clip.kernels import FusedConv, FusedLinear, Placement, fold_batch_norm
 from maclip_lab.clip.model import AttentionPool, ModifiedResNet, QuickGELU, VisionTransformer
-from maclip_lab.crops import NATIVE, WHOLE
+from maclip_lab.crops import NATIVE, WHOLE, crop_batches
 from maclip_lab.cues import cosine_cue, magnitude_cue
 from maclip_lab.encoder import ImageEncoder, choose_device
 from maclip_lab.fusion import FusionSettings, fuse
@@ -360,3 +360,13 @@ def test_a_device_that_is_not_there_is_named():
 def test_a_protocol_without_a_thumbnail_is_encoded_as_it_says(encoder):
     features = encoder.encode_picture(pixels(224, 360), replace(NATIVE, thumbnail=False))
     assert len(features) == 2
+
+
+def test_a_picture_of_one_windows_size_is_its_own_thumbnail(encoder):
+    picture = pixels(224, 224)
+    window, thumbnail = encoder.encode_picture(picture)
+    (batch,) = crop_batches(picture)
+    wanted = encoder.encode(batch)
+    assert torch.equal(window, thumbnail)
+    assert distance(torch.stack([window, thumbnail]), wanted) < 1e-5
+    assert len(encoder.encode_picture(picture, replace(NATIVE, windows=False))) == 1
