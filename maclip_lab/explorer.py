@@ -246,15 +246,14 @@ def scatter_svg(table: pd.DataFrame, chosen: Sequence[str], title: str) -> str:
 
 
 def details_html(rows: pd.DataFrame, thumbnails: Sequence[str]) -> str:
-    """A table of the chosen pictures: score, both cues, and the cosine cue's share of the weight as a bar.
+    """A table of the chosen pictures: score, both cues, and their weights as a bar.
 
     Args:
         rows: of a `Move`.
         thumbnails: one element a row.
     """
     head = "".join(
-        f"<th>{name}</th>"
-        for name in ("", "picture", "score", "cosine", "magnitude", "weight of cosine")
+        f"<th>{name}</th>" for name in ("", "picture", "score", "cosine", "magnitude", "weights")
     )
     cosine, magnitude = plots.CUE_COLOURS["q_cos"], plots.CUE_COLOURS["q_mag"]
     lines = []
