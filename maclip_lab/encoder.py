@@ -93,8 +93,9 @@ class ImageEncoder:
             protocol: that says which crops.
             pos_embedding: see `CLIP.encode_image`.
         """
-        count = len(CropGrid(*pixels.shape[:2], protocol))
-        same = count == 2 and pixels.shape[:2] == (protocol.crop, protocol.crop)
+        height, width = pixels.shape[:2]
+        count = len(CropGrid(height, width, protocol))
+        same = count == 2 and height == width == protocol.crop
         if same:  # the one window is the whole picture, and so is its thumbnail
             protocol, count = replace(protocol, thumbnail=False), 1
         size = math.ceil(count / math.ceil(count / self.micro_batch))
