@@ -16,7 +16,7 @@ from maclip_lab.crops import NATIVE, CropGrid, Protocol, crop_batches
 from maclip_lab.packing import Shares, pack, unpack
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_MICRO_BATCH = {"cpu": 8, "cuda": 128, "mps": 16}
+_MICRO_BATCH = {"cpu": 10, "cuda": 128, "mps": 16}
 
 
 def choose_device(device: str = "auto") -> torch.device:

@@ -25,6 +25,7 @@ from maclip_lab.clip.model import (
 )
 
 _QUICK_GELU = 1.702
+_CROP = 224  # side of the crops that oneDNN's layouts are chosen for, in pixels
 _NARROW = 64  # channels of the narrowest published stem
 
 
@@ -70,7 +71,7 @@ class InferenceResNet(nn.Module):
 
     def __init__(self, visual: ModifiedResNet, place: Placement) -> None:
         super().__init__()
-        side = round(len(visual.attnpool.positional_embedding) ** 0.5) * 32
+        side = _CROP
         self.stem = nn.Sequential(
             FusedConv(visual.conv1, visual.bn1, place, relu=True, side=side),
             FusedConv(visual.conv2, visual.bn2, place, relu=True, side=side // 2),
@@ -80,8 +81,10 @@ class InferenceResNet(nn.Module):
         self.blocks = nn.Sequential()
         for i in range(4):
             stage = cast(nn.Sequential, getattr(visual, f"layer{i + 1}"))
-            for block in stage:
-                self.blocks.append(_Block(cast(Bottleneck, block), place, side // 4 // 2**i))
+            for j, block in enumerate(stage):
+                after = side // 4 // 2**i
+                before = 2 * after if i and not j else after
+                self.blocks.append(_Block(cast(Bottleneck, block), place, before, after))
         self.pool = SingleQueryPool(visual.attnpool, place.wide)
 
     def forward(self, x: Tensor, pos_embedding: bool = False) -> Tensor:
@@ -90,17 +93,17 @@ class InferenceResNet(nn.Module):
 
 
 class _Block(nn.Module):
-    def __init__(self, block: Bottleneck, place: Placement, side: int) -> None:
+    def __init__(self, block: Bottleneck, place: Placement, before: int, after: int) -> None:
         super().__init__()
-        self.narrow = FusedConv(block.conv1, block.bn1, place, relu=True, side=side)
-        self.spatial = FusedConv(block.conv2, block.bn2, place, relu=True, side=side)
+        self.narrow = FusedConv(block.conv1, block.bn1, place, relu=True, side=before)
+        self.spatial = FusedConv(block.conv2, block.bn2, place, relu=True, side=before)
         self.pool = block.avgpool
-        self.widen = FusedConv(block.conv3, block.bn3, place, relu=True, side=side)
+        self.widen = FusedConv(block.conv3, block.bn3, place, relu=True, side=after)
         self.shortcut = nn.Sequential()
         if block.downsample is not None:
             pool, conv, norm = block.downsample
             conv, norm = cast(nn.Conv2d, conv), cast(nn.BatchNorm2d, norm)
-            self.shortcut.extend([pool, FusedConv(conv, norm, place, relu=False, side=side)])
+            self.shortcut.extend([pool, FusedConv(conv, norm, place, relu=False, side=after)])
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.pool(self.spatial(self.narrow(x)))
