@@ -22,6 +22,8 @@ def pytest_configure(config: pytest.Config) -> None:
     paths = filter(None, [os.environ.get("PYTHONPATH"), str(ROOT)])
     os.environ["PYTHONPATH"] = os.pathsep.join(paths)
     os.environ.pop("MPLBACKEND", None)
+    # tiny models gain nothing from a second thread, and on a busy machine wait for it for minutes
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:
