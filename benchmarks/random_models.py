@@ -41,9 +41,12 @@ def random_clip(architecture: str, seed: int = 0) -> CLIP:
 
 
 def save_random(architecture: str, folder: Path) -> Path:
-    """A checkpoint of `random_clip` as the hub has them, in float32."""
+    """A checkpoint of `random_clip` in float32, of half precision's numbers as OpenAI's are."""
     path = folder / f"{architecture.replace('/', '-')}.safetensors"
-    save_file({k: v.contiguous() for k, v in random_clip(architecture).state_dict().items()}, path)
+    weights = random_clip(architecture).state_dict().items()
+    save_file(
+        {k: v.half().to(v.dtype) if v.is_floating_point() else v.clone() for k, v in weights}, path
+    )
     return path
 
 
