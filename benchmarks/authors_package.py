@@ -42,7 +42,7 @@ def authors_scorer(clip: CLIP, image: Image.Image) -> Callable[[], float]:
         scorer = import_module("Maclip.model").Maclip(backbone=weights)
 
         def score() -> float:
-            with _CudaIs(clip.logit_scale.device), torch.inference_mode():
+            with _CudaIs(clip.logit_scale.device):
                 return float(scorer(picture, "koniq"))
 
         score()
