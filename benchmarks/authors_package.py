@@ -66,7 +66,8 @@ class _CudaIs(TorchFunctionMode):
         return func(*map(self._swap, args), **swapped)
 
     def _swap(self, value: object) -> object:
-        return self.device if isinstance(value, str | torch.device) and str(value) == "cuda" else value
+        named = isinstance(value, str | torch.device) and str(value) == "cuda"
+        return self.device if named else value
 
 
 def _archive(clip: CLIP) -> torch.jit.ScriptModule:

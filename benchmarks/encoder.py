@@ -114,7 +114,9 @@ def _compare(scorer: Maclip, clip: CLIP, image: Image.Image, rounds: int) -> dic
         "matrix product, GFLOP/s": rate / 1e9,
         "share of matrix rate": flops / ours.median / rate,
         "share of matrix rate, CPU time": flops / 2 / MATRIX**3 * product.cpu / ours.cpu,
-        "score difference from the published path": abs(published_score(image, clip) - scorer(image).score),
+        "score difference from the published path": abs(
+            published_score(image, clip) - scorer(image).score
+        ),
         "times": {name: timing.facts() for name, timing in times.items()},
     }
 

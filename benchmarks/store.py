@@ -6,7 +6,6 @@ dimensions, fp16) is synthetic; the encoder is a random RN50. Ratios are of runs
 
 import hashlib
 import json
-import resource
 import statistics
 import tempfile
 import time
@@ -19,6 +18,7 @@ import pandas as pd
 import torch
 from PIL import Image
 
+from benchmarks.memory import peak_gib
 from maclip_lab.clip.model import CLIP, ModifiedResNet
 from maclip_lab.clip.weights import Backbone
 from maclip_lab.crops import NATIVE, prepare
@@ -48,7 +48,7 @@ def run(pictures: int = KONIQ, extracted: int = 10, rounds: int = 3) -> dict[str
     """
     with tempfile.TemporaryDirectory() as folder:
         found = _extraction(Path(folder), extracted, rounds) | _sweeps(Path(folder), pictures)
-    found["peak resident memory, GiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    found["peak resident memory, GiB"] = peak_gib()
     for name, value in found.items():
         print(f"{name:<58}{value:10.3f}")
     return found
