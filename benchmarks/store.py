@@ -25,12 +25,12 @@ from maclip_lab.crops import NATIVE, prepare
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.encoder import ImageEncoder
 from maclip_lab.features import FeatureStore, extract_features, open_features
+from maclip_lab.features.shards import Extracted, PictureRecord
+from maclip_lab.features.store import ShardStore, StoreConfig
+from maclip_lab.features.stored_cues import store_cues
 from maclip_lab.images import load_picture
 from maclip_lab.prompts import MACLIP_PROMPTS
 from maclip_lab.score import TextAnchors
-from maclip_lab.shards import Extracted, PictureRecord
-from maclip_lab.store import ShardStore, StoreConfig
-from maclip_lab.stored_cues import store_cues
 from maclip_lab.sweeps import base_constant_sweep, lambda_sweep
 
 KONIQ = 10_073

@@ -21,10 +21,10 @@ from scipy.interpolate import BarycentricInterpolator
 from maclip_lab import plots
 from maclip_lab.evaluation.correlations import spearman
 from maclip_lab.features import FeatureStore
+from maclip_lab.features.stored_cues import StoredCues, store_cues
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.images import load_picture
 from maclip_lab.score import TextAnchors
-from maclip_lab.stored_cues import StoredCues, store_cues
 from maclip_lab.sweeps import PAPER, score_store
 
 RANGES = {

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from maclip_lab.evaluation.correlations import kendall, pearson
 from maclip_lab.features import FeatureStore
+from maclip_lab.features.stored_cues import Anchors, StoredCues, store_cues
 from maclip_lab.fusion import FusionSettings, fixed_fusion, fuse, product_fusion
 from maclip_lab.score import TextAnchors
-from maclip_lab.stored_cues import Anchors, StoredCues, store_cues
 
 Rule = str | float
 

@@ -19,8 +19,8 @@ from maclip_lab.explorer import (
     scatter_svg,
     thumbnail_html,
 )
+from maclip_lab.features.stored_cues import StoredCues
 from maclip_lab.fusion import FusionSettings, fuse
-from maclip_lab.stored_cues import StoredCues
 
 PICTURES, CROPS, D = 12, 3, 64
 FEATURES = torch.randn(PICTURES * CROPS, D, generator=torch.Generator().manual_seed(0))

@@ -8,10 +8,10 @@ from maclip_lab import readahead
 from maclip_lab.crops import Protocol
 from maclip_lab.cues import cosine_cue, magnitude_cue
 from maclip_lab.features import extract_features
+from maclip_lab.features.stored_cues import store_cues
 from maclip_lab.fusion import FusionSettings, fixed_fusion, fuse, product_fusion
 from maclip_lab.prompts import CLIP_IQA_PROMPTS, MACLIP_PROMPTS
 from maclip_lab.score import TextAnchors, score_features
-from maclip_lab.stored_cues import store_cues
 from maclip_lab.sweeps import (
     AUTHORS_GRID,
     LAMBDA_GRID,
@@ -182,7 +182,7 @@ def test_every_combination_is_one_row(cues):
 
 def test_the_work_is_the_same_however_it_is_cut(view, monkeypatch):
     whole = store_cues(view, ANCHORS)
-    monkeypatch.setattr("maclip_lab.stored_cues._SERIAL", 100)
+    monkeypatch.setattr("maclip_lab.features.stored_cues._SERIAL", 100)
     cut = store_cues(view, ANCHORS)
     np.testing.assert_allclose(cut.q_mag[0.5], whole.q_mag[0.5], rtol=1e-6)
     np.testing.assert_allclose(cut.q_cos["maclip"], whole.q_cos["maclip"], rtol=1e-4)
@@ -226,7 +226,7 @@ def test_cues_are_read_in_threads_without_losing_their_place(view, monkeypatch):
             seen.append(result.shape[1])
             yield result
 
-    monkeypatch.setattr("maclip_lab.stored_cues.ahead", watched)
+    monkeypatch.setattr("maclip_lab.features.stored_cues.ahead", watched)
     store_cues(view, ANCHORS)
     assert sum(seen) == view.offsets[-1]
     assert len(seen) > 1

@@ -1,7 +1,7 @@
 """A disk that is full, a folder that cannot be written to, files left by processes that died.
 
 Faults 3, 4 and 6 of the list in README.md. What `maclip_lab.atomic` does with one file is in
-tests/test_store.py.
+tests/features/test_store.py.
 """
 
 import json

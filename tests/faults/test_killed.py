@@ -1,7 +1,7 @@
 """Killed at any instant and run again, an extraction ends with the bits of one never killed.
 
 Faults 1 and 2 of the list in README.md; kills between a shard and the index are also in
-tests/test_store.py, and of whole runs on a cluster in tests/test_scale.py.
+tests/features/test_store.py, and of whole runs on a cluster in tests/test_scale.py.
 """
 
 import os
@@ -124,7 +124,8 @@ def test_ctrl_c_at_the_command_line_says_how_to_go_on(rows, tmp_path):
 
 SLOWLY = """
 import sys, time
-from maclip_lab import extraction, cli
+from maclip_lab import cli
+from maclip_lab.features import extraction
 encode = extraction._encode
 def slowly(*arguments):
     time.sleep(1)

@@ -1,8 +1,8 @@
 """Several processes on one store, one of them killed; pictures that change; clocks that lie.
 
 Faults 2, 5, 17, 22 and 23 of the list in README.md. Flipped bits, lost indexes, edited, renamed
-and vanished pictures and other configurations are in tests/test_store.py and
-tests/test_features.py.
+and vanished pictures and other configurations are in tests/features/test_store.py and
+tests/features/test_view.py.
 """
 
 import os
@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from maclip_lab.features import extract_features, open_features
-from maclip_lab.store import StoreError
+from maclip_lab.features.store import StoreError
 from maclip_lab.sweeps import score_store, sweep
 from tests.faults import victims
 from tests.store_world import PlainScorer, manifest, picture

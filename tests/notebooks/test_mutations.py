@@ -58,7 +58,7 @@ MUTATIONS = (
     ),
     Mutation(
         "05_prompts_and_crops",
-        "stored_cues.py",
+        "features/stored_cues.py",
         "(col % step == 0)",
         "(col % step == 1)",
     ),

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from maclip_lab.atomic import StorageFullError, sweep, write_bytes
 from maclip_lab.crops import Protocol
 from maclip_lab.errors import MaclipError
-from maclip_lab.shards import (
+from maclip_lab.features.shards import (
     DTYPES,
     Extracted,
     PictureRecord,

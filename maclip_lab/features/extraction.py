@@ -20,13 +20,13 @@ import torch
 from tqdm.auto import tqdm
 
 from maclip_lab.crops import CropGrid, prepare
+from maclip_lab.features.lookup import Lookup, identify, untouched
+from maclip_lab.features.shards import Extracted, PictureRecord
+from maclip_lab.features.store import ShardStore, StoreConfig
 from maclip_lab.images import announced_pixels, load_picture
-from maclip_lab.lookup import Lookup, identify, untouched
 from maclip_lab.provenance import versions
 from maclip_lab.readahead import ahead
 from maclip_lab.scorer import Maclip
-from maclip_lab.shards import Extracted, PictureRecord
-from maclip_lab.store import ShardStore, StoreConfig
 
 Job = tuple[int, str, Path]
 

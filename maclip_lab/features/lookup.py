@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from maclip_lab.shards import PictureRecord
+from maclip_lab.features.shards import PictureRecord
 
 NOT_EXTRACTED = "not_extracted"
 

@@ -17,16 +17,22 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from maclip_lab import extraction
 from maclip_lab.crops import CropGrid, Protocol, protocol_for
 from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.features import extraction
+from maclip_lab.features.lookup import Lookup, identify
+from maclip_lab.features.shards import PictureRecord
+from maclip_lab.features.store import (
+    ShardStore,
+    StoreConfig,
+    StoreError,
+    differences,
+    stored_configs,
+)
 from maclip_lab.images import load_picture
-from maclip_lab.lookup import Lookup, identify
 from maclip_lab.readahead import ahead
 from maclip_lab.score import PictureFeatures
 from maclip_lab.scorer import Maclip
-from maclip_lab.shards import PictureRecord
-from maclip_lab.store import ShardStore, StoreConfig, StoreError, differences, stored_configs
 
 _TABLE = ("path", "status", "message", "width", "height", "sha256")
 

@@ -7,17 +7,17 @@ import time
 import pytest
 import torch
 
-from maclip_lab import Maclip, extraction
+from maclip_lab import Maclip
 from maclip_lab.crops import NATIVE, Protocol
-from maclip_lab.features import extract_features, feature_config, open_features
-from maclip_lab.store import StoreError, StoreWarning
+from maclip_lab.features import extract_features, extraction, feature_config, open_features
+from maclip_lab.features.store import StoreError, StoreWarning
 from tests.store_world import RN, PlainScorer, manifest, picture, pictures, python
 
 EXTRACT = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, ".")
-from maclip_lab import store
+from maclip_lab.features import store
 from maclip_lab.features import extract_features
 from tests.store_world import PlainScorer, manifest
 folder, where = Path(sys.argv[1]), sys.argv[2]

@@ -11,8 +11,8 @@ import pytest
 from maclip_lab import atomic
 from maclip_lab.atomic import StorageFullError, sweep, write_bytes, write_together
 from maclip_lab.crops import NATIVE, Protocol
-from maclip_lab.shards import Extracted, PictureRecord, ShardError, map_shard, verify_shard
-from maclip_lab.store import (
+from maclip_lab.features.shards import Extracted, PictureRecord, ShardError, map_shard, verify_shard
+from maclip_lab.features.store import (
     ShardStore,
     StoreConfig,
     StoreError,
@@ -182,8 +182,8 @@ def test_a_kill_between_shard_and_index_loses_nothing(tmp_path):
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, ".")
-from tests.test_store import CONFIG, extracted
-from maclip_lab.store import ShardStore
+from tests.features.test_store import CONFIG, extracted
+from maclip_lab.features.store import ShardStore
 store = ShardStore(Path(sys.argv[1]), CONFIG)
 store._replace_index = lambda tables: os.kill(os.getpid(), signal.SIGKILL)
 store.append(1, [extracted("late.png")], {})
@@ -203,8 +203,8 @@ def test_a_full_disk_leaves_the_store_as_it_was_and_says_what_was_needed(tmp_pat
 import resource, sys
 from pathlib import Path
 sys.path.insert(0, ".")
-from tests.test_store import CONFIG, extracted
-from maclip_lab.store import ShardStore
+from tests.features.test_store import CONFIG, extracted
+from maclip_lab.features.store import ShardStore
 from maclip_lab.atomic import StorageFullError
 store = ShardStore(Path(sys.argv[1]), CONFIG)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
