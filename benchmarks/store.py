@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from benchmarks.memory import peak_gib
-from maclip_lab.clip.model import CLIP, ModifiedResNet
+from benchmarks.random_models import random_clip
 from maclip_lab.clip.weights import Backbone
 from maclip_lab.crops import NATIVE, prepare
 from maclip_lab.datasets.manifest import Manifest
@@ -126,18 +126,7 @@ def _manifest(folder: Path, names: list[str]) -> Manifest:
 
 def _random_rn50() -> SimpleNamespace:
     """What extraction asks of a scorer, around a random RN50."""
-    torch.manual_seed(0)
-    tower = ModifiedResNet((3, 4, 6, 3), 64, 32, 224, DIMENSIONS)
-    clip = CLIP(
-        tower,
-        embed_dim=DIMENSIONS,
-        image_size=224,
-        context_length=77,
-        vocab_size=8,
-        text_width=64,
-        text_layers=1,
-        text_heads=1,
-    ).eval()
+    clip = random_clip("RN50")
     return SimpleNamespace(
         backbone=Backbone("random RN50", "1" * 64, "benchmark", clip),
         encoder=ImageEncoder(clip, device=torch.device("cpu")),
