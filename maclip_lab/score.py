@@ -1,6 +1,8 @@
 """What scoring a picture gives: the number, the cues behind it, and where they lie."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import isfinite, nan
 
 import numpy as np
@@ -69,12 +71,11 @@ class Score:
         flags: what was done to the picture on the way in.
         width: of the picture as decoded, in pixels.
         height: of the picture as decoded, in pixels.
-        crops: one row a crop, the thumbnail last: where it lies, its cues, weights and score, and
-            the probability of every prompt pair's positive member.
         source: the picture's path or description.
         backbone: that saw it.
         settings: the fusion's constants.
         grid: where the crops lie.
+        cues: ``(P,)`` numbers of the crops, by the names of `crops`.
     """
 
     score: float
@@ -87,11 +88,11 @@ class Score:
     flags: tuple[str, ...]
     width: int
     height: int
-    crops: pd.DataFrame = field(repr=False, compare=False)
     source: str
     backbone: str
     settings: FusionSettings
-    grid: CropGrid = field(repr=False)
+    grid: CropGrid
+    cues: Mapping[str, np.ndarray] = field(compare=False)
 
     def __float__(self) -> float:
         """The score."""
@@ -112,7 +113,16 @@ class Score:
     @property
     def n_crops(self) -> int:
         """Number of crops P, thumbnail included."""
-        return len(self.crops)
+        return len(self.grid)
+
+    @cached_property
+    def crops(self) -> pd.DataFrame:
+        """One row a crop, the thumbnail last: where it lies, and its numbers.
+
+        Those are its cues, weights and score, and the probability of every prompt pair's
+        positive member.
+        """
+        return pd.DataFrame({**_places(self.grid), **self.cues})
 
     def quality_map(self, column: str = "score") -> np.ndarray:
         """The crops' numbers laid back on the picture.
@@ -160,8 +170,10 @@ class Score:
         )
 
 
-def read_cues(features: Tensor, anchors: TextAnchors, settings: FusionSettings) -> pd.DataFrame:
-    """Cues, weights and score of every crop, one row a crop.
+def read_cues(
+    features: Tensor, anchors: TextAnchors, settings: FusionSettings
+) -> dict[str, np.ndarray]:
+    """Cues, weights and score of every crop, each ``(P,)`` float64.
 
     Args:
         features: raw image features ``(P, D)``.
@@ -182,7 +194,7 @@ def read_cues(features: Tensor, anchors: TextAnchors, settings: FusionSettings) 
     }
     names = [f"{positive} / {negative}" for positive, negative in anchors.pairs]
     columns |= dict(zip(names, pairs.unbind(-1), strict=True))
-    return pd.DataFrame({name: values.double().numpy() for name, values in columns.items()})
+    return {name: values.double().numpy() for name, values in columns.items()}
 
 
 def score_features(
@@ -201,7 +213,7 @@ def score_features(
     """
     cues = read_cues(picture.features, anchors, settings)
     names = ("score", "q_cos", "q_mag", "w_cos", "mean_magnitude", "norm")
-    means = {name: float(cues[name].mean(skipna=False)) for name in names}
+    means = {name: float(cues[name].mean()) for name in names}
     finite = bool(torch.isfinite(picture.features).all()) and all(map(isfinite, means.values()))
     if not finite:
         means = dict.fromkeys(names, nan)
@@ -211,17 +223,21 @@ def score_features(
         flags=picture.flags,
         width=picture.width,
         height=picture.height,
-        crops=pd.concat([_places(picture.grid), cues], axis=1),
         source=picture.source,
         backbone=backbone,
         settings=settings,
         grid=picture.grid,
+        cues=cues,
     )
 
 
-def _places(grid: CropGrid) -> pd.DataFrame:
+def _places(grid: CropGrid) -> dict[str, list[str] | list[int]]:
     """Kind and top left corner of every crop, in pixels of the picture as it was cut."""
-    places = [("window", top, left) for top, left in grid.corners()]
-    places += [("thumbnail", 0, 0)] * grid.protocol.thumbnail
-    places += [("whole", 0, 0)] * grid.protocol.whole
-    return pd.DataFrame(places, columns=["kind", "top", "left"])
+    kinds = ["thumbnail"] * grid.protocol.thumbnail + ["whole"] * grid.protocol.whole
+    corners = grid.corners()
+    places = corners + [(0, 0)] * len(kinds)
+    return {
+        "kind": ["window"] * len(corners) + kinds,
+        "top": [top for top, _ in places],
+        "left": [left for _, left in places],
+    }

@@ -134,7 +134,7 @@ class Maclip:
     def score(
         self, features: PictureFeatures, settings: FusionSettings = FusionSettings()
     ) -> Score:
-        """The score of a picture whose features are at hand, in microseconds."""
+        """The score of a picture whose features are at hand, in about a millisecond."""
         return score_features(features, self.anchors, settings, self.backbone.name)
 
     def extract(
