@@ -9,6 +9,10 @@ class WeightsError(MaclipError):
     """A backbone's weights cannot be had or do not make a CLIP."""
 
 
+class UnknownBackboneError(WeightsError, ValueError):
+    """A name that means no backbone; the message has the nearest ones that do."""
+
+
 class IntegrityError(WeightsError):
     """A file is not the one its sha256 promises; it has not been opened."""
 

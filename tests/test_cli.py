@@ -88,7 +88,7 @@ def test_the_program_scores_a_folder_and_exits_1_if_a_picture_is_broken(folder):
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["score", PICTURE, "-b", "RN5O"], 1, "Did you mean 'RN50'"),
+        (["score", PICTURE, "-b", "gone.pt"], 1, "gone.pt: no such file"),
         (["score", PICTURE, "-b", RN, "-q", "--dataset", "imagenet"], 2, "no data set is called"),
         (["score", PICTURE, "-b", RN, "--precision", "fp8"], 2, "precision is one of"),
         (["datasets", "show", "imagenet"], 2, "no data set is called 'imagenet'"),
@@ -106,6 +106,59 @@ def test_a_failure_is_one_line_and_a_wrong_call_has_its_own_exit_status(
     assert ended.value.code == code, errors
     assert said in errors
     assert errors.startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["score", PICTURE, "-b"],
+        ["features", "mine", "-b", RN, "-b"],
+        ["evaluate", "mine", "-b", RN, "-b"],
+        ["sweep", "mine", "-b"],
+        ["explain", PICTURE, "-b"],
+        ["demo", "-b"],
+        ["weights", "fetch"],
+        ["weights", "verify"],
+    ],
+    ids=lambda arguments: " ".join(arguments[: 1 + (arguments[0] == "weights")]),
+)
+def test_a_backbone_that_does_not_exist_is_a_wrong_call_that_names_the_nearest(
+    arguments, monkeypatch, capsys, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["maclip-lab", *arguments, "vit-b32"])
+    monkeypatch.setattr("warnings.showwarning", print)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = capsys.readouterr().err
+    assert ended.value.code == 2, said
+    assert said.startswith("error: no backbone is called 'vit-b32'. Did you mean 'ViT-B/32' or ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_command_that_takes_a_backbone_refuses_unknown_names():
+    import typer.main
+
+    commands = typer.main.get_command(cli.app).commands
+    commands |= {f"weights {name}": one for name, one in commands["weights"].commands.items()}
+    takers = {
+        name
+        for name, command in commands.items()
+        for parameter in command.params
+        if parameter.name == "backbone" or (parameter.name == "name" and "weights" in name)
+    }
+    assert takers == {
+        *("score", "features", "evaluate", "sweep", "explain", "demo"),
+        *("weights fetch", "weights verify"),
+    }
+
+
+def test_a_record_that_names_an_unknown_backbone_is_explained(result):
+    record = json.loads(record_path(result).read_text())
+    record_path(result).write_text(json.dumps(record | {"backbone": "RN999"}))
+    code, output, _ = run("explain", result)
+    assert code == 1
+    assert "the weights of RN999 are not on this machine" in output
 
 
 def test_offline_without_weights_says_where_to_put_them(tmp_path, monkeypatch):
@@ -161,7 +214,7 @@ def test_two_settings_never_share_a_record(tmp_path):
 )
 def test_an_output_that_cannot_be_is_refused_before_any_work(name, said, tmp_path):
     (tmp_path / "there.csv").write_text("mine")
-    code, _, errors = run("score", PICTURE, "-b", "no such backbone", "-o", tmp_path / name)
+    code, _, errors = run("score", PICTURE, "-b", "gone.safetensors", "-o", tmp_path / name)
     assert code == 2
     assert said in " ".join(errors.split()).replace("│ ", "")
     assert (tmp_path / "there.csv").read_text() == "mine"
@@ -332,11 +385,11 @@ def test_jupyterlab_stays_on_this_machine_and_keeps_its_token(monkeypatch):
 def test_the_doctor_prints_a_line_a_finding_and_its_verdict(monkeypatch):
     frame = pd.DataFrame([("python", "ok", "3"), ("cache", "bad", "no")])
     frame.columns = ["what", "verdict", "finding"]
-    monkeypatch.setattr("maclip_lab.doctor.examine", lambda root: frame)
+    monkeypatch.setattr("maclip_lab.doctor.examine", lambda root, checksums: frame)
     code, output, _ = run("doctor")
     assert code == 1
     assert output.splitlines()[1].split() == ["bad", "cache", "no"]
-    monkeypatch.setattr("maclip_lab.doctor.examine", lambda root: frame[:1])
+    monkeypatch.setattr("maclip_lab.doctor.examine", lambda root, checksums: frame[:1])
     assert run("doctor")[0] == 0
 
 

@@ -10,7 +10,7 @@ import warnings
 import typer
 
 from maclip_lab.cli import datasets, evaluation, pictures, project, weights
-from maclip_lab.errors import MaclipError
+from maclip_lab.errors import MaclipError, UnknownBackboneError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -43,7 +43,8 @@ def main() -> None:
         app()
     except (MaclipError, OSError, ValueError) as error:
         typer.secho(f"error: {error}", fg="red", err=True)
-        sys.exit(1 if isinstance(error, MaclipError | OSError) else 2)
+        wrong_call = isinstance(error, UnknownBackboneError)
+        sys.exit(1 if isinstance(error, MaclipError | OSError) and not wrong_call else 2)
     except SystemExit as stop:
         if stop.code == _INTERRUPTED:
             typer.echo("stopped; what was written stays, the same command goes on", err=True)

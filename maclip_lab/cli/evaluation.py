@@ -30,7 +30,12 @@ Variant = Annotated[
 ]
 Store = Annotated[Path, typer.Option(help="Folder of the feature store.", file_okay=False)]
 Dtype = Annotated[str, typer.Option(help="How features are stored: fp32 or fp16.")]
-Backbones = Annotated[list[str], typer.Option("--backbone", "-b", help="May be given repeatedly.")]
+Backbones = Annotated[
+    list[str],
+    typer.Option(
+        "--backbone", "-b", help="May be given repeatedly.", callback=options.known_backbones
+    ),
+]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="Table to write: .parquet or .csv.")
 ]
@@ -217,7 +222,10 @@ def explain(
     backbone: Annotated[
         str | None,
         typer.Option(
-            "--backbone", "-b", help="Compare with these weights; else the recorded ones."
+            "--backbone",
+            "-b",
+            help="Compare with these weights; else the recorded ones.",
+            callback=options.known_backbones,
         ),
     ] = None,
 ) -> None:
@@ -235,13 +243,17 @@ def explain(
 def _other_weights(record: Mapping[str, object], backbone: str | None) -> Iterator[str]:
     """What keeps the weights found here from being those that made a result."""
     from maclip_lab.clip.weights import verify
+    from maclip_lab.errors import UnknownBackboneError
 
     parts = record.get("parts")
     for part in parts if isinstance(parts, list) else [record]:
         name, then = backbone or part.get("backbone"), part.get("weights_sha256")
         if not name or not then:
             continue
-        here = verify(str(name)).sha256
+        try:
+            here = verify(str(name)).sha256
+        except UnknownBackboneError:  # recorded by another version
+            here = None
         if here is None:
             yield f"the weights of {name} are not on this machine"
         elif here != then:

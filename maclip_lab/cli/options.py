@@ -5,12 +5,27 @@ from typing import Annotated
 
 import typer
 
+from maclip_lab.clip.backbones import parse_name
+
+
+def known_backbones(value: str | list[str] | None) -> str | list[str] | None:
+    """The names as given, refused before any work is done where one of them means nothing.
+
+    Raises:
+        UnknownBackboneError: a name is no backbone's; the message has the nearest.
+    """
+    for name in [value] if isinstance(value, str) else value or ():
+        parse_name(name)
+    return value
+
+
 Backbone = Annotated[
     str,
     typer.Option(
         "--backbone",
         "-b",
         help="RN50, ViT-B/32, ..., tiny-rn, tiny-vit, hf-hub:org/name or a file.",
+        callback=known_backbones,
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]

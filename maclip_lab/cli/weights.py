@@ -8,7 +8,12 @@ import typer
 from maclip_lab.cli import options
 
 app = typer.Typer(no_args_is_help=True)
-Name = Annotated[str, typer.Argument(help="RN50, ViT-B/32, tiny-rn, hf-hub:org/name or a file.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="RN50, ViT-B/32, tiny-rn, hf-hub:org/name or a file.", callback=options.known_backbones
+    ),
+]
 
 
 @app.command("list")

@@ -9,7 +9,7 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
-from maclip_lab.errors import WeightsError
+from maclip_lab.errors import UnknownBackboneError
 
 OPENAI_ADDRESS = "https://openaipublic.azureedge.net/clip/models"
 HUB_PREFIX = "hf-hub:"
@@ -155,7 +155,7 @@ def parse_name(name: str) -> Place:
     HubRepo(repo='org/model', revision='1a2b3c')
 
     Raises:
-        WeightsError: it is no name, and no file either.
+        UnknownBackboneError: it is no name, and no file either.
     """
     if name.lower().startswith(HUB_PREFIX):
         return _parse_hub_name(name)
@@ -168,9 +168,11 @@ def parse_name(name: str) -> Place:
     if path.suffix.lower() in FILE_SUFFIXES or path.exists():
         return path
     known = [spec.name for spec in OPENAI] + list(EMBEDDED)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise WeightsError(
+    stems = {other.lower(): other for other in known}
+    close = difflib.get_close_matches(name.lower(), stems, n=3, cutoff=0.5)
+    nearest = " or ".join(repr(stems[stem]) for stem in close)
+    hint = f" Did you mean {nearest}?" if close else ""
+    raise UnknownBackboneError(
         f"no backbone is called {name!r}.{hint} It can be one of {', '.join(known)}, "
         f"'{HUB_PREFIX}org/name', or a file ending in {', '.join(FILE_SUFFIXES)}"
     )
@@ -179,5 +181,7 @@ def parse_name(name: str) -> Place:
 def _parse_hub_name(name: str) -> HubRepo:
     repo, _, revision = name[len(HUB_PREFIX) :].strip("/").partition("@")
     if repo.count("/") != 1 or ".." in name:
-        raise WeightsError(f"a hub backbone is '{HUB_PREFIX}org/name[@revision]', got {name!r}")
+        raise UnknownBackboneError(
+            f"a hub backbone is '{HUB_PREFIX}org/name[@revision]', got {name!r}"
+        )
     return HubRepo(repo, revision or "main")
