@@ -1,5 +1,6 @@
 """The image tower ready for inference: where it runs, how precisely, how many crops at once."""
 
+import logging
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,7 @@ from maclip_lab.crops import NATIVE, CropGrid, Protocol, crop_batches
 from maclip_lab.packing import Shares, pack, unpack
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_LOGGER = logging.getLogger(__name__)
 _MICRO_BATCH = {"cpu": 10, "cuda": 128, "mps": 16}
 
 
@@ -48,7 +50,7 @@ class ImageEncoder:
         device: where to run.
         precision: ``"fp32"``, ``"bf16"`` or ``"fp16"``, of the encoder alone.
         micro_batch: crops encoded at once; the default keeps activations in a CPU's cache and
-            fills a GPU. It is halved when a GPU runs out of memory.
+            fills a GPU. It is halved, with a warning in the log, when a GPU runs out of memory.
         pack: fill batches with crops of several pictures in `encode_pictures`; by default on
             CUDA alone, where a batch's size does not matter to the time it takes.
 
@@ -153,6 +155,12 @@ class ImageEncoder:
                 size = min(self.micro_batch, len(crops))
                 if size == 1:
                     raise
+                _LOGGER.warning(
+                    "%s is out of memory: from now on it encodes %d crops at once, not %d",
+                    self.device,
+                    size // 2,
+                    self.micro_batch,
+                )
                 self.micro_batch = size // 2
 
 

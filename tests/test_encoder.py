@@ -287,6 +287,21 @@ def short_of_memory(encoder, fits):
     return asked
 
 
+def test_every_halving_is_logged_once_with_the_old_batch_and_the_new(golden_clips, caplog):
+    encoder = ImageEncoder(golden_clips["vit"], device=CPU, micro_batch=8)
+    short_of_memory(encoder, 3)
+    for _ in range(3):
+        encoder.encode(crops(8))
+    told = [(record.name, record.levelname, *record.args[1:]) for record in caplog.records]
+    assert told == [
+        ("maclip_lab.encoder", "WARNING", 4, 8),
+        ("maclip_lab.encoder", "WARNING", 2, 4),
+    ]
+    assert (
+        caplog.messages[0] == "cpu is out of memory: from now on it encodes 4 crops at once, not 8"
+    )
+
+
 @pytest.mark.parametrize("pack", [False, True])
 def test_batches_are_halved_until_they_fit_the_memory_and_stay_so(golden_clips, pack):
     encoder = ImageEncoder(golden_clips["vit"], device=CPU, micro_batch=8, pack=pack)
