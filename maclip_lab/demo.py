@@ -1,13 +1,16 @@
 """The demonstration: a dozen photographs, clean and degraded, scored and ranked."""
 
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from maclip_lab import plots
 from maclip_lab.datasets.synthetic import make_synthetic
 from maclip_lab.evaluation import breakdown, evaluate, macro_mean
+from maclip_lab.provenance import table_record, write_result, write_table
 from maclip_lab.scorer import Maclip, score_folder
 
 TYPES = ("gaussian_blur", "jpeg", "white_noise", "darken", "pixelate")
@@ -20,7 +23,8 @@ class Demo:
     """What the demonstration found.
 
     Attributes:
-        table: one row a picture, best first, with its reference, degradation and level.
+        table: one row a picture, best first, with its reference, degradation and level; the
+            backbone, the settings and the pictures' hash stand in ``attrs``.
         agreement: one row a cue: SRCC with severity within a photograph and over all.
     """
 
@@ -52,11 +56,32 @@ def run_demo(folder: Path, backbone: str = "tiny-rn", *, progress: bool = False)
             "to": whole.set_index("method")["srcc_hi"],
         }
     ).rename_axis("cue")
-    return Demo(table.sort_values("score", ascending=False, ignore_index=True), agreement)
+    ranked = table.sort_values("score", ascending=False, ignore_index=True)
+    ranked.attrs = {
+        **scores.attrs,
+        "dataset": manifest.dataset,
+        "manifest_sha256": manifest.sha256,
+    }
+    return Demo(ranked, agreement)
 
 
-def draw(demo: Demo, path: Path, backbone: str) -> None:
-    """Writes the figure: a dozen photographs by score, with both cues of all."""
+def write_demo(demo: Demo, folder: Path) -> tuple[Path, Path]:
+    """Writes ``ranking.png`` and ``scores.csv``, each whole or not at all, with its record.
+
+    Returns:
+        Their paths.
+
+    Raises:
+        StorageFullError: there is no room; older files are as they were.
+    """
+    content = BytesIO()
+    draw(demo).savefig(content, format="png")
+    figure = write_result(content.getvalue(), folder / "ranking.png", table_record(demo.table))
+    return figure, write_table(demo.table, folder / "scores.csv")
+
+
+def draw(demo: Demo) -> Figure:
+    """A dozen photographs by score, with both cues of all."""
     table = demo.table.copy()
     table["label"] = [
         f"{ref}\n{kind.replace('_', ' ') if level else 'clean'} {level or ''}"
@@ -69,10 +94,9 @@ def draw(demo: Demo, path: Path, backbone: str) -> None:
     ]
     steps = [round(i * (len(table) - 1) / 11) for i in range(12)]
     within = demo.agreement.loc["MA-CLIP", "within a photograph"]
-    figure = plots.ranking(
+    return plots.ranking(
         table,
         table["path"].iloc[steps].tolist(),
         title=f"Better pictures rank first: SRCC {within:.2f} with severity within a photograph "
-        f"({backbone})",
+        f"({demo.table.attrs['backbone']})",
     )
-    figure.savefig(path)

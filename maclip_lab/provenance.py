@@ -109,6 +109,13 @@ def provenance_record(
     }
 
 
+def table_record(frame: pd.DataFrame) -> dict[str, object]:
+    """The record of a table that carries its settings in ``attrs``."""
+    attrs = dict(frame.attrs)
+    named = ("backbone", "weights_sha256", "dataset", "manifest_sha256")
+    return provenance_record(attrs, **{key: str(attrs[key]) for key in named if key in attrs})
+
+
 def write_table(
     frame: pd.DataFrame, path: str | Path, record: Mapping[str, object] | None = None
 ) -> Path:
@@ -136,8 +143,24 @@ def write_table(
         data = frame.to_csv(index=False).encode()
     else:
         raise ValueError(f"a table is written as .parquet or .csv, got {path.name!r}")
-    if record is None:
-        record = _record_from(frame)
+    return write_result(data, path, table_record(frame) if record is None else record)
+
+
+def write_result(data: bytes, path: str | Path, record: Mapping[str, object]) -> Path:
+    """Write a result of any kind, such as a figure, and its provenance record.
+
+    Args:
+        data: content of the file.
+        path: of the file.
+        record: as in `write_table`.
+
+    Returns:
+        The path.
+
+    Raises:
+        StorageFullError: there is no room; older files are as they were.
+    """
+    path = Path(path)
     content = {"result": path.name, "result_sha256": hashlib.sha256(data).hexdigest(), **record}
     files = {path: data, record_path(path): json.dumps(content, indent=2).encode()}
     write_together(files)
@@ -255,13 +278,6 @@ def _git(root: Path, *arguments: str) -> str:
     return subprocess.run(
         ["git", "-C", str(root), *arguments], capture_output=True, check=True, text=True, timeout=10
     ).stdout.strip()
-
-
-def _record_from(frame: pd.DataFrame) -> dict[str, object]:
-    """The record of a table that carries its settings in ``attrs``."""
-    attrs = dict(frame.attrs)
-    named = ("backbone", "weights_sha256", "dataset", "manifest_sha256")
-    return provenance_record(attrs, **{key: str(attrs[key]) for key in named if key in attrs})
 
 
 def _jsonable(config: Mapping[str, object]) -> dict[str, object]:

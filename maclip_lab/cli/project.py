@@ -23,7 +23,7 @@ def demo(
     quiet: options.Quiet = False,
 ) -> None:
     """Score a dozen photographs, clean and degraded, offline; print the ranking, draw a figure."""
-    from maclip_lab.demo import TYPES, draw, run_demo
+    from maclip_lab.demo import TYPES, run_demo, write_demo
 
     typer.echo(f"Scoring a dozen photographs, clean and under {', '.join(TYPES)}, with {backbone}")
     found = run_demo(output, backbone, progress=not quiet)
@@ -34,9 +34,7 @@ def demo(
         typer.echo(part.to_string(index=False, float_format="{:.3f}".format))
     typer.echo(f"\nSRCC with severity ({backbone}, synthetic pictures, pseudo-MOS)")
     typer.echo(found.agreement.to_string(float_format="{:+.3f}".format))
-    figure, table = output / "ranking.png", output / "scores.csv"
-    draw(found, figure, backbone)
-    found.table.to_csv(table, index=False)
+    figure, table = write_demo(found, output)
     typer.echo(
         f"\nFigure: {figure}\nTable:  {table}\n\nNext:\n"
         "  maclip-lab score your/photos -o scores.csv --backbone tiny-rn    your own pictures\n"
@@ -80,11 +78,14 @@ def doctor(
     root: Annotated[
         Path | None, typer.Option(help="Folder to look for data sets in.", exists=True)
     ] = None,
+    checksums: Annotated[
+        bool, typer.Option("--checksums", help="Hash every weights file on this machine.")
+    ] = False,
 ) -> None:
     """Check this set-up: versions, device, weights, data; exit status 0 if all is well."""
     from maclip_lab.doctor import examine
 
-    findings = examine(root)
+    findings = examine(root, checksums=checksums)
     for row in findings.itertuples():
         typer.echo(f"{row.verdict:4}  {row.what:18} {row.finding}")
     if (findings["verdict"] == "bad").any():
