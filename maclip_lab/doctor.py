@@ -16,7 +16,7 @@ from packaging.version import Version
 
 from maclip_lab.clip.cache import cache_folder
 from maclip_lab.clip.sources import is_offline
-from maclip_lab.clip.weights import list_backbones, verify
+from maclip_lab.clip.weights import Verification, list_backbones, verify, verify_copies
 from maclip_lab.datasets import find_datasets, load_dataset
 from maclip_lab.datasets.errors import DatasetError, DatasetWarning
 from maclip_lab.encoder import choose_device
@@ -24,17 +24,23 @@ from maclip_lab.encoder import choose_device
 Finding = tuple[str, str, str]
 
 
-def examine(data_root: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+def examine(
+    data_root: str | os.PathLike[str] | None = None, *, checksums: bool = False
+) -> pd.DataFrame:
     """Looks the set-up over; nothing is fetched or changed.
 
     Args:
         data_root: folder under which to look for data sets; None looks for none.
+        checksums: hash every weights file on this machine, other copies of a backbone and files
+            without a name included, not only the one of each backbone that would be loaded.
 
     Returns:
         One row a finding: ``what, verdict, finding``, the verdict ``"ok"``, ``"note"`` or
         ``"bad"``.
     """
     rows = [*_versions(), *_device(), *_cache(), *_weights(), *_switches()]
+    if checksums:
+        rows += _checksums()
     if data_root is not None:
         rows += _datasets(Path(data_root))
     return pd.DataFrame(rows, columns=["what", "verdict", "finding"])
@@ -85,9 +91,17 @@ def _weights() -> Iterator[Finding]:
             )
             yield name, "bad" if embedded else "note", f"absent; {advice}"
             continue
-        found = verify(name)
-        verdict = {"ok": "ok", "unrecorded": "note"}.get(found.status, "bad")
-        yield name, verdict, f"{found.status}, sha256 {str(found.sha256)[:12]}..., {found.path}"
+        yield name, *_verdict(verify(name))
+
+
+def _checksums() -> Iterator[Finding]:
+    for found in verify_copies():
+        yield "checksum", *_verdict(found)
+
+
+def _verdict(found: Verification) -> tuple[str, str]:
+    verdict = {"ok": "ok", "unrecorded": "note"}.get(found.status, "bad")
+    return verdict, f"{found.status}, sha256 {str(found.sha256)[:12]}..., {found.path}"
 
 
 def _switches() -> Iterator[Finding]:

@@ -1,8 +1,13 @@
 """The doctor finds what is wrong with a set-up, and changes nothing."""
 
+from dataclasses import replace
+from hashlib import sha256
+
 import pytest
 from PIL import ImageFile
 
+from maclip_lab.clip.backbones import OPENAI
+from maclip_lab.clip.integrity import record_sha256
 from maclip_lab.clip.weights import Verification
 from maclip_lab.doctor import examine
 from tests.datasets.facsimile import build
@@ -89,6 +94,56 @@ def test_a_cache_in_place_of_which_a_file_lies_is_bad(machine, monkeypatch):
     verdict, finding = verdicts()["cache"]
     assert verdict == "bad"
     assert "set MACLIP_LAB_CACHE to a folder" in finding
+
+
+@pytest.fixture
+def copies(machine, monkeypatch):
+    """Four copies of what passes for RN101, and a file without a name, all of them whole."""
+    spec = next(spec for spec in OPENAI if spec.name == "RN101")
+    whole = replace(spec, sha256=sha256(b"archive").hexdigest())
+    monkeypatch.setattr("maclip_lab.clip.weights.OPENAI", (whole,))
+    blob = machine / "hub" / "blobs" / sha256(b"hub").hexdigest()
+    places = {
+        machine / "cache" / "RN101.safetensors": b"tensors",
+        machine / "cache" / "RN101.pt": b"archive",
+        machine / ".cache" / "clip" / "RN101.pt": b"archive",
+        blob: b"hub",
+        machine / "cache" / "mine.safetensors": b"mine",
+    }
+    for path, content in places.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    for name in ("RN101.safetensors", "mine.safetensors"):
+        path = machine / "cache" / name
+        record_sha256(path, sha256(path.read_bytes()).hexdigest())
+    (machine / "hub" / "open_clip_model.safetensors").symlink_to(blob)
+    found = machine / "hub" / "open_clip_model.safetensors"
+    monkeypatch.setattr("maclip_lab.clip.cache.hub_cache_path", lambda place: found)
+    return list(places)
+
+
+def checked(checksums=True):
+    return examine(checksums=checksums).query("what == 'checksum'")
+
+
+def test_checksums_hash_every_copy_and_find_all_of_them_whole(copies):
+    assert checked(checksums=False).empty
+    rows = checked()
+    here = rows[~rows["finding"].str.contains("tiny-")]
+    assert len(here) == len(copies)
+    assert (here["verdict"] == "ok").all()
+
+
+@pytest.mark.parametrize("damaged", range(5))
+def test_checksums_find_the_one_copy_in_which_a_bit_flipped(damaged, copies):
+    path = copies[damaged]
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    bad = checked().query("verdict == 'bad'")
+    assert len(bad) == 1
+    assert bad["finding"].str.startswith("mismatch").all()
+    assert path.read_bytes() == content
 
 
 def test_files_set_aside_as_damaged_are_mentioned(machine):

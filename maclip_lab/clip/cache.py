@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from maclip_lab.clip.backbones import BackboneSpec, Embedded, HubRepo, Place
-from maclip_lab.clip.integrity import recorded_sha256
+from maclip_lab.clip.integrity import is_sha256, recorded_sha256
 from maclip_lab.errors import WeightsError
 from maclip_lab.resources import data_path
 
@@ -65,11 +65,22 @@ def expected_sha256(place: BackboneSpec | HubRepo, path: Path) -> str | None:
     """What a backbone's file should hash to, by publication or by the record beside it."""
     if isinstance(place, BackboneSpec) and path.suffix == ".pt":
         return place.sha256
-    return place.hub_sha256 or recorded_sha256(path)
+    return place.hub_sha256 or recorded_sha256(path) or _hub_clients_sha256(path)
+
+
+def _hub_clients_sha256(path: Path) -> str | None:
+    """The hub's client names a large file by its sha256 and links to it."""
+    name = path.resolve().name
+    return name if is_sha256(name) else None
 
 
 def local_path(place: Place) -> Path | None:
     """Where a backbone's file lies on this machine, without checking it; None if nowhere."""
+    return next(iter(local_paths(place)), None)
+
+
+def local_paths(place: Place) -> list[Path]:
+    """Every copy of a backbone's file on this machine, unchecked, the preferred first."""
     if isinstance(place, Path):
         paths = [place / HUB_WEIGHTS] if place.is_dir() else [place]
     elif isinstance(place, Embedded):
@@ -80,7 +91,7 @@ def local_path(place: Place) -> Path | None:
             paths.append(openai_cache_path(place))
         hub_path = hub_cache_path(place)
         paths += [hub_path] if hub_path else []
-    return next((path for path in paths if path.is_file()), None)
+    return [path for path in paths if path.is_file()]
 
 
 @contextmanager

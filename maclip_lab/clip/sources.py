@@ -21,7 +21,7 @@ from maclip_lab.clip.cache import (
     paths_in,
 )
 from maclip_lab.clip.downloads import from_hub, from_openai
-from maclip_lab.clip.integrity import is_sha256, recorded_sha256, sha256_of, verified_sha256
+from maclip_lab.clip.integrity import recorded_sha256, sha256_of, verified_sha256
 from maclip_lab.errors import OfflineError, WeightsError
 
 OFFLINE_VARIABLES = ("MACLIP_LAB_OFFLINE", "HF_HUB_OFFLINE")
@@ -107,8 +107,7 @@ def _look_around(
     elif isinstance(place, HubRepo) and not hub_path.with_name(HUB_CONFIG).is_file():
         search.note(hub_path, f"without its {HUB_CONFIG}")
     else:
-        name = hub_path.resolve().name  # the hub's client names a large file by its sha256
-        expected = place.hub_sha256 or (name if is_sha256(name) else None)
+        expected = expected_sha256(place, hub_path)
         yield from _of_others(hub_path, expected, "Hugging Face cache", search)
 
 

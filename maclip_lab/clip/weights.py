@@ -5,19 +5,21 @@ A name is one of OpenAI's nine (``RN50`` ... ``ViT-L/14@336px``), ``tiny-rn`` or
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maclip_lab.clip.backbones import (
     EMBEDDED,
+    FILE_SUFFIXES,
     HUB_PREFIX,
     OPENAI,
     OPENAI_SHA256,
     BackboneSpec,
     Embedded,
     HubRepo,
+    Place,
     parse_name,
 )
 from maclip_lab.clip.cache import (
@@ -26,6 +28,7 @@ from maclip_lab.clip.cache import (
     cache_folder,
     expected_sha256,
     local_path,
+    local_paths,
     paths_in,
 )
 from maclip_lab.clip.integrity import recorded_sha256, sha256_of
@@ -117,13 +120,7 @@ def load_backbone(
         reason = f"{type(error).__name__}: {error}"
         raise WeightsError(f"{found.path} does not make a CLIP: {reason[:800]}") from error
     facts = {**metadata, "path": str(found.path), "quick_gelu": str(quick_gelu).lower()}
-    return Backbone(
-        str(place) if isinstance(place, Path) else place.name,
-        found.sha256,
-        found.source,
-        clip,
-        facts,
-    )
+    return Backbone(_shown(place), found.sha256, found.source, clip, facts)
 
 
 def fetch(
@@ -150,10 +147,30 @@ def verify(name: str | os.PathLike[str]) -> Verification:
         WeightsError: the name means nothing.
     """
     place = parse_name(os.fspath(name))
-    shown = str(place) if isinstance(place, Path) else place.name
     path = local_path(place)
     if path is None:
-        return Verification(shown, "missing")
+        return Verification(_shown(place), "missing")
+    return _verification(place, path)
+
+
+def verify_copies() -> Iterator[Verification]:
+    """Hash every weights file on this machine anew, one after the other.
+
+    Those are all copies of the backbones that have names, be they ours or another CLIP package's,
+    and whatever else lies in the cache. No network, nothing is renamed.
+    """
+    seen = set()
+    for place in _named():
+        for path in local_paths(place):
+            seen.add(path)
+            yield _verification(place, path)
+    folder = cache_folder()
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
+        if path.suffix in FILE_SUFFIXES and path.is_file() and path not in seen:
+            yield _verification(path, path)
+
+
+def _verification(place: Place, path: Path) -> Verification:
     if isinstance(place, Path | Embedded):
         expected = recorded_sha256(path)
     else:
@@ -163,7 +180,11 @@ def verify(name: str | os.PathLike[str]) -> Verification:
         status = "ok" if digest in OPENAI_SHA256 else "unrecorded"
     else:
         status = "ok" if digest == expected else "mismatch"
-    return Verification(shown, status, path, digest, expected)
+    return Verification(_shown(place), status, path, digest, expected)
+
+
+def _shown(place: Place) -> str:
+    return str(place) if isinstance(place, Path) else place.name
 
 
 def list_backbones() -> list[dict[str, str | int | bool | None]]:
@@ -172,9 +193,11 @@ def list_backbones() -> list[dict[str, str | int | bool | None]]:
     ``where`` is the file, or the hub repository it would come from; ``sha256`` is the published
     or recorded one, not hashed anew; ``size`` is in bytes, None if absent.
     """
-    places: list[Embedded | BackboneSpec | HubRepo] = [Embedded(name) for name in EMBEDDED]
-    places += [*OPENAI, *_cached_hub_repos()]
-    return [_row(place) for place in places]
+    return [_row(place) for place in _named()]
+
+
+def _named() -> list[Embedded | BackboneSpec | HubRepo]:
+    return [*(Embedded(name) for name in EMBEDDED), *OPENAI, *_cached_hub_repos()]
 
 
 def _row(place: Embedded | BackboneSpec | HubRepo) -> dict[str, str | int | bool | None]:
