@@ -6,7 +6,9 @@ does what is missing. The table is the same to the last bit however it was made.
 """
 
 import logging
+import math
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import torch
 from tqdm.auto import tqdm
 
 from maclip_lab.atomic import StorageFullError, sweep
@@ -25,8 +28,9 @@ from maclip_lab.scorer import TABLE_COLUMNS
 if TYPE_CHECKING:
     from distributed import Client
 
-PART_SIZE = 10_000
+LARGEST_PART, SMALLEST_PART, PARTS = 10_000, 8, 256
 _LOGGER = logging.getLogger(__name__)
+_IN_FLIGHT = 64  # parts, before workers are known: a cluster may grow with the work that waits
 _DEATHS = 5  # of workers while they had a part, before the part is given up
 
 
@@ -83,7 +87,7 @@ def score_many(
     config: ScoreConfig,
     folder: str | os.PathLike[str],
     *,
-    part_size: int = PART_SIZE,
+    part_size: int | None = None,
     workers: int | None = None,
     cluster: str | None = None,
     progress: bool = False,
@@ -94,10 +98,11 @@ def score_many(
         pictures: paths, the same for all workers.
         config: what to score with.
         folder: of the parts, the same for all workers.
-        part_size: pictures in a part: what is lost when a worker dies.
+        part_size: pictures in a part: what is lost when a worker dies; None for `part_size_for`
+            their number.
         workers: processes on this machine; None for this process alone.
         cluster: ``"local"``, or the address of a Dask scheduler, ``"tcp://host:8786"``.
-        progress: show a progress bar.
+        progress: show a progress bar, and the address of Dask's dashboard.
 
     Raises:
         ScaleError: the scale extra is not installed, or the cluster cannot be reached.
@@ -113,11 +118,11 @@ def score_many(
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
     config = config.pinned()
-    parts = divide(pictures, part_size)
+    parts = divide(pictures, part_size_for(len(pictures)) if part_size is None else part_size)
     finished: list[FinishedPart] = []
     failed: list[FailedPart] = []
     with tqdm(total=len(pictures), unit="picture", disable=not progress) as bar:
-        for part, outcome in _outcomes(parts, config, folder, workers, cluster):
+        for part, outcome in _outcomes(parts, config, folder, workers, cluster, progress):
             bar.update(len(part.paths))
             if isinstance(outcome, FinishedPart):
                 finished.append(outcome)
@@ -131,6 +136,17 @@ def score_many(
     )
 
 
+def part_size_for(pictures: int) -> int:
+    """Pictures in a part: enough parts for many workers, none so large that its loss hurts.
+
+    It follows the number of pictures alone, so that a run goes on with other workers.
+
+    >>> [part_size_for(number) for number in (12, 10_000, 10_000_000)]
+    [8, 40, 10000]
+    """
+    return min(max(math.ceil(pictures / PARTS), SMALLEST_PART), LARGEST_PART)
+
+
 @contextmanager
 def dask_client(workers: int | None = None, cluster: str | None = None) -> Iterator["Client"]:
     """A Dask client; a local cluster lives as long as it.
@@ -138,7 +154,7 @@ def dask_client(workers: int | None = None, cluster: str | None = None) -> Itera
     The dashboard's address is ``client.dashboard_link``, and is logged.
 
     Args:
-        workers: processes of a local cluster; None for one a GPU, else one a core.
+        workers: processes of a local cluster; None for one a GPU, else one a core that is ours.
         cluster: the address of a scheduler, or None or ``"local"`` for a local cluster.
 
     Raises:
@@ -146,6 +162,7 @@ def dask_client(workers: int | None = None, cluster: str | None = None) -> Itera
     """
     try:
         import dask
+        from dask.system import CPU_COUNT
         from distributed import Client, LocalCluster
     except ImportError as error:
         raise ScaleError(f"workers need Dask ({error}): pip install 'maclip-lab[scale]'") from error
@@ -162,7 +179,7 @@ def dask_client(workers: int | None = None, cluster: str | None = None) -> Itera
     with (
         dask.config.set(patience),
         LocalCluster(
-            n_workers=workers or _local_workers(),
+            n_workers=workers or torch.cuda.device_count() or CPU_COUNT,
             threads_per_worker=1,
             processes=True,
             dashboard_address="127.0.0.1:0",
@@ -183,6 +200,7 @@ def _outcomes(
     folder: Path,
     workers: int | None,
     cluster: str | None,
+    progress: bool,
 ) -> Iterator[tuple[Part, Outcome]]:
     """Parts as they finish or fail, in any order."""
     if workers is None and cluster is None:
@@ -190,6 +208,8 @@ def _outcomes(
             yield part, _attempt(part, config, folder)
         return
     with dask_client(workers, cluster) as client:
+        if progress:
+            tqdm.write(f"Dask dashboard: {client.dashboard_link}", file=sys.stderr)
         yield from _on_dask(client, parts, config, folder)
 
 
@@ -205,8 +225,15 @@ def _attempt(part: Part, config: ScoreConfig, folder: Path) -> Outcome:
 def _on_dask(
     client: "Client", parts: Iterator[Part], config: ScoreConfig, folder: Path
 ) -> Iterator[tuple[Part, Outcome]]:
-    """A few parts per worker in flight, so that millions of paths never lie in the scheduler."""
+    """A few parts per worker in flight, so that millions of paths never lie in the scheduler.
+
+    Workers are counted anew after each part: those of a cluster come and go.
+    """
     from distributed import as_completed
+
+    def room() -> int:
+        wanted = max(_IN_FLIGHT, 2 * sum(client.nthreads().values()))
+        return max(0, wanted - len(waiting))
 
     def submit(part: Part) -> object:
         future = client.submit(score_shard, part, config, folder, pure=False)
@@ -214,22 +241,15 @@ def _on_dask(
         return future
 
     waiting: dict[object, Part] = {}
-    in_flight = 2 * max(2, len(client.nthreads()))
-    running = as_completed([submit(part) for part in islice(parts, in_flight)])
+    running = as_completed([submit(part) for part in islice(parts, room())])
     for future in running:
         part = waiting.pop(future.key)
         error = future.exception()
         if isinstance(error, StorageFullError):
             raise error
         yield part, future.result() if error is None else error
-        for following in islice(parts, 1):
+        for following in islice(parts, room()):
             running.add(submit(following))
-
-
-def _local_workers() -> int:
-    import torch
-
-    return torch.cuda.device_count() or os.cpu_count() or 1
 
 
 def _failed_rows(failed: FailedPart) -> pd.DataFrame:

@@ -3,6 +3,8 @@ import random
 import signal
 import threading
 import time
+from importlib.util import find_spec
+from urllib.request import urlopen
 
 import pandas as pd
 import psutil
@@ -14,7 +16,16 @@ from maclip_lab.crops import Protocol
 from maclip_lab.errors import IntegrityError
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.parts import ScoreConfig, divide, read_part, score_shard
-from maclip_lab.scale import ScaleError, dask_client, score_many
+from maclip_lab.scale import (
+    LARGEST_PART,
+    PARTS,
+    SMALLEST_PART,
+    ScaleError,
+    _on_dask,
+    dask_client,
+    part_size_for,
+    score_many,
+)
 from tests.store_world import RN, picture, pictures
 
 CONFIG = ScoreConfig(RN, device="cpu")
@@ -175,6 +186,35 @@ def test_prompt_pairs_may_be_given_as_lists():
     assert ScoreConfig(RN, prompts=[["a", "b"]]).prompts == (("a", "b"),)
 
 
+def test_the_size_of_a_part_follows_the_number_of_pictures_alone(paths, tmp_path):
+    assert len(score_many(paths, CONFIG, tmp_path).finished) == 2  # of nine pictures, 8 and 1
+    sizes = [part_size_for(10**power) for power in range(9)]
+    assert sizes == sorted(sizes)
+    assert sizes[0] == SMALLEST_PART
+    assert sizes[-1] == LARGEST_PART
+    assert all(10**power / size <= PARTS for power, size in enumerate(sizes[:7]))
+
+
+def test_parts_wait_for_workers_that_come_later_and_more_of_them_than_a_few(tmp_path):
+    from distributed import Client, LocalCluster
+
+    config = CONFIG.pinned()
+    parts = list(divide([tmp_path / f"{i}.png" for i in range(99)], 1))
+    offered = iter(parts)
+    with (
+        LocalCluster(0, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        outcomes = _on_dask(client, offered, config, tmp_path)
+        started = threading.Timer(0.5, cluster.scale, [1])
+        started.start()
+        _, outcome = next(outcomes)
+        assert len(parts) - len(list(offered)) == 64  # all that a growing cluster can see
+        assert read_part(outcome.path)["status"].tolist() == ["missing"]
+        assert len(list(outcomes)) == 63
+    started.join()
+
+
 def kill_workers(times, folder, killed):
     """Kill a worker each time another part has been committed, as a kernel out of memory would."""
     deadline = time.monotonic() + 120
@@ -211,12 +251,21 @@ def test_a_local_cluster_gives_the_same_table_though_workers_are_killed(
 
 @pytest.mark.slow
 def test_a_cluster_is_used_by_its_address_and_resumes_what_another_executor_did(
-    paths, single, tmp_path
+    paths, single, tmp_path, capsys
 ):
     score_many(paths[:3], CONFIG, tmp_path, part_size=3)
     with dask_client(1) as client:
-        assert client.dashboard_link.startswith("http://127.0.0.1")
-        run = score_many(paths, CONFIG, tmp_path, part_size=3, cluster=client.scheduler.address)
+        address = client.dashboard_link
+        run = score_many(
+            *(paths, CONFIG, tmp_path),
+            part_size=3,
+            cluster=client.scheduler.address,
+            progress=True,
+        )
+        assert address.startswith("http://127.0.0.1")
+        assert f"Dask dashboard: {address}\n" in capsys.readouterr().err
+        with urlopen(address) as page:
+            assert find_spec("bokeh") is None or b"Dask Diagnostic UI" in page.read()
     assert [part.resumed for part in run.finished] == [True, False, False]
     equal(run.table(), single.table())
 

@@ -33,6 +33,12 @@ def score(
     cluster: Annotated[
         str | None, typer.Option(help='"local", or a Dask scheduler such as tcp://host:8786.')
     ] = None,
+    part_size: Annotated[
+        int | None,
+        typer.Option(
+            help="Pictures a worker does at a time; by default it follows their number.", min=1
+        ),
+    ] = None,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -73,6 +79,7 @@ def score(
             [path.resolve() for path in pictures],
             config,
             output.with_suffix(".parts"),
+            part_size=part_size,
             workers=workers,
             cluster=cluster,
             progress=not quiet,
