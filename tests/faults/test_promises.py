@@ -4,6 +4,7 @@ Promises P4 to P10 of the list in README.md that no single fault belongs to.
 """
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +82,17 @@ def test_evaluating_writes_its_store_and_nothing_else(tmp_path):
     assert inventory(tmp_path / "pictures") == before
     assert inventory(tmp_path / "home") == {}
     assert inventory(tmp_path / "here") == {}
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "tests" / "faults" / "README.md"])
+def test_every_promise_and_every_fault_names_tests_that_are_there(page):
+    folder = ROOT / "tests" if page.parent == ROOT else page.parent
+    rows = re.findall(r"^\| P?\d+(?:[-, \d]*) \|.*\|$", page.read_text(encoding="utf-8"), re.M)
+    assert len(rows) >= 10
+    for row in rows:
+        named = re.findall(r"`([\w./]+(?:\.py|/))`", row)
+        assert named, row
+        assert [name for name in named if not (folder / name).exists()] == []
 
 
 def test_a_user_without_a_home_can_work(tmp_path):
