@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import encoder, evaluation, memory, pipeline, precision, store
+from benchmarks import encoder, evaluation, memory, pipeline, precision, scale, store
 from maclip_lab.provenance import versions
 
 
@@ -70,6 +70,7 @@ def _tasks(quick: bool) -> dict[str, Callable[[], object]]:
         "precision": lambda: precision.run(8 if quick else 24),
         "statistics": lambda: evaluation.run(*((1000, 200) if quick else ())),
         "store": lambda: store.run(*((1007, 2, 1) if quick else ())),
+        "scale": lambda: scale.run(*((4, 200, 1) if quick else ())),
     }
     for kind in ("fp32", "bf16", "fp16") if cuda else ():
         tasks[f"encoder, cuda {kind}"] = lambda kind=kind: encoder.run(

@@ -256,6 +256,7 @@ def test_a_cluster_is_used_by_its_address_and_resumes_what_another_executor_did(
     score_many(paths[:3], CONFIG, tmp_path, part_size=3)
     with dask_client(1) as client:
         address = client.dashboard_link
+        assert {*client.run(os.environ.get, "MALLOC_TRIM_THRESHOLD_").values()} == {None}
         run = score_many(
             *(paths, CONFIG, tmp_path),
             part_size=3,
