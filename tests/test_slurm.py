@@ -50,12 +50,34 @@ def slurm(tmp_path, monkeypatch):
     return tmp_path / "jobs"
 
 
-@pytest.mark.slow
-def test_the_script_asks_for_the_job_on_the_page_and_survives_the_end_of_its_only_one(
-    page, slurm, tmp_path
-):
+def test_the_script_prints_the_job_on_the_page_and_hands_on_its_arguments(page, slurm, tmp_path):
     pytest.importorskip("dask_jobqueue", reason="needs dask-jobqueue, of the scale extra")
     script, job = page
+    (tmp_path / "score_on_slurm.py").write_text(script.replace("_jobs=40", "_jobs=0"))
+    program = tmp_path / "bin" / "maclip-lab"
+    program.write_text('#!/usr/bin/env bash\necho "called: $@" >&2\nexit 7\n')
+    program.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "score_on_slurm.py", "pictures", "-o", "s.csv"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 7, done.stderr
+    assert re.search(
+        r"called: score pictures -o s\.csv --cluster tcp://\S+:\d+$", done.stderr, re.M
+    )
+    asked = re.sub(r"^/\S+python\S*", "/path/to/python", done.stdout, flags=re.M)
+    asked = re.sub(r"tcp://\S+", "tcp://192.0.2.1:41234", asked)
+    assert "\n".join(filter(None, asked.splitlines())) == job.strip()
+
+
+@pytest.mark.slow
+def test_the_run_survives_the_end_of_its_only_job(page, slurm, tmp_path):
+    pytest.importorskip("dask_jobqueue", reason="needs dask-jobqueue, of the scale extra")
+    script, _ = page
     assert script.count("_jobs=40") == 2
     (tmp_path / "score_on_slurm.py").write_text(script.replace("_jobs=40", "_jobs=1"))
     (tmp_path / "pictures").mkdir()
@@ -72,14 +94,11 @@ def test_the_script_asks_for_the_job_on_the_page_and_survives_the_end_of_its_onl
     while run.poll() is None and not list(tmp_path.glob("scores.parts/*.parquet")):
         time.sleep(0.02)
     os.killpg(int((slurm / "numbers").read_text()), signal.SIGKILL)
-    printed, errors = run.communicate(timeout=300)
+    _, errors = run.communicate(timeout=300)
     logs = "".join(path.read_text() for path in slurm.glob("log*"))
     assert run.returncode == 0, errors + logs
     assert "Dask dashboard: http://" in errors
 
-    asked = re.sub(r"^/\S+python\S*", "/path/to/python", printed, flags=re.M)
-    asked = re.sub(r"tcp://\S+", "tcp://192.0.2.1:41234", asked)
-    assert "\n".join(filter(None, asked.splitlines())) == job.strip()
     assert len(list(slurm.glob("job*"))) >= 2
 
     table = pd.read_csv(tmp_path / "scores.csv")
