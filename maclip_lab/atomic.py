@@ -13,6 +13,9 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
+RECORD_SUFFIX = ".provenance.json"
+"""What a result's record is called, after the name of the result."""
+
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _PROCESS = uuid.uuid4().hex[:8]
 _TEMPORARY = re.compile(r"\.(?P<host>[\w-]+)\.(?P<pid>\d+)\.(?P<process>\w{8})\.\w{8}\.tmp$")
@@ -58,6 +61,18 @@ def write_together(files: Mapping[Path, bytes]) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def try_to_write(path: Path) -> None:
+    """Find out before a long run whether `write_bytes` could put a file under ``path``.
+
+    Raises:
+        OSError: it could not.
+    """
+    path.exists()  # a name may be too long
+    temporary = _temporary_beside(path)
+    temporary.touch(exist_ok=False)
+    temporary.unlink()
+
+
 def sweep(folder: Path) -> list[Path]:
     """Delete the temporary files that dead processes of this host left in a folder.
 
@@ -68,14 +83,18 @@ def sweep(folder: Path) -> list[Path]:
     for path in folder.glob(".*.tmp") if os.name == "posix" else ():
         owner = _TEMPORARY.search(path.name)
         if owner and owner["host"] == _host() and not _alive(int(owner["pid"]), owner["process"]):
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError:  # a folder that may only be read keeps what is in it
+                continue
             swept.append(path)
     return swept
 
 
 def _temporary_beside(path: Path) -> Path:
     owner = f"{_host()}.{os.getpid()}.{_PROCESS}.{uuid.uuid4().hex[:8]}"
-    return path.with_name(f".{path.name[:60]}.{owner}.tmp")
+    start = os.fsencode(path.name)[:60].decode(errors="ignore")  # a name has room for 255 bytes
+    return path.with_name(f".{start}.{owner}.tmp")
 
 
 def _write_through(temporary: Path, path: Path, data: bytes) -> None:

@@ -287,9 +287,10 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _times(path: Path) -> tuple[int, int]:
+def _times(path: Path) -> tuple[int, int, int]:
+    """Size and times of a file; that of its last change of any kind cannot be set back."""
     try:
         status = path.stat()
     except (OSError, ValueError):
-        return -1, 0
-    return status.st_size, status.st_mtime_ns
+        return -1, 0, 0
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns

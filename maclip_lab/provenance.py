@@ -4,6 +4,7 @@ Every result file carries a JSON record of the same name with ``.provenance.json
 configuration and its hash, the weights, the data, the versions, the commit and the command.
 """
 
+import csv
 import hashlib
 import json
 import platform
@@ -19,10 +20,9 @@ from pathlib import Path
 import pandas as pd
 
 import maclip_lab
-from maclip_lab.atomic import write_together
+from maclip_lab.atomic import RECORD_SUFFIX, sweep, write_together
 from maclip_lab.errors import MaclipError
 
-SUFFIX = ".provenance.json"
 _PACKAGES = ("torch", "numpy", "pillow", "pandas", "scipy")
 _LAYOUT = 1
 
@@ -140,7 +140,10 @@ def write_table(
         frame.to_parquet(buffer, index=False)
         data = buffer.getvalue()
     elif path.suffix == ".csv":
-        data = frame.to_csv(index=False).encode()
+        text = frame.to_csv(index=False)
+        if "\r" in text:  # in a file's name: unquoted it would end the row
+            text = frame.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
+        data = text.encode()
     else:
         raise ValueError(f"a table is written as .parquet or .csv, got {path.name!r}")
     return write_result(data, path, table_record(frame) if record is None else record)
@@ -163,6 +166,7 @@ def write_result(data: bytes, path: str | Path, record: Mapping[str, object]) ->
     path = Path(path)
     content = {"result": path.name, "result_sha256": hashlib.sha256(data).hexdigest(), **record}
     files = {path: data, record_path(path): json.dumps(content, indent=2).encode()}
+    sweep(path.parent)
     write_together(files)
     return path
 
@@ -170,7 +174,7 @@ def write_result(data: bytes, path: str | Path, record: Mapping[str, object]) ->
 def record_path(result: str | Path) -> Path:
     """Where the record of a result file lies."""
     result = Path(result)
-    return result.with_name(result.name + SUFFIX)
+    return result.with_name(result.name + RECORD_SUFFIX)
 
 
 def read_record(result: str | Path) -> dict[str, object]:
@@ -186,9 +190,9 @@ def read_record(result: str | Path) -> dict[str, object]:
         raise ProvenanceError(
             f"{result} has no record: {path.name} does not lie beside it"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ProvenanceError(f"{path} is not a provenance record: {error}") from error
-    parts = _parts(record) if isinstance(record, dict) else []
+    parts = record_parts(record) if isinstance(record, dict) else []
     if not parts or any("config_sha256" not in part for part in parts):
         raise ProvenanceError(f"{path} is not a provenance record: it names no configuration")
     return record
@@ -213,7 +217,7 @@ def explain(
     digest = hashlib.sha256(Path(result).read_bytes()).hexdigest()
     if record.get("result_sha256", digest) != digest:
         found.append("the file has been changed since it was written")
-    for part in _parts(record):
+    for part in record_parts(record):
         found += _differences(part, weights_sha256, manifest_sha256)
     return Explanation(record, tuple(dict.fromkeys(found)))
 
@@ -241,7 +245,7 @@ def _differences(
     ]
 
 
-def _parts(record: Mapping[str, object]) -> list[Mapping[str, object]]:
+def record_parts(record: Mapping[str, object]) -> list[Mapping[str, object]]:
     """The records of a table joined from several results, else the record itself."""
     parts = record.get("parts")
     return (

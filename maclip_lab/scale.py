@@ -26,11 +26,12 @@ from maclip_lab.parts import FinishedPart, Part, ScoreConfig, divide, read_part,
 from maclip_lab.scorer import TABLE_COLUMNS
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, LocalCluster
 
 LARGEST_PART, SMALLEST_PART, PARTS = 10_000, 8, 256
 _LOGGER = logging.getLogger(__name__)
 _IN_FLIGHT = 64  # parts, before workers are known: a cluster may grow with the work that waits
+_STARTS = 5  # of a local cluster, before the run is given up
 _DEATHS = 5  # of workers while they had a part, before the part is given up
 
 
@@ -163,7 +164,7 @@ def dask_client(workers: int | None = None, cluster: str | None = None) -> Itera
     try:
         import dask
         from dask.system import CPU_COUNT
-        from distributed import Client, LocalCluster
+        from distributed import Client
     except ImportError as error:
         raise ScaleError(f"workers need Dask ({error}): pip install 'maclip-lab[scale]'") from error
     if cluster not in (None, "local"):
@@ -183,17 +184,30 @@ def dask_client(workers: int | None = None, cluster: str | None = None) -> Itera
     }
     with (
         dask.config.set(settings),
-        LocalCluster(
-            n_workers=workers or torch.cuda.device_count() or CPU_COUNT,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-        ) as local,
+        _local_cluster(workers or torch.cuda.device_count() or CPU_COUNT) as local,
         Client(local) as client,
     ):
         _LOGGER.info("Dask dashboard: %s", client.dashboard_link)
         yield client
+
+
+def _local_cluster(workers: int) -> "LocalCluster":
+    """Workers on this machine; where one dies as it starts, all are started again."""
+    from distributed import LocalCluster
+
+    reason: RuntimeError | None = None
+    for _ in range(_STARTS):
+        try:
+            return LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address="127.0.0.1:0",
+                silence_logs=logging.CRITICAL,
+            )
+        except RuntimeError as error:
+            reason = error
+    raise ScaleError(f"no workers can be started on this machine: {reason}") from reason
 
 
 Outcome = FinishedPart | Exception

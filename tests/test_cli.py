@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from maclip_lab import cli
+from maclip_lab.datasets.errors import DatasetWarning
 from maclip_lab.provenance import record_path
 from tests.conftest import GOLDEN
 from tests.datasets.facsimile import build
@@ -68,6 +70,62 @@ def rated(tmp_path):
     table = pd.DataFrame({"image": [f"p{i}.png" for i in range(8)], "MOS": mos})
     table.to_csv(tmp_path / "set" / "scores.csv", index=False)
     return tmp_path / "set" / "scores.csv"
+
+
+# Outputs -------------------------------------------------------------------------------------
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_any_work(folder, monkeypatch):
+    monkeypatch.setattr("maclip_lab.scorer.Maclip", None)
+    (folder / "folder.csv").mkdir()
+    (folder / "link.csv").symlink_to("nowhere")
+    for output, said in {
+        folder / "folder.csv": "is a folder",
+        folder / "link.csv": "exists",
+        folder / ("n" * 245 + ".csv"): "name too long",
+        Path("/proc/scores.csv"): "cannot be written",
+    }.items():
+        code, _, errors = run("score", folder, "-b", RN, "-o", output)
+        assert code == 2
+        assert said in " ".join(errors.replace("│", " ").split())
+    assert (folder / "link.csv").is_symlink()
+    assert not list(folder.glob(".*"))
+
+
+def test_a_folder_that_could_not_be_looked_into_is_a_failure(folder, monkeypatch):
+    def partly(path):
+        warnings.warn("skipped a folder that cannot be read: locked", stacklevel=2)
+        return [folder / "p0.png"]
+
+    monkeypatch.setattr("maclip_lab.images.find_pictures", partly)
+    with pytest.warns(UserWarning, match="skipped a folder that cannot be read"):
+        code, _, errors = run("score", folder, "-b", RN, "-q", "--device", "cpu")
+    assert code == 1
+    assert "1 of 1 pictures scored" in errors
+
+
+def test_pictures_that_a_list_names_and_nobody_has_are_a_failure(rated):
+    store = rated.parent / "store"
+    rated.write_text(rated.read_text() + "gone.png,3\n")
+    with pytest.warns(DatasetWarning, match=r"gone\.png"):
+        code, _, _ = run(
+            "features", "mine", "--annotations", rated, "--store", store, "-b", VIT, "-q"
+        )
+    assert code == 1
+
+
+def test_links_are_named_as_they_were_given_in_one_process_and_in_several(folder):
+    (folder / "link.png").symlink_to("p0.png")
+    (folder / "loop.png").symlink_to("loop.png")
+    tables = []
+    for name, options in {"one.csv": (), "many.csv": ("--workers", "1")}.items():
+        arguments = ("-b", VIT, "-q", "--device", "cpu", *options)
+        done = whole("score", folder, "-o", folder / name, *arguments)
+        assert done.returncode == 1, done.stderr
+        tables.append((folder / name).read_bytes())
+    assert tables[0] == tables[1]
+    assert b"link.png" in tables[0]
+    assert b"loop.png" in tables[0]
 
 
 # The program ---------------------------------------------------------------------------------

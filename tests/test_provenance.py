@@ -168,3 +168,38 @@ def test_a_configurations_hash_follows_its_values_alone():
 
 def test_a_full_disk_is_an_error_of_the_operating_system():
     assert issubclass(StorageFullError, OSError)
+
+
+def test_a_file_name_with_a_carriage_return_stays_one_row(tmp_path):
+    frame = pd.DataFrame({"path": ["cr\rname.png", "b.png", 'q",\n.png'], "score": [0.1, 0.2, 0.3]})
+    path = write_table(frame, tmp_path / "r.csv", provenance_record({}))
+    pd.testing.assert_frame_equal(pd.read_csv(path), frame, check_exact=True)
+
+
+@pytest.mark.parametrize("length", [60, 239])
+def test_a_name_as_long_as_the_system_allows_is_written(tmp_path, length):
+    name = "😀" * (length // 4 - 1) + ".csv"
+    assert written(tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"config_sha256":"","config":' + "[" * 200_000])
+def test_a_record_without_end_is_none(tmp_path, text):
+    record_path(written(tmp_path / "r.csv")).write_text(text)
+    with pytest.raises(ProvenanceError, match="is not a provenance record"):
+        read_record(tmp_path / "r.csv")
+
+
+def test_what_a_killed_run_left_beside_a_result_goes_with_the_next(tmp_path):
+    code = """
+import os, signal, sys
+import pandas as pd
+from maclip_lab.provenance import provenance_record, write_table
+os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+write_table(pd.DataFrame({"a": [1]}), sys.argv[1] + "/r.csv", provenance_record({}))
+"""
+    child = python(code, tmp_path)
+    child.communicate()
+    assert child.returncode == -9
+    assert len(list(tmp_path.glob(".*.tmp"))) == 2
+    written(tmp_path / "r.csv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.csv", "r.csv.provenance.json"]

@@ -131,6 +131,45 @@ def test_an_edited_picture_is_scored_again(tmp_path):
     assert run.table()["score"][1] != before["score"][1]
 
 
+def test_a_picture_replaced_by_another_of_the_same_size_and_time_is_scored_again(tmp_path):
+    path, parts = tmp_path / "p.bmp", tmp_path / "parts"
+    tables = []
+    for seed in (0, 77):
+        picture(path, seed)
+        os.utime(path, ns=(10**18, 10**18))
+        tables.append(score_many([path], CONFIG, parts).table())
+    assert tables[0]["score"][0] != tables[1]["score"][0]
+
+
+def test_a_short_list_is_many_parts_and_a_long_one_has_parts_of_ten_thousand(
+    paths, tmp_path, monkeypatch
+):
+    assert len(score_many(paths, CONFIG, tmp_path).finished) == len(paths)
+    sizes = []
+    monkeypatch.setattr("maclip_lab.scale.divide", lambda _, size: sizes.append(size) or iter(()))
+    for count in (65, 10**6):
+        score_many([paths[0]] * count, CONFIG, tmp_path)
+    assert sizes == [2, 10_000]
+
+
+def test_workers_that_die_as_they_start_are_started_again(monkeypatch):
+    import distributed
+
+    started = []
+
+    def frail(**options):
+        started.append(options["n_workers"])
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr(distributed, "LocalCluster", frail)
+    with (
+        pytest.raises(ScaleError, match=r"no workers can be started .*: Nanny failed to start\."),
+        dask_client(2),
+    ):
+        pass
+    assert started == [2] * 5
+
+
 def test_an_exception_in_one_part_is_a_failed_part_and_the_others_are_kept(
     paths, single, tmp_path, monkeypatch
 ):

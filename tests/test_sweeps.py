@@ -8,6 +8,7 @@ from maclip_lab import readahead
 from maclip_lab.crops import Protocol
 from maclip_lab.cues import cosine_cue, magnitude_cue
 from maclip_lab.features import extract_features
+from maclip_lab.features.store import StoreError
 from maclip_lab.features.stored_cues import store_cues
 from maclip_lab.fusion import FusionSettings, fixed_fusion, fuse, product_fusion
 from maclip_lab.prompts import CLIP_IQA_PROMPTS, MACLIP_PROMPTS
@@ -213,7 +214,7 @@ def test_wrong_questions_are_answered_with_what_may_be_asked(view, cues, tmp_pat
     with pytest.raises(ValueError, match="no scores to compare with"):
         sweep(unlabelled, ANCHORS)
     only_bad = extract_features(view.manifest.subset(path="bad.png"), PlainScorer(), tmp_path)
-    with pytest.raises(ValueError, match="none of the 1 pictures of synthetic has features"):
+    with pytest.raises(StoreError, match="none of the 1 pictures of synthetic has features"):
         sweep(only_bad, ANCHORS)
 
 

@@ -4,6 +4,8 @@ Exit status 0 means that everything asked for was done, 1 that something failed,
 and 2 that the call itself was wrong.
 """
 
+import io
+import os
 import sys
 import warnings
 
@@ -11,6 +13,7 @@ import typer
 
 from maclip_lab.cli import datasets, evaluation, pictures, project, weights
 from maclip_lab.errors import MaclipError, UnknownBackboneError
+from maclip_lab.interrupts import never_lose_interrupts
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,12 +42,18 @@ def main() -> None:
     warnings.showwarning = lambda message, *_: typer.secho(
         f"warning: {message}", fg="yellow", err=True
     )
+    if sys.stderr is None:  # closed by whoever started us; progress bars need something to write to
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name the terminal cannot show
+    never_lose_interrupts()
     try:
+        os.getcwd()  # in a folder that was deleted torch cannot find its own libraries
         app()
     except (MaclipError, OSError, ValueError) as error:
         typer.secho(f"error: {error}", fg="red", err=True)
-        wrong_call = isinstance(error, UnknownBackboneError)
-        sys.exit(1 if isinstance(error, MaclipError | OSError) and not wrong_call else 2)
+        misused = not isinstance(error, MaclipError | OSError)
+        sys.exit(2 if misused or isinstance(error, UnknownBackboneError) else 1)
     except SystemExit as stop:
         if stop.code == _INTERRUPTED:
             typer.echo("stopped; what was written stays, the same command goes on", err=True)

@@ -77,7 +77,7 @@ def features(
         for manifest in _manifests(dataset, root, annotations, variant):
             view = extract_features(manifest, scorer, store, dtype=dtype, progress=not quiet)
             typer.echo(repr(view))
-            failed += _report_failures(view.table)
+            failed += _report_failures(view.table) + len(manifest.missing)
     if failed:
         raise typer.Exit(1)
 
@@ -135,7 +135,7 @@ def evaluate(
             )
             tables.append(found.table)
             records.append(found.record)
-            failed += _report_failures(found.predictions)
+            failed += _report_failures(found.predictions) + len(manifest.missing)
             shown = found.table[[*_SHOWN, *_PAPER]]
             typer.echo(shown.to_string(index=False, float_format="{:.4f}".format))
     if not tables:
@@ -193,7 +193,7 @@ def sweep(
         table.insert(0, "dataset", manifest.dataset)
         tables.append(table)
         facts[manifest.dataset] = manifest.sha256
-        failed += _report_failures(view.table)
+        failed += _report_failures(view.table) + len(manifest.missing)
         typer.echo(table.to_string(index=False, float_format="{:.4f}".format))
     if not tables:
         raise typer.BadParameter("no data set was found there", param_hint="--root")
@@ -244,9 +244,9 @@ def _other_weights(record: Mapping[str, object], backbone: str | None) -> Iterat
     """What keeps the weights found here from being those that made a result."""
     from maclip_lab.clip.weights import verify
     from maclip_lab.errors import UnknownBackboneError
+    from maclip_lab.provenance import record_parts
 
-    parts = record.get("parts")
-    for part in parts if isinstance(parts, list) else [record]:
+    for part in record_parts(record):
         name, then = backbone or part.get("backbone"), part.get("weights_sha256")
         if not name or not then:
             continue

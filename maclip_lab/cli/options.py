@@ -1,10 +1,12 @@
 """Options that several commands share."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from maclip_lab.atomic import RECORD_SUFFIX, try_to_write
 from maclip_lab.clip.backbones import parse_name
 
 
@@ -17,6 +19,7 @@ def known_backbones(value: str | list[str] | None) -> str | list[str] | None:
     for name in [value] if isinstance(value, str) else value or ():
         parse_name(name)
     return value
+
 
 
 Backbone = Annotated[
@@ -50,13 +53,22 @@ def refuse_existing(output: Path | None, overwrite: bool) -> None:
     """Stops, before any work is done, where an output exists or cannot be written.
 
     Raises:
-        typer.BadParameter: the file exists, or its folder does not, or its suffix is unknown.
+        typer.BadParameter: the file exists, or its folder does not, or its suffix is unknown, or
+            nothing can be written there.
     """
     if output is None:
         return
     if output.suffix not in (".parquet", ".csv"):
         raise typer.BadParameter(f"{output} ends in neither .parquet nor .csv", param_hint="-o")
-    if output.exists() and not overwrite:
+    if os.path.isdir(output):
+        raise typer.BadParameter(f"{output} is a folder", param_hint="-o")
+    if os.path.lexists(output) and not overwrite:
         raise typer.BadParameter(f"{output} exists; --overwrite replaces it", param_hint="-o")
-    if not output.parent.is_dir():
+    if not os.path.isdir(output.parent):
         raise typer.BadParameter(f"the folder {output.parent} does not exist", param_hint="-o")
+    try:
+        try_to_write(output.with_name(output.name + RECORD_SUFFIX))
+    except OSError as error:
+        raise typer.BadParameter(
+            f"{output} and its record cannot be written: {error.strerror}", param_hint="-o"
+        ) from error

@@ -1,5 +1,6 @@
 """``maclip-lab score``: pictures and folders to a table of scores."""
 
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -55,9 +56,13 @@ def score(
     from maclip_lab.provenance import write_table
     from maclip_lab.scorer import Maclip, score_folder
 
-    pictures = [
-        found for path in paths for found in (find_pictures(path) if path.is_dir() else [path])
-    ]
+    with warnings.catch_warnings(record=True) as skipped:
+        warnings.simplefilter("always")
+        pictures = [
+            found for path in paths for found in (find_pictures(path) if path.is_dir() else [path])
+        ]
+    for warning in skipped:
+        warnings.warn(warning.message, stacklevel=1)
     if not pictures:
         raise typer.BadParameter("no picture was found there", param_hint="PATHS")
     settings = FusionSettings(box_lam, base_cos, base_norm, alpha)
@@ -76,7 +81,7 @@ def score(
             offline=offline or None,
         )
         run = score_many(
-            [path.resolve() for path in pictures],
+            pictures,
             config,
             output.with_suffix(".parts"),
             part_size=part_size,
@@ -110,5 +115,5 @@ def score(
         typer.secho(f"  {row.path}: {row.status}: {row.message}", fg="yellow", err=True)
     if len(failed) > 20:
         typer.secho(f"  ... and {len(failed) - 20} more", fg="yellow", err=True)
-    if len(failed):
+    if len(failed) or skipped:
         raise typer.Exit(1)

@@ -151,7 +151,7 @@ def verify_shard(path: Path) -> ShardHeader:
         metadata = json.loads(data[8:length])["__metadata__"]
         digest = metadata["file_sha256"]
         head = data[:length].replace(_digest_entry(digest), _digest_entry(_NO_DIGEST), 1)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ShardError(f"{path.name} is not a shard of features: {error!r}") from error
     content = hashlib.sha256(head)
     content.update(memoryview(data)[length:])

@@ -12,6 +12,7 @@ import logging
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -136,7 +137,7 @@ class ShardStore:
 
     def refresh(self) -> bool:
         """Take in shards that appeared since, and forget those that went; whether any did."""
-        stamps = {path.name: _stamp(path) for path in sorted(self.shards.glob("*.safetensors"))}
+        stamps = self._stamps()
         rows = self.index[["shard", *_STAMP]].drop_duplicates("shard").itertuples(index=False)
         known = {name: tuple(stamp) for name, *stamp in rows}
         trusted = {name for name in known if known[name] == stamps.get(name)}
@@ -193,7 +194,7 @@ class ShardStore:
         Returns:
             The shards that were damaged, under the names they had.
         """
-        paths = sorted(self.shards.glob("*.safetensors"))
+        paths = [self.shards / name for name in self._stamps()]
         damaged = [path for path in paths if self._verified(path) is None]
         self.refresh()
         return damaged
@@ -212,12 +213,21 @@ class ShardStore:
                 f"no store can be kept in {self.root} ({error}); name another store folder"
             ) from error
 
+    def _stamps(self) -> dict[str, tuple[int, int, int]]:
+        """Size and times of every shard; what else bears such a name, or just went, is none."""
+        stamps = {}
+        for path in sorted(self.shards.glob("*.safetensors")):
+            with suppress(OSError):
+                if path.is_file():
+                    stamps[path.name] = _stamp(path)
+        return stamps
+
     def _stored_index(self) -> pd.DataFrame:
         empty = _rows("", [], (0, 0, 0))
         try:
             table = pq.read_table(self.folder / "index.parquet", page_checksum_verification=True)
-            return table.to_pandas()[list(empty)].astype(empty.dtypes)
-        except (OSError, KeyError, ValueError, pa.ArrowException):
+            return table.to_pandas(ignore_metadata=True)[list(empty)].astype(empty.dtypes)
+        except Exception:  # the reader of damaged bytes raises anything; the shards are the truth
             return empty
 
     def _replace_index(self, tables: list[pd.DataFrame]) -> None:
@@ -239,6 +249,10 @@ class ShardStore:
             header = verify_shard(path)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            message = f"{path.name} cannot be read ({error}); its pictures are redone"
+            warnings.warn(message, StoreWarning, stacklevel=2)
+            return None
         except ShardError as error:
             message = f"{error}; it is set aside as {path.name}.corrupt, its pictures are redone"
             warnings.warn(message, StoreWarning, stacklevel=2)
@@ -259,9 +273,12 @@ def stored_configs(root: Path) -> list[dict[str, object]]:
     found = []
     for path in sorted(Path(root).glob("*/config.json")):
         try:
-            found.append(json.loads(path.read_bytes()))
-        except ValueError:
+            fields = json.loads(path.read_bytes())
+        except (OSError, ValueError, RecursionError):
             _LOGGER.info("%s is not readable and is passed over", path)
+            continue
+        if isinstance(fields, dict) and "weights_sha256" in fields:  # else another package's
+            found.append(fields)
     return found
 
 

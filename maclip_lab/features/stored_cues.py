@@ -16,6 +16,7 @@ from torch import Tensor
 
 from maclip_lab.crops import Protocol
 from maclip_lab.cues import box_cox, cosine_cue, l2_norm, mean_magnitude, scaled_magnitude
+from maclip_lab.features.store import StoreError
 from maclip_lab.features.view import FeatureStore
 from maclip_lab.prompts import PROMPT_SETS
 from maclip_lab.readahead import ahead
@@ -143,12 +144,15 @@ def store_cues(
         box_lams: exponents of the Box-Cox transform.
 
     Raises:
-        ValueError: no picture has features, or the prompts were encoded by another backbone.
+        StoreError: no picture has features.
+        ValueError: the prompts were encoded by another backbone.
     """
     sets = {set_name(anchors): anchors} if isinstance(anchors, TextAnchors) else dict(anchors)
     if not len(view.ok):
-        raise ValueError(
-            f"none of the {len(view)} pictures of {view.manifest.dataset} has features"
+        first = view.table.iloc[0]
+        raise StoreError(
+            f"none of the {len(view)} pictures of {view.manifest.dataset} has features; of "
+            f"{first['path']} it says: {first['status']} {first['message']}"
         )
     if not sets or not len(box_lams):
         raise ValueError("expected at least one prompt set and one box_lam")

@@ -7,6 +7,7 @@ tests/features/test_view.py.
 
 import os
 import random
+import shutil
 import time
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ import torch
 from PIL import Image
 
 from maclip_lab.features import extract_features, open_features
-from maclip_lab.features.store import StoreError
+from maclip_lab.features.store import StoreError, stored_configs
 from maclip_lab.sweeps import score_store, sweep
 from tests.faults import victims
 from tests.store_world import PlainScorer, manifest, picture
@@ -142,3 +143,51 @@ def anchors(width):
 
     features = torch.from_numpy(np.random.default_rng(1).normal(size=(10, width))).float()
     return TextAnchors(MACLIP_PROMPTS, features, 100.0)
+
+
+# What else may lie in a store ------------------------------------------------------------------
+
+
+def _link(path, target):
+    path.symlink_to(target)
+
+
+STRAY = {
+    "a folder": lambda path: path.mkdir(),
+    "a link to nothing": lambda path: _link(path, "nowhere"),
+    "a link to itself": lambda path: _link(path, path.name),
+    "a pipe": os.mkfifo,
+    "an empty file": lambda path: path.touch(),
+    "a header that lies": lambda path: path.write_bytes(b"\xff" * 100),
+    "a header without end": lambda path: path.write_bytes(
+        (200_000).to_bytes(8, "little") + b"[" * 200_000
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore::maclip_lab.features.store.StoreWarning")
+@pytest.mark.parametrize("what", STRAY)
+def test_a_stray_under_the_name_of_a_shard_changes_nothing(what, rows, clean, tmp_path):
+    shutil.copytree(clean.shards.root, tmp_path / "store")
+    (folder,) = (tmp_path / "store").glob("*/shards")
+    STRAY[what](folder / "stray.safetensors")
+    view = open_features(rows, clean.config, tmp_path / "store")
+    assert torch.equal(view.stack(), clean.stack())
+
+
+@pytest.mark.parametrize("text", ["[1]", "null", '"x"', "[" * 200_000, '{"model_type": "clip"}'])
+def test_a_configuration_of_another_package_in_the_store_is_passed_over(text, rows, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.json").write_text(text)
+    (tmp_path / "folder" / "config.json").mkdir(parents=True)
+    view = extract_features(rows, PlainScorer(), tmp_path)
+    assert len(view.ok) == len(rows)
+    assert [config["weights_sha256"] for config in stored_configs(tmp_path)] == ["5" * 64]
+
+
+def test_an_index_whose_description_is_garbled_is_made_anew(rows, clean, tmp_path):
+    shutil.copytree(clean.shards.root, tmp_path / "store")
+    (index,) = (tmp_path / "store").glob("*/index.parquet")
+    index.write_bytes(index.read_bytes().replace(b"int64", b"i^t64"))
+    view = open_features(rows, clean.config, tmp_path / "store")
+    assert torch.equal(view.stack(), clean.stack())

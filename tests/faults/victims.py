@@ -13,6 +13,7 @@ from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.features import extract_features, open_features
 from maclip_lab.features.store import ShardStore
 from maclip_lab.images import load_picture
+from maclip_lab.interrupts import never_lose_interrupts
 from maclip_lab.provenance import write_table
 from maclip_lab.scorer import Maclip, score_folder
 from tests.conftest import GOLDEN
@@ -134,6 +135,7 @@ class _Known(Maclip):
 
 
 def _answer_interrupts() -> None:
+    never_lose_interrupts()
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
