@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 LARGEST_PART, SMALLEST_PART, PARTS = 10_000, 8, 256
 _LOGGER = logging.getLogger(__name__)
 _IN_FLIGHT = 64  # parts, before workers are known: a cluster may grow with the work that waits
+_DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"  # Ctrl-C is ours to answer
 _STARTS = 5  # of a local cluster, before the run is given up
 _DEATHS = 5  # of workers while they had a part, before the part is given up
 
@@ -106,7 +107,7 @@ def score_many(
         progress: show a progress bar, and the address of Dask's dashboard.
 
     Raises:
-        ScaleError: the scale extra is not installed, or the cluster cannot be reached.
+        ScaleError: the scale extra is not installed, or the cluster cannot be reached or was lost.
         StorageFullError: there is no room; finished parts are kept.
         ValueError: no pictures, or a number below 1.
         WeightsError: no weights can be had.
@@ -204,6 +205,7 @@ def _local_cluster(workers: int) -> "LocalCluster":
                 processes=True,
                 dashboard_address="127.0.0.1:0",
                 silence_logs=logging.CRITICAL,
+                preload=[_DEAF],
             )
         except RuntimeError as error:
             reason = error
@@ -229,7 +231,12 @@ def _outcomes(
     with dask_client(workers, cluster) as client:
         if progress:
             tqdm.write(f"Dask dashboard: {client.dashboard_link}", file=sys.stderr)
-        yield from _on_dask(client, parts, config, folder)
+        try:
+            yield from _on_dask(client, parts, config, folder)
+        except StorageFullError:
+            raise
+        except (OSError, RuntimeError) as error:  # of the connection; a part's own are outcomes
+            raise _lost(error) from error
 
 
 def _attempt(part: Part, config: ScoreConfig, folder: Path) -> Outcome:
@@ -263,12 +270,20 @@ def _on_dask(
     running = as_completed([submit(part) for part in islice(parts, room())])
     for future in running:
         part = waiting.pop(future.key)
+        if future.cancelled():
+            raise _lost("its tasks were cancelled")
         error = future.exception()
         if isinstance(error, StorageFullError):
             raise error
         yield part, future.result() if error is None else error
         for following in islice(parts, room()):
             running.add(submit(following))
+
+
+def _lost(reason: object) -> ScaleError:
+    return ScaleError(
+        f"the cluster was lost ({reason}); finished parts are kept, the same run goes on from them"
+    )
 
 
 def _failed_rows(failed: FailedPart) -> pd.DataFrame:

@@ -325,6 +325,8 @@ def _read(source: Source | Picture, protocol: Protocol, preset: Preset) -> _Deco
         pixels, upscaled = prepare(picture.image, protocol)
     except ValueError as error:
         return _Decoded(name, replace(picture, image=None, status="too_small", message=str(error)))
+    except MemoryError as error:
+        return _Decoded(name, replace(picture, image=None, status="too_large", message=str(error)))
     picture = replace(picture, image=None)
     height, width = pixels.shape[:2]
     if height * width > _LARGE:

@@ -3,6 +3,7 @@ import random
 import signal
 import threading
 import time
+from contextlib import nullcontext
 from importlib.util import find_spec
 from urllib.request import urlopen
 
@@ -308,6 +309,22 @@ def test_a_cluster_is_used_by_its_address_and_resumes_what_another_executor_did(
             assert find_spec("bokeh") is None or b"Dask Diagnostic UI" in page.read()
     assert [part.resumed for part in run.finished] == [True, False, False]
     equal(run.table(), single.table())
+
+
+class Gone:
+    """A Dask client whose scheduler went away."""
+
+    def nthreads(self):
+        return {}
+
+    def submit(self, *_, **__):
+        raise RuntimeError("client is closed")
+
+
+def test_a_cluster_that_goes_away_is_an_error_that_says_how_to_go_on(paths, tmp_path, monkeypatch):
+    monkeypatch.setattr("maclip_lab.scale.dask_client", lambda *_: nullcontext(Gone()))
+    with pytest.raises(ScaleError, match=r"the cluster was lost \(client is closed\); finished"):
+        score_many(paths, CONFIG, tmp_path, cluster="tcp://127.0.0.1:9")
 
 
 @pytest.mark.slow

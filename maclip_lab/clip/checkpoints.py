@@ -57,6 +57,18 @@ def openai_names(state: Mapping[str, Tensor], where: object) -> dict[str, Tensor
     Raises:
         WeightsError: no CLIP, or more than one, is in there.
     """
+    odd = [
+        key
+        for key, tensor in state.items()
+        if tensor.layout != torch.strided
+        or tensor.is_complex()
+        or tensor.is_quantized
+        or tensor.is_meta
+    ]
+    if odd:
+        raise WeightsError(
+            f"{where}: expected plain tensors of real numbers, got others: {_some(odd)}"
+        )
     prefixes = [key.removesuffix(_LANDMARK) for key in state if key.endswith(_LANDMARK)]
     prefixes = [prefix for prefix in prefixes if prefix == "" or prefix.endswith(".")]
     if len(prefixes) != 1:
@@ -99,7 +111,7 @@ def read_hub_config(path: Path) -> dict[str, object]:
         config = json.loads(config_path.read_text(encoding="utf-8"))
         model = config["model_cfg"]
         reasons = _unsupported(model, config.get("preprocess_cfg", {}))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(
             f"{config_path} is not an open_clip configuration: {type(error).__name__}: {error}"
         ) from error
@@ -134,8 +146,11 @@ def _read_archive(path: Path) -> dict[str, Tensor]:
 def _is_torchscript(path: Path) -> bool:
     if not zipfile.is_zipfile(path):
         return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except zipfile.BadZipFile:  # damaged; whoever reads it will say so
+        return False
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
@@ -146,7 +161,7 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
             f"{path} holds more than tensors, or is damaged, and was not opened: a pickle can run "
             f"code. Save its state dict alone, best as .safetensors ({_first_line(error)})"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # the reader of damaged bytes raises anything
         raise WeightsError(f"{path} is not a PyTorch file: {_first_line(error)}") from error
     for key in _NESTED:
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):

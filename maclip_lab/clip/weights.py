@@ -116,7 +116,7 @@ def load_backbone(
     quick_gelu = _quick_gelu(config, metadata)
     try:
         clip = build_clip(openai_names(tensors, found.path), quick_gelu=quick_gelu)
-    except (ValueError, KeyError, IndexError, RuntimeError) as error:
+    except (ValueError, KeyError, IndexError, ArithmeticError, RuntimeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise WeightsError(f"{found.path} does not make a CLIP: {reason[:800]}") from error
     facts = {**metadata, "path": str(found.path), "quick_gelu": str(quick_gelu).lower()}

@@ -156,6 +156,8 @@ def _read(
         pixels, upscaled = prepare(picture.image, config.protocol)
     except ValueError as error:
         return replace(record, status="too_small", message=str(error)), None
+    except MemoryError as error:
+        return replace(record, status="too_large", message=str(error)), None
     flags = (*picture.flags, "upscaled") if upscaled else picture.flags
     return replace(record, flags=flags), pixels
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
+from maclip_lab.crops import prepare
 from maclip_lab.errors import PictureError
 from maclip_lab.features import extract_features
 from maclip_lab.images import load_picture
@@ -98,6 +99,24 @@ def test_one_fault_asked_for_by_name_raises(folder, scorer):
         if status != "ok":
             with pytest.raises(PictureError):
                 scorer(folder / name)
+
+
+def test_a_picture_for_which_there_is_no_memory_is_a_row(folder, scorer, monkeypatch):
+    size = load_picture(folder / "good.png").image.size
+
+    def short(image, protocol):
+        if image.size == size:
+            raise MemoryError("unable to allocate 309 MiB")
+        return prepare(image, protocol)
+
+    monkeypatch.setattr("maclip_lab.scorer.prepare", short)
+    monkeypatch.setattr("maclip_lab.features.extraction.prepare", short)
+    names = ["good.png", "strip.png"]
+    table = score_folder([folder / name for name in names], scorer)
+    view = extract_features(manifest(folder, names), PlainScorer(), folder / "memory")
+    for rows in (table, view.table):
+        assert rows["status"].tolist() == ["too_large", "too_small"]
+        assert rows["message"][0] == "unable to allocate 309 MiB"
 
 
 def test_a_strip_a_pixel_high_does_not_swell_without_bound(folder, scorer):

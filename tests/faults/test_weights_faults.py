@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from maclip_lab.clip.backbones import OPENAI
 from maclip_lab.clip.weights import load_backbone
-from maclip_lab.errors import IntegrityError
+from maclip_lab.errors import IntegrityError, WeightsError
 from tests.clip.hub_server import HubServer, Served
 from tests.conftest import GOLDEN
 from tests.faults.conftest import PATIENCE, inventory, wait_for
@@ -179,3 +180,45 @@ def test_a_malicious_pickle_given_to_the_command_line_never_runs(name, tmp_path)
         assert result.exception is not None
         assert result.exit_code != 0
     assert not canary.exists()
+
+
+# Files that are nearly a CLIP -------------------------------------------------------------------
+
+CONVOLUTION = "visual.conv1.weight"
+STRANGE = {
+    "complex": (lambda tensor: tensor.to(torch.complex64), "plain tensors of real numbers"),
+    "sparse": (lambda tensor: tensor.to_sparse(), "plain tensors of real numbers"),
+    "without data": (lambda tensor: tensor.to("meta"), "plain tensors of real numbers"),
+    "of no size": (lambda tensor: tensor[:0], "does not make a CLIP"),
+}
+
+
+@pytest.mark.parametrize("what", STRANGE)
+def test_a_tensor_that_is_no_weight_is_refused(what, tmp_path):
+    state = load_file(GOLDEN / "vit.safetensors")
+    spoil, said = STRANGE[what]
+    state[CONVOLUTION] = spoil(state[CONVOLUTION].float())
+    torch.save(state, tmp_path / "weights.pt")
+    with pytest.raises(WeightsError, match=said):
+        load_backbone(str(tmp_path / "weights.pt"))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"PK\x03\x04" + bytes(100) + b"PK\x05\x06" + b"\xff" * 18, id="half a zip"),
+        pytest.param((GOLDEN / "vit.safetensors").read_bytes(), id="a safetensors file"),
+        pytest.param(b"\x80\x02u.", id="a pickle that pops what it never pushed"),
+    ],
+)
+def test_bytes_of_another_format_are_refused(data, tmp_path):
+    (tmp_path / "weights.pt").write_bytes(data)
+    with pytest.raises(WeightsError, match=r"weights\.pt"):
+        load_backbone(str(tmp_path / "weights.pt"))
+
+
+def test_a_configuration_without_end_is_refused(tmp_path):
+    (tmp_path / WEIGHTS).write_bytes((GOLDEN / "vit.safetensors").read_bytes())
+    (tmp_path / CONFIG).write_text("[" * 200_000)
+    with pytest.raises(WeightsError, match="is not an open_clip configuration"):
+        load_backbone(str(tmp_path))
