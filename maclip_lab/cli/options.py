@@ -21,7 +21,6 @@ def known_backbones(value: str | list[str] | None) -> str | list[str] | None:
     return value
 
 
-
 Backbone = Annotated[
     str,
     typer.Option(
