@@ -38,10 +38,9 @@ def with_published(table: pd.DataFrame, names: Mapping[str, str] = PAPER_NAMES) 
         names: our methods' names (lower case, letters and digits only) to the paper's.
 
     Returns:
-        The same rows with three more columns: ``paper``, which says whose number it is
-        ("paper (RN50)", whatever backbone the row itself used), ``paper_srcc``, and
-        ``difference``, ours less the paper's. NaN, and an empty ``paper``, where the paper
-        has no such row.
+        The same rows with two more columns, NaN where the paper has no such row:
+        ``paper_rn50_srcc``, and ``minus_paper_rn50``, ours less the paper's. The paper's numbers
+        are RN50's on whole sets, whatever backbone and pictures the row itself is of.
 
     Raises:
         ValueError: if a column is missing.
@@ -57,9 +56,8 @@ def with_published(table: pd.DataFrame, names: Mapping[str, str] = PAPER_NAMES) 
         for dataset, method in zip(table["dataset"], table["method"], strict=True)
     ]
     result = table.copy()
-    result["paper"] = [f"paper ({PAPER_BACKBONE})" if key in paper else "" for key in keys]
-    result["paper_srcc"] = [paper.get(key, float("nan")) for key in keys]
-    result["difference"] = result["srcc"] - result["paper_srcc"]
+    result["paper_rn50_srcc"] = [paper.get(key, float("nan")) for key in keys]
+    result["minus_paper_rn50"] = result["srcc"] - result["paper_rn50_srcc"]
     return result
 
 

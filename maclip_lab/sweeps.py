@@ -4,7 +4,7 @@ Nothing here touches a picture or a backbone. Results are tidy: one row a settin
 signed so that positive means that higher scores go with better quality.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -16,8 +16,9 @@ from torch import Tensor
 
 from maclip_lab.evaluation.correlations import kendall, pearson
 from maclip_lab.features import FeatureStore
-from maclip_lab.features.stored_cues import Anchors, StoredCues, store_cues
+from maclip_lab.features.stored_cues import Anchors, StoredCues, set_name, store_cues
 from maclip_lab.fusion import FusionSettings, fixed_fusion, fuse, product_fusion
+from maclip_lab.prompts import MACLIP_PROMPTS, PROMPT_SETS, PromptPairs
 from maclip_lab.score import TextAnchors
 
 Rule = str | float
@@ -36,6 +37,12 @@ AUTHORS_GRID = tuple(
     for alpha in (0.2, 0.5, 1.0, 1.5, 2.0)
 )
 """The 70 settings of the authors' sweep of the fusion's constants."""
+
+RULE_GRID: tuple[Rule, ...] = (*RULES, 0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9)
+"""The rules by name, and fixed weights of the cosine cue; 0.5 is the mean."""
+
+CROP_GRID = ("all", "windows", "thumbnail", "stride-256")
+"""Subsets of the crops that every data set's protocol has."""
 
 _FIXED = {"mean": 0.5, "cosine": 1.0, "magnitude": 0.0}
 
@@ -160,6 +167,44 @@ def base_constant_sweep(
 ) -> pd.DataFrame:
     """`sweep` over the authors' grid of base_cos, base_norm and alpha."""
     return sweep(source, anchors, grid, crops=crops, krcc=krcc)
+
+
+def named_sweep(
+    grid: str,
+    source: FeatureStore,
+    text_anchors: Callable[[str | PromptPairs], TextAnchors],
+    *,
+    krcc: bool = False,
+) -> pd.DataFrame:
+    """One of the ablations by name, each other choice as in the paper.
+
+    Args:
+        grid: ``"lambda"``, ``"bases"`` (`AUTHORS_GRID`), ``"prompts"`` (the named sets, and every
+            pair of MA-CLIP's alone), ``"crops"`` (`CROP_GRID`) or ``"rules"`` (`RULE_GRID`).
+        source: the features.
+        text_anchors: encodes prompts by the backbone of the features, `Maclip.text_anchors`.
+        krcc: as in `sweep`.
+
+    Returns:
+        The table of `sweep`.
+
+    Raises:
+        ValueError: there is no such grid.
+    """
+    if grid == "prompts":
+        singles = [(pair,) for pair in MACLIP_PROMPTS]
+        encoded = map(text_anchors, [*PROMPT_SETS.values(), *singles])
+        return sweep(source, {set_name(anchors): anchors for anchors in encoded}, krcc=krcc)
+    anchors = text_anchors("maclip")
+    if grid == "lambda":
+        return lambda_sweep(source, anchors, krcc=krcc)
+    if grid == "bases":
+        return base_constant_sweep(source, anchors, krcc=krcc)
+    if grid == "crops":
+        return sweep(source, anchors, crops=CROP_GRID, krcc=krcc)
+    if grid == "rules":
+        return sweep(source, anchors, rules=RULE_GRID, krcc=krcc)
+    raise ValueError(f"a grid is lambda, bases, prompts, crops or rules, got {grid!r}")
 
 
 class _Target:

@@ -9,11 +9,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from typer.testing import CliRunner
 
 from maclip_lab import cli
+from maclip_lab.datasets import DatasetError
 from maclip_lab.datasets.errors import DatasetWarning
+from maclip_lab.prompts import MACLIP_PROMPTS, PROMPT_SETS
 from maclip_lab.provenance import record_path
+from maclip_lab.sweeps import CROP_GRID, RULE_GRID, RULES
 from tests.conftest import GOLDEN
 from tests.datasets.facsimile import build
 from tests.store_world import ROOT, picture
@@ -310,6 +314,26 @@ def test_a_partial_copy_does_not_pass_the_check(tmp_path):
     assert "expected 866" in output
 
 
+def test_the_check_takes_a_variant_and_a_resolution(tmp_path):
+    clive = build("livec", tmp_path, size=(32, 32))
+    check = ["datasets", "check", "livec", "--root", clive, "-q"]
+    for variant, rows in (("standard", 1162), ("paper", 1169)):
+        code, output, errors = run(*check, "--variant", variant, "--no-decode")
+        assert (code, errors) == (0, "")
+        assert f"{rows} annotated pictures, fit for use" in output
+    code, output, _ = run(*check, "--workers", "2")
+    assert code == 1
+    assert "pictures are not 500 x 500" in output
+    koniq = build("koniq", tmp_path, rows=12, size=(512, 384))
+    code, output, errors = run(
+        "datasets", "check", "koniq", "--root", koniq, "--resolution", "512x384"
+    )
+    assert "12/12" in errors, "there is no progress bar"
+    assert "not 512 x 384" not in output
+    assert run(*check, "--variant", "papers")[0] == 2
+    assert run(*check, "--resolution", "512x384")[0] is ValueError
+
+
 def test_features_are_extracted_once_and_evaluated_from_the_store(rated, tmp_path):
     store = ["--annotations", rated, "--store", tmp_path / "store", "-b", VIT, "-q"]
     code, output, errors = run("features", "mine", *store)
@@ -323,6 +347,99 @@ def test_features_are_extracted_once_and_evaluated_from_the_store(rated, tmp_pat
     assert (table["n"] == 8).all()
     assert table["srcc"].between(-1, 1).all()
     assert "MA-CLIP" in output
+
+
+def test_an_evaluation_leaves_the_scores_of_every_picture_on_request(rated, tmp_path):
+    arguments = ["--annotations", rated, "--store", tmp_path / "store", "-q", "--n-boot", "0"]
+    arguments += ["-b", VIT, "-b", RN, "-o", tmp_path / "t.csv", "--details", tmp_path / "details"]
+    code, _, errors = run("evaluate", "mine", *arguments)
+    assert code == 0, errors
+    table = pd.read_csv(tmp_path / "t.csv").set_index(["backbone", "method"])
+    scores = pd.read_csv(tmp_path / "details" / "predictions.csv")
+    columns = {"score": "MA-CLIP", "clip_iqa": "CLIP-IQA", "q_mag": "magnitude cue"}
+    assert len(scores) == 16
+    for backbone, part in scores.groupby("backbone"):
+        assert part["name"].tolist() == [f"p{i}.png" for i in range(8)]
+        for column, method in columns.items():
+            srcc = stats.spearmanr(part[column], part["mos"]).statistic
+            assert table.loc[(backbone, method), "srcc"] == pytest.approx(srcc, abs=1e-12)
+    differences = pd.read_csv(tmp_path / "details" / "differences.csv")
+    assert (differences["other"] == "MA-CLIP").all()
+    assert list(differences)[:2] == ["dataset", "backbone"]
+    for name in ("predictions", "differences", "by_type"):
+        assert run("explain", tmp_path / "details" / f"{name}.csv")[0] == 0
+    (tmp_path / "t.csv").unlink()
+    assert run("evaluate", "mine", *arguments)[0] == 2, "the details would be overwritten"
+    arguments[-1] = tmp_path / "no" / "details"
+    assert run("evaluate", "mine", *arguments)[0] == 2
+
+
+@pytest.mark.filterwarnings("ignore::maclip_lab.datasets.DatasetWarning")
+def test_an_embedded_backbones_result_is_never_the_papers(tmp_path):
+    clive = build("livec", tmp_path, rows=12, size=(64, 64))
+    store = ["--store", tmp_path / "store", "-b", VIT, "-q", "--n-boot", "0"]
+    out = tmp_path / "t.csv"
+    code, output, errors = run("evaluate", "livec", "--root", clive, *store, "-o", out)
+    assert code == 0, errors
+    table = pd.read_csv(out).set_index("method")
+    assert [name for name in table if "paper" in name] == ["paper_rn50_srcc", "minus_paper_rn50"]
+    assert table["paper_rn50_srcc"].dropna().to_dict() == {"CLIP-IQA": 0.7019, "MA-CLIP": 0.7428}
+    assert "minus_paper_rn50" in output
+    assert "difference" not in output
+
+
+@pytest.mark.parametrize("option", ["--variant=paper", "--scores=zscore", "--resolution=512x384"])
+def test_choices_of_the_nine_sets_are_refused_for_a_list_of_ones_own(option, rated, tmp_path):
+    arguments = ["--annotations", rated, "--store", tmp_path, "-b", VIT]
+    assert run("evaluate", "mine", *arguments, option)[0] == 2
+
+
+@pytest.mark.filterwarnings("ignore::maclip_lab.datasets.DatasetWarning")
+def test_koniqs_other_scores_are_for_the_asking(tmp_path):
+    koniq = build("koniq", tmp_path, rows=12, size=(32, 32))
+    ranges = []
+    for scores in ("mos", "zscore"):
+        out = tmp_path / scores
+        arguments = ["--root", koniq, "--scores", scores, "--resolution", "512x384", "--details"]
+        store = ["--store", tmp_path / "store", "-b", VIT, "-q", "--n-boot", "0"]
+        assert run("evaluate", "koniq", *arguments, out, *store)[0] == 0
+        table = pd.read_csv(out / "predictions.csv")
+        assert table["path"].str.startswith("512x384/").all()
+        ranges.append(table["mos"].max())
+    assert ranges[0] <= 5 < ranges[1]
+
+
+@pytest.mark.parametrize(
+    ("grid", "varied", "values"),
+    [
+        ("bases", "alpha", {0.2, 0.5, 1.0, 1.5, 2.0}),
+        ("crops", "crops", set(CROP_GRID)),
+        ("rules", "rule", {*RULES, *(f"fixed {w:g}" for w in RULE_GRID[len(RULES) :])}),
+        ("prompts", "prompts", {*PROMPT_SETS, *(f"{a} / {b}" for a, b in MACLIP_PROMPTS)}),
+    ],
+)
+def test_every_ablation_is_one_call(grid, varied, values, rated, tmp_path):
+    out = tmp_path / "sweep.csv"
+    arguments = ["--annotations", rated, "--store", tmp_path / "store", "-b", VIT, "-q", "-o", out]
+    code, _, errors = run("sweep", "mine", *arguments, "--grid", grid)
+    assert code == 0, errors
+    table = pd.read_csv(out)
+    assert set(table[varied]) == values
+    assert json.loads(record_path(out).read_text())["config"]["grid"] == grid
+
+
+def test_a_list_that_repeats_a_picture_is_read_on_request(rated, tmp_path):
+    """As the authors' list of AGIQA-1K does."""
+    rated.write_text(rated.read_text() + "p0.png,3.5\n")
+    arguments = ["--annotations", rated, "--store", tmp_path / "store", "-b", VIT, "-q"]
+    error, _, said = run("evaluate", "mine", *arguments, "--n-boot", "0")
+    assert error is DatasetError
+    assert 'on_duplicate="keep"' in said
+    code, output, errors = run(
+        "evaluate", "mine", *arguments, "--n-boot", "0", "--on-duplicate", "keep"
+    )
+    assert code == 0, errors
+    assert " 9 " in output
 
 
 def test_a_sweep_has_a_row_a_setting_and_a_record(rated, tmp_path):

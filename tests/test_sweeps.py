@@ -15,10 +15,13 @@ from maclip_lab.prompts import CLIP_IQA_PROMPTS, MACLIP_PROMPTS
 from maclip_lab.score import TextAnchors, score_features
 from maclip_lab.sweeps import (
     AUTHORS_GRID,
+    CROP_GRID,
     LAMBDA_GRID,
+    RULE_GRID,
     RULES,
     base_constant_sweep,
     lambda_sweep,
+    named_sweep,
     score_store,
     sweep,
 )
@@ -231,3 +234,24 @@ def test_cues_are_read_in_threads_without_losing_their_place(view, monkeypatch):
     store_cues(view, ANCHORS)
     assert sum(seen) == view.offsets[-1]
     assert len(seen) > 1
+
+
+def test_named_ablations_are_those_of_the_general_sweep(view):
+    sets = {MACLIP_PROMPTS: ANCHORS, CLIP_IQA_PROMPTS: BASELINE}
+
+    def encode(prompts):
+        pairs = MACLIP_PROMPTS if prompts == "maclip" else prompts
+        return sets.get(pairs, TextAnchors(pairs, BASELINE.features, 100.0))
+
+    prompts = named_sweep("prompts", view, encode)
+    assert prompts["prompts"].tolist()[:3] == ["maclip", "clip-iqa", "Good image / bad image"]
+    assert len(prompts) == 7
+    for row in prompts.itertuples():
+        anchors = {"maclip": ANCHORS}.get(row.prompts, BASELINE)
+        assert row.srcc == sweep(view, anchors)["srcc"][0]
+    for grid, options in {"rules": {"rules": RULE_GRID}, "crops": {"crops": CROP_GRID}}.items():
+        wanted = sweep(view, ANCHORS, krcc=True, **options)
+        pd.testing.assert_frame_equal(named_sweep(grid, view, encode, krcc=True), wanted)
+    assert len(named_sweep("bases", view, encode)) == len(AUTHORS_GRID) == 70
+    with pytest.raises(ValueError, match="a grid is lambda, bases"):
+        named_sweep("lamda", view, encode)

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from maclip_lab.cli import options
+
 app = typer.Typer(no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="Data set, such as koniq or TID2013.")]
 
@@ -31,11 +33,32 @@ def check(
     root: Annotated[
         Path, typer.Option(help="Folder it was unpacked to.", exists=True, file_okay=False)
     ],
+    variant: options.Variant = "standard",
+    resolution: options.Resolution = None,
+    decode: Annotated[
+        bool, typer.Option(help="Open every picture in full, which also checks its size.")
+    ] = True,
+    workers: Annotated[
+        int | None, typer.Option(help="Threads that decode; else one a processor, up to 8.", min=1)
+    ] = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Check a copy on disk; exit status 1 if something is wrong that matters."""
+    from functools import partial
+
+    from tqdm.auto import tqdm
+
     from maclip_lab.datasets.doctor import check_dataset
 
-    report = check_dataset(name, root)
+    report = check_dataset(
+        name,
+        root,
+        variant=variant,
+        resolution=resolution,
+        decode=decode,
+        workers=workers,
+        progress=None if quiet else partial(tqdm, unit="picture"),
+    )
     typer.echo(str(report))
     if not report.ok:
         raise typer.Exit(1)

@@ -24,9 +24,20 @@ Annotations = Annotated[
     Path | None,
     typer.Option(help="Your own list of pictures and scores: .csv, .parquet or .json."),
 ]
-Variant = Annotated[
-    Literal["standard", "paper"],
-    typer.Option(help='"standard", or "paper" for exactly the list published with MA-CLIP.'),
+Scores = Annotated[
+    str | None,
+    typer.Option(help="KonIQ-10k: mos, the default, or zscore; AGIQA-1K: zscore or raw."),
+]
+OnDuplicate = Annotated[
+    Literal["error", "keep"], typer.Option(help="What a picture in several rows means.")
+]
+Details = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder for every picture's scores, the methods' differences and, per distortion "
+        "type, their SRCC, as .csv files.",
+        file_okay=False,
+    ),
 ]
 Store = Annotated[Path, typer.Option(help="Folder of the feature store.", file_okay=False)]
 Dtype = Annotated[str, typer.Option(help="How features are stored: fp32 or fp16.")]
@@ -44,7 +55,8 @@ _SHOWN = [
     *("dataset", "backbone", "method", "n", "n_dropped", "srcc", "srcc_lo", "srcc_hi", "krcc"),
     *("plcc_4p", "rmse_4p"),
 ]
-_PAPER = ["paper_srcc", "difference", "srcc_official", "plcc_official", "fit_status"]
+_DETAILS = ("predictions", "differences", "by_type")
+_PAPER = ["paper_rn50_srcc", "minus_paper_rn50", "srcc_official", "plcc_official", "fit_status"]
 
 
 def features(
@@ -53,7 +65,10 @@ def features(
     annotations: Annotations = None,
     store: Store = _STORE,
     backbone: Backbones = ["RN50"],  # noqa: B006
-    variant: Variant = "standard",
+    variant: options.Variant = "standard",
+    resolution: options.Resolution = None,
+    scores: Scores = None,
+    on_duplicate: OnDuplicate = "error",
     dtype: Dtype = "fp32",
     device: options.Device = "auto",
     precision: options.Precision = "fp32",
@@ -65,6 +80,7 @@ def features(
     from maclip_lab.features import extract_features
     from maclip_lab.scorer import Maclip
 
+    manifests = _manifests(dataset, root, annotations, variant, resolution, scores, on_duplicate)
     failed = 0
     for name in backbone:
         scorer = Maclip(
@@ -74,7 +90,7 @@ def features(
             weights_dir=weights_dir,
             offline=offline or None,
         )
-        for manifest in _manifests(dataset, root, annotations, variant):
+        for manifest in manifests:
             view = extract_features(manifest, scorer, store, dtype=dtype, progress=not quiet)
             typer.echo(repr(view))
             failed += _report_failures(view.table) + len(manifest.missing)
@@ -87,9 +103,13 @@ def evaluate(
     root: Root = None,
     annotations: Annotations = None,
     output: Output = None,
+    details: Details = None,
     store: Store = _STORE,
     backbone: Backbones = ["RN50"],  # noqa: B006
-    variant: Variant = "standard",
+    variant: options.Variant = "standard",
+    resolution: options.Resolution = None,
+    scores: Scores = None,
+    on_duplicate: OnDuplicate = "error",
     box_lam: options.BoxLam = 0.5,
     base_cos: options.BaseCos = 1.0,
     base_norm: options.BaseNorm = 0.6,
@@ -104,7 +124,11 @@ def evaluate(
     quiet: options.Quiet = False,
 ) -> None:
     """Evaluate backbones on data sets: correlations with intervals, beside the paper's."""
-    options.refuse_existing(output, overwrite)
+    files = {} if output is None else {output: "table"}
+    if details is not None:
+        files |= {details / f"{part}.csv": part for part in _DETAILS}
+    for path in files:
+        options.refuse_existing(path, overwrite, folder=details)
     import pandas as pd
 
     from maclip_lab.evaluation import EvaluationSettings
@@ -113,8 +137,9 @@ def evaluate(
     from maclip_lab.scorer import Maclip
     from maclip_lab.studies import study
 
+    manifests = _manifests(dataset, root, annotations, variant, resolution, scores, on_duplicate)
     settings = FusionSettings(box_lam, base_cos, base_norm, alpha)
-    tables, records, failed = [], [], 0
+    studies, failed = [], 0
     for name in backbone:
         scorer = Maclip(
             name,
@@ -123,7 +148,7 @@ def evaluate(
             weights_dir=weights_dir,
             offline=offline or None,
         )
-        for manifest in _manifests(dataset, root, annotations, variant):
+        for manifest in manifests:
             found = study(
                 manifest,
                 scorer,
@@ -133,17 +158,18 @@ def evaluate(
                 dtype=dtype,
                 progress=not quiet,
             )
-            tables.append(found.table)
-            records.append(found.record)
+            studies.append(found)
             failed += _report_failures(found.predictions) + len(manifest.missing)
             shown = found.table[[*_SHOWN, *_PAPER]]
             typer.echo(shown.to_string(index=False, float_format="{:.4f}".format))
-    if not tables:
-        raise typer.BadParameter("no data set was found there", param_hint="--root")
-    if output is not None:
-        record = records[0] if len(records) == 1 else {"parts": records}
-        write_table(pd.concat(tables, ignore_index=True), output, record)
-        typer.echo(f"written to {output}", err=True)
+    records = [found.record for found in studies]
+    record = records[0] if len(records) == 1 else {"parts": records}
+    for path, part in files.items():
+        tables = [_labelled(getattr(found, part), found.table) for found in studies]
+        filled = [table for table in tables if len(table)] or tables[:1]
+        path.parent.mkdir(exist_ok=True)
+        write_table(pd.concat(filled, ignore_index=True), path, record)
+        typer.echo(f"written to {path}", err=True)
     if failed:
         raise typer.Exit(1)
 
@@ -154,11 +180,18 @@ def sweep(
     annotations: Annotations = None,
     output: Output = None,
     grid: Annotated[
-        str, typer.Option(help='"lambda", or "bases" for the authors\' base-constant grid.')
+        Literal["lambda", "bases", "prompts", "crops", "rules"],
+        typer.Option(
+            help="box_lam; the authors' base constants; prompt sets and single pairs; subsets of "
+            "the crops; fusion rules and fixed weights."
+        ),
     ] = "lambda",
     store: Store = _STORE,
     backbone: options.Backbone = "RN50",
-    variant: Variant = "standard",
+    variant: options.Variant = "standard",
+    resolution: options.Resolution = None,
+    scores: Scores = None,
+    on_duplicate: OnDuplicate = "error",
     dtype: Dtype = "fp32",
     device: options.Device = "auto",
     precision: options.Precision = "fp32",
@@ -169,15 +202,14 @@ def sweep(
 ) -> None:
     """Sweep the method's constants over stored features, without touching a picture again."""
     options.refuse_existing(output, overwrite)
-    if grid not in ("lambda", "bases"):
-        raise typer.BadParameter(f'a grid is "lambda" or "bases", got {grid!r}')
     import pandas as pd
 
     from maclip_lab.features import extract_features
     from maclip_lab.provenance import provenance_record, write_table
     from maclip_lab.scorer import Maclip
-    from maclip_lab.sweeps import base_constant_sweep, lambda_sweep
+    from maclip_lab.sweeps import named_sweep
 
+    manifests = _manifests(dataset, root, annotations, variant, resolution, scores, on_duplicate)
     scorer = Maclip(
         backbone,
         device=device,
@@ -186,17 +218,14 @@ def sweep(
         offline=offline or None,
     )
     tables, facts, failed = [], {}, 0
-    for manifest in _manifests(dataset, root, annotations, variant):
+    for manifest in manifests:
         view = extract_features(manifest, scorer, store, dtype=dtype, progress=not quiet)
-        run = lambda_sweep if grid == "lambda" else base_constant_sweep
-        table = run(view, scorer.anchors)
+        table = named_sweep(grid, view, scorer.text_anchors)
         table.insert(0, "dataset", manifest.dataset)
         tables.append(table)
         facts[manifest.dataset] = manifest.sha256
         failed += _report_failures(view.table) + len(manifest.missing)
         typer.echo(table.to_string(index=False, float_format="{:.4f}".format))
-    if not tables:
-        raise typer.BadParameter("no data set was found there", param_hint="--root")
     if output is not None:
         record = provenance_record(
             {
@@ -204,7 +233,7 @@ def sweep(
                 "precision": precision,
                 "dtype": dtype,
                 "variant": variant,
-                "prompts": scorer.anchors.pairs,
+                "prompts": list(tables[0]["prompts"].unique()),
             },
             backbone=scorer.backbone.name,
             weights_sha256=scorer.backbone.sha256,
@@ -261,23 +290,50 @@ def _other_weights(record: Mapping[str, object], backbone: str | None) -> Iterat
 
 
 def _manifests(
-    dataset: str, root: Path | None, annotations: Path | None, variant: Literal["standard", "paper"]
-) -> Iterator["Manifest"]:
-    """The manifests a command is asked for, one after the other."""
+    dataset: str,
+    root: Path | None,
+    annotations: Path | None,
+    variant: Literal["standard", "paper"],
+    resolution: str | None,
+    scores: str | None,
+    on_duplicate: Literal["error", "keep"],
+) -> list["Manifest"]:
+    """The manifests a command is asked for."""
     from maclip_lab.datasets import find_datasets, load_annotations, load_dataset
     from maclip_lab.datasets.synthetic import make_synthetic
 
-    if annotations is not None:
-        yield load_annotations(annotations, dataset=dataset, root=root)
-    elif dataset == "synthetic":
-        yield make_synthetic(root or Path("build/synthetic"))
-    elif root is None:
+    if annotations is not None or dataset == "synthetic":
+        if variant != "standard" or resolution is not None or scores is not None:
+            raise typer.BadParameter(
+                "--variant, --resolution and --scores are for the nine data sets as published"
+            )
+        if annotations is None:
+            return [make_synthetic(root or Path("build/synthetic"))]
+        return [
+            load_annotations(annotations, dataset=dataset, root=root, on_duplicate=on_duplicate)
+        ]
+    if root is None:
         raise typer.BadParameter("say where the data set lies", param_hint="--root")
-    elif dataset == "all":
-        for name, folder in find_datasets(root).items():
-            yield load_dataset(name, folder, variant=variant)
-    else:
-        yield load_dataset(dataset, root, variant=variant)
+    found = find_datasets(root) if dataset == "all" else {dataset: root}
+    if not found:
+        raise typer.BadParameter("no data set was found there", param_hint="--root")
+    return [
+        load_dataset(
+            name,
+            folder,
+            variant=variant,
+            resolution=resolution,
+            scores=scores,
+            on_duplicate=on_duplicate,
+        )
+        for name, folder in found.items()
+    ]
+
+
+def _labelled(part: "pd.DataFrame", table: "pd.DataFrame") -> "pd.DataFrame":
+    """A part of a study, every row with the data set and backbone of its table."""
+    facts = dict(table.iloc[0][["dataset", "backbone"]])
+    return part.assign(**facts)[[*facts, *(name for name in part if name not in facts)]]
 
 
 def _report_failures(table: "pd.DataFrame") -> int:

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -42,14 +42,26 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.", s
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace an existing output.", show_default=False)
 ]
+Variant = Annotated[
+    Literal["standard", "paper"],
+    typer.Option(help='"standard", or "paper" for exactly the list published with MA-CLIP.'),
+]
+Resolution = Annotated[
+    str | None, typer.Option(help="Of KonIQ-10k: 1024x768, the default, or 512x384.")
+]
 BoxLam = Annotated[float, typer.Option(help="Exponent of the Box-Cox transform; 0 is the log.")]
 BaseCos = Annotated[float, typer.Option(help="Base of the cosine cue's weight.")]
 BaseNorm = Annotated[float, typer.Option(help="Base of the magnitude cue's weight.")]
 Alpha = Annotated[float, typer.Option(help="How far weights follow the cues' difference.")]
 
 
-def refuse_existing(output: Path | None, overwrite: bool) -> None:
+def refuse_existing(output: Path | None, overwrite: bool, folder: Path | None = None) -> None:
     """Stops, before any work is done, where an output exists or cannot be written.
+
+    Args:
+        output: the file; None for none.
+        overwrite: whether it may be replaced.
+        folder: one that will be made where it is absent.
 
     Raises:
         typer.BadParameter: the file exists, or its folder does not, or its suffix is unknown, or
@@ -63,10 +75,12 @@ def refuse_existing(output: Path | None, overwrite: bool) -> None:
         raise typer.BadParameter(f"{output} is a folder", param_hint="-o")
     if os.path.lexists(output) and not overwrite:
         raise typer.BadParameter(f"{output} exists; --overwrite replaces it", param_hint="-o")
-    if not os.path.isdir(output.parent):
-        raise typer.BadParameter(f"the folder {output.parent} does not exist", param_hint="-o")
+    made = output.parent == folder and not output.parent.exists()
+    parent = output.parent.parent if made else output.parent
+    if not os.path.isdir(parent):
+        raise typer.BadParameter(f"the folder {parent} does not exist", param_hint="-o")
     try:
-        try_to_write(output.with_name(output.name + RECORD_SUFFIX))
+        try_to_write(parent / (output.name + RECORD_SUFFIX))
     except OSError as error:
         raise typer.BadParameter(
             f"{output} and its record cannot be written: {error.strerror}", param_hint="-o"

@@ -82,7 +82,7 @@ def build_manifest(
     ]
     table = _with_facets(table, describe)
     present = pd.Series([path is not None for path in found])
-    _check_present(dataset, index.root / home, absent, len(table), missing)
+    _check_present(dataset, index.root / home, annotated.folder, absent, len(table), missing)
     return Manifest(
         table=table[present] if missing == "drop" else table,
         dataset=dataset,
@@ -175,7 +175,12 @@ def _with_facets(table: pd.DataFrame, describe: Callable[[str], Facets]) -> pd.D
 
 
 def _check_present(
-    dataset: str, where: Path, absent: tuple[str, ...], rows: int, missing: Missing
+    dataset: str,
+    where: Path,
+    folder: str | None,
+    absent: tuple[str, ...],
+    rows: int,
+    missing: Missing,
 ) -> None:
     if absent and missing == "error":
         raise DatasetError(
@@ -184,7 +189,9 @@ def _check_present(
         )
     if len(absent) == rows and missing == "drop":
         raise DatasetError(
-            f"{dataset}: none of {rows} pictures is under {str(where)!r}: {_examples(absent)} ..."
+            f"{dataset}: none of {rows} pictures is under {str(where)!r}"
+            + (f" in a folder for {folder}" if folder else "")
+            + f": {_examples(absent)} ...; the root is the set's own folder or one above it"
         )
 
 

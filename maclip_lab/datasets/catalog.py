@@ -72,14 +72,7 @@ def load_dataset(
         ValueError: an unknown name or option.
     """
     dataset = canonical_name(name)
-    check_choice("variant", variant, "standard", "paper")
-    if resolution is not None and dataset != "koniq":
-        raise ValueError(f"resolution is a choice of KonIQ-10k; {dataset} has one")
-    if scores is not None:
-        if dataset not in _SCORES:
-            raise ValueError(f"{dataset} has one kind of score, got scores={scores!r}")
-        check_choice("scores", scores, *_SCORES[dataset])
-    request = Request(variant, resolution, scores)
+    request = checked_request(dataset, variant, resolution, scores)
     manifest = assemble(
         dataset,
         FileIndex.scan(root),
@@ -90,6 +83,24 @@ def load_dataset(
     )
     warn_of_gaps(manifest, missing, complete_rows(dataset, request))
     return manifest
+
+
+def checked_request(
+    dataset: str, variant: str, resolution: str | None = None, scores: str | None = None
+) -> Request:
+    """What is asked of a data set, if the set has such choices.
+
+    Raises:
+        ValueError: it has not.
+    """
+    check_choice("variant", variant, "standard", "paper")
+    if resolution is not None and dataset != "koniq":
+        raise ValueError(f"resolution is a choice of KonIQ-10k; {dataset} has one")
+    if scores is not None:
+        if dataset not in _SCORES:
+            raise ValueError(f"{dataset} has one kind of score, got scores={scores!r}")
+        check_choice("scores", scores, *_SCORES[dataset])
+    return Request(variant, resolution, scores)
 
 
 def complete_rows(dataset: str, request: Request) -> tuple[int, ...]:
@@ -111,8 +122,8 @@ def read_annotations(dataset: str, index: FileIndex, request: Request) -> Annota
     if source is None:
         raise DatasetError(
             f"no annotations of {card.title} under {str(index.root)!r}: looked for "
-            f"{card.annotations}. Get the set from {card.url}, or read a list of your own with "
-            "load_annotations"
+            f"{card.annotations}. The root is the set's own folder or one above it. Get the set "
+            f"from {card.url}, or read a list of your own with load_annotations"
         )
     annotated: Annotated = adapter.read(index, source, request)
     return annotated

@@ -15,10 +15,8 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from maclip_lab.crops import canonical_name
-from maclip_lab.datasets.annotated import Request
-from maclip_lab.datasets.build import check_choice
 from maclip_lab.datasets.cards import Card, Variant, card_for
-from maclip_lab.datasets.catalog import assemble, complete_rows
+from maclip_lab.datasets.catalog import assemble, checked_request, complete_rows
 from maclip_lab.datasets.errors import DatasetError
 from maclip_lab.datasets.index import FileIndex, fold_name
 from maclip_lab.datasets.manifest import Manifest
@@ -113,8 +111,7 @@ def check_dataset(
         ValueError: unknown name or option.
     """
     dataset = canonical_name(name)
-    check_choice("variant", variant, "standard", "paper")
-    request = Request(variant, resolution)
+    request = checked_request(dataset, variant, resolution)
     folder = Path(root)
     try:
         index = FileIndex.scan(root)
@@ -225,7 +222,7 @@ def _extra(manifest: Manifest, index: FileIndex) -> list[Finding]:
     if known:
         findings.append(_finding("note", "extra", "references beside the rated pictures", known))
     if other:
-        message = f"{len(other)} pictures have no score and are not used"
+        message = f"{len(other)} pictures are in none of these rows and are not used"
         findings.append(_finding("warning", "extra", message, other))
     return findings
 

@@ -8,10 +8,9 @@ run that was killed ends with the bits of one that was not.
 import os
 import random
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -80,7 +79,7 @@ def run(
     store: ShardStore,
     *,
     shard_size: int,
-    bar: "tqdm[None]",
+    progress: bool = False,
 ) -> dict[int, PictureRecord]:
     """Extract what a store lacks.
 
@@ -89,44 +88,49 @@ def run(
         scorer: whose encoder computes.
         store: that is filled.
         shard_size: pictures in a chunk of the manifest, each a shard or more.
-        bar: told of every picture.
+        progress: show a progress bar, which begins at what the store holds.
 
     Returns:
         What became of every picture, by position.
     """
-    remaining = iter(jobs)
-    chunks = list(iter(lambda: list(islice(remaining, shard_size)), []))
+    jobs = list(jobs)
+    lookup = Lookup(store.index)
+    held = {position for position, name, _ in jobs if lookup.saw(name)}
+    chunks = [jobs[first : first + shard_size] for first in range(0, len(jobs), shard_size)]
     numbers = list(range(len(chunks)))
     start = random.SystemRandom().randrange(len(numbers) or 1)
     results: dict[int, PictureRecord] = {}
-    for number in numbers[start:] + numbers[:start]:
-        results |= _extract_chunk(number, chunks[number], scorer, store, bar)
+    with tqdm(total=len(jobs), initial=len(held), unit="picture", disable=not progress) as bar:
+        for number in numbers[start:] + numbers[:start]:
+            for seen in _extract_chunk(number, chunks[number], scorer, store):
+                results[seen.position] = seen.record
+                bar.update(seen.position not in held)
     return results
 
 
 def _extract_chunk(
-    number: int, jobs: list[Job], scorer: Maclip, store: ShardStore, bar: "tqdm[None]"
-) -> dict[int, PictureRecord]:
+    number: int, jobs: list[Job], scorer: Maclip, store: ShardStore
+) -> Iterator[Visit]:
+    """Extract a chunk; every picture is told of as it is done."""
     store.refresh()
     lookup = Lookup(store.index)
     facts = _facts(scorer)
-    results: dict[int, PictureRecord] = {}
+    records: list[PictureRecord] = []
     pending: list[Extracted] = []
     size, since = 0, time.monotonic()
     look = partial(visit, lookup=lookup, config=store.config)
     for seen in ahead(look, jobs, partial(_cost, lookup=lookup)):
-        results[seen.position] = seen.record
+        records.append(seen.record)
         if not seen.known:
             pending.append(_encode(seen, scorer, store.config))
             size += pending[-1].features.nbytes
         if size > SHARD_BYTES or (pending and time.monotonic() - since > SHARD_SECONDS):
             store.append(number, pending, facts)
             pending, size, since = [], 0, time.monotonic()
-        bar.update()
+        yield replace(seen, pixels=None)
     if pending:
         store.append(number, pending, facts)
-    store.touch(lookup.moved(results.values()))
-    return results
+    store.touch(lookup.moved(records))
 
 
 def _cost(job: Job, lookup: Lookup) -> int:

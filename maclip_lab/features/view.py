@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from maclip_lab.crops import CropGrid, Protocol, protocol_for
 from maclip_lab.datasets.manifest import Manifest
@@ -221,7 +220,7 @@ def extract_features(
             1e-4.
         protocol: instead of the manifest's.
         shard_size: pictures in a shard; fewer where they are large or slow.
-        progress: show a progress bar.
+        progress: show a progress bar, which begins at what the store holds.
 
     Raises:
         StorageFullError: the disk is full; what was finished is kept.
@@ -232,8 +231,7 @@ def extract_features(
     config = feature_config(manifest, scorer, preset=preset, dtype=dtype, protocol=protocol)
     store = ShardStore(Path(store_folder), config)
     jobs = zip(range(len(manifest)), manifest.table["path"], manifest.paths, strict=True)
-    with tqdm(total=len(manifest), unit="picture", disable=not progress) as bar:
-        results = extraction.run(jobs, scorer, store, shard_size=shard_size, bar=bar)
+    results = extraction.run(jobs, scorer, store, shard_size=shard_size, progress=progress)
     return _view(manifest, store, [results[i] for i in range(len(manifest))])
 
 

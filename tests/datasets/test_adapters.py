@@ -1,5 +1,6 @@
 """Every set in every layout, against the rows the facsimile was built from."""
 
+import json
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
@@ -9,7 +10,14 @@ import pytest
 from scipy import stats
 
 from maclip_lab.crops import protocol_for
-from maclip_lab.datasets import CARDS, DatasetError, DatasetWarning, find_datasets, load_dataset
+from maclip_lab.datasets import (
+    CARDS,
+    DatasetError,
+    DatasetWarning,
+    find_datasets,
+    load_annotations,
+    load_dataset,
+)
 from tests.datasets.facsimile import COUNTS, LAYOUTS, build, koniq_votes, real_rows, rows_of
 
 small = pytest.mark.filterwarnings("ignore::maclip_lab.datasets.DatasetWarning")
@@ -106,6 +114,25 @@ def test_row_counts_of_whole_sets(tmp_path, name):
         assert len(load_dataset(name, folder, missing="keep")) == CARDS[name].rows
 
 
+@small
+@pytest.mark.parametrize("name", COUNTS)
+def test_the_authors_list_as_json_is_the_paper_variant(tmp_path, native, name):
+    if real_rows(name, native) is None:
+        pytest.skip(f"the publisher's file of {name} is absent")
+    folder = build(name, tmp_path, native=native, rows=40)
+    rows = expected(name, rows_of(name, native=native, rows=40), "paper")
+    pairs = zip(rows["name"], rows["mos"], strict=True)
+    file = tmp_path / "list.json"
+    file.write_text(json.dumps([{"img_path": n, "gt_score": str(score)} for n, score in pairs]))
+    listed = load_annotations(file, dataset=name, root=folder, on_duplicate="keep")
+    native_table = load_dataset(name, folder, variant="paper").table
+    columns = ["name", "path", "ref_id", "dist_type", "dist_level", "subset"]
+    pd.testing.assert_frame_equal(listed.table[columns], native_table[columns])
+    np.testing.assert_allclose(listed.table["mos"], native_table["mos"], rtol=0, atol=1e-6)
+    assert listed.higher_is_better is (name != "CSIQ")
+    assert protocol_for(listed.protocol) == protocol_for(name)
+
+
 @pytest.mark.parametrize("name", COUNTS)
 def test_the_publishers_own_files_give_the_authors_list(tmp_path, native, name):
     if real_rows(name, native) is None:
@@ -164,7 +191,7 @@ def test_koniq_resolution_chooses_the_folder(tmp_path):
 def test_koniq_does_not_pass_one_resolution_off_as_the_other(tmp_path):
     folder = build("koniq", tmp_path, rows=10)
     (folder / "1024x768").rename(tmp_path / "1024x768")
-    with pytest.raises(DatasetError, match="none of 10 pictures"):
+    with pytest.raises(DatasetError, match=r"none of 10 pictures.* in a folder for 1024x768"):
         load_dataset("koniq", folder)
 
 
@@ -239,6 +266,27 @@ def test_agiqa1k_does_not_take_the_raw_means_for_its_scores(tmp_path):
     (folder / "AIGC_MOS_Zscore.xlsx").unlink()
     with pytest.raises(DatasetError, match='scores="raw"'):
         load_dataset("AGIQA-1k", folder)
+
+
+@small
+@pytest.mark.parametrize(
+    ("name", "below"), [("livec", "Images"), ("livec", "Data"), ("kadid", "images")]
+)
+def test_a_root_too_deep_is_told_where_to_point(tmp_path, name, below):
+    folder = build(name, tmp_path, rows=10)
+    with pytest.raises(DatasetError, match="root is the set's own folder or one above it"):
+        load_dataset(name, folder / below)
+
+
+@small
+@pytest.mark.parametrize(("name", "layout"), CASES)
+def test_letter_case_of_any_file_or_folder_changes_nothing(tmp_path, name, layout):
+    folder = build(name, tmp_path / "set", layout=layout, rows=12)
+    before = load_dataset(name, folder, variant="paper").table[["name", "mos", "mos_std"]]
+    for path in sorted(folder.rglob("*"), key=lambda path: -len(path.parts)):
+        path.rename(path.with_name(path.name.swapcase()))
+    after = load_dataset(name, tmp_path, variant="paper").table[["name", "mos", "mos_std"]]
+    pd.testing.assert_frame_equal(before, after, check_exact=True)
 
 
 def test_tid2008_is_not_taken_for_tid2013(tmp_path):
