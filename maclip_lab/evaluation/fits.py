@@ -27,6 +27,7 @@ _CENTRES = (0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98)
 _FLATTEST, _STEEPEST = 0.05, 100.0
 _REFINED = 4
 _MAX_EVALUATIONS = 400
+_TOLERANCE = 1e-13
 _NO_POWER = 1e-24
 
 
@@ -148,6 +149,9 @@ def _best_shape(x: Array, y: Array, *, line: bool, start: Array | None = None) -
             guess,
             bounds=bounds,
             max_nfev=_MAX_EVALUATIONS,
+            ftol=_TOLERANCE,
+            xtol=_TOLERANCE,
+            gtol=_TOLERANCE,
         )
         if result.status > 0 and result.cost < smallest:
             best, smallest = result.x, result.cost

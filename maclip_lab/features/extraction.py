@@ -30,7 +30,8 @@ from maclip_lab.scorer import Maclip
 Job = tuple[int, str, Path]
 
 SHARD_BYTES = 64 * 2**20
-SHARD_SECONDS = 60.0
+SHARD_SECONDS = 20.0
+"""What a kill may cost at most, beside the picture at hand."""
 _READS = 3
 
 

@@ -28,9 +28,10 @@ def five(x, b1, b2, b3, b4, b5):
 )
 def test_the_fit_equals_scipys_started_at_the_truth(n_parameters, curve, start):
     x, mos = scores()
-    expected = curve(x, *curve_fit(curve, x, mos, p0=start, maxfev=10_000)[0])
+    tight = {"maxfev": 10_000, "ftol": 1e-14, "xtol": 1e-14, "gtol": 1e-14}
+    expected = curve(x, *curve_fit(curve, x, mos, p0=start, **tight)[0])
     fit = fit_logistic(x, mos, n_parameters=n_parameters)
-    np.testing.assert_allclose(fit.fitted, expected, atol=2e-4)
+    np.testing.assert_allclose(fit.fitted, expected, atol=1e-6)
 
 
 def test_a_curve_without_noise_is_recovered():

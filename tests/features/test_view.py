@@ -322,3 +322,14 @@ def test_too_small_a_picture_follows_the_protocol(tmp_path, scorer):
 def test_a_shard_holds_at_least_one_picture(clean, scorer, tmp_path):
     with pytest.raises(ValueError, match="shard_size is a number of pictures, got 0"):
         extract_features(clean[0], scorer, tmp_path, shard_size=0)
+
+
+def test_the_progress_bar_goes_on_from_what_the_store_holds(tmp_path, capsys):
+    names = pictures(tmp_path / "p", 6)
+    extract_features(manifest(tmp_path / "p", names[:4]), PlainScorer(), tmp_path / "s")
+    capsys.readouterr()
+    rows = manifest(tmp_path / "p", names)
+    extract_features(rows, PlainScorer(), tmp_path / "s", shard_size=1, progress=True)
+    shown = capsys.readouterr().err.replace("\r", "\n").split("\n")
+    assert "4/6" in next(line for line in shown if line)
+    assert "6/6" in shown[-2] or "6/6" in shown[-1]
