@@ -149,13 +149,22 @@ def _best_shape(x: Array, y: Array, *, line: bool, start: Array | None = None) -
             guess,
             bounds=bounds,
             max_nfev=_MAX_EVALUATIONS,
-            ftol=_TOLERANCE,
-            xtol=_TOLERANCE,
-            gtol=_TOLERANCE,
         )
         if result.status > 0 and result.cost < smallest:
             best, smallest = result.x, result.cost
-    return best
+    if best is None:
+        return None
+    # The last digits; where the error is flat this may end early, and is no worse for it.
+    polished = least_squares(
+        lambda shape: _residual(shape, x, y, line=line),
+        best,
+        bounds=bounds,
+        max_nfev=_MAX_EVALUATIONS,
+        ftol=_TOLERANCE,
+        xtol=_TOLERANCE,
+        gtol=_TOLERANCE,
+    )
+    return polished.x if polished.cost <= smallest else best
 
 
 def _is_monotone(shape: Array, x: Array, y: Array) -> bool:

@@ -34,6 +34,20 @@ def test_the_fit_equals_scipys_started_at_the_truth(n_parameters, curve, start):
     np.testing.assert_allclose(fit.fitted, expected, atol=1e-6)
 
 
+def test_a_fit_whose_last_digits_take_too_long_is_a_fit_all_the_same(monkeypatch):
+    plain = fits.least_squares
+
+    def hurried(*arguments, **options):
+        return plain(*arguments, **options | ({"max_nfev": 1} if "ftol" in options else {}))
+
+    x, mos = scores()
+    whole = fit_logistic(x, mos)
+    monkeypatch.setattr(fits, "least_squares", hurried)
+    early = fit_logistic(x, mos)
+    assert early.status == "ok"
+    np.testing.assert_allclose(early.fitted, whole.fitted, atol=2e-4)
+
+
 def test_a_curve_without_noise_is_recovered():
     x, mos = scores(noise=0)
     np.testing.assert_allclose(fit_logistic(x, mos).fitted, mos, atol=1e-6)
