@@ -23,6 +23,7 @@ from maclip_lab.plots.style import (
     SERIES_MARKERS,
     finish,
     new_axes,
+    set_suptitle,
 )
 
 _LINES = ("-", "--", "-.", ":")
@@ -74,7 +75,7 @@ def srcc_dots(
     width = table.shape[1]
     if ax is None:  # the title starts above the rows' names, which may be long
         ax = new_axes(ax, 7, 1.2 + len(table) * (0.2 + 0.1 * width))
-        ax.figure.suptitle(title, x=0.01, ha="left", fontsize="medium", fontweight="bold")
+        set_suptitle(ax.figure, title)
         title = ""
     rows = np.arange(len(table))[::-1]
     for i, method in enumerate(table.columns):
@@ -160,6 +161,8 @@ def magnitude_histograms(values: Mapping[str, np.ndarray], *, title: str) -> Fig
     """
     figure, axes = _panels(len(values), 2.5, 2.8, title)
     edges = np.linspace(-3.5, 5, 52)
+    for ax in axes[1:]:
+        ax.sharey(axes[0])
     for ax, (name, numbers) in zip(axes, values.items(), strict=True):
         standard = (numbers - numbers.mean()) / numbers.std()
         ax.hist(standard, edges.tolist(), density=True, color=CUE_COLOURS["q_mag"], alpha=0.6)
@@ -330,7 +333,7 @@ def _panels(count: int, width: float, height: float, title: str) -> tuple[Figure
         facecolor="white",
         squeeze=False,
     )
-    figure.suptitle(title, x=0.01, ha="left", fontsize="medium", fontweight="bold")
+    set_suptitle(figure, title)
     return figure, list(axes[0])
 
 

@@ -22,6 +22,7 @@ from maclip_lab.plots.style import (
     SERIES_MARKERS,
     finish,
     new_axes,
+    set_suptitle,
 )
 from maclip_lab.studies import METHODS
 
@@ -142,7 +143,7 @@ def cue_trends(
         finish(ax, name, xlabel, "")
     axes[0, 0].set_ylabel("cue, higher means better")
     axes[0, -1].legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    figure.suptitle(title, x=0.01, ha="left", fontsize="medium", fontweight="bold")
+    set_suptitle(figure, title)
     return figure
 
 
@@ -231,7 +232,7 @@ def beside_paper(
     finish(left, "the paper, RN50", "SRCC as published", "")
     finish(right, ours_label, "SRCC, 95 % interval", "")
     right.legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    figure.suptitle(title, x=0.01, ha="left", fontsize="medium", fontweight="bold")
+    set_suptitle(figure, title)
     return figure
 
 
@@ -256,6 +257,26 @@ def score_scatter(
                linewidths=1.4)  # fmt: skip
     label = "MOS, higher is better" if rated else "picture, in the data set's order"
     return finish(ax, title, label, "MA-CLIP score")
+
+
+def score_panels(
+    tables: Mapping[str, pd.DataFrame], chosen: Sequence[str] = (), *, title: str
+) -> Figure:
+    """Scores against quality under several settings side by side, on one scale.
+
+    Args:
+        tables: a panel's title to rows as for `score_scatter`.
+        chosen: names to encircle.
+        title: the finding.
+    """
+    figure, axes = plt.subplots(
+        1, len(tables), figsize=(2.75 * len(tables), 3), dpi=100, layout="constrained",
+        facecolor="white", sharey=True, squeeze=False,
+    )  # fmt: skip
+    for ax, (name, table) in zip(axes[0], tables.items(), strict=True):
+        score_scatter(table, chosen, ax, title=name).label_outer()
+    set_suptitle(figure, title)
+    return figure
 
 
 def cue_balance(table: pd.DataFrame, ax: Axes | None = None, *, title: str) -> Axes:

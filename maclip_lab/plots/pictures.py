@@ -20,6 +20,8 @@ from maclip_lab.plots.style import (
     SERIES,
     finish,
     new_axes,
+    set_suptitle,
+    set_title,
 )
 from maclip_lab.score import Score
 
@@ -41,8 +43,9 @@ def ranking(table: pd.DataFrame, pictures: Sequence[str], *, title: str) -> Figu
     if missing:
         raise ValueError(f"no row has the path {missing[0]!r}")
     shown = ordered[ordered["path"].isin(list(pictures))]
-    figure = plt.figure(figsize=(11, 5.6), dpi=100, layout="constrained", facecolor="white")
-    strip, chart = figure.subfigures(2, 1, squeeze=False, height_ratios=[1, 1.5])[:, 0]
+    figure = plt.figure(figsize=(11, 5.2), dpi=100, layout="constrained", facecolor="white")
+    strip, chart = figure.subfigures(2, 1, squeeze=False, height_ratios=[1, 2.2])[:, 0]
+    set_suptitle(figure, title)
     for ax, (_, row) in zip(
         np.atleast_1d(strip.subplots(1, len(shown))), shown.iterrows(), strict=True
     ):
@@ -67,7 +70,7 @@ def ranking(table: pd.DataFrame, pictures: Sequence[str], *, title: str) -> Figu
                edgecolors="black", label="shown above")  # fmt: skip
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4, fontsize="small",
               frameon=False)  # fmt: skip
-    finish(ax, title, "rank (1 is the best score)", "cue, higher is better")
+    finish(ax, "", "rank (1 is the best score)", "cue or score, higher is better")
     return figure
 
 
@@ -87,7 +90,7 @@ def quality_map(
     ax.imshow(image.convert("L"), cmap="gray")
     laid = ax.imshow(score.quality_map(column), cmap=CMAP, alpha=0.55)
     plt.colorbar(laid, ax=ax, label=CUE_LABELS.get(column, column), shrink=0.8)
-    ax.set_title(title, loc="left", fontsize="medium", fontweight="bold")
+    set_title(ax, title)
     ax.set(xticks=[], yticks=[])
     return ax
 
@@ -119,7 +122,7 @@ def contact_sheet(images: Sequence[Image.Image], labels: Sequence[str], *, title
         ax.imshow(_square(image, 200))
         ax.set_title(label, fontsize="small")
         ax.set(xticks=[], yticks=[])
-    figure.suptitle(title, x=0.01, ha="left", fontsize="medium", fontweight="bold")
+    set_suptitle(figure, title)
     return figure
 
 
@@ -155,7 +158,7 @@ def crop_grid(
             Rectangle(corner, width, height, facecolor=(0, 0, 0, 0.45), hatch="//",
                       edgecolor="white", linewidth=0)
         )  # fmt: skip
-    ax.set_title(title, loc="left", fontsize="medium", fontweight="bold")
+    set_title(ax, title)
     ax.set(xlim=(-0.5, grid.width - 0.5), ylim=(grid.height - 0.5, -0.5))
     ax.set(xlabel="pixels from the left", ylabel="pixels from the top")
     return ax

@@ -77,10 +77,12 @@ def prompt_pairs(table: pd.DataFrame, ax: Axes | None = None, *, title: str) -> 
             marker=SERIES_MARKERS[i],
             label=str(name).replace("_", " "),
             zorder=2,
+            clip_on=False,
         )
     ax.axvline(0.5, color="black", linewidth=0.8, linestyle=":")
     ax.set_yticks(rows, [str(pair).replace(" / ", "\n") for pair in table.index], fontsize="small")
     ax.set_xlim(0, 1)
+    ax.set_ylim(-0.5, len(table) - 0.5)
     ax.legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return finish(ax, title, "probability of the good member, mean over the crops", "")
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import FigureBase
 
 from maclip_lab.clip.backbones import FILE_SUFFIXES
 
@@ -50,9 +51,19 @@ def backbone_label(backbone: str) -> str:
     return Path(backbone).name if backbone.endswith(FILE_SUFFIXES) else backbone
 
 
+def set_title(ax: Axes, title: str) -> None:
+    """The finding above some axes, from the left, in as many lines as it needs."""
+    ax.set_title(title, loc="left", fontsize="medium", fontweight="bold", wrap=True)
+
+
+def set_suptitle(figure: FigureBase, title: str) -> None:
+    """The finding above a whole figure, from the left, in as many lines as it needs."""
+    figure.suptitle(title, x=0.01, ha="left", fontsize="medium", fontweight="bold", wrap=True)
+
+
 def finish(ax: Axes, title: str, xlabel: str, ylabel: str) -> Axes:
     """Title and labels, a light grid, no frame at the top and right."""
-    ax.set_title(title, loc="left", fontsize="medium", fontweight="bold")
+    set_title(ax, title)
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)
     ax.grid(alpha=0.25, linewidth=0.6)

@@ -100,6 +100,7 @@ def test_magnitude_histograms_name_the_skewness_of_their_numbers():
     first, second = (float(ax.get_title(loc="left").split()[-1]) for ax in axes)
     assert first == pytest.approx(2.0, abs=0.2)
     assert second < 1
+    assert axes[0].get_ylim() == axes[1].get_ylim()
     area = sum(bar.get_height() * bar.get_width() for bar in axes[0].patches)
     assert area == pytest.approx(1, abs=1e-6)
 

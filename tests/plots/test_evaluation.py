@@ -12,6 +12,7 @@ from maclip_lab.plots import (
     cue_trends,
     difference_intervals,
     prediction_fits,
+    score_panels,
     score_scatter,
     srcc_heat_map,
     srcc_intervals,
@@ -183,6 +184,15 @@ def test_chosen_pictures_are_encircled_where_they_stand(scored):
     dots, rings = score_scatter(scored, ["b.png"], title="").collections
     np.testing.assert_allclose(dots.get_offsets(), [[1, 0.4], [3, 0.8], [2, 0.6]])
     np.testing.assert_allclose(rings.get_offsets(), [[3, 0.8]])
+
+
+def test_panels_of_several_settings_share_one_scale(scored):
+    tables = {"paper": scored, "other": scored.assign(score=scored["score"] / 2)}
+    left, right = score_panels(tables, ["b.png"], title="Found").axes
+    assert left.get_ylim() == right.get_ylim()
+    np.testing.assert_allclose(right.collections[1].get_offsets(), [[3, 0.4]])
+    assert [title_of(left), title_of(right)] == ["paper", "other"]
+    assert left.figure.get_suptitle() == "Found"
 
 
 def test_without_mos_the_order_stands_for_quality(scored):

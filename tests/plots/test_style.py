@@ -1,0 +1,32 @@
+"""What all figures share."""
+
+import matplotlib.pyplot as plt
+import pytest
+from matplotlib.text import Text
+
+from maclip_lab.plots.style import finish, new_axes, set_suptitle
+
+LONG = "A finding about one of the backbones that has been told in rather too many words " * 2
+
+
+@pytest.fixture(autouse=True)
+def no_figures_left():
+    yield
+    plt.close("all")
+
+
+def right_end(figure, text):
+    figure.draw_without_rendering()
+    return text.get_window_extent().x1
+
+
+def test_a_long_title_stays_inside_its_figure():
+    ax = finish(new_axes(None), LONG, "x", "y")
+    title = max(ax.findobj(Text), key=lambda text: len(text.get_text()))
+    assert right_end(ax.figure, title) <= ax.figure.bbox.x1
+
+
+def test_a_long_finding_above_panels_stays_inside_too():
+    figure = plt.figure(figsize=(4, 3), layout="constrained")
+    set_suptitle(figure, LONG)
+    assert right_end(figure, figure._suptitle) <= figure.bbox.x1
