@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
 MAX_BYTES = 300_000
 CELL_TIMEOUT = 300
 SMALL_PICTURE = 8_000
+NOT_RUN = "nbval-skip"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -50,7 +51,11 @@ def execute(path: Path) -> NotebookNode:
     notebook = nbformat.read(path, as_version=4)
     folder = {"metadata": {"path": str(path.parent)}}
     client = NotebookClient(
-        notebook, timeout=CELL_TIMEOUT, kernel_name=KERNEL["name"], resources=folder
+        notebook,
+        timeout=CELL_TIMEOUT,
+        kernel_name=KERNEL["name"],
+        resources=folder,
+        skip_cells_with_tag=NOT_RUN,
     )
     client.execute()
     return notebook

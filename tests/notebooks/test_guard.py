@@ -87,6 +87,16 @@ def test_it_opens_with_a_title(path):
     assert first.source.startswith("# ")
 
 
+@EVERY
+def test_without_the_package_its_first_code_installs_the_checkout(path):
+    cell = next(cell for cell in read(path).cells if cell.cell_type == "code")
+    assert tags(cell) == ["nbval-skip"]
+    assert 'find_spec("maclip_lab") is None' in cell.source
+    checkout = re.search(r'%pip install --quiet "(.+)\[lab\]"$', cell.source)[1]
+    assert (path.parent / checkout).resolve() == ROOT
+    assert cell.execution_count is None
+
+
 @LESSON
 def test_its_first_cell_says_what_it_needs_and_how_long_it_takes(path):
     first = read(path).cells[0].source
