@@ -218,15 +218,16 @@ def beside_paper(
         facecolor="white", sharex=True, sharey=True,
     )  # fmt: skip
     place = {name: i for i, name in enumerate(datasets)}
-    for method in ("CLIP-IQA", "MA-CLIP"):
+    for method, above in (("CLIP-IQA", 0.15), ("MA-CLIP", -0.15)):
         colour, marker = METHOD_STYLES[method]
         rows = paper[(paper["method"] == method) & paper["dataset"].isin(place)]
-        left.plot(rows["value"], rows["dataset"].map(place), color=colour, marker=marker,
-                  linestyle="", markerfacecolor="none", label=method)  # fmt: skip
+        y = [place[name] - above for name in rows["dataset"]]
+        left.plot(rows["value"], y, color=colour, marker=marker, linestyle="",
+                  markerfacecolor="none", label=method)  # fmt: skip
         rows = ours[(ours["method"] == method) & ours["dataset"].isin(place)]
-        right.hlines(rows["dataset"].map(place), rows["srcc_lo"], rows["srcc_hi"], color=colour)
-        right.plot(rows["srcc"], rows["dataset"].map(place), color=colour, marker=marker,
-                   linestyle="", label=method)  # fmt: skip
+        y = [place[name] - above for name in rows["dataset"]]
+        right.hlines(y, rows["srcc_lo"], rows["srcc_hi"], color=colour)
+        right.plot(rows["srcc"], y, color=colour, marker=marker, linestyle="", label=method)
     left.set_yticks(range(len(datasets)), list(datasets))
     left.set_ylim(len(datasets) - 0.5, -0.5)
     finish(left, "the paper, RN50", "SRCC as published", "")
