@@ -264,7 +264,8 @@ def details_html(rows: pd.DataFrame, thumbnails: Sequence[str]) -> str:
             for colour, share in ((cosine, row.w_cos), (magnitude, 1 - row.w_cos))
         )
         lines.append(
-            f"<tr><td>{picture}</td><td>{html.escape(row.name)}</td><td><b>{row.score:.3f}</b></td>"
+            f"<tr><td>{picture}</td><td style='overflow-wrap:anywhere'>{html.escape(row.name)}</td>"
+            f"<td><b>{row.score:.3f}</b></td>"
             f"<td>{row.q_cos:.3f}</td><td>{row.q_mag:.3f}</td>"
             f"<td style='white-space:nowrap'>{bar} {row.w_cos:.2f}</td></tr>"
         )
