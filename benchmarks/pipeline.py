@@ -5,6 +5,7 @@ encoder gets their crops ready made.
 """
 
 import json
+import math
 import tempfile
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import torch
 from benchmarks.random_models import picture, save_random
 from benchmarks.timing import alternate, ratio
 from maclip_lab import Maclip, score_folder
-from maclip_lab.crops import crop_batches, prepare
+from maclip_lab.crops import CropGrid, crop_batches, prepare
 from maclip_lab.images import load_picture
 
 
@@ -49,7 +50,9 @@ def _measure(scorer: Maclip, paths: list[Path], rounds: int) -> dict[str, object
     image = load_picture(paths[0]).image
     assert image is not None
     pixels = prepare(image)[0]
-    batches = list(crop_batches(pixels, batch=encoder.micro_batch, device=encoder.device))
+    count = len(CropGrid(*pixels.shape[:2]))
+    size = math.ceil(count / math.ceil(count / encoder.micro_batch))  # as the encoder cuts them
+    batches = list(crop_batches(pixels, batch=size, device=encoder.device))
     features = scorer.extract(paths[0])
 
     def encoder_alone() -> None:
