@@ -142,17 +142,6 @@ def test_a_picture_replaced_by_another_of_the_same_size_and_time_is_scored_again
     assert tables[0]["score"][0] != tables[1]["score"][0]
 
 
-def test_a_short_list_is_many_parts_and_a_long_one_has_parts_of_ten_thousand(
-    paths, tmp_path, monkeypatch
-):
-    assert len(score_many(paths, CONFIG, tmp_path).finished) == len(paths)
-    sizes = []
-    monkeypatch.setattr("maclip_lab.scale.divide", lambda _, size: sizes.append(size) or iter(()))
-    for count in (65, 10**6):
-        score_many([paths[0]] * count, CONFIG, tmp_path)
-    assert sizes == [2, 10_000]
-
-
 def test_workers_that_die_as_they_start_are_started_again(monkeypatch):
     import distributed
 

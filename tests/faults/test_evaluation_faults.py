@@ -12,6 +12,7 @@ from PIL import Image
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.evaluation import EvaluationSettings
 from maclip_lab.features import extract_features
+from maclip_lab.features.store import StoreError
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.scorer import Maclip
 from maclip_lab.studies import study
@@ -74,7 +75,7 @@ def test_broken_pictures_are_counted_and_never_averaged(scorer, tmp_path):
 def test_a_set_without_one_sound_picture_says_so(scorer, tmp_path):
     for i in range(3):
         (tmp_path / f"p{i}.png").write_text("no picture")
-    with pytest.raises(ValueError, match="none of the 3 pictures"):
+    with pytest.raises(StoreError, match="none of the 3 pictures of .* has features"):
         study(make(tmp_path, range(3)), scorer, tmp_path / "store")
 
 
