@@ -75,7 +75,7 @@ def test_broken_pictures_are_counted_and_never_averaged(scorer, tmp_path):
 def test_a_set_without_one_sound_picture_says_so(scorer, tmp_path):
     for i in range(3):
         (tmp_path / f"p{i}.png").write_text("no picture")
-    with pytest.raises(StoreError, match="none of the 3 pictures of .* has features"):
+    with pytest.raises(StoreError, match=r"none of the 3 pictures of .* has features"):
         study(make(tmp_path, range(3)), scorer, tmp_path / "store")
 
 
