@@ -25,6 +25,7 @@ from maclip_lab.atomic import write_bytes
 from maclip_lab.clip.weights import fetch
 from maclip_lab.crops import Protocol
 from maclip_lab.errors import IntegrityError
+from maclip_lab.features.lookup import file_times
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.images import Preset
 from maclip_lab.prompts import PromptPairs, prompt_pairs
@@ -123,7 +124,7 @@ class Part:
 
     def key(self, config: ScoreConfig) -> str:
         """Hash of the pictures, with their sizes and times, and of the configuration."""
-        content = [config.sha256, *([path, *_times(file)] for path, file in self._pairs())]
+        content = [config.sha256, *([path, *file_times(file)] for path, file in self._pairs())]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     def _pairs(self) -> Iterator[tuple[str, Path]]:
@@ -285,12 +286,3 @@ def _threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _times(path: Path) -> tuple[int, int, int]:
-    """Size and times of a file; that of its last change of any kind cannot be set back."""
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return -1, 0, 0
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -24,7 +24,6 @@ HERE = Path(__file__).parent
 MAX_BYTES = 300_000
 CELL_TIMEOUT = 300
 SMALL_PICTURE = 8_000
-NOT_RUN = "nbval-skip"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -55,7 +54,6 @@ def execute(path: Path) -> NotebookNode:
         timeout=CELL_TIMEOUT,
         kernel_name=KERNEL["name"],
         resources=folder,
-        skip_cells_with_tag=NOT_RUN,
     )
     client.execute()
     return notebook

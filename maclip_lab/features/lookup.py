@@ -96,7 +96,7 @@ def identify(name: str, path: Path, lookup: Lookup) -> PictureRecord:
         path: of the file.
         lookup: that spares reading what has not been touched.
     """
-    record = PictureRecord(name, "", *_times(path), status=NOT_EXTRACTED)
+    record = PictureRecord(name, "", *file_times(path), status=NOT_EXTRACTED)
     try:
         content = lookup.sha256(record)
         if not content and path.is_file():
@@ -109,10 +109,15 @@ def identify(name: str, path: Path, lookup: Lookup) -> PictureRecord:
 
 def untouched(path: Path, record: PictureRecord) -> bool:
     """Whether a file still is what it was when it was identified."""
-    return _times(path) == _stat(record)[1:]
+    return file_times(path) == _stat(record)[1:]
 
 
-def _times(path: Path) -> tuple[int, int, int]:
+def file_times(path: Path) -> tuple[int, int, int]:
+    """Size, and times in nanoseconds; that of a file's last change of any kind cannot be set back.
+
+    Returns:
+        Bytes, the time of the last edit, and of the last change; ``(-1, 0, 0)`` without a file.
+    """
     try:
         status = path.stat()
     except (OSError, ValueError):
