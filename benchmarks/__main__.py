@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import encoder, evaluation, memory, pipeline, precision, scale, store
-from maclip_lab.provenance import versions
+from maclip_lab.files.provenance import versions
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

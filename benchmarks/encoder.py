@@ -20,9 +20,9 @@ from maclip_lab import Maclip
 from maclip_lab.clip.inference import InferenceResNet, InferenceTransformer
 from maclip_lab.clip.kernels import Placement
 from maclip_lab.clip.model import CLIP, ModifiedResNet
-from maclip_lab.clip.weights import load_backbone
 from maclip_lab.crops import CropGrid
 from maclip_lab.encoder import PRECISIONS
+from maclip_lab.weights.loading import load_backbone
 
 SIZES = ((1024, 768), (500, 500), (224, 224))
 MATRIX = 4096

@@ -34,7 +34,7 @@ print(time.perf_counter() - after)
 _LOAD = """
 import sys, time
 import torch
-from maclip_lab.clip.weights import load_backbone
+from maclip_lab.weights.loading import load_backbone
 begin = time.perf_counter()
 load_backbone(sys.argv[1])
 print(time.perf_counter() - begin)

@@ -20,7 +20,7 @@ from PIL import Image
 
 from benchmarks.memory import peak_gib
 from benchmarks.random_models import random_clip
-from maclip_lab.clip.weights import Backbone
+from maclip_lab.ablations.sweeps import base_constant_sweep, lambda_sweep
 from maclip_lab.crops import NATIVE, prepare
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.encoder import ImageEncoder
@@ -31,7 +31,7 @@ from maclip_lab.features.stored_cues import store_cues
 from maclip_lab.images import load_picture
 from maclip_lab.prompts import MACLIP_PROMPTS
 from maclip_lab.score import TextAnchors
-from maclip_lab.sweeps import base_constant_sweep, lambda_sweep
+from maclip_lab.weights.loading import Backbone
 
 KONIQ = 10_073
 CROPS, DIMENSIONS = 36, 1024

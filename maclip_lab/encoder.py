@@ -1,4 +1,8 @@
-"""The image tower ready for inference: where it runs, how precisely, how many crops at once."""
+"""The image tower ready for inference: where it runs, how precisely, how many crops at once.
+
+A picture gives between one crop and hundreds. A GPU wants batches of one size, so there crops are
+laid end to end in the order of the pictures and cut into batches wherever they fall.
+"""
 
 import logging
 import math
@@ -14,10 +18,11 @@ from torch import Tensor
 from maclip_lab.clip.inference import inference_tower
 from maclip_lab.clip.model import CLIP
 from maclip_lab.crops import NATIVE, CropGrid, Protocol, crop_batches
-from maclip_lab.packing import Shares, pack, unpack
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _LOGGER = logging.getLogger(__name__)
+Shares = list[tuple[int, int]]
+"""What a batch holds: (number of the picture, count of its crops), in order."""
 _MICRO_BATCH = {"cpu": 10, "cuda": 128, "mps": 16}
 
 
@@ -179,3 +184,55 @@ class _Arrival:
         if self._event is not None:
             self._event.synchronize()
         return self._features
+
+
+def pack(pictures: Iterable[Iterable[Tensor]], size: int) -> Iterator[tuple[Tensor, Shares]]:
+    """Batches of exactly ``size`` crops, the last one alone may be smaller.
+
+    Args:
+        pictures: each as pieces ``(P, ...)`` of its crops; none are kept beyond their batch.
+        size: crops in a batch, at least 1.
+
+    Yields:
+        A batch ``(size, ...)`` and what it holds.
+    """
+    if size < 1:
+        raise ValueError(f"a batch holds at least one crop, got {size}")
+    pieces: list[Tensor] = []
+    shares: Shares = []
+    room = size
+    for number, picture in enumerate(pictures):
+        for piece in picture:
+            while len(piece):
+                taken, piece = piece[:room], piece[room:]
+                pieces.append(taken)
+                shares.append((number, len(taken)))
+                room -= len(taken)
+                if room == 0:
+                    yield torch.cat(pieces), shares
+                    pieces, shares, room = [], [], size
+    if pieces:
+        yield torch.cat(pieces), shares
+
+
+def unpack(batches: Iterable[tuple[Tensor, Shares]]) -> Iterator[Tensor]:
+    """The features ``(P, D)`` of each picture, in order.
+
+    A picture is handed out once the first crop of the next one, or the end, is seen.
+
+    Args:
+        batches: features ``(size, D)`` of the batches of `pack`, with what they hold.
+    """
+    current = -1
+    parts: list[Tensor] = []
+    for features, shares in batches:
+        for (number, _), part in zip(
+            shares, features.split([count for _, count in shares]), strict=True
+        ):
+            if parts and number != current:
+                yield torch.cat(parts)
+                parts = []
+            current = number
+            parts.append(part)
+    if parts:
+        yield torch.cat(parts)

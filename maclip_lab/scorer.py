@@ -13,7 +13,6 @@ from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from maclip_lab.clip.weights import load_backbone
 from maclip_lab.crops import NATIVE, WHOLE, CropGrid, Protocol, prepare, protocol_for
 from maclip_lab.encoder import ImageEncoder, choose_device
 from maclip_lab.errors import PictureError
@@ -22,6 +21,7 @@ from maclip_lab.images import Picture, Preset, announced_pixels, find_pictures, 
 from maclip_lab.prompts import encode_prompts, prompt_pairs
 from maclip_lab.readahead import ahead, release_freed_memory
 from maclip_lab.score import PictureFeatures, Score, TextAnchors, score_features
+from maclip_lab.weights.loading import load_backbone
 
 Source = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Tensor
 TABLE_COLUMNS = (

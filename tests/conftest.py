@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from maclip_lab.clip.model import CLIP, build_clip
-from maclip_lab.clip.sparse_vocabulary import expand_token_rows
+from maclip_lab.weights.sparse_vocabulary import expand_token_rows
 
 GOLDEN = Path(__file__).parent / "data" / "golden"
 SHARED = Path(__file__).parents[2] / "shared"

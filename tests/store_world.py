@@ -9,11 +9,11 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from maclip_lab.clip.weights import Backbone
 from maclip_lab.crops import NATIVE, CropGrid, crop_batches, prepare
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.images import load_picture
 from maclip_lab.score import PictureFeatures
+from maclip_lab.weights.loading import Backbone
 from tests.conftest import GOLDEN
 
 RN = str(GOLDEN / "rn.safetensors")

@@ -21,9 +21,8 @@ from maclip_lab.clip.kernels import FusedConv, FusedLinear, Placement, fold_batc
 from maclip_lab.clip.model import AttentionPool, ModifiedResNet, QuickGELU, VisionTransformer
 from maclip_lab.crops import NATIVE, WHOLE, crop_batches
 from maclip_lab.cues import cosine_cue, magnitude_cue
-from maclip_lab.encoder import ImageEncoder, choose_device
+from maclip_lab.encoder import ImageEncoder, choose_device, pack, unpack
 from maclip_lab.fusion import FusionSettings, fuse
-from maclip_lab.packing import pack, unpack
 from maclip_lab.prompts import MACLIP_PROMPTS, encode_prompts
 
 CPU = torch.device("cpu")

@@ -11,9 +11,9 @@ import warnings
 
 import typer
 
-from maclip_lab.cli import datasets, evaluation, pictures, project, weights
+from maclip_lab.cli import datasets, experiments, project, scoring, weights
+from maclip_lab.cli.interrupts import never_lose_interrupts
 from maclip_lab.errors import MaclipError, UnknownBackboneError
-from maclip_lab.interrupts import never_lose_interrupts
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,13 +21,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Magnitude-Aware CLIP: score pictures, evaluate data sets, sweep the method's constants.",
 )
-app.command()(pictures.score)
-app.command()(evaluation.features)
-app.command()(evaluation.evaluate)
-app.command()(evaluation.sweep)
+app.command()(scoring.score)
+app.command()(experiments.features)
+app.command()(experiments.evaluate)
+app.command()(experiments.sweep)
 app.add_typer(datasets.app, name="datasets", help="The nine data sets: where, what, whether whole.")
 app.add_typer(weights.app, name="weights", help="The backbones' weights: list, fetch, verify.")
-app.command()(evaluation.explain)
+app.command()(experiments.explain)
 app.command()(project.demo)
 app.command()(project.doctor)
 app.command()(project.lab)

@@ -48,7 +48,7 @@ def check(
 
     from tqdm.auto import tqdm
 
-    from maclip_lab.datasets.doctor import check_dataset
+    from maclip_lab.datasets.checks import check_dataset
 
     report = check_dataset(
         name,

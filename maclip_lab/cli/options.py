@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from maclip_lab.atomic import RECORD_SUFFIX, try_to_write
-from maclip_lab.clip.backbones import parse_name
+from maclip_lab.files.atomic import RECORD_SUFFIX, try_to_write
+from maclip_lab.weights.backbones import parse_name
 
 
 def known_backbones(value: str | list[str] | None) -> str | list[str] | None:

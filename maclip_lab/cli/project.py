@@ -23,7 +23,7 @@ def demo(
     quiet: options.Quiet = False,
 ) -> None:
     """Score a dozen photographs, clean and degraded, offline; print the ranking, draw a figure."""
-    from maclip_lab.demo import TYPES, run_demo, write_demo
+    from maclip_lab.cli.demo import TYPES, run_demo, write_demo
 
     typer.echo(f"Scoring a dozen photographs, clean and under {', '.join(TYPES)}, with {backbone}")
     found = run_demo(output, backbone, progress=not quiet)
@@ -83,7 +83,7 @@ def doctor(
     ] = False,
 ) -> None:
     """Check this set-up: versions, device, weights, data; exit status 0 if all is well."""
-    from maclip_lab.doctor import examine
+    from maclip_lab.cli.doctor import examine
 
     findings = examine(root, checksums=checksums)
     for row in findings.itertuples():

@@ -21,7 +21,7 @@ def list_() -> None:
     """List the backbones that have names, and which of them are on this machine."""
     import pandas as pd
 
-    from maclip_lab.clip.weights import list_backbones
+    from maclip_lab.weights.loading import list_backbones
 
     table = pd.DataFrame(list_backbones())
     table["present"] = table["present"].map({True: "yes", False: "no"})
@@ -36,7 +36,7 @@ def fetch(
     name: Name, weights_dir: options.WeightsDir = None, offline: options.Offline = False
 ) -> None:
     """Have a backbone's weights on this machine, verified."""
-    from maclip_lab.clip.weights import fetch as fetch_weights
+    from maclip_lab.weights.loading import fetch as fetch_weights
 
     found = fetch_weights(name, weights_dir=weights_dir, offline=offline or None)
     typer.echo(f"{name}: {found.path}\nsha256 {found.sha256}, from {found.source}")
@@ -51,7 +51,7 @@ def verify(
     ] = None,
 ) -> None:
     """Hash a backbone's file anew; with two TID2013 pictures, check known CLIP-IQA scores too."""
-    from maclip_lab.clip.weights import verify as verify_weights
+    from maclip_lab.weights.loading import verify as verify_weights
 
     found = verify_weights(name)
     typer.echo(f"{found.name}: {found.status}\nfile     {found.path}\nsha256   {found.sha256}")
@@ -65,7 +65,7 @@ def verify(
 
 def _known_answers(name: str, pictures: list[Path]) -> bool:
     """Scores the pictures whose CLIP-IQA is published and says whether each is right."""
-    from maclip_lab.published import CLIP_IQA_ANSWERS
+    from maclip_lab.ablations.published import CLIP_IQA_ANSWERS
     from maclip_lab.scorer import Maclip
 
     if name.lower() != "rn50":

@@ -3,7 +3,7 @@
 from maclip_lab.datasets.annotations import load_annotations, load_folder
 from maclip_lab.datasets.cards import CARDS, Card, card_for, list_datasets, show_card
 from maclip_lab.datasets.catalog import find_datasets, load_dataset
-from maclip_lab.datasets.doctor import Finding, Report, check_dataset, check_manifest
+from maclip_lab.datasets.checks import Finding, Report, check_dataset, check_manifest
 from maclip_lab.datasets.errors import DatasetError, DatasetWarning
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.datasets.synthetic import make_synthetic

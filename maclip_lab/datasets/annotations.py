@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from maclip_lab.crops import canonical_name
-from maclip_lab.datasets import koniq
 from maclip_lab.datasets.annotated import Annotated, Facets
 from maclip_lab.datasets.build import (
     Missing,
@@ -23,6 +22,7 @@ from maclip_lab.datasets.catalog import ADAPTERS
 from maclip_lab.datasets.errors import DatasetError
 from maclip_lab.datasets.index import FileIndex
 from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.datasets.publishers import koniq
 from maclip_lab.datasets.readers import read_csv, read_json_list, read_parquet, to_numbers
 from maclip_lab.images import find_pictures
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 
 from maclip_lab.crops import canonical_name
-from maclip_lab.datasets import agiqa1k, agiqa3k, csiq, kadid, koniq, livec, pipal, spaq, tid2013
 from maclip_lab.datasets.annotated import Annotated, Request
 from maclip_lab.datasets.build import (
     Missing,
@@ -21,6 +20,17 @@ from maclip_lab.datasets.cards import Variant, card_for
 from maclip_lab.datasets.errors import DatasetError
 from maclip_lab.datasets.index import FileIndex
 from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.datasets.publishers import (
+    agiqa1k,
+    agiqa3k,
+    csiq,
+    kadid,
+    koniq,
+    livec,
+    pipal,
+    spaq,
+    tid2013,
+)
 
 ADAPTERS: Mapping[str, ModuleType] = MappingProxyType(
     {

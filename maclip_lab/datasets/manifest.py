@@ -19,8 +19,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from maclip_lab.atomic import write_bytes
 from maclip_lab.datasets.errors import DatasetError
+from maclip_lab.files.atomic import write_bytes
 
 COLUMNS = {
     "path": "string",

@@ -20,13 +20,13 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
-from maclip_lab import degradations
-from maclip_lab.atomic import sweep, write_bytes
+from maclip_lab.datasets import degradations
+from maclip_lab.datasets.degradations import DEGRADATIONS, LEVELS, degrade
 from maclip_lab.datasets.errors import DatasetError
 from maclip_lab.datasets.index import FileIndex
 from maclip_lab.datasets.manifest import Manifest
-from maclip_lab.degradations import DEGRADATIONS, LEVELS, degrade
-from maclip_lab.resources import data_path
+from maclip_lab.files.atomic import sweep, write_bytes
+from maclip_lab.files.shipped import data_path
 
 PRISTINE = "pristine"
 """``dist_type`` of the photographs themselves; their level is 0."""

@@ -22,8 +22,8 @@ from maclip_lab.crops import CropGrid, prepare
 from maclip_lab.features.lookup import Lookup, identify, untouched
 from maclip_lab.features.shards import Extracted, PictureRecord
 from maclip_lab.features.store import ShardStore, StoreConfig
+from maclip_lab.files.provenance import versions
 from maclip_lab.images import announced_pixels, load_picture
-from maclip_lab.provenance import versions
 from maclip_lab.readahead import ahead
 from maclip_lab.scorer import Maclip
 

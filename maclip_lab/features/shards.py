@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from maclip_lab.atomic import write_bytes
 from maclip_lab.errors import MaclipError
+from maclip_lab.files.atomic import write_bytes
 
 DTYPES = {"fp32": np.float32, "fp16": np.float16}
 _NUMPY = {"F32": np.float32, "F16": np.float16, "I64": np.int64, "I32": np.int32, "I16": np.int16}

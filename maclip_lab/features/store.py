@@ -23,7 +23,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from maclip_lab.atomic import StorageFullError, sweep, write_bytes
 from maclip_lab.crops import Protocol
 from maclip_lab.errors import MaclipError
 from maclip_lab.features.shards import (
@@ -36,6 +35,7 @@ from maclip_lab.features.shards import (
     verify_shard,
     write_shard,
 )
+from maclip_lab.files.atomic import StorageFullError, sweep, write_bytes
 
 _LOGGER = logging.getLogger(__name__)
 _LAYOUT = 1

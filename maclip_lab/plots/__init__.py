@@ -5,21 +5,7 @@ is the caller's to put in ``title``. Colours are Okabe and Ito's, safe for colou
 each cue keeps its colour and marker throughout. Backgrounds are white, so dark pages show them too.
 """
 
-from maclip_lab.plots.ablations import (
-    agreement_scatter,
-    cue_scatter,
-    distance_matrices,
-    fusion_plane,
-    lambda_curves,
-    magnitude_histograms,
-    normality_curves,
-    setting_grid,
-    shape_scatter,
-    srcc_dots,
-    weight_curve,
-    weight_histograms,
-)
-from maclip_lab.plots.evaluation import (
+from maclip_lab.plots.agreement import (
     DIVERGING,
     METHOD_STYLES,
     beside_paper,
@@ -33,6 +19,21 @@ from maclip_lab.plots.evaluation import (
     srcc_heat_map,
     srcc_intervals,
 )
+from maclip_lab.plots.curves import (
+    agreement_scatter,
+    cue_scatter,
+    distance_matrices,
+    fusion_plane,
+    lambda_curves,
+    magnitude_histograms,
+    normality_curves,
+    setting_grid,
+    shape_scatter,
+    srcc_dots,
+    weight_curve,
+    weight_histograms,
+)
+from maclip_lab.plots.losses import acceptance_curves, loss_curves
 from maclip_lab.plots.pictures import (
     contact_sheet,
     crop_grid,
@@ -54,7 +55,6 @@ from maclip_lab.plots.style import (
     SERIES_MARKERS,
     backbone_label,
 )
-from maclip_lab.plots.training import acceptance_curves, loss_curves
 
 __all__ = [
     "CUE_COLOURS",

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
 
-from maclip_lab.clip.backbones import FILE_SUFFIXES
+from maclip_lab.weights.backbones import FILE_SUFFIXES
 
 CUE_COLOURS = {
     "q_cos": "#0072B2",

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from maclip_lab.crops import thumbnail
-from maclip_lab.degradations import DEGRADATIONS, degrade
+from maclip_lab.datasets.degradations import DEGRADATIONS, degrade
 
 UNSEEN_TYPES = ("motion_blur", "speckle", "jpeg2000", "jitter", "denoise")
 """Held out of training altogether."""

@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 from maclip_lab.clip.model import CLIP
 from maclip_lab.crops import NATIVE, crop_batches, prepare
 from maclip_lab.cues import cosine_cue, magnitude_cue
-from maclip_lab.degradations import LEVELS, degrade
+from maclip_lab.datasets.degradations import LEVELS, degrade
 from maclip_lab.fusion import FusionSettings, fuse
 from maclip_lab.prompts import MACLIP_PROMPTS, encode_prompts
 

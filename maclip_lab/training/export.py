@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from maclip_lab.clip.model import CLIP, build_clip
-from maclip_lab.clip.sparse_vocabulary import ROWS, WEIGHT, expand_token_rows
+from maclip_lab.weights.sparse_vocabulary import ROWS, WEIGHT, expand_token_rows
 
 LARGEST = 8_000_000
 """Bytes a shipped backbone may take."""

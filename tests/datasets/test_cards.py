@@ -3,9 +3,9 @@ import pytest
 
 from maclip_lab.crops import DATASETS
 from maclip_lab.datasets import CARDS, card_for, list_datasets, show_card
-from maclip_lab.datasets.csiq import describe
-from maclip_lab.datasets.kadid import TYPES as KADID_TYPES
-from maclip_lab.datasets.tid2013 import TYPES as TID_TYPES
+from maclip_lab.datasets.publishers.csiq import describe
+from maclip_lab.datasets.publishers.kadid import TYPES as KADID_TYPES
+from maclip_lab.datasets.publishers.tid2013 import TYPES as TID_TYPES
 from tests.datasets.facsimile import COUNTS, SIZES
 
 

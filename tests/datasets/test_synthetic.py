@@ -6,9 +6,9 @@ from PIL import Image
 
 from maclip_lab.crops import protocol_for
 from maclip_lab.datasets import DatasetError, make_synthetic
+from maclip_lab.datasets.degradations import DEGRADATIONS, degrade
 from maclip_lab.datasets.synthetic import pixels_sha256
-from maclip_lab.degradations import DEGRADATIONS, degrade
-from maclip_lab.resources import data_path
+from maclip_lab.files.shipped import data_path
 
 TYPES = ("gaussian_blur", "white_noise", "darken", "patch_shuffle")
 

@@ -1,6 +1,6 @@
 """A disk that is full, a folder that cannot be written to, files left by processes that died.
 
-Faults 3, 4 and 6 of the list in README.md. What `maclip_lab.atomic` does with one file is in
+Faults 3, 4 and 6 of the list in README.md. What `maclip_lab.files.atomic` does with one file is in
 tests/features/test_store.py.
 """
 
@@ -12,12 +12,12 @@ import subprocess
 import pytest
 import torch
 
-from maclip_lab import atomic
-from maclip_lab.clip.cache import staging_folder
-from maclip_lab.doctor import examine
+from maclip_lab.cli.doctor import examine
 from maclip_lab.errors import WeightsError
 from maclip_lab.features import extract_features, open_features
-from maclip_lab.provenance import write_table
+from maclip_lab.files import atomic
+from maclip_lab.files.provenance import write_table
+from maclip_lab.weights.cache import staging_folder
 from tests.faults import victims
 from tests.faults.conftest import inventory
 from tests.store_world import PlainScorer, manifest, picture

@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from maclip_lab.ablations.study import study
+from maclip_lab.ablations.sweeps import lambda_sweep, score_store, sweep
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.evaluation import EvaluationSettings
 from maclip_lab.features import extract_features
 from maclip_lab.features.store import StoreError
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.scorer import Maclip
-from maclip_lab.studies import study
-from maclip_lab.sweeps import lambda_sweep, score_store, sweep
 from tests.conftest import GOLDEN
 from tests.store_world import picture
 

@@ -1,7 +1,7 @@
 """Killed at any instant and run again, an extraction ends with the bits of one never killed.
 
 Faults 1 and 2 of the list in README.md; kills between a shard and the index are also in
-tests/features/test_store.py, and of whole runs on a cluster in tests/test_scale.py.
+tests/features/test_store.py, and of whole runs on a cluster in tests/scale/test_run.py.
 """
 
 import os

@@ -14,8 +14,8 @@ from PIL import Image, ImageFile
 from maclip_lab.crops import prepare
 from maclip_lab.errors import PictureError
 from maclip_lab.features import extract_features
+from maclip_lab.files.provenance import write_table
 from maclip_lab.images import load_picture
-from maclip_lab.provenance import write_table
 from maclip_lab.scorer import Maclip, score_folder
 from tests.conftest import GOLDEN
 from tests.faults import victims

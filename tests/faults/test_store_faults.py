@@ -16,9 +16,9 @@ import pytest
 import torch
 from PIL import Image
 
+from maclip_lab.ablations.sweeps import score_store, sweep
 from maclip_lab.features import extract_features, open_features
 from maclip_lab.features.store import StoreError, stored_configs
-from maclip_lab.sweeps import score_store, sweep
 from tests.faults import victims
 from tests.store_world import PlainScorer, manifest, picture
 

@@ -1,7 +1,7 @@
 """Whole processes fetching weights: killed, out of room, lied to, and two at once.
 
 Faults 7 to 12 of the list in README.md. Every way in which a file or a server can be wrong, and
-that no pickle runs, is in tests/clip/test_weights.py, inside one process.
+that no pickle runs, is in tests/weights/test_loading.py, inside one process.
 """
 
 import json
@@ -16,13 +16,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from maclip_lab.clip.backbones import OPENAI
-from maclip_lab.clip.weights import load_backbone
 from maclip_lab.errors import IntegrityError, WeightsError
-from tests.clip.hub_server import HubServer, Served
+from maclip_lab.weights.backbones import OPENAI
+from maclip_lab.weights.loading import load_backbone
 from tests.conftest import GOLDEN
 from tests.faults.conftest import PATIENCE, inventory, wait_for
 from tests.store_world import ROOT
+from tests.weights.hub_server import HubServer, Served
 
 REPO, NAME = "org/tiny-clip", "hf-hub:org/tiny-clip"
 WEIGHTS, CONFIG = "open_clip_model.safetensors", "open_clip_config.json"
@@ -144,7 +144,7 @@ def test_offline_asks_the_server_nothing(fetch, hub):
 
 def test_the_wrong_models_file_under_a_right_name_is_recognised(tmp_path, monkeypatch):
     """ViT-B/32's archive saved as RN50.pt: both digests, and whose the file is."""
-    from maclip_lab.clip import integrity
+    from maclip_lab.weights import integrity
 
     spec = next(spec for spec in OPENAI if spec.name == "ViT-B/32")
     (tmp_path / "RN50.pt").write_bytes(b"the archive of another model")

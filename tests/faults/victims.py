@@ -9,12 +9,12 @@ from pathlib import Path
 
 import torch
 
+from maclip_lab.cli.interrupts import never_lose_interrupts
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.features import extract_features, open_features
 from maclip_lab.features.store import ShardStore
+from maclip_lab.files.provenance import write_table
 from maclip_lab.images import load_picture
-from maclip_lab.interrupts import never_lose_interrupts
-from maclip_lab.provenance import write_table
 from maclip_lab.scorer import Maclip, score_folder
 from tests.conftest import GOLDEN
 from tests.store_world import manifest

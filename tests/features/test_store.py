@@ -8,8 +8,6 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from maclip_lab import atomic
-from maclip_lab.atomic import StorageFullError, sweep, write_bytes, write_together
 from maclip_lab.crops import NATIVE, Protocol
 from maclip_lab.features.shards import Extracted, PictureRecord, ShardError, map_shard, verify_shard
 from maclip_lab.features.store import (
@@ -20,6 +18,8 @@ from maclip_lab.features.store import (
     differences,
     stored_configs,
 )
+from maclip_lab.files import atomic
+from maclip_lab.files.atomic import StorageFullError, sweep, write_bytes, write_together
 from tests.store_world import python
 
 CONFIG = StoreConfig("ab" * 32, "fp32", "official", NATIVE)
@@ -205,7 +205,7 @@ from pathlib import Path
 sys.path.insert(0, ".")
 from tests.features.test_store import CONFIG, extracted
 from maclip_lab.features.store import ShardStore
-from maclip_lab.atomic import StorageFullError
+from maclip_lab.files.atomic import StorageFullError
 store = ShardStore(Path(sys.argv[1]), CONFIG)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 try:

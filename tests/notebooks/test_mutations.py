@@ -76,7 +76,7 @@ MUTATIONS = (
     ),
     Mutation(
         "08_explorer",
-        "explorer.py",
+        "lessons/explorer.py",
         "shares @ self._stack",
         "shares[::-1] @ self._stack",
     ),

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from maclip_lab.clip.tokenizer import tokenize
-from maclip_lab.degradations import degrade
+from maclip_lab.datasets.degradations import degrade
 from maclip_lab.training.bank import SEEN_TYPES, Bank
 from maclip_lab.training.export import export, shipped_clip
 from maclip_lab.training.loop import Trainer, cosine_patches, new_clip

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from maclip_lab.resources import data_path
+from maclip_lab.files.shipped import data_path
 from maclip_lab.training.runs import read_runs, runs_table
 
 PAGE = """# The embedded backbones

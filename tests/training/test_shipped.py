@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from safetensors import safe_open
 
-from maclip_lab.degradations import degrade
+from maclip_lab.datasets.degradations import degrade
 from maclip_lab.training.evaluation import Eye
 from maclip_lab.training.export import LARGEST, shipped_clip
 

@@ -1,0 +1,1 @@
+"""What the ablations compute: settings swept over stored features, and the study of a data set."""

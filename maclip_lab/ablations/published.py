@@ -1,0 +1,72 @@
+"""Published results, to stand beside ours and never among them."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from maclip_lab.crops import canonical_name
+from maclip_lab.files.shipped import data_path
+
+PAPER_BACKBONE = "RN50"
+PAPER_NAMES = {
+    "maclip": "MA-CLIP",
+    "clipiqa": "CLIP-IQA",
+}
+"""Our methods' names, in lower case without punctuation, to the paper's.
+
+The paper's CLIP-IQA is the form with five prompt pairs, on the whole picture.
+"""
+
+CLIP_IQA_ANSWERS = {"i01.bmp": 0.8916, "i01_01_5.bmp": 0.4590}
+"""CLIP-IQA (one pair, RN50) of two TID2013 pictures, published with the metric, to 1 %."""
+
+
+def published_results() -> pd.DataFrame:
+    """Published numbers, one a row: ``dataset, method, backbone, metric, value, source``.
+
+    The paper's mean is over more data sets than those listed here and cannot be recomputed
+    from these rows.
+    """
+    return pd.read_csv(data_path("published.csv"))
+
+
+def with_published(table: pd.DataFrame, names: Mapping[str, str] = PAPER_NAMES) -> pd.DataFrame:
+    """An evaluation table with the paper's SRCC and the difference from it beside ours.
+
+    Args:
+        table: rows with ``dataset``, ``method`` and ``srcc``.
+        names: our methods' names (lower case, letters and digits only) to the paper's.
+
+    Returns:
+        The same rows with two more columns, NaN where the paper has no such row:
+        ``paper_rn50_srcc``, and ``minus_paper_rn50``, ours less the paper's. The paper's numbers
+        are RN50's on whole sets, whatever backbone and pictures the row itself is of.
+
+    Raises:
+        ValueError: if a column is missing.
+    """
+    missing = [name for name in ("dataset", "method", "srcc") if name not in table]
+    if missing:
+        raise ValueError(f"expected columns dataset, method and srcc; missing {missing}")
+    rows = published_results()
+    rows = rows[(rows["metric"] == "srcc") & (rows["backbone"] == PAPER_BACKBONE)]
+    paper = dict(zip(zip(rows["dataset"], rows["method"], strict=True), rows["value"], strict=True))
+    keys = [
+        (_dataset(str(dataset)), names.get(_plain(str(method)), str(method)))
+        for dataset, method in zip(table["dataset"], table["method"], strict=True)
+    ]
+    result = table.copy()
+    result["paper_rn50_srcc"] = [paper.get(key, float("nan")) for key in keys]
+    result["minus_paper_rn50"] = result["srcc"] - result["paper_rn50_srcc"]
+    return result
+
+
+def _dataset(name: str) -> str:
+    try:
+        return canonical_name(name)
+    except ValueError:
+        return name
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())

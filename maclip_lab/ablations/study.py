@@ -1,0 +1,147 @@
+"""One backbone on one data set: from the feature store to a table one can trust.
+
+The three methods of the comparison share one set of statistics: CLIP-IQA (the whole picture, the
+five prompt pairs), the magnitude cue alone, the cosine cue alone, and MA-CLIP.
+"""
+
+import os
+from dataclasses import dataclass, replace
+from functools import partial
+
+import pandas as pd
+
+from maclip_lab.ablations.published import with_published
+from maclip_lab.ablations.sweeps import score_store
+from maclip_lab.crops import WHOLE, protocol_for
+from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.evaluation import EvaluationSettings, breakdown, compare, evaluate
+from maclip_lab.features import extract_features
+from maclip_lab.files.provenance import provenance_record
+from maclip_lab.fusion import FusionSettings
+from maclip_lab.scorer import Maclip
+
+METHODS = {
+    "clip_iqa": "CLIP-IQA",
+    "q_cos": "cosine cue",
+    "q_mag": "magnitude cue",
+    "score": "MA-CLIP",
+}
+"""Columns of a study's predictions, and the methods they belong to."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What evaluating one backbone on one data set gives.
+
+    Attributes:
+        predictions: one row a picture of the manifest: ``name, mos, clip_iqa, q_cos, q_mag, score``
+            and what else `score_store` tells, ``status`` first of all.
+        table: one row a method: all of `evaluate`, the paper's number and the difference from it.
+        differences: MA-CLIP against the other methods, from `compare`.
+        by_type: SRCC of every method for every distortion type or generator; empty where the
+            data set has none.
+        record: provenance of it all.
+    """
+
+    predictions: pd.DataFrame
+    table: pd.DataFrame
+    differences: pd.DataFrame
+    by_type: pd.DataFrame
+    record: dict[str, object]
+
+
+def study(
+    manifest: Manifest,
+    scorer: Maclip,
+    store_folder: str | os.PathLike[str],
+    *,
+    settings: FusionSettings = FusionSettings(),
+    statistics: EvaluationSettings | None = None,
+    preset: str = "official",
+    dtype: str = "fp32",
+    progress: bool = False,
+) -> Study:
+    """Evaluates a backbone on a data set; features come from the store where it has them.
+
+    Args:
+        manifest: the data set; its pictures must have scores.
+        scorer: the backbone.
+        store_folder: of the feature store; made where absent.
+        settings: the fusion's constants.
+        statistics: of the bootstrap.
+        preset: how files are read; ``"official"`` as the authors do.
+        dtype: how features are stored.
+        progress: show progress bars.
+
+    Raises:
+        ValueError: the manifest has no scores.
+    """
+    if not manifest.labelled:
+        raise ValueError(f"{manifest.dataset} has no scores to compare with; score it instead")
+    whole = replace(WHOLE, resize=protocol_for(manifest.protocol).resize)
+    extract = partial(
+        extract_features,
+        manifest,
+        scorer,
+        store_folder,
+        preset=preset,
+        dtype=dtype,
+        progress=progress,
+    )
+    crops, wholes = extract(), extract(protocol=whole)
+    predictions = score_store(crops, scorer.anchors, settings)
+    predictions["clip_iqa"] = score_store(wholes, scorer.anchors, settings)["q_cos"]
+    return assess(predictions, manifest, scorer, settings, statistics=statistics, preset=preset)
+
+
+def assess(
+    predictions: pd.DataFrame,
+    manifest: Manifest,
+    scorer: Maclip,
+    settings: FusionSettings = FusionSettings(),
+    *,
+    statistics: EvaluationSettings | None = None,
+    preset: str = "official",
+) -> Study:
+    """The statistics of predictions that are at hand; arguments as in `study`."""
+    facts = manifest.table
+    methods = predictions[list(METHODS)].rename(columns=METHODS)
+    clusters = facts["ref_id"] if facts["ref_id"].notna().all() else None
+    oriented = {"higher_is_better": manifest.higher_is_better}
+    table = evaluate(
+        methods,
+        facts["mos"],
+        mos_std=facts["mos_std"],
+        clusters=clusters,
+        settings=statistics,
+        **oriented,
+    )
+    table.insert(0, "dataset", manifest.dataset)
+    table.insert(1, "backbone", scorer.backbone.name)
+    differences = compare(
+        methods,
+        facts["mos"],
+        baseline="MA-CLIP",
+        clusters=clusters,
+        settings=statistics,
+        **oriented,
+    )
+    by_type = pd.DataFrame()
+    if facts["dist_type"].notna().all():
+        by_type = breakdown(methods, facts["mos"], facts["dist_type"], **oriented)
+    record = provenance_record(
+        {
+            "fusion": settings,
+            "protocol": protocol_for(manifest.protocol),
+            "preset": preset,
+            "precision": scorer.encoder.precision,
+            "prompts": scorer.anchors.pairs,
+            "statistics": statistics or EvaluationSettings(),
+            "variant": manifest.variant,
+        },
+        backbone=scorer.backbone.name,
+        weights_sha256=scorer.backbone.sha256,
+        dataset=manifest.dataset,
+        manifest_sha256=manifest.sha256,
+    )
+    return Study(predictions, with_published(table), differences, by_type, record)

@@ -1,0 +1,1 @@
+"""What is written, where it lies, and what stands beside it."""

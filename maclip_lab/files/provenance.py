@@ -1,0 +1,303 @@
+"""Where a result came from, written beside it, and whether it would come out again here.
+
+Every result file carries a JSON record of the same name with ``.provenance.json`` appended: the
+configuration and its hash, the weights, the data, the versions, the commit and the command.
+"""
+
+import csv
+import hashlib
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, is_dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from io import BytesIO
+from pathlib import Path
+
+import pandas as pd
+
+import maclip_lab
+from maclip_lab.errors import MaclipError
+from maclip_lab.files.atomic import RECORD_SUFFIX, sweep, write_together
+
+_PACKAGES = ("torch", "numpy", "pillow", "pandas", "scipy")
+_LAYOUT = 1
+
+
+class ProvenanceError(MaclipError):
+    """A result has no record, or its record cannot be read."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What is recorded of a result, and whether the present set-up would give it again.
+
+    Attributes:
+        record: the JSON record.
+        differences: what is not as it was, in words; empty where the result would come out again.
+    """
+
+    record: Mapping[str, object]
+    differences: tuple[str, ...]
+
+    @property
+    def reproduces(self) -> bool:
+        """Whether nothing that is known to matter differs."""
+        return not self.differences
+
+    def __str__(self) -> str:
+        lines = [f"{key}: {_plain(value)}" for key, value in self.record.items()]
+        if self.reproduces:
+            return "\n".join([*lines, "The present set-up would reproduce this result."])
+        return "\n".join(
+            [*lines, "The present set-up may not reproduce this result:"]
+            + [f"  {difference}" for difference in self.differences]
+        )
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, of this package and of what its numbers come from."""
+    found = {"python": platform.python_version(), "maclip_lab": maclip_lab.__version__}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "absent"
+    return found
+
+
+def config_sha256(config: Mapping[str, object]) -> str:
+    """Hash of a configuration, whatever the order of its fields."""
+    return hashlib.sha256(json.dumps(_jsonable(config), sort_keys=True).encode()).hexdigest()
+
+
+def provenance_record(
+    config: Mapping[str, object],
+    *,
+    backbone: str = "",
+    weights_sha256: str = "",
+    dataset: str = "",
+    manifest_sha256: str = "",
+) -> dict[str, object]:
+    """The record of a result that is being made now.
+
+    Args:
+        config: every setting the result depends on; dataclasses become mappings.
+        backbone: by name.
+        weights_sha256: of its weights.
+        dataset: by name.
+        manifest_sha256: of the rows evaluated.
+    """
+    settings = _jsonable(config)
+    return {
+        "layout": _LAYOUT,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": list(sys.argv),
+        "backbone": backbone,
+        "weights_sha256": weights_sha256,
+        "dataset": dataset,
+        "manifest_sha256": manifest_sha256,
+        "config": settings,
+        "config_sha256": config_sha256(config),
+        "versions": versions(),
+        "platform": platform.platform(),
+        "commit": current_commit(),
+        "code_sha256": code_sha256(),
+    }
+
+
+def table_record(frame: pd.DataFrame) -> dict[str, object]:
+    """The record of a table that carries its settings in ``attrs``."""
+    attrs = dict(frame.attrs)
+    named = ("backbone", "weights_sha256", "dataset", "manifest_sha256")
+    return provenance_record(attrs, **{key: str(attrs[key]) for key in named if key in attrs})
+
+
+def write_table(
+    frame: pd.DataFrame, path: str | Path, record: Mapping[str, object] | None = None
+) -> Path:
+    """Write a table of results and its provenance record; both replace older ones whole.
+
+    Args:
+        frame: the results.
+        path: ends in ``.parquet`` or ``.csv``.
+        record: from `provenance_record`, or ``{"parts": [...]}`` of several; None makes one of the
+            table's ``attrs``.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: the path has another ending.
+        StorageFullError: there is no room; older files are as they were.
+    """
+    path = Path(path)
+    if path.suffix == ".parquet":
+        buffer = BytesIO()
+        frame.to_parquet(buffer, index=False)
+        data = buffer.getvalue()
+    elif path.suffix == ".csv":
+        text = frame.to_csv(index=False)
+        if "\r" in text:  # in a file's name: unquoted it would end the row
+            text = frame.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
+        data = text.encode()
+    else:
+        raise ValueError(f"a table is written as .parquet or .csv, got {path.name!r}")
+    return write_result(data, path, table_record(frame) if record is None else record)
+
+
+def write_result(data: bytes, path: str | Path, record: Mapping[str, object]) -> Path:
+    """Write a result of any kind, such as a figure, and its provenance record.
+
+    Args:
+        data: content of the file.
+        path: of the file.
+        record: as in `write_table`.
+
+    Returns:
+        The path.
+
+    Raises:
+        StorageFullError: there is no room; older files are as they were.
+    """
+    path = Path(path)
+    content = {"result": path.name, "result_sha256": hashlib.sha256(data).hexdigest(), **record}
+    files = {path: data, record_path(path): json.dumps(content, indent=2).encode()}
+    sweep(path.parent)
+    write_together(files)
+    return path
+
+
+def record_path(result: str | Path) -> Path:
+    """Where the record of a result file lies."""
+    result = Path(result)
+    return result.with_name(result.name + RECORD_SUFFIX)
+
+
+def read_record(result: str | Path) -> dict[str, object]:
+    """The provenance record of a result file.
+
+    Raises:
+        ProvenanceError: there is none, or it is not one.
+    """
+    path = record_path(result)
+    try:
+        record = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise ProvenanceError(
+            f"{result} has no record: {path.name} does not lie beside it"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise ProvenanceError(f"{path} is not a provenance record: {error}") from error
+    parts = record_parts(record) if isinstance(record, dict) else []
+    if not parts or any("config_sha256" not in part for part in parts):
+        raise ProvenanceError(f"{path} is not a provenance record: it names no configuration")
+    return record
+
+
+def explain(
+    result: str | Path, *, weights_sha256: str | None = None, manifest_sha256: str | None = None
+) -> Explanation:
+    """The record of a result, compared with the present set-up.
+
+    Args:
+        result: path of the result file.
+        weights_sha256: of the backbone's weights as found here; None leaves them uncompared.
+        manifest_sha256: of the data set as found here; None leaves it uncompared.
+
+    Raises:
+        ProvenanceError: the result has no record.
+        FileNotFoundError: there is no such result.
+    """
+    record = read_record(result)
+    found = []
+    digest = hashlib.sha256(Path(result).read_bytes()).hexdigest()
+    if record.get("result_sha256", digest) != digest:
+        found.append("the file has been changed since it was written")
+    for part in record_parts(record):
+        found += _differences(part, weights_sha256, manifest_sha256)
+    return Explanation(record, tuple(dict.fromkeys(found)))
+
+
+def _differences(
+    record: Mapping[str, object], weights_sha256: str | None, manifest_sha256: str | None
+) -> list[str]:
+    words = {
+        "weights_sha256": ("the weights differ: their sha256", weights_sha256),
+        "manifest_sha256": ("the data set's rows differ: their sha256", manifest_sha256),
+        "code_sha256": ("the package's code differs: its sha256", code_sha256()),
+    }
+    found = [
+        f"{what} was {record[key]} and is {value}"
+        for key, (what, value) in words.items()
+        if value and record.get(key) and record[key] != value
+    ]
+    if config_sha256(_mapping(record, "config")) != record.get("config_sha256"):
+        found.append("the record has been changed: its configuration and its hash disagree")
+    then, here = _mapping(record, "versions"), versions()
+    return found + [
+        f"{name} was {then.get(name, 'absent')} and is {here.get(name, 'absent')}"
+        for name in sorted({*then, *here})
+        if then.get(name, "absent") != here.get(name, "absent")
+    ]
+
+
+def record_parts(record: Mapping[str, object]) -> list[Mapping[str, object]]:
+    """The records of a table joined from several results, else the record itself."""
+    parts = record.get("parts")
+    return (
+        [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else [record]
+    )
+
+
+def code_sha256() -> str:
+    """Hash of this package's source files, installed or not, edited or not."""
+    root = Path(maclip_lab.__file__).parent
+    content = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        content.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return content.hexdigest()
+
+
+def current_commit() -> str:
+    """Commit of the checkout this package runs from, ``+`` appended where it has been edited.
+
+    Empty where the package is installed, or git is absent.
+    """
+    root = Path(maclip_lab.__file__).parents[1]
+    if not (root / ".git").exists():
+        return ""
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        edited = _git(root, "status", "--porcelain", "--", "maclip_lab", "data")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return commit + "+" * bool(edited)
+
+
+def _git(root: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", "-C", str(root), *arguments], capture_output=True, check=True, text=True, timeout=10
+    ).stdout.strip()
+
+
+def _jsonable(config: Mapping[str, object]) -> dict[str, object]:
+    plain = {
+        key: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+        for key, value in config.items()
+    }
+    return json.loads(json.dumps(plain, default=str))
+
+
+def _mapping(record: Mapping[str, object], key: str) -> dict[str, object]:
+    value = record.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)

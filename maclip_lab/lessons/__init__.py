@@ -1,0 +1,1 @@
+"""What only a notebook imports: claims, exercises, the explorer, a data set by name."""

@@ -1,0 +1,1 @@
+"""Millions of pictures: parts, and the run over processes or a cluster."""

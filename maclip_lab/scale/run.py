@@ -1,0 +1,293 @@
+"""Scoring millions of pictures: parts, run in this process, on this machine, or on a cluster.
+
+The contract is `maclip_lab.scale.parts`; this is who runs it. A part that fails is reported and the
+others kept; a worker that dies is replaced and its part done again; a run that is started again
+does what is missing. The table is the same to the last bit however it was made.
+"""
+
+import logging
+import math
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+
+from maclip_lab.errors import MaclipError
+from maclip_lab.files.atomic import StorageFullError, sweep
+from maclip_lab.scale.parts import FinishedPart, Part, ScoreConfig, divide, read_part, score_shard
+from maclip_lab.scorer import TABLE_COLUMNS
+
+if TYPE_CHECKING:
+    from distributed import Client, LocalCluster
+
+LARGEST_PART, SMALLEST_PART, PARTS = 10_000, 8, 256
+_LOGGER = logging.getLogger(__name__)
+_IN_FLIGHT = 64  # parts, before workers are known: a cluster may grow with the work that waits
+_DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"  # Ctrl-C is ours to answer
+_STARTS = 5  # of a local cluster, before the run is given up
+_DEATHS = 5  # of workers while they had a part, before the part is given up
+
+
+class ScaleError(MaclipError):
+    """A run cannot be started."""
+
+
+@dataclass(frozen=True)
+class FailedPart:
+    """A part that raised, or that killed its workers.
+
+    Attributes:
+        part: its pictures.
+        error: what went wrong.
+    """
+
+    part: Part
+    error: str
+
+
+@dataclass(frozen=True)
+class ScaleRun:
+    """What came of a run.
+
+    Attributes:
+        config: with the weights pinned.
+        finished: parts on the disk, in order.
+        failed: parts that are not, in order; run again to do them alone.
+    """
+
+    config: ScoreConfig
+    finished: tuple[FinishedPart, ...]
+    failed: tuple[FailedPart, ...]
+
+    def table(self) -> pd.DataFrame:
+        """All rows in the order of the pictures, as `score_folder` gives them.
+
+        Pictures of failed parts have the status ``"failed"`` and the error as their message.
+        """
+        pieces = {part.number: read_part(part.path) for part in self.finished}
+        pieces |= {failed.part.number: _failed_rows(failed) for failed in self.failed}
+        table = pd.concat([pieces[number] for number in sorted(pieces)], ignore_index=True)
+        table.attrs = {
+            "backbone": self.config.backbone,
+            "weights_sha256": self.config.weights_sha256,
+            "config_sha256": self.config.sha256,
+            **vars(self.config.settings),
+        }
+        return table
+
+
+def score_many(
+    pictures: Sequence[str | os.PathLike[str]],
+    config: ScoreConfig,
+    folder: str | os.PathLike[str],
+    *,
+    part_size: int | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
+    progress: bool = False,
+) -> ScaleRun:
+    """Score many pictures, part by part; started again it does what is missing.
+
+    Args:
+        pictures: paths, the same for all workers.
+        config: what to score with.
+        folder: of the parts, the same for all workers.
+        part_size: pictures in a part: what is lost when a worker dies; None for `part_size_for`
+            their number.
+        workers: processes on this machine; None for this process alone.
+        cluster: ``"local"``, or the address of a Dask scheduler, ``"tcp://host:8786"``.
+        progress: show a progress bar, and the address of Dask's dashboard.
+
+    Raises:
+        ScaleError: the scale extra is not installed, or the cluster cannot be reached or was lost.
+        StorageFullError: there is no room; finished parts are kept.
+        ValueError: no pictures, or a number below 1.
+        WeightsError: no weights can be had.
+    """
+    if not len(pictures):
+        raise ValueError("expected at least one picture, got none")
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers is at least 1, got {workers}")
+    folder = Path(folder).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
+    config = config.pinned()
+    parts = divide(pictures, part_size_for(len(pictures)) if part_size is None else part_size)
+    finished: list[FinishedPart] = []
+    failed: list[FailedPart] = []
+    with tqdm(total=len(pictures), unit="picture", disable=not progress) as bar:
+        for part, outcome in _outcomes(parts, config, folder, workers, cluster, progress):
+            bar.update(len(part.paths))
+            if isinstance(outcome, FinishedPart):
+                finished.append(outcome)
+            else:
+                failed.append(FailedPart(part, f"{type(outcome).__name__}: {outcome}"))
+                _LOGGER.error("part %d failed: %s", part.number, failed[-1].error)
+    return ScaleRun(
+        config,
+        tuple(sorted(finished, key=lambda part: part.number)),
+        tuple(sorted(failed, key=lambda failure: failure.part.number)),
+    )
+
+
+def part_size_for(pictures: int) -> int:
+    """Pictures in a part: enough parts for many workers, none so large that its loss hurts.
+
+    It follows the number of pictures alone, so that a run goes on with other workers.
+
+    >>> [part_size_for(number) for number in (12, 10_000, 10_000_000)]
+    [8, 40, 10000]
+    """
+    return min(max(math.ceil(pictures / PARTS), SMALLEST_PART), LARGEST_PART)
+
+
+@contextmanager
+def dask_client(workers: int | None = None, cluster: str | None = None) -> Iterator["Client"]:
+    """A Dask client; a local cluster lives as long as it.
+
+    The dashboard's address is ``client.dashboard_link``, and is logged.
+
+    Args:
+        workers: processes of a local cluster; None for one a GPU, else one a core that is ours.
+        cluster: the address of a scheduler, or None or ``"local"`` for a local cluster.
+
+    Raises:
+        ScaleError: the scale extra is not installed, or the cluster cannot be reached.
+    """
+    try:
+        import dask
+        from dask.system import CPU_COUNT
+        from distributed import Client
+    except ImportError as error:
+        raise ScaleError(f"workers need Dask ({error}): pip install 'maclip-lab[scale]'") from error
+    if cluster not in (None, "local"):
+        try:
+            client = Client(cluster, timeout=20)
+        except (OSError, ValueError) as error:
+            raise ScaleError(f"no Dask scheduler answers at {cluster}: {error}") from error
+        with client:
+            _LOGGER.info("Dask dashboard: %s", client.dashboard_link)
+            yield client
+        return
+    settings = {
+        "distributed.scheduler.allowed-failures": _DEATHS,
+        # Dask has its workers give freed memory back at once; an encoder's large tensors come and
+        # go all the time, and that would cost up to half of a worker's speed.
+        "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
+    }
+    with (
+        dask.config.set(settings),
+        _local_cluster(workers or torch.cuda.device_count() or CPU_COUNT) as local,
+        Client(local) as client,
+    ):
+        _LOGGER.info("Dask dashboard: %s", client.dashboard_link)
+        yield client
+
+
+def _local_cluster(workers: int) -> "LocalCluster":
+    """Workers on this machine; where one dies as it starts, all are started again."""
+    from distributed import LocalCluster
+
+    reason: RuntimeError | None = None
+    for _ in range(_STARTS):
+        try:
+            return LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address="127.0.0.1:0",
+                silence_logs=logging.CRITICAL,
+                preload=[_DEAF],
+            )
+        except RuntimeError as error:
+            reason = error
+    raise ScaleError(f"no workers can be started on this machine: {reason}") from reason
+
+
+Outcome = FinishedPart | Exception
+
+
+def _outcomes(
+    parts: Iterator[Part],
+    config: ScoreConfig,
+    folder: Path,
+    workers: int | None,
+    cluster: str | None,
+    progress: bool,
+) -> Iterator[tuple[Part, Outcome]]:
+    """Parts as they finish or fail, in any order."""
+    if workers is None and cluster is None:
+        for part in parts:
+            yield part, _attempt(part, config, folder)
+        return
+    with dask_client(workers, cluster) as client:
+        if progress:
+            tqdm.write(f"Dask dashboard: {client.dashboard_link}", file=sys.stderr)
+        try:
+            yield from _on_dask(client, parts, config, folder)
+        except StorageFullError:
+            raise
+        except (OSError, RuntimeError) as error:  # of the connection; a part's own are outcomes
+            raise _lost(error) from error
+
+
+def _attempt(part: Part, config: ScoreConfig, folder: Path) -> Outcome:
+    try:
+        return score_shard(part, config, folder)
+    except StorageFullError:
+        raise
+    except Exception as error:  # whatever a part raises, the others go on
+        return error
+
+
+def _on_dask(
+    client: "Client", parts: Iterator[Part], config: ScoreConfig, folder: Path
+) -> Iterator[tuple[Part, Outcome]]:
+    """A few parts per worker in flight, so that millions of paths never lie in the scheduler.
+
+    Workers are counted anew after each part: those of a cluster come and go.
+    """
+    from distributed import as_completed
+
+    def room() -> int:
+        wanted = max(_IN_FLIGHT, 2 * sum(client.nthreads().values()))
+        return max(0, wanted - len(waiting))
+
+    def submit(part: Part) -> object:
+        future = client.submit(score_shard, part, config, folder, pure=False)
+        waiting[future.key] = part
+        return future
+
+    waiting: dict[object, Part] = {}
+    running = as_completed([submit(part) for part in islice(parts, room())])
+    for future in running:
+        part = waiting.pop(future.key)
+        if future.cancelled():
+            raise _lost("its tasks were cancelled")
+        error = future.exception()
+        if isinstance(error, StorageFullError):
+            raise error
+        yield part, future.result() if error is None else error
+        for following in islice(parts, room()):
+            running.add(submit(following))
+
+
+def _lost(reason: object) -> ScaleError:
+    return ScaleError(
+        f"the cluster was lost ({reason}); finished parts are kept, the same run goes on from them"
+    )
+
+
+def _failed_rows(failed: FailedPart) -> pd.DataFrame:
+    rows = pd.DataFrame({"path": list(failed.part.paths)}).reindex(columns=list(TABLE_COLUMNS))
+    rows[["n_crops", "width", "height"]] = 0
+    rows[["status", "flags", "message"]] = "failed", "", failed.error
+    return rows

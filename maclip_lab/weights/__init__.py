@@ -1,0 +1,1 @@
+"""From a backbone's name to a verified file to tensors."""

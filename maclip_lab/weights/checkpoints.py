@@ -1,0 +1,201 @@
+"""From a weights file to tensors under OpenAI's names, without running anything in the file."""
+
+import json
+import pickle
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from maclip_lab.errors import WeightsError
+from maclip_lab.weights.cache import HUB_CONFIG
+from maclip_lab.weights.sparse_vocabulary import expand_token_rows
+
+_LANDMARK = "visual.conv1.weight"  # every CLIP of these architectures has exactly one
+_NESTED = ("state_dict", "model_state_dict", "model")
+_IGNORED = {"attn_mask"}
+_CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+_CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+_READ_OFF_TENSORS = {"image_size", "layers", "width", "patch_size", "context_length"}
+_CHECKED = {"vocab_size", "heads"}
+_DEFAULTS = {"head_width": 64, "mlp_ratio": 4.0}
+
+
+def read_tensors(path: Path, *, trust_archive: bool) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """A weights file's tensors and its metadata.
+
+    Args:
+        path: ``.safetensors``, a pickled state dict, or OpenAI's TorchScript archive.
+        trust_archive: a TorchScript archive can hold code; open it only if this is true.
+
+    Raises:
+        WeightsError: it cannot be read, or not without running code it brings along.
+    """
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    if _is_torchscript(path):
+        if not trust_archive:
+            raise WeightsError(
+                f"{path} is a TorchScript archive, which can carry code, and its sha256 is none "
+                "of OpenAI's; if you know where it comes from, say trust=True"
+            )
+        return _read_archive(path), {}
+    return _read_pickle(path), {}
+
+
+def openai_names(state: Mapping[str, Tensor], where: object) -> dict[str, Tensor]:
+    """Tensors of another library under OpenAI's names.
+
+    A common prefix (``module.``, ``model.`` ...) and open_clip's ``text.`` are taken off, token
+    embeddings stored by row are expanded, and batch counters that inference does not need are
+    filled in.
+
+    Raises:
+        WeightsError: no CLIP, or more than one, is in there.
+    """
+    odd = [
+        key
+        for key, tensor in state.items()
+        if tensor.layout != torch.strided
+        or tensor.is_complex()
+        or tensor.is_quantized
+        or tensor.is_meta
+    ]
+    if odd:
+        raise WeightsError(
+            f"{where}: expected plain tensors of real numbers, got others: {_some(odd)}"
+        )
+    prefixes = [key.removesuffix(_LANDMARK) for key in state if key.endswith(_LANDMARK)]
+    prefixes = [prefix for prefix in prefixes if prefix == "" or prefix.endswith(".")]
+    if len(prefixes) != 1:
+        found = f"{len(prefixes)} of them ({prefixes})" if prefixes else "none"
+        raise WeightsError(
+            f"{where}: expected the tensors of one CLIP under OpenAI's names, recognised by "
+            f"{_LANDMARK!r}, found {found} among {len(state)} tensors: {_some(state)}"
+        )
+    prefix = prefixes[0]
+    outside = [key for key in state if not key.startswith(prefix)]
+    if outside:
+        raise WeightsError(
+            f"{where}: beside the CLIP under {prefix!r} there are {len(outside)} other tensors: "
+            f"{_some(outside)}; save the CLIP's own state dict"
+        )
+    names = {key: key[len(prefix) :] for key in state}
+    tensors = {
+        name.removeprefix("text."): state[key]
+        for key, name in names.items()
+        if name not in _IGNORED
+    }
+    tensors = expand_token_rows(tensors)
+    for name in [name for name in tensors if name.endswith(".running_mean")]:
+        counter = name.replace("running_mean", "num_batches_tracked")
+        tensors.setdefault(counter, torch.tensor(0))
+    return tensors
+
+
+def read_hub_config(path: Path) -> dict[str, object]:
+    """The open_clip configuration beside a weights file; empty if there is none.
+
+    Raises:
+        WeightsError: it is not JSON, or describes an architecture or preprocessing that this
+            package does not have.
+    """
+    config_path = path.with_name(HUB_CONFIG)
+    if not config_path.is_file():
+        return {}
+    try:
+        config = json.loads(config_path.read_text(encoding="utf-8"))
+        model = config["model_cfg"]
+        reasons = _unsupported(model, config.get("preprocess_cfg", {}))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise WeightsError(
+            f"{config_path} is not an open_clip configuration: {type(error).__name__}: {error}"
+        ) from error
+    if reasons:
+        raise WeightsError(
+            f"{config_path} describes a model that is not supported: {'; '.join(reasons)}. "
+            "Supported are open_clip's ResNet and ViT towers with CLIP's own text transformer, "
+            "tokenizer and normalisation"
+        )
+    return dict(model)
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as stream:
+            tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
+            return tensors, dict(stream.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} is not a safetensors file: {error}") from error
+
+
+def _read_archive(path: Path) -> dict[str, Tensor]:
+    with warnings.catch_warnings():
+        # deprecated, yet the only reader of the format OpenAI chose
+        warnings.filterwarnings("ignore", message=".*torch.jit.load", category=DeprecationWarning)
+        try:
+            return dict(torch.jit.load(path, map_location="cpu").state_dict())
+        except RuntimeError as error:
+            raise WeightsError(f"{path} is a damaged archive: {_first_line(error)}") from error
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except zipfile.BadZipFile:  # damaged; whoever reads it will say so
+        return False
+
+
+def _read_pickle(path: Path) -> dict[str, Tensor]:
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"{path} holds more than tensors, or is damaged, and was not opened: a pickle can run "
+            f"code. Save its state dict alone, best as .safetensors ({_first_line(error)})"
+        ) from error
+    except Exception as error:  # the reader of damaged bytes raises anything
+        raise WeightsError(f"{path} is not a PyTorch file: {_first_line(error)}") from error
+    for key in _NESTED:
+        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
+            loaded = loaded[key]
+    if not isinstance(loaded, dict):
+        raise WeightsError(f"{path} holds a {type(loaded).__name__}, expected a state dict")
+    return {str(key): value for key, value in loaded.items() if isinstance(value, Tensor)}
+
+
+def _unsupported(model: dict, preprocess: dict) -> list[str]:
+    reasons = [
+        f"{part}.{key}={value!r}"
+        for part in ("vision_cfg", "text_cfg")
+        for key, value in sorted(model[part].items())
+        if key not in _READ_OFF_TENSORS | _CHECKED and value not in (None, _DEFAULTS.get(key))
+    ]
+    text = model["text_cfg"]
+    if reasons:
+        return reasons
+    if text["heads"] * 64 != text["width"]:
+        reasons.append(f"{text['heads']} text heads for a width of {text['width']}")
+    if text["vocab_size"] != 49408:
+        reasons.append(f"a vocabulary of {text['vocab_size']} tokens")
+    for key, ours in (("mean", _CLIP_MEAN), ("std", _CLIP_STD)):
+        theirs = preprocess.get(key, ours)
+        if any(abs(a - b) > 1e-6 for a, b in zip(theirs, ours, strict=True)):
+            reasons.append(f"pictures normalised with {key} {theirs}")
+    return reasons
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def _some(keys: object) -> str:
+    shown = sorted(keys)  # type: ignore[call-overload]
+    return ", ".join(shown[:5]) + (" ..." if len(shown) > 5 else "")

@@ -1,0 +1,232 @@
+"""Backbones by name: find, fetch, verify and load their weights.
+
+A name is one of OpenAI's nine (``RN50`` ... ``ViT-L/14@336px``), ``tiny-rn`` or ``tiny-vit``
+(shipped with the package), ``hf-hub:org/name`` (an open_clip checkpoint) or a file.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from maclip_lab.errors import WeightsError
+from maclip_lab.weights.backbones import (
+    EMBEDDED,
+    FILE_SUFFIXES,
+    HUB_PREFIX,
+    OPENAI,
+    OPENAI_SHA256,
+    BackboneSpec,
+    Embedded,
+    HubRepo,
+    Place,
+    parse_name,
+)
+from maclip_lab.weights.cache import (
+    HUB_CONFIG,
+    HUB_WEIGHTS,
+    cache_folder,
+    expected_sha256,
+    local_path,
+    local_paths,
+    paths_in,
+)
+from maclip_lab.weights.integrity import recorded_sha256, sha256_of
+from maclip_lab.weights.sources import Checkpoint, find_checkpoint
+
+if TYPE_CHECKING:
+    from maclip_lab.clip.model import CLIP
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A loaded CLIP and where it came from.
+
+    Attributes:
+        name: in this package's grammar, letter case put right.
+        sha256: of the file.
+        source: which place the file came from.
+        clip: the model, in float32 on the CPU, in evaluation mode.
+        metadata: what the file says of itself, and ``path`` and ``quick_gelu``.
+    """
+
+    name: str
+    sha256: str
+    source: str
+    clip: "CLIP"
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The outcome of looking a weights file over.
+
+    Attributes:
+        name: the backbone, or the file.
+        status: ``"ok"``, ``"mismatch"``, ``"missing"``, or ``"unrecorded"`` where nothing says
+            what the sha256 should be.
+        path: the file; None if missing.
+        sha256: of the file; None if missing.
+        expected: what it should be; None if unknown.
+    """
+
+    name: str
+    status: str
+    path: Path | None = None
+    sha256: str | None = None
+    expected: str | None = None
+
+
+def load_backbone(
+    name: str | os.PathLike[str] = "RN50",
+    *,
+    weights_dir: str | os.PathLike[str] | None = None,
+    offline: bool | None = None,
+    trust: bool = False,
+    progress: bool = False,
+) -> Backbone:
+    """A CLIP by name, its file verified, fetched first if this machine lacks it.
+
+    Args:
+        name: see the module's docstring.
+        weights_dir: folder to look in first.
+        offline: True never touches the network; None asks ``MACLIP_LAB_OFFLINE`` and
+            ``HF_HUB_OFFLINE``.
+        trust: open a TorchScript archive although its sha256 is none of OpenAI's.
+        progress: show a bar while downloading.
+
+    Raises:
+        IntegrityError: a file is not what its sha256 promises.
+        OfflineError: it is not on this machine and the network is forbidden.
+        WeightsError: it cannot be had, read, or made a CLIP of; the message says what to do.
+    """
+    from maclip_lab.clip.model import build_clip
+    from maclip_lab.weights.checkpoints import openai_names, read_hub_config, read_tensors
+
+    place = parse_name(os.fspath(name))
+    found = find_checkpoint(place, weights_dir=weights_dir, offline=offline, progress=progress)
+    if isinstance(place, HubRepo) and not found.path.with_name(HUB_CONFIG).is_file():
+        raise WeightsError(
+            f"{found.path} lacks its {HUB_CONFIG}, which names the activation; put it beside"
+        )
+    config = {} if isinstance(place, BackboneSpec) else read_hub_config(found.path)
+    known = found.sha256 in OPENAI_SHA256
+    tensors, metadata = read_tensors(found.path, trust_archive=trust or known)
+    quick_gelu = _quick_gelu(config, metadata)
+    try:
+        clip = build_clip(openai_names(tensors, found.path), quick_gelu=quick_gelu)
+    except (ValueError, KeyError, IndexError, ArithmeticError, RuntimeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise WeightsError(f"{found.path} does not make a CLIP: {reason[:800]}") from error
+    facts = {**metadata, "path": str(found.path), "quick_gelu": str(quick_gelu).lower()}
+    return Backbone(_shown(place), found.sha256, found.source, clip, facts)
+
+
+def fetch(
+    name: str,
+    *,
+    weights_dir: str | os.PathLike[str] | None = None,
+    offline: bool | None = None,
+    progress: bool = True,
+) -> Checkpoint:
+    """Have a backbone's file on this machine, verified, without loading it.
+
+    Raises:
+        WeightsError: as ``load_backbone``.
+    """
+    return find_checkpoint(
+        parse_name(name), weights_dir=weights_dir, offline=offline, progress=progress
+    )
+
+
+def verify(name: str | os.PathLike[str]) -> Verification:
+    """Hash a backbone's file anew and compare; no network, nothing is renamed.
+
+    Raises:
+        WeightsError: the name means nothing.
+    """
+    place = parse_name(os.fspath(name))
+    path = local_path(place)
+    if path is None:
+        return Verification(_shown(place), "missing")
+    return _verification(place, path)
+
+
+def verify_copies() -> Iterator[Verification]:
+    """Hash every weights file on this machine anew, one after the other.
+
+    Those are all copies of the backbones that have names, be they ours or another CLIP package's,
+    and whatever else lies in the cache. No network, nothing is renamed.
+    """
+    seen = set()
+    for place in _named():
+        for path in local_paths(place):
+            seen.add(path)
+            yield _verification(place, path)
+    folder = cache_folder()
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
+        if path.suffix in FILE_SUFFIXES and path.is_file() and path not in seen:
+            yield _verification(path, path)
+
+
+def _verification(place: Place, path: Path) -> Verification:
+    if isinstance(place, Path | Embedded):
+        expected = recorded_sha256(path)
+    else:
+        expected = expected_sha256(place, path)
+    digest = sha256_of(path)
+    if expected is None:
+        status = "ok" if digest in OPENAI_SHA256 else "unrecorded"
+    else:
+        status = "ok" if digest == expected else "mismatch"
+    return Verification(_shown(place), status, path, digest, expected)
+
+
+def _shown(place: Place) -> str:
+    return str(place) if isinstance(place, Path) else place.name
+
+
+def list_backbones() -> list[dict[str, str | int | bool | None]]:
+    """A row for each backbone that has a name: ``name, kind, where, present, sha256, size``.
+
+    ``where`` is the file, or the hub repository it would come from; ``sha256`` is the published
+    or recorded one, not hashed anew; ``size`` is in bytes, None if absent.
+    """
+    return [_row(place) for place in _named()]
+
+
+def _named() -> list[Embedded | BackboneSpec | HubRepo]:
+    return [*(Embedded(name) for name in EMBEDDED), *OPENAI, *_cached_hub_repos()]
+
+
+def _row(place: Embedded | BackboneSpec | HubRepo) -> dict[str, str | int | bool | None]:
+    path = local_path(place)
+    if isinstance(place, Embedded):
+        kind, origin = "embedded", ""
+        expected = recorded_sha256(path) if path else None
+    else:
+        kind = "openai" if isinstance(place, BackboneSpec) else "hf-hub"
+        origin = place.hub.name
+        expected = expected_sha256(place, path or paths_in(cache_folder(), place)[-1])
+    return {
+        "name": place.name,
+        "kind": kind,
+        "where": str(path) if path else origin,
+        "present": path is not None,
+        "sha256": expected,
+        "size": path.stat().st_size if path else None,
+    }
+
+
+def _cached_hub_repos() -> list[HubRepo]:
+    names = (path.parent.name for path in cache_folder().glob(f"*--*/{HUB_WEIGHTS}"))
+    places = (parse_name(HUB_PREFIX + name.replace("--", "/", 1)) for name in sorted(names))
+    return [place for place in places if isinstance(place, HubRepo)]
+
+
+def _quick_gelu(config: Mapping[str, object], metadata: Mapping[str, str]) -> bool:
+    """The activation as the configuration or the file says; OpenAI's is QuickGELU."""
+    if config:
+        return bool(config.get("quick_gelu", False))
+    return metadata.get("quick_gelu", "true").lower() != "false"

@@ -1,0 +1,80 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.stats import wasserstein_distance
+
+from maclip_lab.ablations.contents import (
+    content_distances,
+    content_groups,
+    mean_distance,
+    share_between,
+)
+
+
+class Store:
+    """A store of which only what `content_groups` reads is there."""
+
+    def __init__(self, references, features, ok=None):
+        self.manifest = type("M", (), {"table": pd.DataFrame({"ref_id": references})})
+        self.table = self.manifest.table
+        self.ok = np.arange(len(references)) if ok is None else np.array(ok)
+        self._features = features
+
+    def features(self, i):
+        return self._features[i][None]
+
+
+def test_contents_are_the_references_where_a_set_names_them():
+    store = Store(["a", "a", "b"], torch.zeros(3, 4))
+    assert content_groups(store).tolist() == ["a", "a", "b"]
+
+
+def test_contents_without_references_are_clusters_of_directions_whatever_the_lengths():
+    east, north = torch.tensor([1.0, 0, 0]), torch.tensor([0, 1.0, 0])
+    features = torch.stack([east, 9 * east, 5 * north, north, 2 * east])
+    found = content_groups(Store([None] * 5, features), n_groups=2, seed=1)
+    assert found.nunique() == 2
+    assert found[0] == found[1] == found[4]
+    assert found[2] == found[3] != found[0]
+
+
+def test_a_picture_without_features_has_no_content():
+    found = content_groups(Store([None] * 3, torch.eye(3), ok=[0, 2]), n_groups=2)
+    assert found.isna().tolist() == [False, True, False]
+
+
+def test_distances_are_those_of_scipy_in_standard_deviations_of_all_values():
+    generator = np.random.default_rng(0)
+    values = np.concatenate([generator.normal(0, 1, 50), generator.normal(3, 2, 70)])
+    labels = ["a"] * 50 + ["b"] * 70
+    found = content_distances(values, labels)
+    expected = wasserstein_distance(values[:50], values[50:]) / values.std()
+    assert found.loc["a", "b"] == found.loc["b", "a"] == pytest.approx(expected)
+    assert found.loc["a", "a"] == 0
+    assert mean_distance(found) == pytest.approx(expected)
+
+
+def test_a_change_of_unit_changes_no_distance():
+    values, labels = np.random.default_rng(1).exponential(size=90), np.repeat(list("abc"), 30)
+    pd.testing.assert_frame_equal(
+        content_distances(values, labels), content_distances(250 * values + 7, labels)
+    )
+
+
+@pytest.mark.parametrize(("values", "labels"), [([1.0, 2.0], "aa"), ([1.0, 1.0], "ab")])
+def test_one_group_or_constant_values_have_no_distances(values, labels):
+    with pytest.raises(ValueError, match="at least two groups"):
+        content_distances(values, list(labels))
+
+
+def test_the_share_between_groups_is_one_for_groups_without_inner_spread_and_small_for_chance():
+    assert share_between([1.0, 1.0, 5.0, 5.0], list("aabb")) == pytest.approx(1)
+    assert share_between([1.0, 5.0, 1.0, 5.0], list("aabb")) == pytest.approx(0)
+
+
+def test_the_share_between_groups_is_eta_squared():
+    values, labels = np.array([1.0, 2.0, 4.0, 9.0, 8.0]), np.array(list("aabbb"))
+    means = [values[labels == name].mean() for name in labels]
+    expected = np.var(means) / np.var(values)
+    assert share_between(values, labels) == pytest.approx(expected)

@@ -1,0 +1,44 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from maclip_lab.ablations.published import published_results, with_published
+from maclip_lab.crops import DATASETS
+
+
+def test_every_published_row_is_complete_and_sourced():
+    table = published_results()
+    assert list(table.columns) == ["dataset", "method", "backbone", "metric", "value", "source"]
+    assert table.notna().all(axis=None)
+    assert not table.duplicated(["dataset", "method", "backbone", "metric"]).any()
+    assert table["value"].between(0, 1).all()
+    assert set(table["dataset"]) - set(DATASETS) == {"mean of the paper's sets"}
+
+
+def test_the_published_gain_follows_from_the_published_means():
+    means = published_results().set_index(["dataset", "method"])["value"]
+    means = means["mean of the paper's sets"]
+    assert means["MA-CLIP"] / means["CLIP-IQA"] - 1 == pytest.approx(0.096, abs=5e-4)
+
+
+def test_the_papers_number_stands_beside_ours_and_says_whose_it_is():
+    ours = pd.DataFrame(
+        {
+            "dataset": ["KonIQ-10k", "koniq", "clive", "my photos", "PIPAL"],
+            "method": ["MA-CLIP", "clip_iqa", "maclip", "MA-CLIP", "MA-CLIP"],
+            "srcc": [0.75, 0.70, 0.70, 0.5, 0.4],
+        }
+    )
+    table = with_published(ours)
+    added = table.drop(columns=list(ours))
+    assert list(added) == ["paper_rn50_srcc", "minus_paper_rn50"]
+    np.testing.assert_allclose(
+        added.T,
+        [[0.7645, 0.6846, 0.7428, *[np.nan] * 2], [-0.0145, 0.0154, -0.0428, *[np.nan] * 2]],
+    )
+    assert list(table["srcc"]) == list(ours["srcc"])
+
+
+def test_a_table_without_its_keys_is_refused():
+    with pytest.raises(ValueError, match=r"missing \['dataset'\]"):
+        with_published(pd.DataFrame({"method": ["a"], "srcc": [0.1]}))

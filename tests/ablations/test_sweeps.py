@@ -1,0 +1,257 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+
+from maclip_lab import readahead
+from maclip_lab.ablations.sweeps import (
+    AUTHORS_GRID,
+    CROP_GRID,
+    LAMBDA_GRID,
+    RULE_GRID,
+    RULES,
+    base_constant_sweep,
+    lambda_sweep,
+    named_sweep,
+    score_store,
+    sweep,
+)
+from maclip_lab.crops import Protocol
+from maclip_lab.cues import cosine_cue, magnitude_cue
+from maclip_lab.features import extract_features
+from maclip_lab.features.store import StoreError
+from maclip_lab.features.stored_cues import store_cues
+from maclip_lab.fusion import FusionSettings, fixed_fusion, fuse, product_fusion
+from maclip_lab.prompts import CLIP_IQA_PROMPTS, MACLIP_PROMPTS
+from maclip_lab.score import TextAnchors, score_features
+from tests.store_world import PlainScorer, manifest, picture, pictures
+
+GENERATOR = torch.Generator().manual_seed(3)
+ANCHORS = TextAnchors(MACLIP_PROMPTS, torch.randn(10, 48, generator=GENERATOR), 100.0)
+BASELINE = TextAnchors(CLIP_IQA_PROMPTS, torch.randn(2, 48, generator=GENERATOR), 100.0)
+SETTINGS = FusionSettings(0.3, 0.8, 0.2, 1.5)
+
+
+@pytest.fixture(scope="module")
+def view(tmp_path_factory):
+    """Nine pictures of several sizes, one of them unreadable, as a store."""
+    folder = tmp_path_factory.mktemp("sweeps")
+    names = pictures(folder / "p", 8)
+    picture(folder / "p" / "large.png", 50, (660, 500))
+    (folder / "p" / "bad.png").write_text("no picture")
+    rows = manifest(folder / "p", [*names[:4], "bad.png", "large.png", *names[4:]])
+    return extract_features(rows, PlainScorer(), folder / "s", shard_size=4)
+
+
+@pytest.fixture(scope="module")
+def cues(view):
+    return store_cues(view, {"maclip": ANCHORS, "clip-iqa": BASELINE}, LAMBDA_GRID)
+
+
+def direct(view, anchors=ANCHORS, settings=SETTINGS):
+    """Scores of the readable pictures, one by one through the scorer's own functions."""
+    return [score_features(view.picture(i), anchors, settings) for i in view.ok]
+
+
+def test_scores_from_the_store_are_those_of_the_scorer(view):
+    table = score_store(view, ANCHORS, SETTINGS)
+    assert list(table["path"]) == list(view.manifest.table["path"])
+    assert list(table["mos"]) == list(view.manifest.table["mos"])
+    assert list(table.loc[view.ok, "status"]) == ["ok"] * 9
+    for row, one in zip(table.loc[view.ok].itertuples(), direct(view), strict=True):
+        for name in ("score", "q_cos", "q_mag", "w_cos", "mean_magnitude", "norm"):
+            assert getattr(row, name) == pytest.approx(getattr(one, name), rel=2e-6), name
+        assert row.n_crops == one.n_crops
+
+
+def test_a_picture_without_features_is_a_row_of_nan_that_says_why(view):
+    row = score_store(view, ANCHORS).loc[4]
+    assert row["status"] == "unsupported"
+    assert "bad.png" in row["message"]
+    assert row[["score", "q_cos", "q_mag", "w_cos", "norm"]].isna().all()
+    assert row["n_crops"] == 0
+
+
+def test_a_feature_that_is_not_finite_gives_nan_and_a_status(tmp_path, monkeypatch):
+    names = pictures(tmp_path / "p", 3)
+    encode = PlainScorer().encoder.encode_picture
+
+    def broken(self, pixels, *rest):
+        features = encode(pixels, *rest)
+        if pixels.shape[1] > 224:
+            features[0, 0] = float("inf")
+        return features
+
+    monkeypatch.setattr("tests.store_world.PlainEncoder.encode_picture", broken)
+    view = extract_features(manifest(tmp_path / "p", names), PlainScorer(), tmp_path / "s")
+    table = score_store(view, ANCHORS)
+    assert table["status"].tolist() == ["ok", "nonfinite", "nonfinite"]
+    assert table["score"].isna().tolist() == [False, True, True]
+    assert sweep(view, ANCHORS)["n_dropped"][0] == 2
+
+
+@pytest.mark.parametrize("box_lam", [-0.5, 0, 0.3, 0.5, 2])
+def test_cues_of_all_crops_are_those_of_each_picture(view, box_lam):
+    stored = store_cues(view, ANCHORS, [box_lam])
+    pieces = [view.features(i) for i in view.ok]
+    mag = torch.cat([magnitude_cue(piece, box_lam) for piece in pieces])
+    cos = torch.cat([cosine_cue(piece, ANCHORS.features, 100.0).mean(-1) for piece in pieces])
+    np.testing.assert_allclose(stored.q_mag[box_lam], mag, rtol=1e-5)
+    np.testing.assert_allclose(stored.q_cos["maclip"], cos, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("rule", [*RULES, 0.7, 0.0])
+def test_every_rule_is_its_formula_on_every_crop_and_then_the_mean(view, rule):
+    table = score_store(view, ANCHORS, SETTINGS, rule=rule).loc[view.ok]
+    weights = {"mean": 0.5, "cosine": 1.0, "magnitude": 0.0}
+    for row, one in zip(table.itertuples(), direct(view), strict=True):
+        cos, mag = (torch.tensor(one.crops[name].to_numpy()) for name in ("q_cos", "q_mag"))
+        if rule == "adaptive":
+            wanted = fuse(cos, mag, SETTINGS)[0]
+        elif rule == "product":
+            wanted = product_fusion(cos, mag)
+        else:
+            wanted = fixed_fusion(cos, mag, weights.get(rule, rule))
+        assert row.score == pytest.approx(float(wanted.mean()), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("subset", "protocol"),
+    [
+        ("thumbnail", Protocol(windows=False)),
+        ("windows", Protocol(thumbnail=False)),
+        ("stride-256", Protocol(stride=256)),
+        ("stride-384", Protocol(stride=384)),
+        ("stride-128", Protocol()),
+    ],
+)
+def test_a_subset_of_crops_is_what_that_protocol_would_have_cut(view, tmp_path, subset, protocol):
+    other = extract_features(view.manifest, PlainScorer(), tmp_path, protocol=protocol)
+    ours = score_store(view, ANCHORS, SETTINGS, crops=subset)
+    theirs = score_store(other, ANCHORS, SETTINGS)
+    pd.testing.assert_frame_equal(ours, theirs, rtol=1e-6)
+
+
+def test_correlations_are_scipys_on_the_pictures_that_have_both(view, cues):
+    table = sweep(cues, settings=[FusionSettings()], krcc=True)
+    kept = view.manifest.table["mos"].to_numpy()[view.ok]
+    scores = [one.score for one in direct(view, settings=FusionSettings())]
+    row = table[table["prompts"] == "maclip"].iloc[0]
+    assert row["srcc"] == pytest.approx(stats.spearmanr(scores, kept).statistic)
+    assert row["krcc"] == pytest.approx(stats.kendalltau(scores, kept).statistic)
+    assert row["plcc"] == pytest.approx(stats.pearsonr(scores, kept).statistic, rel=1e-5)
+    assert (row["n"], row["n_dropped"]) == (9, 1)
+
+
+def test_where_lower_is_better_the_sign_turns(view, tmp_path):
+    names = list(view.manifest.table["path"])
+    rows = manifest(view.manifest.root, names, higher_is_better=False)
+    turned = sweep(extract_features(rows, PlainScorer(), tmp_path), ANCHORS)
+    straight = sweep(view, ANCHORS)
+    assert turned["srcc"][0] == pytest.approx(-straight["srcc"][0])
+    assert turned["plcc"][0] == pytest.approx(-straight["plcc"][0])
+
+
+def test_the_authors_grid_is_theirs(cues):
+    assert len(AUTHORS_GRID) == len(set(AUTHORS_GRID)) == 70
+    table = base_constant_sweep(cues)
+    assert len(table) == 140
+    assert {one.box_lam for one in AUTHORS_GRID} == {0.5}
+    assert set(table["alpha"]) == {0.2, 0.5, 1.0, 1.5, 2.0}
+    assert set(table["base_norm"]) == {-2, -0.2, 0.2, 0.4, 0.6, 1.0, 1.4}
+    paper = table[(table.base_cos == 1) & (table.base_norm == 0.6) & (table.alpha == 1)]
+    assert paper["srcc"].tolist() == sweep(cues)["srcc"].tolist()
+
+
+def test_a_lambda_sweep_is_one_row_a_lambda_and_rule(view, cues):
+    table = lambda_sweep(view, ANCHORS, [0, 0.5], rules=["magnitude"])
+    assert table["box_lam"].tolist() == [0, 0.5]
+    for row in table.itertuples():
+        wanted = sweep(cues, settings=[FusionSettings(row.box_lam)], rules=["magnitude"]).iloc[0]
+        assert row.srcc == pytest.approx(wanted["srcc"])
+        assert row.plcc == pytest.approx(wanted["plcc"])
+    assert LAMBDA_GRID[0] == 0
+    assert LAMBDA_GRID[-1] == 2
+
+
+def test_every_combination_is_one_row(cues):
+    table = sweep(
+        cues, settings=AUTHORS_GRID[:3], rules=("adaptive", 0.7), crops=("all", "windows")
+    )
+    assert len(table) == 2 * 3 * 2 * 2
+    assert not table.duplicated(list(table.columns[:7])).any()
+    assert set(table["rule"]) == {"adaptive", "fixed 0.7"}
+
+
+def test_the_work_is_the_same_however_it_is_cut(view, monkeypatch):
+    whole = store_cues(view, ANCHORS)
+    monkeypatch.setattr("maclip_lab.features.stored_cues._SERIAL", 100)
+    cut = store_cues(view, ANCHORS)
+    np.testing.assert_allclose(cut.q_mag[0.5], whole.q_mag[0.5], rtol=1e-6)
+    np.testing.assert_allclose(cut.q_cos["maclip"], whole.q_cos["maclip"], rtol=1e-4)
+
+
+def test_wrong_questions_are_answered_with_what_may_be_asked(view, cues, tmp_path):
+    with pytest.raises(ValueError, match=r"a rule is one of adaptive, .*got 'median'"):
+        sweep(cues, rules=["median"])
+    with pytest.raises(ValueError, match=r"weight of the cosine cue in \[0, 1\], got 1.5"):
+        score_store(view, ANCHORS, rule=1.5)
+    with pytest.raises(ValueError, match=r"crops are 'all', .*got 'corner'"):
+        sweep(cues, crops=["corner"])
+    with pytest.raises(ValueError, match="windows every 128 pixels, not every 200"):
+        sweep(cues, crops=["stride-200"])
+    with pytest.raises(ValueError, match=r"read for box_lam .* not for 9"):
+        sweep(cues, settings=[FusionSettings(9)])
+    with pytest.raises(ValueError, match="cues of one prompt set"):
+        score_store(cues)
+    with pytest.raises(ValueError, match="needs anchors"):
+        sweep(view)
+    with pytest.raises(ValueError, match="give anchors with a feature store only"):
+        sweep(cues, ANCHORS)
+    silent = view.manifest.table.assign(mos=np.nan)
+    unlabelled = extract_features(
+        manifest(view.manifest.root, list(silent["path"])), PlainScorer(), tmp_path
+    )
+    object.__setattr__(unlabelled.manifest, "table", silent)
+    with pytest.raises(ValueError, match="no scores to compare with"):
+        sweep(unlabelled, ANCHORS)
+    only_bad = extract_features(view.manifest.subset(path="bad.png"), PlainScorer(), tmp_path)
+    with pytest.raises(StoreError, match="none of the 1 pictures of synthetic has features"):
+        sweep(only_bad, ANCHORS)
+
+
+def test_cues_are_read_in_threads_without_losing_their_place(view, monkeypatch):
+    seen = []
+    ahead = readahead.ahead
+
+    def watched(work, items):
+        for result in ahead(work, items):
+            seen.append(result.shape[1])
+            yield result
+
+    monkeypatch.setattr("maclip_lab.features.stored_cues.ahead", watched)
+    store_cues(view, ANCHORS)
+    assert sum(seen) == view.offsets[-1]
+    assert len(seen) > 1
+
+
+def test_named_ablations_are_those_of_the_general_sweep(view):
+    sets = {MACLIP_PROMPTS: ANCHORS, CLIP_IQA_PROMPTS: BASELINE}
+
+    def encode(prompts):
+        pairs = MACLIP_PROMPTS if prompts == "maclip" else prompts
+        return sets.get(pairs, TextAnchors(pairs, BASELINE.features, 100.0))
+
+    prompts = named_sweep("prompts", view, encode)
+    assert prompts["prompts"].tolist()[:3] == ["maclip", "clip-iqa", "Good image / bad image"]
+    assert len(prompts) == 7
+    for row in prompts.itertuples():
+        anchors = {"maclip": ANCHORS}.get(row.prompts, BASELINE)
+        assert row.srcc == sweep(view, anchors)["srcc"][0]
+    for grid, options in {"rules": {"rules": RULE_GRID}, "crops": {"crops": CROP_GRID}}.items():
+        wanted = sweep(view, ANCHORS, krcc=True, **options)
+        pd.testing.assert_frame_equal(named_sweep(grid, view, encode, krcc=True), wanted)
+    assert len(named_sweep("bases", view, encode)) == len(AUTHORS_GRID) == 70
+    with pytest.raises(ValueError, match="a grid is lambda, bases"):
+        named_sweep("lamda", view, encode)

@@ -1,0 +1,57 @@
+"""The demonstration's two results are results like all others: whole, and with their record."""
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from maclip_lab.cli import demo
+from maclip_lab.cli.demo import run_demo, write_demo
+from maclip_lab.files.atomic import StorageFullError
+from maclip_lab.files.provenance import explain, read_record
+
+WRITTEN = ["ranking.png", "ranking.png.provenance.json", "scores.csv", "scores.csv.provenance.json"]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """A demonstration of five pictures a photograph."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "TYPES", ("jpeg", "darken"))
+        patch.setattr(demo, "LEVELS", (1, 5))
+        yield run_demo(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture(autouse=True)
+def same_code(monkeypatch):
+    """A checkout that nobody edits while a test runs."""
+    monkeypatch.setattr("maclip_lab.files.provenance.current_commit", lambda: "c0ffee")
+
+
+def test_the_figure_and_the_table_carry_a_record_that_explains_them(found, tmp_path):
+    figure, table = write_demo(found, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == WRITTEN
+    for result in (figure, table):
+        record = read_record(result)
+        assert record["backbone"] == "tiny-rn"
+        assert len(record["weights_sha256"]) == len(record["manifest_sha256"]) == 64
+        assert record["dataset"] == "synthetic"
+        assert explain(result, weights_sha256=record["weights_sha256"]).reproduces
+    with Image.open(figure) as image:
+        image.load()
+    frame = pd.read_csv(table)
+    assert frame["score"].is_monotonic_decreasing
+    assert len(frame) == 12 * (1 + 2 * 2)
+
+
+def test_a_full_disk_leaves_the_older_figure_and_table_alone(found, tmp_path, monkeypatch):
+    write_demo(found, tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(temporary, path, data):
+        temporary.write_bytes(data[:10])
+        raise StorageFullError(28, "no room", str(path))
+
+    monkeypatch.setattr("maclip_lab.files.atomic._write_through", full)
+    with pytest.raises(StorageFullError):
+        write_demo(found, tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before

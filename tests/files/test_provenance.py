@@ -1,0 +1,205 @@
+import json
+
+import pandas as pd
+import pytest
+
+from maclip_lab.files import provenance
+from maclip_lab.files.atomic import StorageFullError
+from maclip_lab.files.provenance import (
+    ProvenanceError,
+    config_sha256,
+    explain,
+    provenance_record,
+    read_record,
+    record_path,
+    versions,
+    write_table,
+)
+from maclip_lab.fusion import FusionSettings
+from tests.store_world import python
+
+FRAME = pd.DataFrame({"path": ["a.png", "ü.png"], "score": [0.1 + 0.2, float("nan")]})
+FACTS = {
+    "backbone": "tiny-rn",
+    "weights_sha256": "ab" * 32,
+    "dataset": "koniq",
+    "manifest_sha256": "cd" * 32,
+}
+
+
+def written(path, **config):
+    record = provenance_record({"settings": FusionSettings(), **config}, **FACTS)
+    return write_table(FRAME, path, record)
+
+
+@pytest.mark.parametrize("name", ["r.parquet", "r.csv"])
+def test_a_table_comes_back_with_its_record_beside_it(tmp_path, name):
+    path = written(tmp_path / "deep" / name)
+    read = pd.read_parquet if name.endswith("parquet") else pd.read_csv
+    pd.testing.assert_frame_equal(read(path), FRAME, check_exact=True)
+    record = read_record(path)
+    assert record["result"] == name
+    assert record["config"]["settings"]["base_norm"] == 0.6
+    assert record["versions"] == versions()
+    assert {key: record[key] for key in FACTS} == FACTS
+    assert sorted(path.name for path in path.parent.iterdir()) == [name, f"{name}.provenance.json"]
+
+
+def test_the_same_set_up_would_reproduce_the_result(tmp_path):
+    path = written(tmp_path / "r.csv")
+    found = explain(path, weights_sha256="ab" * 32, manifest_sha256="cd" * 32)
+    assert found.differences == ()
+    assert found.reproduces
+    assert "would reproduce" in str(found)
+    assert "settings box_lam 0.5" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda path, _: path.write_text(path.read_text() + "x"), "changed since it was written"),
+        (lambda _, record: record["config"].update(alpha=2), "configuration and its hash disagree"),
+        (lambda _, record: record["versions"].update(torch="1.0"), "torch was 1.0 and is"),
+        (lambda _, record: record["versions"].update(jax="1.0"), "jax was 1.0 and is absent"),
+        (lambda _, record: record.update(weights_sha256="ef" * 32), "weights differ"),
+        (lambda _, record: record.update(manifest_sha256="ef" * 32), "data set's rows differ"),
+    ],
+)
+def test_what_differs_is_named(tmp_path, spoil, words):
+    path = written(tmp_path / "r.csv")
+    record = read_record(path)
+    spoil(path, record)
+    record_path(path).write_text(json.dumps(record))
+    found = explain(path, weights_sha256="ab" * 32, manifest_sha256="cd" * 32)
+    assert not found.reproduces
+    assert len(found.differences) == 1
+    assert words in found.differences[0]
+    assert "may not reproduce" in str(found)
+
+
+def test_other_code_is_a_difference(tmp_path, monkeypatch):
+    path = written(tmp_path / "r.csv")
+    monkeypatch.setattr(provenance, "current_commit", lambda: "another")
+    assert explain(path).reproduces
+    monkeypatch.setattr(provenance, "code_sha256", lambda: "another")
+    assert "the package's code differs" in explain(path).differences[0]
+
+
+def test_the_codes_hash_follows_every_source_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance.maclip_lab, "__file__", str(tmp_path / "__init__.py"))
+    hashes = []
+    for name, content in [("a.py", "1"), ("a.py", "2"), ("b.py", "2"), ("c.txt", "3")]:
+        (tmp_path / name).write_text(content)
+        hashes.append(provenance.code_sha256())
+    assert len(set(hashes)) == 3
+    assert hashes[2] == hashes[3]
+    assert provenance.current_commit() == ""
+
+
+def test_a_table_joined_from_several_results_is_explained_by_all(tmp_path):
+    parts = [provenance_record({"backbone": name}, **FACTS) for name in ("RN50", "ViT-B/32")]
+    path = write_table(FRAME, tmp_path / "r.csv", {"parts": parts})
+    assert explain(path).reproduces
+    parts[1]["versions"]["torch"] = "1.0"
+    write_table(FRAME, path, {"parts": parts})
+    assert not explain(path).reproduces
+
+
+def test_a_table_that_carries_its_settings_needs_no_record(tmp_path):
+    frame = FRAME.copy()
+    frame.attrs = {"backbone": "RN50", "weights_sha256": "ab" * 32, "alpha": 1.0}
+    record = read_record(write_table(frame, tmp_path / "r.parquet"))
+    assert record["backbone"] == "RN50"
+    assert record["config"] == frame.attrs
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(None, "has no record"), ("{", "not a provenance record"), ("[]", "names no configuration")],
+)
+def test_a_result_without_a_record_is_an_error_that_says_so(tmp_path, content, words):
+    (tmp_path / "r.csv").touch()
+    if content is not None:
+        record_path(tmp_path / "r.csv").write_text(content)
+    with pytest.raises(ProvenanceError, match=words):
+        explain(tmp_path / "r.csv")
+
+
+def test_another_ending_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(ValueError, match=r"\.parquet or \.csv, got 'r\.xls'"):
+        write_table(FRAME, tmp_path / "r.xls")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_that_cannot_be_written_leaves_the_old_one_alone(tmp_path):
+    path = written(tmp_path / "r.parquet")
+    before = {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()}
+    bad = pd.DataFrame({"x": [object()]})
+    with pytest.raises(Exception, match="object"):
+        write_table(bad, path)
+    assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == before
+
+
+def test_a_full_disk_leaves_the_old_table_and_record_alone(tmp_path):
+    written(tmp_path / "r.parquet")
+    before = {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()}
+    code = """
+import resource, sys
+import pandas as pd
+from maclip_lab.files.provenance import write_table
+from maclip_lab.files.atomic import StorageFullError
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    write_table(pd.DataFrame({"x": range(100_000)}), sys.argv[1], {})
+except StorageFullError:
+    print("full")
+"""
+    output, errors = python(code, tmp_path / "r.parquet").communicate()
+    assert output == "full\n", errors
+    assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == before
+
+
+def test_a_configurations_hash_follows_its_values_alone():
+    one = config_sha256({"settings": FusionSettings(), "pairs": (("a", "b"),)})
+    two = config_sha256({"pairs": [["a", "b"]], "settings": vars(FusionSettings())})
+    assert one == two
+    assert one != config_sha256({"settings": FusionSettings(alpha=2), "pairs": (("a", "b"),)})
+
+
+def test_a_full_disk_is_an_error_of_the_operating_system():
+    assert issubclass(StorageFullError, OSError)
+
+
+def test_a_file_name_with_a_carriage_return_stays_one_row(tmp_path):
+    frame = pd.DataFrame({"path": ["cr\rname.png", "b.png", 'q",\n.png'], "score": [0.1, 0.2, 0.3]})
+    path = write_table(frame, tmp_path / "r.csv", provenance_record({}))
+    pd.testing.assert_frame_equal(pd.read_csv(path), frame, check_exact=True)
+
+
+@pytest.mark.parametrize("length", [60, 239])
+def test_a_name_as_long_as_the_system_allows_is_written(tmp_path, length):
+    name = "😀" * (length // 4 - 1) + ".csv"
+    assert written(tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"config_sha256":"","config":' + "[" * 200_000])
+def test_a_record_without_end_is_none(tmp_path, text):
+    record_path(written(tmp_path / "r.csv")).write_text(text)
+    with pytest.raises(ProvenanceError, match="is not a provenance record"):
+        read_record(tmp_path / "r.csv")
+
+
+def test_what_a_killed_run_left_beside_a_result_goes_with_the_next(tmp_path):
+    code = """
+import os, signal, sys
+import pandas as pd
+from maclip_lab.files.provenance import provenance_record, write_table
+os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+write_table(pd.DataFrame({"a": [1]}), sys.argv[1] + "/r.csv", provenance_record({}))
+"""
+    child = python(code, tmp_path)
+    child.communicate()
+    assert child.returncode == -9
+    assert len(list(tmp_path.glob(".*.tmp"))) == 2
+    written(tmp_path / "r.csv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.csv", "r.csv.provenance.json"]

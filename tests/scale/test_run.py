@@ -1,0 +1,322 @@
+import os
+import random
+import signal
+import threading
+import time
+from contextlib import nullcontext
+from importlib.util import find_spec
+from urllib.request import urlopen
+
+import pandas as pd
+import psutil
+import pytest
+
+from maclip_lab import Maclip, score_folder
+from maclip_lab.crops import Protocol
+from maclip_lab.errors import IntegrityError
+from maclip_lab.files.atomic import StorageFullError
+from maclip_lab.fusion import FusionSettings
+from maclip_lab.scale.parts import ScoreConfig, divide, read_part, score_shard
+from maclip_lab.scale.run import (
+    LARGEST_PART,
+    PARTS,
+    SMALLEST_PART,
+    ScaleError,
+    _on_dask,
+    dask_client,
+    part_size_for,
+    score_many,
+)
+from tests.store_world import RN, picture, pictures
+
+CONFIG = ScoreConfig(RN, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    """Seven pictures of several sizes and two that are none."""
+    folder = tmp_path_factory.mktemp("scale")
+    names = [*pictures(folder, 7), "text.jpg", "gone.png"]
+    (folder / "text.jpg").write_text("no picture")
+    return [folder / name for name in names]
+
+
+@pytest.fixture(scope="module")
+def single(paths, tmp_path_factory):
+    """The run of a single process."""
+    return score_many(paths, CONFIG, tmp_path_factory.mktemp("parts"), part_size=3)
+
+
+def equal(ours, theirs):
+    pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
+
+
+def test_the_table_is_that_of_score_folder(single, paths):
+    table = single.table()
+    assert not single.failed
+    folder = score_folder(paths, Maclip(RN, device="cpu"))
+    pd.testing.assert_frame_equal(table, folder, rtol=1e-6, check_dtype=False)
+    assert table.attrs["weights_sha256"] == single.config.weights_sha256
+    assert len(table.attrs["weights_sha256"]) == 64
+
+
+def test_run_again_everything_is_there(single, paths):
+    folder = single.finished[0].path.parent
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    again = score_many(paths, CONFIG, folder, part_size=3)
+    assert all(part.resumed for part in again.finished)
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+    equal(again.table(), single.table())
+
+
+def test_a_damaged_part_is_set_aside_and_done_again(single, paths, tmp_path):
+    run = score_many(paths[:3], CONFIG, tmp_path, part_size=3)
+    path = run.finished[0].path
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(IntegrityError):
+        read_part(path)
+    again = score_many(paths[:3], CONFIG, tmp_path, part_size=3)
+    assert not again.finished[0].resumed
+    assert path.with_name(path.name + ".corrupt").exists()
+    equal(again.table(), single.table().head(3))
+
+
+def test_no_bit_of_a_part_can_flip_unseen(single, tmp_path):
+    whole = single.finished[0].path.read_bytes()
+    path = tmp_path / single.finished[0].path.name
+    dice = random.Random(0)
+    for place in range(0, len(whole), 7):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << dice.randrange(8)
+        path.write_bytes(flipped)
+        with pytest.raises(IntegrityError):
+            read_part(path)
+    path.write_bytes(whole)
+    equal(read_part(path), read_part(single.finished[0].path))
+    path.rename(tmp_path / "000000-0123456789abcdef.parquet")
+    with pytest.raises(IntegrityError, match="not the part that its name says"):
+        read_part(tmp_path / "000000-0123456789abcdef.parquet")
+    with pytest.raises(IntegrityError, match="cannot be read"):
+        read_part(path)
+
+
+def test_a_parts_name_follows_its_pictures_and_everything_its_numbers_depend_on(tmp_path):
+    names = pictures(tmp_path, 2)
+    part = next(divide([tmp_path / name for name in names], 2))
+    others = [
+        ScoreConfig(RN, device="cpu", settings=FusionSettings(alpha=2)),
+        ScoreConfig(RN, device="cpu", weights_sha256="ab"),
+        ScoreConfig(RN, device="cpu", dataset="SPAQ"),
+        ScoreConfig(RN, device="cpu", dataset=Protocol(stride=64)),
+        ScoreConfig(RN, device="cpu", prompts="clip-iqa"),
+        ScoreConfig(RN, device="cpu", precision="bf16"),
+        ScoreConfig(RN, device="cpu", preset="official"),
+        ScoreConfig(RN, device="cpu", pos_embedding=True),
+        ScoreConfig(RN, device="cpu", threads=2),
+    ]
+    keys = {part.key(config) for config in [CONFIG, *others]}
+    assert len(keys) == len(others) + 1
+    assert part.key(ScoreConfig(RN, device="cpu", weights_dir="x", offline=True)) in keys
+    picture(tmp_path / names[0], 77)
+    assert part.key(CONFIG) not in keys
+
+
+def test_an_edited_picture_is_scored_again(tmp_path):
+    names = pictures(tmp_path / "p", 2)
+    paths = [tmp_path / "p" / name for name in names]
+    before = score_many(paths, CONFIG, tmp_path / "parts", part_size=1).table()
+    picture(paths[1], 77)
+    run = score_many(paths, CONFIG, tmp_path / "parts", part_size=1)
+    assert [part.resumed for part in run.finished] == [True, False]
+    assert run.table()["score"][0] == before["score"][0]
+    assert run.table()["score"][1] != before["score"][1]
+
+
+def test_a_picture_replaced_by_another_of_the_same_size_and_time_is_scored_again(tmp_path):
+    path, parts = tmp_path / "p.bmp", tmp_path / "parts"
+    tables = []
+    for seed in (0, 77):
+        picture(path, seed)
+        os.utime(path, ns=(10**18, 10**18))
+        tables.append(score_many([path], CONFIG, parts).table())
+    assert tables[0]["score"][0] != tables[1]["score"][0]
+
+
+def test_workers_that_die_as_they_start_are_started_again(monkeypatch):
+    import distributed
+
+    started = []
+
+    def frail(**options):
+        started.append(options["n_workers"])
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr(distributed, "LocalCluster", frail)
+    with (
+        pytest.raises(ScaleError, match=r"no workers can be started .*: Nanny failed to start\."),
+        dask_client(2),
+    ):
+        pass
+    assert started == [2] * 5
+
+
+def test_an_exception_in_one_part_is_a_failed_part_and_the_others_are_kept(
+    paths, single, tmp_path, monkeypatch
+):
+    def fragile(part, config, folder):
+        if part.number == 1:
+            raise RuntimeError("the network drive went away")
+        return score_shard(part, config, folder)
+
+    monkeypatch.setattr("maclip_lab.scale.run.score_shard", fragile)
+    run = score_many(paths, CONFIG, tmp_path, part_size=3)
+    assert [failed.part.number for failed in run.failed] == [1]
+    table = run.table()
+    assert table["status"].tolist()[3:6] == ["failed"] * 3
+    assert table["score"][3:6].isna().all()
+    assert table["message"][4] == "RuntimeError: the network drive went away"
+    assert table["path"].tolist() == single.table()["path"].tolist()
+    monkeypatch.undo()
+    again = score_many(paths, CONFIG, tmp_path, part_size=3)
+    assert [part.resumed for part in again.finished] == [True, False, True]
+    equal(again.table(), single.table())
+
+
+def test_a_full_disk_ends_the_run_and_says_so(paths, tmp_path, monkeypatch):
+    def full(part, config, folder):
+        raise StorageFullError(28, "no room", "x")
+
+    monkeypatch.setattr("maclip_lab.scale.run.score_shard", full)
+    with pytest.raises(StorageFullError, match="no room"):
+        score_many(paths, CONFIG, tmp_path)
+
+
+def test_other_weights_than_those_asked_for_are_refused(paths, tmp_path):
+    wrong = ScoreConfig(RN, weights_sha256="ab" * 32, device="cpu")
+    with pytest.raises(IntegrityError, match="not the abab"):
+        score_many(paths, wrong, tmp_path)
+
+
+def test_wrong_numbers_and_dead_addresses_are_errors_at_the_edge(paths, tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="at least one picture"):
+        score_many([], CONFIG, tmp_path)
+    with pytest.raises(ValueError, match="workers is at least 1, got 0"):
+        score_many(paths, CONFIG, tmp_path, workers=0)
+    with pytest.raises(ValueError, match="part_size is a number of pictures, got 0"):
+        score_many(paths, CONFIG, tmp_path, part_size=0)
+    with pytest.raises(ValueError, match="threads is at least 1"):
+        ScoreConfig(RN, threads=0)
+    with pytest.raises(ValueError, match="no prompt set"):
+        ScoreConfig(RN, prompts="odd")
+
+
+def test_prompt_pairs_may_be_given_as_lists():
+    assert hash(ScoreConfig(RN, prompts=[["a", "b"]]))
+    assert ScoreConfig(RN, prompts=[["a", "b"]]).prompts == (("a", "b"),)
+
+
+def test_the_size_of_a_part_follows_the_number_of_pictures_alone(paths, tmp_path):
+    assert len(score_many(paths, CONFIG, tmp_path).finished) == 2  # of nine pictures, 8 and 1
+    sizes = [part_size_for(10**power) for power in range(9)]
+    assert sizes == sorted(sizes)
+    assert sizes[0] == SMALLEST_PART
+    assert sizes[-1] == LARGEST_PART
+    assert all(10**power / size <= PARTS for power, size in enumerate(sizes[:7]))
+
+
+def test_parts_wait_for_workers_that_come_later_and_more_of_them_than_a_few(tmp_path):
+    from distributed import Client, LocalCluster
+
+    config = CONFIG.pinned()
+    parts = list(divide([tmp_path / f"{i}.png" for i in range(99)], 1))
+    offered = iter(parts)
+    with (
+        LocalCluster(0, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        outcomes = _on_dask(client, offered, config, tmp_path)
+        started = threading.Timer(0.5, cluster.scale, [1])
+        started.start()
+        _, outcome = next(outcomes)
+        assert len(parts) - len(list(offered)) == 64  # all that a growing cluster can see
+        assert read_part(outcome.path)["status"].tolist() == ["missing"]
+        assert len(list(outcomes)) == 63
+    started.join()
+
+
+def kill_workers(times, folder, killed):
+    """Kill a worker each time another part has been committed, as a kernel out of memory would."""
+    deadline = time.monotonic() + 120
+    while len(killed) < times and time.monotonic() < deadline:
+        time.sleep(0.02)
+        if len(list(folder.glob("*.parquet"))) > len(killed):
+            workers = [child for child in psutil.Process().children(recursive=True) if busy(child)]
+            if workers:
+                os.kill(workers[len(killed) % len(workers)].pid, signal.SIGKILL)
+                killed.append(workers)
+
+
+def busy(child):
+    try:
+        return "--multiprocessing-fork" in child.cmdline() and child.cpu_times().user > 1
+    except psutil.Error:
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [0, 2])
+def test_a_local_cluster_gives_the_same_table_though_workers_are_killed(
+    paths, single, tmp_path, kills
+):
+    killed = []
+    killer = threading.Thread(target=kill_workers, args=(kills, tmp_path, killed))
+    killer.start()
+    run = score_many(paths, CONFIG, tmp_path, part_size=1, workers=2)
+    killer.join()
+    assert len(killed) == kills
+    assert not run.failed
+    equal(run.table(), single.table())
+
+
+@pytest.mark.slow
+def test_a_cluster_is_used_by_its_address_and_resumes_what_another_executor_did(
+    paths, single, tmp_path, capsys
+):
+    score_many(paths[:3], CONFIG, tmp_path, part_size=3)
+    with dask_client(1) as client:
+        address = client.dashboard_link
+        assert {*client.run(os.environ.get, "MALLOC_TRIM_THRESHOLD_").values()} == {None}
+        run = score_many(
+            *(paths, CONFIG, tmp_path),
+            part_size=3,
+            cluster=client.scheduler.address,
+            progress=True,
+        )
+        assert address.startswith("http://127.0.0.1")
+        assert f"Dask dashboard: {address}\n" in capsys.readouterr().err
+        with urlopen(address) as page:
+            assert find_spec("bokeh") is None or b"Dask Diagnostic UI" in page.read()
+    assert [part.resumed for part in run.finished] == [True, False, False]
+    equal(run.table(), single.table())
+
+
+class Gone:
+    """A Dask client whose scheduler went away."""
+
+    def nthreads(self):
+        return {}
+
+    def submit(self, *_, **__):
+        raise RuntimeError("client is closed")
+
+
+def test_a_cluster_that_goes_away_is_an_error_that_says_how_to_go_on(paths, tmp_path, monkeypatch):
+    monkeypatch.setattr("maclip_lab.scale.run.dask_client", lambda *_: nullcontext(Gone()))
+    with pytest.raises(ScaleError, match=r"the cluster was lost \(client is closed\); finished"):
+        score_many(paths, CONFIG, tmp_path, cluster="tcp://127.0.0.1:9")
+
+
+@pytest.mark.slow
+def test_a_cluster_that_does_not_answer_is_an_error_that_names_it(paths, tmp_path):
+    with pytest.raises(ScaleError, match=r"answers at tcp://127\.0\.0\.1:9"):
+        score_many(paths, CONFIG, tmp_path, cluster="tcp://127.0.0.1:9")

@@ -1,0 +1,659 @@
+"""A backbone by name, with the real clients against a server of our own, good and bad."""
+
+import hashlib
+import json
+import os
+import pickle
+import socket
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from huggingface_hub import constants
+from huggingface_hub.utils import close_session
+from safetensors.torch import save, save_file
+from torch import nn
+
+from maclip_lab.clip.model import CLIP, QuickGELU, VisionTransformer
+from maclip_lab.errors import IntegrityError, OfflineError, WeightsError
+from maclip_lab.weights import backbones, downloads, loading
+from maclip_lab.weights.backbones import EMBEDDED, OPENAI, BackboneSpec, HubRepo, parse_name
+from maclip_lab.weights.cache import HUB_CONFIG, HUB_WEIGHTS, cache_folder
+from maclip_lab.weights.loading import fetch, list_backbones, load_backbone, verify
+from maclip_lab.weights.sparse_vocabulary import keep_token_rows
+
+from .hub_server import COMMIT, HubServer, Served
+
+REPO = "org/tiny-clip"
+HUB_NAME = f"hf-hub:{REPO}"
+CONFIG = {
+    "model_cfg": {
+        "embed_dim": 16,
+        "quick_gelu": False,
+        "vision_cfg": {"image_size": 64, "layers": 1, "width": 64, "patch_size": 32},
+        "text_cfg": {
+            "context_length": 77,
+            "vocab_size": 49408,
+            "width": 64,
+            "heads": 1,
+            "layers": 1,
+        },
+    },
+    "preprocess_cfg": {
+        "mean": [0.48145466, 0.4578275, 0.40821073],
+        "std": [0.26862954, 0.26130258, 0.27577711],
+    },
+}
+
+
+def tiny_state() -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    visual = VisionTransformer(64, 32, 64, 1, 1, 16, QuickGELU)
+    clip = CLIP(
+        visual,
+        embed_dim=16,
+        image_size=64,
+        context_length=77,
+        vocab_size=12,
+        text_width=64,
+        text_layers=1,
+        text_heads=1,
+    )
+    return {name: tensor.detach().half().float() for name, tensor in clip.state_dict().items()}
+
+
+STATE = tiny_state()
+BYTES = save(STATE)
+PICTURES = torch.linspace(-1, 1, 3 * 64 * 64).reshape(1, 3, 64, 64)
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def same(clip: CLIP) -> bool:
+    loaded = clip.state_dict()
+    return loaded.keys() == STATE.keys() and all(
+        torch.equal(loaded[name], STATE[name]) for name in STATE
+    )
+
+
+class Holder(nn.Module):
+    def forward(self) -> int:
+        return 0
+
+
+def archive(path: Path, state: dict[str, torch.Tensor]) -> Path:
+    """A TorchScript archive with these tensors, as OpenAI's are."""
+    root = Holder()
+    for name, tensor in state.items():
+        *parents, leaf = name.split(".")
+        module = root
+        for parent in parents:
+            if parent not in dict(module.named_children()):
+                module.add_module(parent, Holder())
+            module = dict(module.named_children())[parent]
+        module.register_buffer(leaf, tensor)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.script(root).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def archive_bytes(tmp_path_factory) -> bytes:
+    extra = {name: torch.tensor(0) for name in ("input_resolution", "context_length", "vocab_size")}
+    path = tmp_path_factory.mktemp("archive") / "tiny.pt"
+    return archive(path, {**STATE, **extra}).read_bytes()
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch) -> Path:
+    """A machine that has no weights and has said nothing about the network."""
+    for variable in ("MACLIP_LAB_OFFLINE", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MACLIP_LAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path
+
+
+@pytest.fixture
+def server(monkeypatch) -> Iterator[HubServer]:
+    running = HubServer()
+    template = running.address + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "ENDPOINT", running.address)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.2)
+    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
+    monkeypatch.setattr(backbones, "OPENAI_ADDRESS", f"{running.address}/clip")
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.3)
+    running.add_repo(
+        REPO, {HUB_WEIGHTS: Served(BYTES), HUB_CONFIG: Served(json.dumps(CONFIG).encode())}
+    )
+    yield running
+    close_session()
+    running.close()
+
+
+@pytest.fixture
+def no_sockets(monkeypatch) -> None:
+    def refuse(*_: object) -> None:
+        pytest.fail("a socket was opened although the network is forbidden")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.fixture
+def spec(archive_bytes, server, monkeypatch) -> BackboneSpec:
+    """RN50, as if OpenAI and the hub published the tiny CLIP under that name."""
+    spec = BackboneSpec("RN50", sha256(archive_bytes), REPO, COMMIT, sha256(BYTES))
+    monkeypatch.setitem(backbones._BY_STEM, "rn50", spec)
+    monkeypatch.setitem(loading.OPENAI_SHA256, spec.sha256, "RN50")
+    server.files[f"/clip/{spec.sha256}/RN50.pt"] = Served(archive_bytes)
+    return spec
+
+
+def cached(home: Path) -> list[str]:
+    return sorted(p.relative_to(home).as_posix() for p in home.glob("cache/**/*") if p.is_file())
+
+
+# Names ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("written", ["ViT-L/14@336px", "vit-l/14@336PX", "ViT-L-14-336px"])
+def test_openai_names_ignore_case_and_separators(written):
+    assert parse_name(written).name == "ViT-L/14@336px"
+
+
+def test_the_nine_archives_are_addressed_by_their_sha256():
+    resnets = ["RN50", "RN101", "RN50x4", "RN50x16", "RN50x64"]
+    transformers = ["ViT-B/32", "ViT-B/16", "ViT-L/14", "ViT-L/14@336px"]
+    assert [spec.name for spec in OPENAI] == resnets + transformers
+    assert len({spec.sha256 for spec in OPENAI}) == 9
+    assert OPENAI[0].url == (
+        "https://openaipublic.azureedge.net/clip/models/"
+        "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762/RN50.pt"
+    )
+    assert OPENAI[5].sha256.startswith("40d365715913c9da98579312b702a82c")
+    assert OPENAI[8].url.endswith("/ViT-L-14-336px.pt")
+
+
+def test_an_unknown_name_suggests_the_nearest():
+    with pytest.raises(WeightsError, match=r"called 'RN5O'.*Did you mean 'RN50'.*tiny-rn"):
+        load_backbone("RN5O")
+
+
+@pytest.mark.parametrize("name", ["hf-hub:clip", "hf-hub:a/b/c", "hf-hub:../x", "hf-hub:"])
+def test_a_malformed_hub_name_is_shown(name):
+    with pytest.raises(WeightsError, match=r"org/name\[@revision\].*got"):
+        load_backbone(name)
+
+
+def test_a_hub_name_can_carry_a_revision():
+    assert parse_name("HF-hub:org/x@abc") == HubRepo("org/x", "abc")
+    assert parse_name("hf-hub:org/x").revision == "main"
+
+
+# The hub -------------------------------------------------------------------------------------
+
+
+def test_a_hub_checkpoint_is_fetched_verified_and_loaded(server, home):
+    backbone = load_backbone(HUB_NAME)
+    assert same(backbone.clip)
+    assert backbone.name == HUB_NAME
+    assert backbone.sha256 == sha256(BYTES)
+    assert backbone.metadata["quick_gelu"] == "false"
+    folder = "cache/org--tiny-clip"
+    names = [f"{folder}/{name}" for name in (HUB_CONFIG, HUB_WEIGHTS, f"{HUB_WEIGHTS}.sha256")]
+    assert cached(home) == names
+    assert verify(HUB_NAME).status == "ok"
+
+
+def test_a_fetched_checkpoint_serves_again_with_the_server_gone(server, monkeypatch):
+    fetch(HUB_NAME, progress=False)
+    asked = len(server.requests)
+    again = load_backbone(HUB_NAME)
+    assert again.source == "cache"
+    assert len(server.requests) == asked
+
+
+def test_plain_gelu_is_honoured(server):
+    exact = load_backbone(HUB_NAME).clip.encode_image(PICTURES)
+    config = json.loads(json.dumps(CONFIG))
+    config["model_cfg"]["quick_gelu"] = True
+    server.add_repo("org/quick", {HUB_WEIGHTS: Served(BYTES), HUB_CONFIG: Served(dumped(config))})
+    quick = load_backbone("hf-hub:org/quick").clip.encode_image(PICTURES)
+    assert not torch.allclose(exact, quick, atol=1e-4)
+
+
+def dumped(config: dict) -> bytes:
+    return json.dumps(config).encode()
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ({"body": BYTES[:-1] + b"\1", "promised": BYTES}, "sent a wrong file"),
+        ({"body": BYTES[:5000], "promised": BYTES, "cut_after": 5000}, "5000|peer closed"),
+        ({"stalls": True}, "[Tt]imeout|timed out"),
+        ({"status": 404}, "EntryNotFound|404"),
+        ({"status": 403}, "403"),
+        ({"status": 500}, "500"),
+        ({"plain_etag": True}, "no sha256"),
+    ],
+    ids=["wrong bytes", "truncated", "stalled", "absent", "forbidden", "broken", "no sha256"],
+)
+def test_a_hub_that_misbehaves_leaves_nothing_and_says_why(how, reason, server, home, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: None)
+    server.misbehave(HUB_WEIGHTS, **how)
+    with pytest.raises(WeightsError, match=reason) as caught:
+        load_backbone(HUB_NAME)
+    assert f"{HUB_NAME} at main" in str(caught.value)
+    assert f"put {HUB_WEIGHTS} of hub repository {REPO}" in str(caught.value)
+    assert cached(home) == []
+    assert not list((home / "cache").glob(".incoming-*"))
+
+
+def test_a_server_that_is_not_there_is_one_clear_message(server):
+    server.close()
+    with pytest.raises(WeightsError, match=r"no weights for hf-hub:org/tiny-clip\. Tried:"):
+        load_backbone(HUB_NAME)
+
+
+def test_the_environment_names_the_mirror(server, home):
+    """The one test with ``HF_ENDPOINT`` itself, which the hub's client reads at import."""
+    script = (
+        "from maclip_lab.weights.loading import fetch; "
+        f"print(fetch('{HUB_NAME}', progress=False).sha256)"
+    )
+    environment = {**os.environ, "HF_ENDPOINT": server.address, "HF_HOME": str(home / "hf")}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.strip() == sha256(BYTES), done.stderr
+    assert "GET /cdn/org/tiny-clip" in "".join(server.requests)
+
+
+def test_a_checkpoint_the_hub_client_has_is_used(server, no_sockets_after, home):
+    from huggingface_hub import hf_hub_download
+
+    for name in (HUB_CONFIG, HUB_WEIGHTS):
+        hf_hub_download(REPO, name)
+    no_sockets_after()
+    assert load_backbone(HUB_NAME, offline=True).source == "Hugging Face cache"
+    assert cached(home) == []
+
+
+@pytest.fixture
+def no_sockets_after(request):
+    return lambda: request.getfixturevalue("no_sockets")
+
+
+def test_a_damaged_copy_of_the_hub_client_is_left_alone_and_fetched_anew(server, home):
+    from huggingface_hub import hf_hub_download
+
+    hf_hub_download(REPO, HUB_CONFIG)
+    theirs = Path(hf_hub_download(REPO, HUB_WEIGHTS)).resolve()
+    theirs.write_bytes(BYTES[:-1] + b"\7")
+    assert same(load_backbone(HUB_NAME).clip)
+    assert theirs.read_bytes()[-1:] == b"\7"
+
+
+# OpenAI's names ------------------------------------------------------------------------------
+
+
+def test_an_openai_name_comes_from_the_hub_first(spec, server, home):
+    backbone = load_backbone("rn50")
+    assert same(backbone.clip)
+    assert backbone.name == "RN50"
+    assert backbone.metadata["quick_gelu"] == "true"
+    assert cached(home) == ["cache/RN50.safetensors", "cache/RN50.safetensors.sha256"]
+    assert not any("/clip/" in request for request in server.requests)
+
+
+def test_openais_address_is_the_last_resort(spec, server, home):
+    server.misbehave(HUB_WEIGHTS, status=404)
+    backbone = load_backbone("RN50")
+    assert same(backbone.clip)
+    assert (backbone.sha256, backbone.source) == (spec.sha256, spec.url)
+    assert cached(home) == ["cache/RN50.pt", "cache/RN50.pt.sha256"]
+    assert load_backbone("RN50").source == "cache"
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ({"body": b"<html>Account is disabled</html>", "kind": "text/html"}, "Account is disabled"),
+        ({"cut_after": 1000}, "IncompleteRead|after 1000"),
+        ({"stalls": True}, "timed out"),
+        ({"status": 404}, "404"),
+    ],
+    ids=["error page", "truncated", "stalled", "absent"],
+)
+def test_an_openai_address_that_misbehaves_is_one_message(how, reason, spec, server, home):
+    server.misbehave(HUB_WEIGHTS, status=404)
+    server.misbehave("RN50.pt", **how)
+    with pytest.raises(WeightsError, match=reason) as caught:
+        load_backbone("RN50")
+    message = str(caught.value)
+    for part in (REPO, spec.url, spec.sha256, spec.hub_sha256, str(home / "cache")):
+        assert part in message
+    assert cached(home) == []
+
+
+def test_a_moved_hub_file_does_not_pass_for_the_pinned_one(spec, server):
+    server.misbehave(HUB_WEIGHTS, body=b"another")
+    assert load_backbone("RN50").source == spec.url
+
+
+def test_the_folder_given_is_looked_in_first(spec, home, no_sockets):
+    folder = home / "mine"
+    folder.mkdir()
+    (folder / "RN50.safetensors").write_bytes(BYTES)
+    assert load_backbone("RN50", weights_dir=folder).source == "weights_dir"
+
+
+def test_a_wrong_file_in_the_folder_given_is_an_error_and_stays(spec, home, no_sockets):
+    folder = home / "mine"
+    folder.mkdir()
+    (folder / "RN50.pt").write_bytes(b"other weights")
+    with pytest.raises(IntegrityError, match=f"expected {spec.sha256}.*b'other weights'.*left"):
+        load_backbone("RN50", weights_dir=folder)
+    assert (folder / "RN50.pt").read_bytes() == b"other weights"
+
+
+def test_the_archive_openais_package_keeps_is_used_when_whole(
+    spec, home, archive_bytes, no_sockets
+):
+    kept = home / ".cache" / "clip" / "RN50.pt"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(archive_bytes)
+    assert load_backbone("RN50", offline=True).source == "OpenAI's cache"
+    kept.write_bytes(archive_bytes[:-9])
+    with pytest.raises(OfflineError, match="not ours, left alone"):
+        load_backbone("RN50", offline=True)
+    assert kept.exists()
+
+
+# Offline -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["RN50", "ViT-B/32", HUB_NAME])
+@pytest.mark.parametrize("switch", ["argument", "MACLIP_LAB_OFFLINE", "HF_HUB_OFFLINE"])
+def test_offline_opens_no_socket_and_says_what_to_do(name, switch, home, monkeypatch, no_sockets):
+    offline = True if switch == "argument" else None
+    if offline is None:
+        monkeypatch.setenv(switch, "1")
+    with pytest.raises(OfflineError, match="not tried") as caught:
+        load_backbone(name, offline=offline)
+    assert str(home / "cache") in str(caught.value)
+    if name == "RN50":
+        assert OPENAI[0].sha256 in str(caught.value)
+        assert OPENAI[0].hub_sha256 in str(caught.value)
+    assert not (home / "cache").exists()
+
+
+# Damage at rest ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("damage", ["bit flip", "truncation"])
+@pytest.mark.parametrize("name", ["RN50", HUB_NAME])
+def test_a_damaged_cached_file_is_set_aside_once_and_never_loaded(damage, name, spec, home):
+    path = fetch(name, progress=False).path
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data if damage == "bit flip" else data[:-100])
+    assert verify(name).status == "mismatch"
+    with pytest.raises(IntegrityError, match=r"expected [0-9a-f]{64}.*renamed .*\.corrupt"):
+        load_backbone(name, offline=True)
+    assert not path.exists()
+    assert path.with_name(f"{path.name}.corrupt").exists()
+    assert same(load_backbone(name).clip)
+
+
+def test_a_cache_that_cannot_be_written_names_the_variable(server, home, monkeypatch):
+    (home / "file").touch()
+    monkeypatch.setenv("MACLIP_LAB_CACHE", str(home / "file" / "cache"))
+    with pytest.raises(WeightsError, match=r"cannot write to the weights cache.*MACLIP_LAB_CACHE"):
+        load_backbone(HUB_NAME)
+
+
+def test_the_cache_is_the_platforms_unless_the_environment_says(monkeypatch, home):
+    assert cache_folder() == home / "cache"
+    monkeypatch.delenv("MACLIP_LAB_CACHE")
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert cache_folder() == Path("/somewhere/maclip-lab")
+
+
+def test_what_a_killed_download_left_is_swept_after_a_day(server, home):
+    for name, age in ((".incoming-old", 2 * 86400), (".incoming-new", 60)):
+        folder = home / "cache" / name
+        folder.mkdir(parents=True)
+        (folder / "half").touch()
+        os.utime(folder, (time.time() - age,) * 2)
+    fetch(HUB_NAME, progress=False)
+    assert [p.name for p in (home / "cache").glob(".incoming-*")] == [".incoming-new"]
+
+
+# Files ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "pt", "pth", "bin"])
+def test_a_state_dict_in_a_file_is_loaded(suffix, home):
+    path = home / f"clip.{suffix}"
+    save_file(STATE, path) if suffix == "safetensors" else torch.save(STATE, path)
+    backbone = load_backbone(path)
+    assert same(backbone.clip)
+    assert (backbone.source, backbone.sha256) == ("file", sha256(path.read_bytes()))
+
+
+def test_half_precision_is_widened(home):
+    torch.save({name: tensor.half() for name, tensor in STATE.items()}, home / "half.pt")
+    clip = load_backbone(home / "half.pt").clip
+    assert same(clip)
+    assert {p.dtype for p in clip.parameters()} == {torch.float32}
+    assert not clip.training
+
+
+def test_token_embeddings_stored_by_row_are_expanded(home):
+    save_file(keep_token_rows(STATE, torch.tensor([3, 7])), home / "sparse.safetensors")
+    table = load_backbone(home / "sparse.safetensors").clip.token_embedding.weight
+    assert len(table) == 49408
+    torch.testing.assert_close(table[[3, 7]], STATE["token_embedding.weight"][[3, 7]])
+
+
+@pytest.mark.parametrize("prefix", ["module.", "model.", "clip_model.", "module.model."])
+def test_a_common_prefix_is_taken_off(prefix, home):
+    torch.save({prefix + name: tensor for name, tensor in STATE.items()}, home / "p.pt")
+    assert same(load_backbone(home / "p.pt").clip)
+
+
+@pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model"])
+def test_a_training_checkpoint_gives_up_its_model(key, home):
+    torch.save({key: STATE, "epoch": 3}, home / "t.pt")
+    assert same(load_backbone(home / "t.pt").clip)
+
+
+def test_open_clips_custom_text_layout_is_understood(home):
+    text = ("transformer.", "token_embedding.", "positional_embedding", "ln_final.", "text_proj")
+    state = {f"text.{n}" if n.startswith(text) else n: t for n, t in STATE.items()}
+    torch.save(state, home / "c.pt")
+    assert same(load_backbone(home / "c.pt").clip)
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"vision_model.x": torch.ones(1)}, r"found none among 1 tensors: vision_model\.x"),
+        ({}, "found none among 0 tensors"),
+        ({**STATE, **{f"ema.{n}": t for n, t in STATE.items()}}, r"2 of them \(\['', 'ema\.'\]\)"),
+        ({**{f"m.{n}": t for n, t in STATE.items()}, "head": torch.ones(1)}, "1 other.*head"),
+        ({n: t for n, t in STATE.items() if n != "logit_scale"}, "logit_scale"),
+        ({n: t for n, t in STATE.items() if n != "visual.ln_post.bias"}, r"ln_post\.bias"),
+        ({**STATE, "visual.surprise": torch.ones(1)}, r"visual\.surprise"),
+        ({**STATE, "visual.proj": torch.ones(3, 3)}, r"visual\.proj"),
+    ],
+    ids=["transformers", "empty", "two", "beside", "missing", "missing deep", "extra", "shape"],
+)
+def test_tensors_that_are_no_clip_are_named(state, message, home):
+    torch.save(state, home / "odd.pt")
+    with pytest.raises(WeightsError, match=message) as caught:
+        load_backbone(home / "odd.pt")
+    assert "odd.pt" in str(caught.value)
+    assert len(str(caught.value)) < 1500
+
+
+def test_a_missing_file_and_a_folder_without_weights_say_so(home):
+    with pytest.raises(WeightsError, match=r"none\.pt: no such file"):
+        load_backbone(home / "none.pt")
+    with pytest.raises(WeightsError, match=f"a folder without {HUB_WEIGHTS}"):
+        load_backbone(home)
+
+
+def test_a_folder_copied_from_the_hub_is_enough(home):
+    (home / HUB_WEIGHTS).write_bytes(BYTES)
+    (home / HUB_CONFIG).write_bytes(dumped(CONFIG))
+    assert load_backbone(home).metadata["quick_gelu"] == "false"
+
+
+def test_a_safetensors_file_can_state_its_activation(home):
+    save_file(STATE, home / "a.safetensors", metadata={"quick_gelu": "false", "note": "x"})
+    metadata = load_backbone(home / "a.safetensors").metadata
+    assert (metadata["quick_gelu"], metadata["note"]) == ("false", "x")
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "message"),
+    [
+        ("vision_cfg", {"timm_model_name": "convnext_base"}, "timm_model_name='convnext_base'"),
+        ("text_cfg", {"hf_model_name": "roberta-base"}, "hf_model_name='roberta-base'"),
+        ("vision_cfg", {"head_width": 80}, "head_width=80"),
+        ("text_cfg", {"vocab_size": 32000}, "32000 tokens"),
+        ("text_cfg", {"heads": 3}, "3 text heads"),
+    ],
+)
+def test_an_unsupported_architecture_is_named(part, change, message, home):
+    config = json.loads(json.dumps(CONFIG))
+    config["model_cfg"][part] |= change
+    (home / HUB_WEIGHTS).write_bytes(BYTES)
+    (home / HUB_CONFIG).write_bytes(dumped(config))
+    with pytest.raises(WeightsError, match=message):
+        load_backbone(home)
+
+
+def test_other_normalisation_and_broken_configurations_are_errors(home):
+    (home / HUB_WEIGHTS).write_bytes(BYTES)
+    other = {**CONFIG, "preprocess_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}}
+    for config, message in ((dumped(other), "normalised with mean"), (b"{]", "not an open_clip")):
+        (home / HUB_CONFIG).write_bytes(config)
+        with pytest.raises(WeightsError, match=message):
+            load_backbone(home)
+
+
+def test_defaults_written_out_in_a_configuration_are_fine(home):
+    config = json.loads(json.dumps(CONFIG))
+    config["model_cfg"]["vision_cfg"] |= {"head_width": 64, "timm_model_name": None}
+    (home / HUB_WEIGHTS).write_bytes(BYTES)
+    (home / HUB_CONFIG).write_bytes(dumped(config))
+    assert same(load_backbone(home).clip)
+
+
+# Nothing in a file is run --------------------------------------------------------------------
+
+
+class Canary:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return (os.system, (f"touch {self.path}",))
+
+
+@pytest.mark.parametrize("name", ["RN50.pt", "evil.bin", "evil.safetensors"])
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_a_malicious_pickle_never_runs(name, wrapped, home):
+    canary = home / "canary"
+    path = home / name
+    if wrapped:
+        torch.save({"visual.conv1.weight": Canary(canary)}, path)
+    else:
+        path.write_bytes(pickle.dumps(Canary(canary), protocol=2))
+    for trust in (False, True):
+        with pytest.raises(WeightsError, match=name):
+            load_backbone(path, trust=trust)
+    with pytest.raises((WeightsError, IntegrityError)):
+        load_backbone("RN50", weights_dir=home, offline=True)
+    assert not canary.exists()
+
+
+def test_an_archive_needs_a_known_sha256_or_trust(archive_bytes, home, monkeypatch):
+    path = home / "mine.pt"
+    path.write_bytes(archive_bytes)
+    with pytest.raises(WeightsError, match=r"TorchScript archive.*none of OpenAI's.*trust=True"):
+        load_backbone(path)
+    assert same(load_backbone(path, trust=True).clip)
+    monkeypatch.setitem(loading.OPENAI_SHA256, sha256(archive_bytes), "RN50")
+    assert same(load_backbone(path).clip)
+
+
+def test_noise_under_every_suffix_is_an_error_with_the_path(home):
+    for suffix in ("safetensors", "pt", "pth", "bin"):
+        path = home / f"noise.{suffix}"
+        for data in (b"", b"noise" * 50, BYTES[:300]):
+            path.write_bytes(data)
+            with pytest.raises(WeightsError, match=path.name):
+                load_backbone(path)
+
+
+# Lists ---------------------------------------------------------------------------------------
+
+
+def test_the_list_has_every_name_and_what_is_here(spec, home):
+    fetch("RN50", progress=False)
+    fetch(HUB_NAME, progress=False)
+    rows = {row["name"]: row for row in list_backbones()}
+    assert list(rows) == [*EMBEDDED, *(s.name for s in OPENAI), HUB_NAME]
+    assert set(rows["RN101"]) == {"name", "kind", "where", "present", "sha256", "size"}
+    assert rows["RN101"]["present"] is False
+    assert rows[HUB_NAME]["sha256"] == sha256(BYTES)
+    assert rows[HUB_NAME]["size"] == len(BYTES)
+
+
+def test_verify_tells_missing_and_unrecorded_from_good(home):
+    assert verify("RN50").status == "missing"
+    save_file(STATE, home / "x.safetensors")
+    report = verify(home / "x.safetensors")
+    assert (report.status, report.sha256) == (
+        "unrecorded",
+        sha256((home / "x.safetensors").read_bytes()),
+    )
+
+
+def test_importing_the_room_loads_neither_torch_nor_a_network_client():
+    script = "import sys, maclip_lab.weights.loading as w; print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_an_embedded_backbone_needs_nothing(name, no_sockets):
+    if not list_backbones()[EMBEDDED.index(name)]["present"]:
+        pytest.skip(f"{name} has not been trained yet")
+    backbone = load_backbone(name, offline=True)
+    assert backbone.source == "embedded"
+    assert backbone.clip.context_length == 77
