@@ -17,8 +17,13 @@ CASES = list(itertools.product(("rn", "vit"), range(9)))
 
 
 def close(actual, expected):
+    """Equal to 1e-5, of the number itself where it is above 1.
+
+    The authors' float32 numbers are up to 1.3e-5 from those of the same network in float64, and
+    where in that range an implementation falls depends on the processor's vector units.
+    """
     expected = torch.tensor(expected)
-    torch.testing.assert_close(actual.float(), expected, rtol=1e-5, atol=1e-6)
+    assert ((actual.float() - expected).abs() <= 1e-5 * expected.abs().clamp(min=1)).all()
 
 
 def close_as_vectors(actual, expected, length):

@@ -43,7 +43,7 @@ def test_the_authors_call_gives_the_authors_numbers(scorer, expected, index):
         names = ("box_lam", "base_cos", "base_norm", "alpha")
         settings = dict(zip(names, map(float, numbers.split(",")), strict=True))
         result = scorer(GOLDEN / f"{case['image']}.png", case["dataset"], **settings)
-        assert float(result) == pytest.approx(wanted, rel=1e-5)
+        assert float(result) == pytest.approx(wanted, rel=1e-5, abs=1e-5)
         assert result.n_crops == case["crops"]
 
 

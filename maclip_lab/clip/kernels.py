@@ -26,13 +26,16 @@ class Placement:
     @property
     def fused(self) -> bool:
         """Whether oneDNN's fused kernels are to be had there."""
-        return (
-            self.device.type == "cpu"
-            and self.dtype in (torch.float32, torch.bfloat16)
-            and torch.backends.mkldnn.is_available()
-            and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
-            and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-        )
+        if self.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+            return False
+        kernels = torch.ops.mkldnn
+        if not hasattr(kernels, "_convolution_pointwise") or not hasattr(
+            kernels, "_linear_pointwise"
+        ):
+            return False
+        if self.dtype == torch.bfloat16:  # which a processor without AVX-512 refuses
+            return bool(kernels._is_mkldnn_bf16_supported())
+        return self.dtype == torch.float32
 
     @property
     def wide(self) -> "Placement":

@@ -31,7 +31,8 @@ def test_the_fit_equals_scipys_started_at_the_truth(n_parameters, curve, start):
     tight = {"maxfev": 10_000, "ftol": 1e-14, "xtol": 1e-14, "gtol": 1e-14}
     expected = curve(x, *curve_fit(curve, x, mos, p0=start, **tight)[0])
     fit = fit_logistic(x, mos, n_parameters=n_parameters)
-    np.testing.assert_allclose(fit.fitted, expected, atol=1e-6)
+    assert ((fit.fitted - mos) ** 2).sum() <= ((expected - mos) ** 2).sum() * (1 + 1e-9)
+    np.testing.assert_allclose(fit.fitted, expected, atol=1e-4)  # the optimum is flat
 
 
 def test_a_fit_whose_last_digits_take_too_long_is_a_fit_all_the_same(monkeypatch):
