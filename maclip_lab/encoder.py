@@ -18,6 +18,7 @@ from torch import Tensor
 from maclip_lab.clip.inference import inference_tower
 from maclip_lab.clip.model import CLIP
 from maclip_lab.crops import NATIVE, CropGrid, Protocol, crop_batches
+from maclip_lab.readahead import ahead
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _LOGGER = logging.getLogger(__name__)
@@ -115,6 +116,8 @@ class ImageEncoder:
         pictures: Iterable[np.ndarray],
         protocol: Protocol = NATIVE,
         pos_embedding: bool = False,
+        *,
+        workers: int = 1,
     ) -> Iterator[Tensor]:
         """Features ``(P, D)`` of many pictures of any sizes, in their order.
 
@@ -126,10 +129,13 @@ class ImageEncoder:
             pictures: as in `encode_picture`; read a little ahead of what is yielded.
             protocol: that says which crops.
             pos_embedding: see `CLIP.encode_image`.
+            workers: pictures that a CPU encodes at once, each in a thread of its own.
         """
         if not self.pack or protocol.whole:
-            # A generator would hold on to a picture while the next one is decoded; map does not.
             alone = partial(self.encode_picture, protocol=protocol, pos_embedding=pos_embedding)
+            if workers > 1 and self.device.type == "cpu" and not protocol.whole:
+                return ahead(alone, pictures, _pixels, workers=workers)
+            # A generator would hold on to a picture while the next one is decoded; map does not.
             return map(alone, pictures)
         size = self.micro_batch
         crops = (crop_batches(pixels, protocol, size, self.device) for pixels in pictures)
@@ -167,6 +173,10 @@ class ImageEncoder:
                     self.micro_batch,
                 )
                 self.micro_batch = size // 2
+
+
+def _pixels(picture: np.ndarray) -> int:
+    return picture.shape[0] * picture.shape[1]
 
 
 class _Arrival:

@@ -15,6 +15,9 @@ from maclip_lab.cues import cosine_cue, l2_norm, magnitude_cue, mean_magnitude
 from maclip_lab.fusion import FusionSettings, fuse
 from maclip_lab.prompts import PromptPairs
 
+NONFINITE = "a feature or what follows from it is not finite"
+"""What a row says whose numbers are lost."""
+
 
 @dataclass(frozen=True)
 class PictureFeatures:

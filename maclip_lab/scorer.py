@@ -1,38 +1,150 @@
 """The metric as one object: pictures in, scores out."""
 
+import hashlib
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from maclip_lab.crops import NATIVE, WHOLE, CropGrid, Protocol, prepare, protocol_for
+from maclip_lab.clip.model import CLIP
+from maclip_lab.crops import NATIVE, WHOLE, Protocol, protocol_for
 from maclip_lab.encoder import ImageEncoder, choose_device
-from maclip_lab.errors import PictureError
+from maclip_lab.errors import IntegrityError, PictureError
+from maclip_lab.files.provenance import config_sha256, versions
 from maclip_lab.fusion import FusionSettings
-from maclip_lab.images import Picture, Preset, announced_pixels, find_pictures, load_picture
-from maclip_lab.prompts import encode_prompts, prompt_pairs
-from maclip_lab.readahead import ahead, release_freed_memory
-from maclip_lab.score import PictureFeatures, Score, TextAnchors, score_features
-from maclip_lab.weights.loading import load_backbone
+from maclip_lab.images import Picture, Preset, Source, find_pictures
+from maclip_lab.prepared import PreparedPicture, pixels_to_decode, prepare_picture
+from maclip_lab.prompts import PromptPairs, encode_prompts, prompt_pairs
+from maclip_lab.readahead import ahead
+from maclip_lab.score import NONFINITE, PictureFeatures, Score, TextAnchors, score_features
+from maclip_lab.weights.loading import Backbone, fetch, load_backbone
 
-Source = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Tensor
 TABLE_COLUMNS = (
     *("path", "score", "q_cos", "q_mag", "w_cos", "n_crops"),
     *("width", "height", "status", "flags", "message"),
 )
 
-WHOLE_PIXELS = 12_000_000
-"""Largest picture that a ``whole`` protocol encodes: its memory grows with the picture."""
 
-_LARGE = 12_000_000  # pixels; what decoding a larger picture took is not kept for the next
+@dataclass(frozen=True)
+class ScoreConfig:
+    """Everything that scores depend on, except the pictures; small enough to send to a worker.
+
+    It travels from whoever asks to whatever is recorded: `facts` are the settings of every result.
+
+    Attributes:
+        backbone: by name or file, see `Maclip`.
+        weights_sha256: what every worker's weights must be; empty for what is found here.
+        dataset: whose crop protocol to follow, by name, or a `Protocol`; None keeps native size.
+        preset: how files are read, see `Maclip.__call__`.
+        prompts: name of a prompt set, or pairs.
+        settings: the fusion's constants.
+        device: ``"auto"`` or a torch device.
+        precision: of the encoder.
+        pos_embedding: add the visual positional embedding.
+        weights_dir: folder to look for weights in first.
+        offline: never use the network; None follows the environment.
+    """
+
+    backbone: str = "RN50"
+    weights_sha256: str = ""
+    dataset: str | Protocol | None = None
+    preset: Preset | None = None
+    prompts: str | PromptPairs = "maclip"
+    settings: FusionSettings = FusionSettings()
+    device: str = "auto"
+    precision: str = "fp32"
+    pos_embedding: bool = False
+    weights_dir: str | None = None
+    offline: bool | None = None
+
+    def __post_init__(self) -> None:
+        pairs = prompt_pairs(self.prompts)
+        if not isinstance(self.prompts, str):
+            object.__setattr__(self, "prompts", pairs)
+
+    @property
+    def protocol(self) -> Protocol:
+        """The crop protocol that ``dataset`` means.
+
+        Raises:
+            ValueError: no such data set.
+        """
+        if self.dataset is None:
+            return NATIVE
+        return self.dataset if isinstance(self.dataset, Protocol) else protocol_for(self.dataset)
+
+    @property
+    def reading(self) -> Preset:
+        """How files are read: as the authors do where a data set is named, unless told."""
+        if self.preset is None:
+            return "official" if isinstance(self.dataset, str) else "default"
+        return self.preset
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What the numbers depend on, every choice resolved, as results record it."""
+        return {
+            "backbone": self.backbone,
+            "weights_sha256": self.weights_sha256,
+            "protocol": asdict(self.protocol),
+            "preset": self.reading,
+            "prompts": [list(pair) for pair in prompt_pairs(self.prompts)],
+            "precision": self.precision,
+            "pos_embedding": self.pos_embedding,
+            **vars(self.settings),
+        }
+
+    @property
+    def sha256(self) -> str:
+        """Hash of what the numbers depend on to the last bit."""
+        return config_sha256({**self.facts, "device": self.device, "versions": versions()})
+
+    def pinned(self) -> "ScoreConfig":
+        """The same with the weights found, fetched if need be, and named by their sha256.
+
+        Raises:
+            WeightsError: no weights can be had.
+        """
+        path = Path(self.backbone)
+        here = replace(self, backbone=str(path.absolute())) if path.is_file() else self
+        found = fetch(
+            here.backbone, weights_dir=self.weights_dir, offline=self.offline, progress=False
+        )
+        if self.weights_sha256 not in ("", found.sha256):
+            raise IntegrityError(
+                f"{self.backbone} is {found.sha256} here, not the {self.weights_sha256} asked for"
+            )
+        return replace(here, weights_sha256=found.sha256)
+
+    def scorer(self) -> "Maclip":
+        """The metric with these settings.
+
+        Raises:
+            IntegrityError: the weights found are not those of ``weights_sha256``.
+            WeightsError: no weights can be had.
+        """
+        scorer = Maclip(
+            self.backbone,
+            device=self.device,
+            precision=self.precision,
+            prompts=self.prompts,
+            pos_embedding=self.pos_embedding,
+            weights_dir=self.weights_dir,
+            offline=self.offline,
+        )
+        if self.weights_sha256 not in ("", scorer.backbone.sha256):
+            raise IntegrityError(
+                f"this worker's {self.backbone} is {scorer.backbone.sha256}, "
+                f"not the {self.weights_sha256} of the run"
+            )
+        return scorer
 
 
 class Maclip:
@@ -40,7 +152,7 @@ class Maclip:
 
     Args:
         backbone: ``"RN50"`` and OpenAI's other names, ``"tiny-rn"``, ``"tiny-vit"``,
-            ``"hf-hub:org/name"`` or a weights file.
+            ``"hf-hub:org/name"``, a weights file, or a `CLIP` that is loaded already.
         device: ``"auto"`` (CUDA, else MPS, else CPU) or a torch device.
         precision: ``"fp32"``, ``"bf16"`` or ``"fp16"`` of the encoder; cues are always fp32.
         prompts: ``"maclip"``, ``"clip-iqa"`` or pairs of (positive, negative).
@@ -61,7 +173,7 @@ class Maclip:
 
     def __init__(
         self,
-        backbone: str = "RN50",
+        backbone: str | CLIP = "RN50",
         *,
         device: str = "auto",
         precision: str = "fp32",
@@ -73,8 +185,12 @@ class Maclip:
     ) -> None:
         pairs = prompt_pairs(prompts)
         where = choose_device(device)
-        self.backbone = load_backbone(
-            backbone, weights_dir=weights_dir, offline=offline, trust=trust, progress=True
+        self.backbone = (
+            _loaded(backbone)
+            if isinstance(backbone, CLIP)
+            else load_backbone(
+                backbone, weights_dir=weights_dir, offline=offline, trust=trust, progress=True
+            )
         )
         self.pos_embedding = pos_embedding
         self._texts: dict[object, TextAnchors] = {}
@@ -86,6 +202,26 @@ class Maclip:
         return (
             f"Maclip({self.backbone.name!r}, device={str(self.encoder.device)!r}, "
             f"precision={self.encoder.precision!r}, prompt pairs={len(self.anchors.pairs)})"
+        )
+
+    def config(
+        self,
+        dataset: str | Protocol | None = None,
+        settings: FusionSettings = FusionSettings(),
+        *,
+        preset: Preset | None = None,
+    ) -> ScoreConfig:
+        """All settings of the scores that these arguments of a call give."""
+        return ScoreConfig(
+            backbone=self.backbone.name,
+            weights_sha256=self.backbone.sha256,
+            dataset=dataset,
+            preset=preset,
+            prompts=self.anchors.pairs,
+            settings=settings,
+            device=str(self.encoder.device),
+            precision=self.encoder.precision,
+            pos_embedding=self.pos_embedding,
         )
 
     def text_anchors(self, prompts: str | Sequence[tuple[str, str]]) -> TextAnchors:
@@ -145,12 +281,12 @@ class Maclip:
         preset: Preset | None = None,
     ) -> PictureFeatures:
         """The raw features of a picture's crops; arguments and errors as in the call."""
-        protocol = _protocol(dataset)
-        decoded = _read(picture, protocol, _preset(dataset, preset))
-        if decoded.pixels is None:
-            raise PictureError(decoded.picture.message)
-        features = self.encoder.encode_picture(decoded.pixels, protocol, self.pos_embedding)
-        return _picture_features(features, decoded)
+        config = self.config(dataset, preset=preset)
+        prepared = prepare_picture(picture, config.protocol, config.reading)
+        if prepared.pixels is None:
+            raise PictureError(prepared.picture.message)
+        features = self.encoder.encode_picture(prepared.pixels, config.protocol, self.pos_embedding)
+        return _picture_features(features, prepared)
 
     def clip_iqa(
         self, picture: Source, prompts: str | Sequence[tuple[str, str]] = "clip-iqa"
@@ -174,32 +310,43 @@ class Maclip:
         settings: FusionSettings = FusionSettings(),
         *,
         preset: Preset | None = None,
+        workers: int = 1,
     ) -> Iterator[Score | Picture]:
         """Scores of many pictures of any sizes, in order, decoding ahead of the encoder.
+
+        Args:
+            pictures: as in the call, as many as one likes.
+            dataset: see `__call__`.
+            settings: the fusion's constants.
+            preset: see `__call__`.
+            workers: pictures that a CPU encodes at once; it changes no number.
 
         Yields:
             A `Score`, or for a picture that cannot be read its `Picture`, whose ``status`` and
             ``message`` say why.
         """
-        protocol = _protocol(dataset)
-        read = partial(_read, protocol=protocol, preset=_preset(dataset, preset))
-        waiting: deque[_Decoded] = deque()
+        config = self.config(dataset, settings, preset=preset)
+        protocol = config.protocol
+        read = partial(prepare_picture, protocol=protocol, preset=config.reading)
+        waiting: deque[PreparedPicture] = deque()
 
         def readable() -> Iterator[np.ndarray]:
-            for decoded in ahead(read, pictures, _cost):
-                pixels = decoded.pixels
-                decoded = replace(decoded, pixels=None)
-                waiting.append(decoded)
+            for prepared in ahead(read, pictures, pixels_to_decode):
+                pixels = prepared.pixels
+                prepared = replace(prepared, pixels=None)
+                waiting.append(prepared)
                 if pixels is not None:
                     yield pixels
                     del pixels  # before the next one is decoded
 
-        for features in self.encoder.encode_pictures(readable(), protocol, self.pos_embedding):
+        for features in self.encoder.encode_pictures(
+            readable(), protocol, self.pos_embedding, workers=workers
+        ):
             while waiting[0].grid is None:
                 yield waiting.popleft().picture
             yield self.score(_picture_features(features, waiting.popleft()), settings)
-        for decoded in waiting:
-            yield decoded.picture
+        for prepared in waiting:
+            yield prepared.picture
 
 
 def score_folder(
@@ -233,21 +380,11 @@ def score_folder(
         paths = find_pictures(pictures)
     else:
         paths = [Path(path) for path in pictures]
-    protocol = _protocol(dataset)
     results = scorer.score_all(paths, dataset, settings, preset=preset)
     bar = tqdm(results, total=len(paths), unit="picture", disable=not progress)
     rows = [score_row(path, result) for path, result in zip(paths, bar, strict=True)]
     table = pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
-    table.attrs = {
-        "backbone": scorer.backbone.name,
-        "weights_sha256": scorer.backbone.sha256,
-        "protocol": protocol.name,
-        "preset": _preset(dataset, preset),
-        "precision": scorer.encoder.precision,
-        "pos_embedding": scorer.pos_embedding,
-        "prompts": [list(pair) for pair in scorer.anchors.pairs],
-        **vars(settings),
-    }
+    table.attrs = scorer.config(dataset, settings, preset=preset).facts
     return table
 
 
@@ -267,7 +404,7 @@ def score_row(path: Path, result: Score | Picture) -> dict[str, object]:
     if isinstance(result, Picture):
         return row | {"message": result.message}
     if result.status != "ok":
-        row["message"] = "a feature or what follows from it is not finite"
+        row["message"] = NONFINITE
     return (
         row
         | {name: getattr(result, name) for name in ("score", "q_cos", "q_mag", "w_cos")}
@@ -275,68 +412,23 @@ def score_row(path: Path, result: Score | Picture) -> dict[str, object]:
     )
 
 
-def _protocol(dataset: str | Protocol | None) -> Protocol:
-    if dataset is None:
-        return NATIVE
-    return dataset if isinstance(dataset, Protocol) else protocol_for(dataset)
+def _loaded(clip: CLIP) -> Backbone:
+    """A CLIP that is in memory, known by the hash of its weights."""
+    content = hashlib.sha256()
+    for name, tensor in clip.state_dict().items():
+        content.update(name.encode() + b"\0")
+        content.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    metadata = {"quick_gelu": str(clip.quick_gelu).lower()}
+    return Backbone("loaded CLIP", content.hexdigest(), "memory", clip, metadata)
 
 
-def _preset(dataset: str | Protocol | None, preset: Preset | None) -> Preset:
-    if preset is None:
-        return "official" if isinstance(dataset, str) else "default"
-    return preset
-
-
-@dataclass(frozen=True)
-class _Decoded:
-    """A picture on its way: its name, prepared pixels and their grid, and what befell it."""
-
-    source: str
-    picture: Picture
-    pixels: np.ndarray | None = None
-    grid: CropGrid | None = None
-
-
-def _picture_features(features: Tensor, decoded: _Decoded) -> PictureFeatures:
-    assert decoded.grid is not None  # pixels were encoded, so there is a grid
+def _picture_features(features: Tensor, prepared: PreparedPicture) -> PictureFeatures:
+    assert prepared.grid is not None  # pixels were encoded, so there is a grid
     return PictureFeatures(
         features,
-        decoded.grid,
-        source=decoded.source,
-        width=decoded.picture.width,
-        height=decoded.picture.height,
-        flags=decoded.picture.flags,
+        prepared.grid,
+        source=prepared.source,
+        width=prepared.picture.width,
+        height=prepared.picture.height,
+        flags=prepared.picture.flags,
     )
-
-
-def _cost(source: Source | Picture) -> int:
-    """Pixels in memory while a picture is decoded and waits."""
-    if isinstance(source, Picture):
-        return source.width * source.height
-    return announced_pixels(source)
-
-
-def _read(source: Source | Picture, protocol: Protocol, preset: Preset) -> _Decoded:
-    name = os.fspath(source) if isinstance(source, str | os.PathLike) else type(source).__name__
-    picture = source if isinstance(source, Picture) else load_picture(source, preset=preset)
-    if picture.image is None:
-        return _Decoded(name, picture)
-    try:
-        pixels, upscaled = prepare(picture.image, protocol)
-    except ValueError as error:
-        return _Decoded(name, replace(picture, image=None, status="too_small", message=str(error)))
-    except MemoryError as error:
-        return _Decoded(name, replace(picture, image=None, status="too_large", message=str(error)))
-    picture = replace(picture, image=None)
-    height, width = pixels.shape[:2]
-    if height * width > _LARGE:
-        release_freed_memory()
-    if protocol.whole and height * width > WHOLE_PIXELS:
-        message = (
-            f"{width} x {height} = {height * width / 1e6:.0f} megapixels at once, more than the "
-            f"{WHOLE_PIXELS / 1e6:.0f} that a whole-picture protocol sees; scale the picture down, "
-            "or score it by its crops, which have no limit"
-        )
-        return _Decoded(name, replace(picture, status="too_large", message=message))
-    flags = (*picture.flags, "upscaled") if upscaled else picture.flags
-    return _Decoded(name, replace(picture, flags=flags), pixels, CropGrid(height, width, protocol))

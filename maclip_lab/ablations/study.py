@@ -1,23 +1,23 @@
 """One backbone on one data set: from the feature store to a table one can trust.
 
-The three methods of the comparison share one set of statistics: CLIP-IQA (the whole picture, the
+The methods of the comparison share one set of statistics: CLIP-IQA (the whole picture, the
 five prompt pairs), the magnitude cue alone, the cosine cue alone, and MA-CLIP.
 """
 
 import os
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 
 import pandas as pd
 
 from maclip_lab.ablations.published import with_published
 from maclip_lab.ablations.sweeps import score_store
-from maclip_lab.crops import WHOLE, protocol_for
+from maclip_lab.crops import protocol_for
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.evaluation import EvaluationSettings, breakdown, compare, evaluate
-from maclip_lab.features import extract_features
+from maclip_lab.features import extract_crops_and_whole, extract_features
 from maclip_lab.files.provenance import provenance_record
 from maclip_lab.fusion import FusionSettings
+from maclip_lab.images import Preset
 from maclip_lab.scorer import Maclip
 
 METHODS = {
@@ -57,8 +57,9 @@ def study(
     *,
     settings: FusionSettings = FusionSettings(),
     statistics: EvaluationSettings | None = None,
-    preset: str = "official",
+    preset: Preset = "official",
     dtype: str = "fp32",
+    clip_iqa: bool = True,
     progress: bool = False,
 ) -> Study:
     """Evaluates a backbone on a data set; features come from the store where it has them.
@@ -71,6 +72,8 @@ def study(
         statistics: of the bootstrap.
         preset: how files are read; ``"official"`` as the authors do.
         dtype: how features are stored.
+        clip_iqa: show the encoder the whole pictures as well, for CLIP-IQA's row; that is about
+            half as much work again.
         progress: show progress bars.
 
     Raises:
@@ -78,19 +81,17 @@ def study(
     """
     if not manifest.labelled:
         raise ValueError(f"{manifest.dataset} has no scores to compare with; score it instead")
-    whole = replace(WHOLE, resize=protocol_for(manifest.protocol).resize)
-    extract = partial(
-        extract_features,
-        manifest,
-        scorer,
-        store_folder,
-        preset=preset,
-        dtype=dtype,
-        progress=progress,
-    )
-    crops, wholes = extract(), extract(protocol=whole)
-    predictions = score_store(crops, scorer.anchors, settings)
-    predictions["clip_iqa"] = score_store(wholes, scorer.anchors, settings)["q_cos"]
+    common = {"preset": preset, "dtype": dtype, "progress": progress}
+    if clip_iqa:
+        crops, wholes = extract_crops_and_whole(manifest, scorer, store_folder, **common)
+        baseline = score_store(wholes, scorer.anchors, settings)
+        predictions = score_store(crops, scorer.anchors, settings)
+        predictions["clip_iqa"] = baseline["q_cos"]
+        lost = (predictions["status"] == "ok") & (baseline["status"] != "ok")
+        predictions.loc[lost, "message"] = "no CLIP-IQA: " + baseline["message"][lost]
+    else:
+        crops = extract_features(manifest, scorer, store_folder, **common)
+        predictions = score_store(crops, scorer.anchors, settings)
     return assess(predictions, manifest, scorer, settings, statistics=statistics, preset=preset)
 
 
@@ -101,11 +102,11 @@ def assess(
     settings: FusionSettings = FusionSettings(),
     *,
     statistics: EvaluationSettings | None = None,
-    preset: str = "official",
+    preset: Preset = "official",
 ) -> Study:
     """The statistics of predictions that are at hand; arguments as in `study`."""
     facts = manifest.table
-    methods = predictions[list(METHODS)].rename(columns=METHODS)
+    methods = predictions[[name for name in METHODS if name in predictions]].rename(columns=METHODS)
     clusters = facts["ref_id"] if facts["ref_id"].notna().all() else None
     oriented = {"higher_is_better": manifest.higher_is_better}
     table = evaluate(
@@ -129,19 +130,8 @@ def assess(
     by_type = pd.DataFrame()
     if facts["dist_type"].notna().all():
         by_type = breakdown(methods, facts["mos"], facts["dist_type"], **oriented)
+    config = scorer.config(protocol_for(manifest.protocol), settings, preset=preset)
     record = provenance_record(
-        {
-            "fusion": settings,
-            "protocol": protocol_for(manifest.protocol),
-            "preset": preset,
-            "precision": scorer.encoder.precision,
-            "prompts": scorer.anchors.pairs,
-            "statistics": statistics or EvaluationSettings(),
-            "variant": manifest.variant,
-        },
-        backbone=scorer.backbone.name,
-        weights_sha256=scorer.backbone.sha256,
-        dataset=manifest.dataset,
-        manifest_sha256=manifest.sha256,
+        {**config.facts, **manifest.facts, "statistics": statistics or EvaluationSettings()}
     )
     return Study(predictions, with_published(table), differences, by_type, record)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from maclip_lab import plots
 from maclip_lab.datasets.synthetic import make_synthetic
 from maclip_lab.evaluation import breakdown, evaluate, macro_mean
-from maclip_lab.files.provenance import table_record, write_result, write_table
+from maclip_lab.files.provenance import provenance_record, write_result, write_table
 from maclip_lab.scorer import Maclip, score_folder
 
 TYPES = ("gaussian_blur", "jpeg", "white_noise", "darken", "pixelate")
@@ -57,11 +57,7 @@ def run_demo(folder: Path, backbone: str = "tiny-rn", *, progress: bool = False)
         }
     ).rename_axis("cue")
     ranked = table.sort_values("score", ascending=False, ignore_index=True)
-    ranked.attrs = {
-        **scores.attrs,
-        "dataset": manifest.dataset,
-        "manifest_sha256": manifest.sha256,
-    }
+    ranked.attrs = {**scores.attrs, **manifest.facts}
     return Demo(ranked, agreement)
 
 
@@ -76,7 +72,8 @@ def write_demo(demo: Demo, folder: Path) -> tuple[Path, Path]:
     """
     content = BytesIO()
     draw(demo).savefig(content, format="png")
-    figure = write_result(content.getvalue(), folder / "ranking.png", table_record(demo.table))
+    record = provenance_record(demo.table.attrs)
+    figure = write_result(content.getvalue(), folder / "ranking.png", record)
     return figure, write_table(demo.table, folder / "scores.csv")
 
 

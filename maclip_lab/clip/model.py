@@ -252,6 +252,11 @@ class CLIP(nn.Module):
         self.text_projection = _drawn(text_width, embed_dim, std=text_width**-0.5)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
 
+    @property
+    def quick_gelu(self) -> bool:
+        """Whether the transformers' activation is QuickGELU, which the tensors do not tell."""
+        return any(isinstance(module, QuickGELU) for module in self.transformer.modules())
+
     def encode_image(self, images: Tensor, pos_embedding: bool = False) -> Tensor:
         """Raw image features, not L2-normalised.
 

@@ -108,6 +108,15 @@ class Manifest:
         return [self.root / path for path in self.table["path"]]
 
     @property
+    def facts(self) -> dict[str, object]:
+        """Which rows these are, as results record it."""
+        return {
+            "dataset": self.dataset,
+            "manifest_sha256": self.sha256,
+            "variant": self.variant,
+        }
+
+    @property
     def sha256(self) -> str:
         """Hash of the rows and of everything that gives them meaning; the root is left out."""
         content = {key: getattr(self, key) for key in _HEADER}

@@ -7,9 +7,16 @@ picture a file is and what a store knows of it; `view` is a manifest's view of a
 
 from maclip_lab.features.view import (
     FeatureStore,
+    extract_crops_and_whole,
     extract_features,
     feature_config,
     open_features,
 )
 
-__all__ = ["FeatureStore", "extract_features", "feature_config", "open_features"]
+__all__ = [
+    "FeatureStore",
+    "extract_crops_and_whole",
+    "extract_features",
+    "feature_config",
+    "open_features",
+]

@@ -1,29 +1,29 @@
 """The run from picture files to shards.
 
-Files are looked at, read and cut in threads, a few ahead of the encoder. The encoder works picture
-by picture in the calling thread, so that no feature depends on what was computed beside it, and a
-run that was killed ends with the bits of one that was not.
+Files are looked at, read and cut in threads, a few ahead of the encoder; each is decoded once,
+however many crop protocols want it. The encoder works picture by picture in the calling thread, so
+that no feature depends on what was computed beside it, and a run that was killed ends with the bits
+of one that was not.
 """
 
 import os
 import random
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from maclip_lab.crops import CropGrid, prepare
 from maclip_lab.features.lookup import Lookup, identify, untouched
 from maclip_lab.features.shards import Extracted, PictureRecord
 from maclip_lab.features.store import ShardStore, StoreConfig
 from maclip_lab.files.provenance import versions
-from maclip_lab.images import announced_pixels, load_picture
+from maclip_lab.images import Picture, load_picture
+from maclip_lab.prepared import PreparedPicture, pixels_to_decode, prepare_picture
 from maclip_lab.readahead import ahead
 from maclip_lab.scorer import Maclip
 
@@ -36,144 +36,170 @@ _READS = 3
 
 
 @dataclass(frozen=True)
-class Visit:
-    """A picture on its way to the encoder.
+class FoundPicture:
+    """A picture on its way to the encoder of one store.
 
     Attributes:
         position: in the manifest.
         record: of the file.
         known: whether the store already holds the result.
-        pixels: the picture as it is cut, or None where there is nothing to encode.
+        prepared: what its crops are cut from; None where there is nothing to encode.
     """
 
     position: int
     record: PictureRecord
     known: bool
-    pixels: np.ndarray | None = None
+    prepared: PreparedPicture | None = None
 
 
-def visit(job: Job, lookup: Lookup, config: StoreConfig) -> Visit:
-    """Look at a file, and read it if the store does not know its content.
+def find_picture(
+    job: Job, lookups: Sequence[Lookup], configs: Sequence[StoreConfig]
+) -> tuple[FoundPicture, ...]:
+    """Look at a file, and read it once if any of the stores does not know its content.
 
     Args:
         job: position in the manifest, name and path.
-        lookup: of the store's index.
-        config: how files are read and cut.
+        lookups: of the stores' indices.
+        configs: how each store has files read, all alike, and cut.
     """
     position, name, path = job
-    record = identify(name, path, lookup)
+    record = identify(name, path, lookups)
     for _ in range(_READS):
-        known = lookup.result(record)
-        if known is not None:
-            return Visit(position, known, known=True)
-        record, pixels = _read(record, path, config)
-        if untouched(path, record):
-            return Visit(position, record, lookup.says(record), pixels)
-        record = identify(name, path, lookup)
+        known = [lookup.result(record) for lookup in lookups]
+        picture = None if all(known) else load_picture(path, preset=configs[0].preset)
+        if picture is None or untouched(path, record):
+            return tuple(
+                FoundPicture(position, one, known=True)
+                if one is not None
+                else _read(position, record, picture, lookup, config)
+                for one, lookup, config in zip(known, lookups, configs, strict=True)
+            )
+        record = identify(name, path, lookups)
     message = "the file changes while it is read"
-    return Visit(position, replace(record, sha256="", status="unreadable", message=message), False)
+    record = replace(record, sha256="", status="unreadable", message=message)
+    return (FoundPicture(position, record, known=False),) * len(lookups)
+
+
+def _read(
+    position: int,
+    record: PictureRecord,
+    picture: Picture | None,
+    lookup: Lookup,
+    config: StoreConfig,
+) -> FoundPicture:
+    assert picture is not None  # read above, as one of the stores does not know it
+    prepared = prepare_picture(picture, config.protocol, config.preset)
+    found = prepared.picture
+    record = replace(
+        record,
+        status=found.status,
+        message=found.message,
+        flags=found.flags,
+        width=found.width,
+        height=found.height,
+    )
+    return FoundPicture(position, record, lookup.says(record), prepared)
 
 
 def run(
     jobs: Iterable[Job],
     scorer: Maclip,
-    store: ShardStore,
+    stores: Sequence[ShardStore],
     *,
     shard_size: int,
     progress: bool = False,
-) -> dict[int, PictureRecord]:
-    """Extract what a store lacks.
+) -> list[dict[int, PictureRecord]]:
+    """Extract what some stores lack of the same pictures.
 
     Args:
         jobs: position in the manifest, name and path of every picture.
         scorer: whose encoder computes.
-        store: that is filled.
+        stores: that are filled; each cuts the pictures in its own way.
         shard_size: pictures in a chunk of the manifest, each a shard or more.
-        progress: show a progress bar, which begins at what the store holds.
+        progress: show a progress bar, which begins at what the stores hold.
 
     Returns:
-        What became of every picture, by position.
+        What became of every picture in each store, by position.
     """
     jobs = list(jobs)
-    lookup = Lookup(store.index)
-    held = {position for position, name, _ in jobs if lookup.saw(name)}
+    lookups = [Lookup(store.index) for store in stores]
+    held = {position for position, name, _ in jobs if all(one.saw(name) for one in lookups)}
     chunks = [jobs[first : first + shard_size] for first in range(0, len(jobs), shard_size)]
     numbers = list(range(len(chunks)))
     start = random.SystemRandom().randrange(len(numbers) or 1)
-    results: dict[int, PictureRecord] = {}
+    results: list[dict[int, PictureRecord]] = [{} for _ in stores]
     with tqdm(total=len(jobs), initial=len(held), unit="picture", disable=not progress) as bar:
         for number in numbers[start:] + numbers[:start]:
-            for seen in _extract_chunk(number, chunks[number], scorer, store):
-                results[seen.position] = seen.record
-                bar.update(seen.position not in held)
+            for found in _extract_chunk(number, chunks[number], scorer, stores):
+                for result, one in zip(results, found, strict=True):
+                    result[one.position] = one.record
+                bar.update(found[0].position not in held)
     return results
 
 
 def _extract_chunk(
-    number: int, jobs: list[Job], scorer: Maclip, store: ShardStore
-) -> Iterator[Visit]:
+    number: int, jobs: list[Job], scorer: Maclip, stores: Sequence[ShardStore]
+) -> Iterator[tuple[FoundPicture, ...]]:
     """Extract a chunk; every picture is told of as it is done."""
-    store.refresh()
-    lookup = Lookup(store.index)
-    facts = _facts(scorer)
-    records: list[PictureRecord] = []
-    pending: list[Extracted] = []
-    size, since = 0, time.monotonic()
-    look = partial(visit, lookup=lookup, config=store.config)
-    for seen in ahead(look, jobs, partial(_cost, lookup=lookup)):
-        records.append(seen.record)
-        if not seen.known:
-            pending.append(_encode(seen, scorer, store.config))
-            size += pending[-1].features.nbytes
-        if size > SHARD_BYTES or (pending and time.monotonic() - since > SHARD_SECONDS):
-            store.append(number, pending, facts)
-            pending, size, since = [], 0, time.monotonic()
-        yield replace(seen, pixels=None)
-    if pending:
-        store.append(number, pending, facts)
-    store.touch(lookup.moved(records))
+    for store in stores:
+        store.refresh()
+    lookups = [Lookup(store.index) for store in stores]
+    pending = [_Pending(store, number, _facts(scorer)) for store in stores]
+    look = partial(find_picture, lookups=lookups, configs=[store.config for store in stores])
+    for found in ahead(look, jobs, partial(_cost, lookups=lookups)):
+        for shard, one in zip(pending, found, strict=True):
+            shard.records.append(one.record)
+            shard.take(None if one.known else _encode(one, scorer, shard.store.config))
+        yield tuple(replace(one, prepared=None) for one in found)
+        del found  # and its pixels, before the next one is waited for
+    for shard, lookup in zip(pending, lookups, strict=True):
+        shard.commit()
+        shard.store.touch(lookup.moved(shard.records))
 
 
-def _cost(job: Job, lookup: Lookup) -> int:
+@dataclass
+class _Pending:
+    """What waits to become a shard of one store."""
+
+    store: ShardStore
+    number: int
+    facts: Mapping[str, str]
+    records: list[PictureRecord] = field(default_factory=list)
+    pictures: list[Extracted] = field(default_factory=list)
+    size: int = 0
+    since: float = field(default_factory=time.monotonic)
+
+    def take(self, picture: Extracted | None) -> None:
+        """Add a picture, if there is one, and commit what has become large or old."""
+        if picture is not None:
+            self.pictures.append(picture)
+            self.size += picture.features.nbytes
+        if self.size > SHARD_BYTES or time.monotonic() - self.since > SHARD_SECONDS:
+            self.commit()
+
+    def commit(self) -> None:
+        if self.pictures:
+            self.store.append(self.number, self.pictures, self.facts)
+        self.pictures, self.size, self.since = [], 0, time.monotonic()
+
+
+def _cost(job: Job, lookups: Sequence[Lookup]) -> int:
     """Pixels that looking at a file may bring into memory."""
-    seen = lookup.saw(job[1]) or not os.path.isfile(job[2])  # to open a pipe is to wait
-    return 0 if seen else announced_pixels(job[2])
+    missing = sum(not lookup.saw(job[1]) for lookup in lookups)
+    if not missing or not os.path.isfile(job[2]):  # to open a pipe is to wait
+        return 0
+    return missing * pixels_to_decode(job[2])
 
 
-def _read(
-    record: PictureRecord, path: Path, config: StoreConfig
-) -> tuple[PictureRecord, np.ndarray | None]:
-    preset: Literal["default", "official"] = (
-        "official" if config.preset == "official" else "default"
-    )
-    picture = load_picture(path, preset=preset)
-    record = replace(
-        record,
-        status=picture.status,
-        message=picture.message,
-        flags=picture.flags,
-        width=picture.width,
-        height=picture.height,
-    )
-    if picture.image is None:
-        return record, None
-    try:
-        pixels, upscaled = prepare(picture.image, config.protocol)
-    except ValueError as error:
-        return replace(record, status="too_small", message=str(error)), None
-    except MemoryError as error:
-        return replace(record, status="too_large", message=str(error)), None
-    flags = (*picture.flags, "upscaled") if upscaled else picture.flags
-    return replace(record, flags=flags), pixels
-
-
-def _encode(seen: Visit, scorer: Maclip, config: StoreConfig) -> Extracted:
-    if seen.pixels is None:
-        return Extracted(seen.record, np.zeros((0, scorer.encoder.embed_dim), dtype=np.float32))
-    features = scorer.encoder.encode_picture(seen.pixels, config.protocol, config.pos_embedding)
-    height, width = seen.pixels.shape[:2]
-    grid = CropGrid(height, width, config.protocol)
-    return Extracted(seen.record, features.numpy(), (grid.rows, grid.cols), (height, width))
+def _encode(found: FoundPicture, scorer: Maclip, config: StoreConfig) -> Extracted:
+    pixels = None if found.prepared is None else found.prepared.pixels
+    if found.prepared is None or found.prepared.grid is None or pixels is None:
+        empty = np.zeros((0, scorer.encoder.embed_dim), dtype=np.float32)
+        return Extracted(found.record, empty)
+    features = scorer.encoder.encode_picture(pixels, config.protocol, config.pos_embedding)
+    grid = found.prepared.grid
+    size = grid.height, grid.width
+    return Extracted(found.record, features.numpy(), (grid.rows, grid.cols), size)
 
 
 def _facts(scorer: Maclip) -> Mapping[str, str]:

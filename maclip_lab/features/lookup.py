@@ -6,7 +6,7 @@ name, size and modification time is noticed too.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -88,17 +88,17 @@ class Lookup:
         ]
 
 
-def identify(name: str, path: Path, lookup: Lookup) -> PictureRecord:
+def identify(name: str, path: Path, lookups: Sequence[Lookup]) -> PictureRecord:
     """Size, times and content hash of a file; the hash is empty where it cannot be read.
 
     Args:
         name: of the picture in the manifest.
         path: of the file.
-        lookup: that spares reading what has not been touched.
+        lookups: that spare reading what has not been touched.
     """
     record = PictureRecord(name, "", *file_times(path), status=NOT_EXTRACTED)
     try:
-        content = lookup.sha256(record)
+        content = next(filter(None, (lookup.sha256(record) for lookup in lookups)), "")
         if not content and path.is_file():
             with path.open("rb") as file:
                 content = hashlib.file_digest(file, "sha256").hexdigest()

@@ -36,6 +36,7 @@ from maclip_lab.features.shards import (
     write_shard,
 )
 from maclip_lab.files.atomic import StorageFullError, sweep, write_bytes
+from maclip_lab.images import Preset
 
 _LOGGER = logging.getLogger(__name__)
 _LAYOUT = 1
@@ -66,7 +67,7 @@ class StoreConfig:
 
     weights_sha256: str
     precision: str
-    preset: str
+    preset: Preset
     protocol: Protocol
     pos_embedding: bool = False
     dtype: str = "fp32"

@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from maclip_lab.crops import CropGrid, Protocol, protocol_for
+from maclip_lab.crops import WHOLE, CropGrid, Protocol, protocol_for
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.features import extraction
 from maclip_lab.features.lookup import Lookup, identify
@@ -28,7 +28,7 @@ from maclip_lab.features.store import (
     differences,
     stored_configs,
 )
-from maclip_lab.images import load_picture
+from maclip_lab.images import Preset, load_picture
 from maclip_lab.readahead import ahead
 from maclip_lab.score import PictureFeatures
 from maclip_lab.scorer import Maclip
@@ -170,7 +170,7 @@ def feature_config(
     manifest: Manifest,
     scorer: Maclip,
     *,
-    preset: str = "official",
+    preset: Preset = "official",
     dtype: str = "fp32",
     protocol: Protocol | None = None,
 ) -> StoreConfig:
@@ -199,7 +199,7 @@ def extract_features(
     scorer: Maclip,
     store_folder: str | os.PathLike[str],
     *,
-    preset: str = "official",
+    preset: Preset = "official",
     dtype: str = "fp32",
     protocol: Protocol | None = None,
     shard_size: int = 256,
@@ -226,13 +226,52 @@ def extract_features(
         StorageFullError: the disk is full; what was finished is kept.
         ValueError: a setting is not one of those above.
     """
+    configs = [feature_config(manifest, scorer, preset=preset, dtype=dtype, protocol=protocol)]
+    return _extract(manifest, scorer, store_folder, configs, shard_size, progress)[0]
+
+
+def extract_crops_and_whole(
+    manifest: Manifest,
+    scorer: Maclip,
+    store_folder: str | os.PathLike[str],
+    *,
+    preset: Preset = "official",
+    dtype: str = "fp32",
+    shard_size: int = 256,
+    progress: bool = False,
+) -> tuple[FeatureStore, FeatureStore]:
+    """`extract_features` by the manifest's protocol and of the whole pictures, each decoded once.
+
+    Returns:
+        MA-CLIP's features, and CLIP-IQA's. A picture may have the first alone: a whole one of more
+        than `WHOLE_PIXELS` is not encoded.
+    """
+    whole = replace(WHOLE, resize=protocol_for(manifest.protocol).resize)
+    configs = [
+        feature_config(manifest, scorer, preset=preset, dtype=dtype, protocol=protocol)
+        for protocol in (None, whole)
+    ]
+    crops, wholes = _extract(manifest, scorer, store_folder, configs, shard_size, progress)
+    return crops, wholes
+
+
+def _extract(
+    manifest: Manifest,
+    scorer: Maclip,
+    store_folder: str | os.PathLike[str],
+    configs: Sequence[StoreConfig],
+    shard_size: int,
+    progress: bool,
+) -> list[FeatureStore]:
     if shard_size < 1:
         raise ValueError(f"shard_size is a number of pictures, got {shard_size}")
-    config = feature_config(manifest, scorer, preset=preset, dtype=dtype, protocol=protocol)
-    store = ShardStore(Path(store_folder), config)
+    stores = [ShardStore(Path(store_folder), config) for config in configs]
     jobs = zip(range(len(manifest)), manifest.table["path"], manifest.paths, strict=True)
-    results = extraction.run(jobs, scorer, store, shard_size=shard_size, progress=progress)
-    return _view(manifest, store, [results[i] for i in range(len(manifest))])
+    results = extraction.run(jobs, scorer, stores, shard_size=shard_size, progress=progress)
+    return [
+        _view(manifest, store, [found[i] for i in range(len(manifest))])
+        for store, found in zip(stores, results, strict=True)
+    ]
 
 
 def open_features(
@@ -281,7 +320,7 @@ def open_features(
 
 def _look(job: tuple[str, Path], lookup: Lookup) -> PictureRecord:
     """What the store holds of a file as it is now."""
-    record = identify(*job, lookup)
+    record = identify(*job, [lookup])
     if not record.sha256:
         picture = load_picture(job[1])
         return replace(record, status=picture.status, message=picture.message)

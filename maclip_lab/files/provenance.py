@@ -19,12 +19,13 @@ from pathlib import Path
 
 import pandas as pd
 
-import maclip_lab
 from maclip_lab.errors import MaclipError
 from maclip_lab.files.atomic import RECORD_SUFFIX, sweep, write_together
 
-_PACKAGES = ("torch", "numpy", "pillow", "pandas", "scipy")
+_PACKAGES = ("maclip-lab", "torch", "numpy", "pillow", "pandas", "scipy")
 _LAYOUT = 1
+_IDENTITY = ("backbone", "weights_sha256", "dataset", "manifest_sha256")
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 class ProvenanceError(MaclipError):
@@ -60,12 +61,13 @@ class Explanation:
 
 def versions() -> dict[str, str]:
     """Versions of Python, of this package and of what its numbers come from."""
-    found = {"python": platform.python_version(), "maclip_lab": maclip_lab.__version__}
+    found = {"python": platform.python_version()}
     for package in _PACKAGES:
+        name = package.replace("-", "_")
         try:
-            found[package] = version(package)
+            found[name] = version(package)
         except PackageNotFoundError:
-            found[package] = "absent"
+            found[name] = "absent"
     return found
 
 
@@ -74,32 +76,20 @@ def config_sha256(config: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(_jsonable(config), sort_keys=True).encode()).hexdigest()
 
 
-def provenance_record(
-    config: Mapping[str, object],
-    *,
-    backbone: str = "",
-    weights_sha256: str = "",
-    dataset: str = "",
-    manifest_sha256: str = "",
-) -> dict[str, object]:
+def provenance_record(config: Mapping[str, object]) -> dict[str, object]:
     """The record of a result that is being made now.
 
     Args:
-        config: every setting the result depends on; dataclasses become mappings.
-        backbone: by name.
-        weights_sha256: of its weights.
-        dataset: by name.
-        manifest_sha256: of the rows evaluated.
+        config: every setting the result depends on; dataclasses become mappings. Of those,
+            ``backbone``, ``weights_sha256``, ``dataset`` and ``manifest_sha256`` stand at the
+            record's head as well.
     """
     settings = _jsonable(config)
     return {
         "layout": _LAYOUT,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": list(sys.argv),
-        "backbone": backbone,
-        "weights_sha256": weights_sha256,
-        "dataset": dataset,
-        "manifest_sha256": manifest_sha256,
+        **{name: str(config.get(name, "")) for name in _IDENTITY},
         "config": settings,
         "config_sha256": config_sha256(config),
         "versions": versions(),
@@ -107,13 +97,6 @@ def provenance_record(
         "commit": current_commit(),
         "code_sha256": code_sha256(),
     }
-
-
-def table_record(frame: pd.DataFrame) -> dict[str, object]:
-    """The record of a table that carries its settings in ``attrs``."""
-    attrs = dict(frame.attrs)
-    named = ("backbone", "weights_sha256", "dataset", "manifest_sha256")
-    return provenance_record(attrs, **{key: str(attrs[key]) for key in named if key in attrs})
 
 
 def write_table(
@@ -146,7 +129,7 @@ def write_table(
         data = text.encode()
     else:
         raise ValueError(f"a table is written as .parquet or .csv, got {path.name!r}")
-    return write_result(data, path, table_record(frame) if record is None else record)
+    return write_result(data, path, provenance_record(frame.attrs) if record is None else record)
 
 
 def write_result(data: bytes, path: str | Path, record: Mapping[str, object]) -> Path:
@@ -255,10 +238,9 @@ def record_parts(record: Mapping[str, object]) -> list[Mapping[str, object]]:
 
 def code_sha256() -> str:
     """Hash of this package's source files, installed or not, edited or not."""
-    root = Path(maclip_lab.__file__).parent
     content = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        content.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        content.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
     return content.hexdigest()
 
 
@@ -267,7 +249,7 @@ def current_commit() -> str:
 
     Empty where the package is installed, or git is absent.
     """
-    root = Path(maclip_lab.__file__).parents[1]
+    root = _PACKAGE.parent
     if not (root / ".git").exists():
         return ""
     try:

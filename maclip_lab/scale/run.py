@@ -22,8 +22,8 @@ from tqdm.auto import tqdm
 
 from maclip_lab.errors import MaclipError
 from maclip_lab.files.atomic import StorageFullError, sweep
-from maclip_lab.scale.parts import FinishedPart, Part, ScoreConfig, divide, read_part, score_shard
-from maclip_lab.scorer import TABLE_COLUMNS
+from maclip_lab.scale.parts import FinishedPart, Part, divide, read_part, score_part
+from maclip_lab.scorer import TABLE_COLUMNS, ScoreConfig
 
 if TYPE_CHECKING:
     from distributed import Client, LocalCluster
@@ -75,12 +75,7 @@ class ScaleRun:
         pieces = {part.number: read_part(part.path) for part in self.finished}
         pieces |= {failed.part.number: _failed_rows(failed) for failed in self.failed}
         table = pd.concat([pieces[number] for number in sorted(pieces)], ignore_index=True)
-        table.attrs = {
-            "backbone": self.config.backbone,
-            "weights_sha256": self.config.weights_sha256,
-            "config_sha256": self.config.sha256,
-            **vars(self.config.settings),
-        }
+        table.attrs = self.config.facts
         return table
 
 
@@ -102,7 +97,8 @@ def score_many(
         folder: of the parts, the same for all workers.
         part_size: pictures in a part: what is lost when a worker dies; None for `part_size_for`
             their number.
-        workers: processes on this machine; None for this process alone.
+        workers: processes on this machine, of one thread each; None for this process alone, with
+            as many pictures at once as torch has threads. The numbers are the same.
         cluster: ``"local"``, or the address of a Dask scheduler, ``"tcp://host:8786"``.
         progress: show a progress bar, and the address of Dask's dashboard.
 
@@ -226,7 +222,7 @@ def _outcomes(
     """Parts as they finish or fail, in any order."""
     if workers is None and cluster is None:
         for part in parts:
-            yield part, _attempt(part, config, folder)
+            yield part, _attempt(part, config, folder, torch.get_num_threads())
         return
     with dask_client(workers, cluster) as client:
         if progress:
@@ -239,9 +235,9 @@ def _outcomes(
             raise _lost(error) from error
 
 
-def _attempt(part: Part, config: ScoreConfig, folder: Path) -> Outcome:
+def _attempt(part: Part, config: ScoreConfig, folder: Path, workers: int) -> Outcome:
     try:
-        return score_shard(part, config, folder)
+        return score_part(part, config, folder, workers)
     except StorageFullError:
         raise
     except Exception as error:  # whatever a part raises, the others go on
@@ -262,7 +258,7 @@ def _on_dask(
         return max(0, wanted - len(waiting))
 
     def submit(part: Part) -> object:
-        future = client.submit(score_shard, part, config, folder, pure=False)
+        future = client.submit(score_part, part, config, folder, pure=False)
         waiting[future.key] = part
         return future
 
