@@ -11,8 +11,8 @@ from maclip_lab.evaluation.fits import (
     fit_logistic,
     official_evaluation,
 )
-from maclip_lab.evaluation.intervals import EvaluationSettings, bonett_wright
-from maclip_lab.evaluation.significance import holm, meng_rosenthal_rubin, steiger, williams
+from maclip_lab.evaluation.intervals import EvaluationSettings
+from maclip_lab.evaluation.significance import holm, williams
 from maclip_lab.evaluation.summaries import average_over_datasets, breakdown, macro_mean
 from maclip_lab.evaluation.table import evaluate
 
@@ -21,7 +21,6 @@ __all__ = [
     "LogisticFit",
     "OfficialResult",
     "average_over_datasets",
-    "bonett_wright",
     "breakdown",
     "compare",
     "evaluate",
@@ -29,11 +28,9 @@ __all__ = [
     "holm",
     "kendall",
     "macro_mean",
-    "meng_rosenthal_rubin",
     "official_evaluation",
     "outlier_ratio",
     "pearson",
     "spearman",
-    "steiger",
     "williams",
 ]
