@@ -14,19 +14,11 @@ from maclip_lab.ablations.published import with_published
 from maclip_lab.ablations.sweeps import score_store
 from maclip_lab.crops import WHOLE, protocol_for
 from maclip_lab.datasets.manifest import Manifest
-from maclip_lab.evaluation import EvaluationSettings, breakdown, compare, evaluate
+from maclip_lab.evaluation import METHODS, EvaluationSettings, breakdown, compare, evaluate
 from maclip_lab.features import extract_features
 from maclip_lab.files.provenance import provenance_record
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.scorer import Maclip
-
-METHODS = {
-    "clip_iqa": "CLIP-IQA",
-    "q_cos": "cosine cue",
-    "q_mag": "magnitude cue",
-    "score": "MA-CLIP",
-}
-"""Columns of a study's predictions, and the methods they belong to."""
 
 
 @dataclass(frozen=True)

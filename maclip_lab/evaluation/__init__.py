@@ -12,11 +12,13 @@ from maclip_lab.evaluation.fits import (
     official_evaluation,
 )
 from maclip_lab.evaluation.intervals import EvaluationSettings
+from maclip_lab.evaluation.ratings import METHODS
 from maclip_lab.evaluation.significance import holm, williams
 from maclip_lab.evaluation.summaries import average_over_datasets, breakdown, macro_mean
 from maclip_lab.evaluation.table import evaluate
 
 __all__ = [
+    "METHODS",
     "EvaluationSettings",
     "LogisticFit",
     "OfficialResult",
