@@ -35,10 +35,7 @@ def run(n_pictures: int = N_PICTURES, n_boot: int = N_BOOT) -> dict[str, float]:
     settings = EvaluationSettings(n_boot=n_boot)
     column = scores[:, None]
     tasks: dict[str, Callable[[], object]] = {
-        "bootstrap SRCC, PLCC": lambda: bootstrap(
-            column, column, mos, settings=settings, kendall=False
-        ),
-        "bootstrap SRCC, PLCC, KRCC": lambda: bootstrap(column, column, mos, settings=settings),
+        "bootstrap SRCC, PLCC": lambda: bootstrap(column, column, mos, settings=settings),
         "fit, 4 parameters": lambda: fit_logistic(scores, mos),
         "fit, 5 parameters": lambda: fit_logistic(scores, mos, n_parameters=5),
         "fit, the authors' variant": lambda: official_evaluation(scores, mos),

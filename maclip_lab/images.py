@@ -49,7 +49,8 @@ EXTENSIONS = frozenset(
 MAX_PIXELS = 2**27  # 134 megapixels, 400 MB once decoded: above any camera phone
 
 _GREY_MODES = {"1", "L", "LA", "La", "I"}
-_JUNK_FOLDERS = {"__macosx", "@eadir", "$recycle.bin", "system volume information"}
+_JUNK = {"__macosx", "@eadir", "$recycle.bin", "system volume information"}
+_JUNK |= {"thumbs.db", "desktop.ini"}
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -170,11 +171,11 @@ def find_pictures(folder: str | os.PathLike[str]) -> list[Path]:
         raise NotADirectoryError(f"not a folder: {root}; to score one file, pass it directly")
     found = []
     for parent, folders, files in os.walk(root, onerror=_warn_skipped):
-        folders[:] = [name for name in folders if not _is_junk(name)]
+        folders[:] = [name for name in folders if not is_junk(name)]
         found += [
             Path(parent, name)
             for name in files
-            if not _is_junk(name) and Path(name).suffix.lower() in EXTENSIONS
+            if not is_junk(name) and Path(name).suffix.lower() in EXTENSIONS
         ]
     return sorted(found, key=lambda path: _natural_key(path.relative_to(root)))
 
@@ -381,8 +382,9 @@ def _scaled_to_8bit(image: Image.Image) -> Image.Image:
     return grey
 
 
-def _is_junk(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _JUNK_FOLDERS
+def is_junk(name: str) -> bool:
+    """Whether a file or folder is hidden, or what systems litter folders with."""
+    return name.startswith(".") or name.lower() in _JUNK
 
 
 def _warn_skipped(error: OSError) -> None:

@@ -6,6 +6,7 @@ five prompt pairs), the magnitude cue alone, the cosine cue alone, and MA-CLIP.
 
 import os
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
@@ -13,20 +14,12 @@ from maclip_lab.ablations.published import with_published
 from maclip_lab.ablations.sweeps import score_store
 from maclip_lab.crops import protocol_for
 from maclip_lab.datasets.manifest import Manifest
-from maclip_lab.evaluation import EvaluationSettings, breakdown, compare, evaluate
+from maclip_lab.evaluation import METHODS, EvaluationSettings, breakdown, compare, evaluate
 from maclip_lab.features import extract_crops_and_whole, extract_features
 from maclip_lab.files.provenance import provenance_record
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.images import Preset
 from maclip_lab.scorer import Maclip
-
-METHODS = {
-    "clip_iqa": "CLIP-IQA",
-    "q_cos": "cosine cue",
-    "q_mag": "magnitude cue",
-    "score": "MA-CLIP",
-}
-"""Columns of a study's predictions, and the methods they belong to."""
 
 
 @dataclass(frozen=True)
@@ -81,17 +74,22 @@ def study(
     """
     if not manifest.labelled:
         raise ValueError(f"{manifest.dataset} has no scores to compare with; score it instead")
-    common = {"preset": preset, "dtype": dtype, "progress": progress}
+    extract = partial(
+        extract_crops_and_whole if clip_iqa else extract_features,
+        manifest,
+        scorer,
+        store_folder,
+        preset=preset,
+        dtype=dtype,
+        progress=progress,
+    )
+    views = extract() if clip_iqa else (extract(),)
+    predictions = score_store(views[0], scorer.anchors, settings)
     if clip_iqa:
-        crops, wholes = extract_crops_and_whole(manifest, scorer, store_folder, **common)
-        baseline = score_store(wholes, scorer.anchors, settings)
-        predictions = score_store(crops, scorer.anchors, settings)
-        predictions["clip_iqa"] = baseline["q_cos"]
-        lost = (predictions["status"] == "ok") & (baseline["status"] != "ok")
-        predictions.loc[lost, "message"] = "no CLIP-IQA: " + baseline["message"][lost]
-    else:
-        crops = extract_features(manifest, scorer, store_folder, **common)
-        predictions = score_store(crops, scorer.anchors, settings)
+        whole = score_store(views[1], scorer.anchors, settings)
+        predictions["clip_iqa"] = whole["q_cos"]
+        lost = (predictions["status"] == "ok") & (whole["status"] != "ok")
+        predictions.loc[lost, "message"] = "no CLIP-IQA: " + whole["message"][lost]
     return assess(predictions, manifest, scorer, settings, statistics=statistics, preset=preset)
 
 

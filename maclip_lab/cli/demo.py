@@ -8,13 +8,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from maclip_lab import plots
-from maclip_lab.datasets.synthetic import make_synthetic
+from maclip_lab.datasets.synthetic import EDITIONS, make_synthetic
 from maclip_lab.evaluation import breakdown, evaluate, macro_mean
 from maclip_lab.files.provenance import provenance_record, write_result, write_table
 from maclip_lab.scorer import Maclip, score_folder
 
-TYPES = ("gaussian_blur", "jpeg", "white_noise", "darken", "pixelate")
-LEVELS = (1, 3, 5)
+EDITION = EDITIONS["synthetic-demo"]
+TYPES = EDITION.types
 CUES = {"CLIP-style cosine (Q_cos)": "q_cos", "magnitude (Q_mag)": "q_mag", "MA-CLIP": "score"}
 
 
@@ -40,7 +40,7 @@ def run_demo(folder: Path, backbone: str = "tiny-rn", *, progress: bool = False)
         backbone: that sees them.
         progress: show a progress bar.
     """
-    manifest = make_synthetic(folder, types=TYPES, levels=LEVELS)
+    manifest = make_synthetic(folder, EDITION)
     paths = [manifest.root / path for path in manifest.table["path"]]
     scores = score_folder(paths, Maclip(backbone, offline=True), progress=progress)
     facts = manifest.table[["name", "ref_id", "dist_type", "dist_level", "mos"]]

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from maclip_lab.datasets.manifest import Manifest
 
 Name = Annotated[
-    str, typer.Argument(help='koniq, TID2013, ..., "all" that lie under the root, or "synthetic".')
+    str,
+    typer.Argument(
+        help='koniq, TID2013, ..., "all" that lie under the root, "synthetic" or "synthetic-full".'
+    ),
 ]
 Root = Annotated[
     Path | None, typer.Option(help="Folder of the data set, or one above it.", exists=True)
@@ -299,28 +302,20 @@ def _manifests(
     on_duplicate: Literal["error", "keep"],
 ) -> list["Manifest"]:
     """The manifests a command is asked for."""
-    from maclip_lab.datasets import find_datasets, load_annotations, load_dataset
-    from maclip_lab.datasets.synthetic import make_synthetic
+    from maclip_lab.datasets import find_datasets, open_dataset
 
-    if annotations is not None or dataset == "synthetic":
-        if variant != "standard" or resolution is not None or scores is not None:
-            raise typer.BadParameter(
-                "--variant, --resolution and --scores are for the nine data sets as published"
-            )
-        if annotations is None:
-            return [make_synthetic(root or Path("build/synthetic"))]
-        return [
-            load_annotations(annotations, dataset=dataset, root=root, on_duplicate=on_duplicate)
-        ]
-    if root is None:
-        raise typer.BadParameter("say where the data set lies", param_hint="--root")
-    found = find_datasets(root) if dataset == "all" else {dataset: root}
-    if not found:
-        raise typer.BadParameter("no data set was found there", param_hint="--root")
+    found: Mapping[str, Path | None] = {dataset: root}
+    if dataset == "all" and annotations is None:
+        if root is None:
+            raise typer.BadParameter("say where the data sets lie", param_hint="--root")
+        found = find_datasets(root)
+        if not found:
+            raise typer.BadParameter("no data set was found there", param_hint="--root")
     return [
-        load_dataset(
+        open_dataset(
             name,
             folder,
+            annotations=annotations,
             variant=variant,
             resolution=resolution,
             scores=scores,

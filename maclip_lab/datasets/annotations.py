@@ -1,4 +1,4 @@
-"""Lists of one's own: the authors' JSON, any table of paths and scores, or a plain folder."""
+"""Lists of one's own: the authors' JSON, or any table of paths and scores."""
 
 import os
 import re
@@ -24,7 +24,6 @@ from maclip_lab.datasets.index import FileIndex
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.datasets.publishers import koniq
 from maclip_lab.datasets.readers import read_csv, read_json_list, read_parquet, to_numbers
-from maclip_lab.images import find_pictures
 
 PATH_COLUMNS = (
     *("img_path", "image_path", "path", "file_path", "filepath", "image_name", "img_name"),
@@ -43,7 +42,7 @@ STD_COLUMNS = ("mos_std", "std", "sd", "std_quality", "mos_sd", "score_std", "dm
 """Columns taken for its deviation, likewise."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_READERS = {
+READERS = {
     ".json": read_json_list,
     ".csv": read_csv,
     ".tsv": read_csv,
@@ -51,6 +50,7 @@ _READERS = {
     ".parquet": read_parquet,
     ".pq": read_parquet,
 }
+"""How a list is read, by the suffix of its name."""
 
 
 def load_annotations(
@@ -88,9 +88,9 @@ def load_annotations(
         DatasetError: the file, its columns or its values are not as expected.
     """
     path = Path(file).expanduser()
-    reader = _READERS.get(path.suffix.lower())
+    reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise DatasetError(f"expected a file in {', '.join(_READERS)}, got {str(path)!r}")
+        raise DatasetError(f"expected a file in {', '.join(READERS)}, got {str(path)!r}")
     rows = reader(path)
     names = _column(rows, path_column, PATH_COLUMNS, "picture", path)
     scores = _column(rows, score_column, SCORE_COLUMNS, "score", path)
@@ -127,34 +127,6 @@ def load_annotations(
     )
     warn_of_gaps(manifest, missing)
     return manifest
-
-
-def load_folder(folder: str | os.PathLike[str]) -> Manifest:
-    """Every picture below a folder, without scores.
-
-    Returns:
-        A manifest whose ``mos`` and ``mos_range`` are NaN, in natural order of the paths.
-
-    Raises:
-        DatasetError: there is no such folder, or no picture in it.
-    """
-    root = Path(folder).expanduser().absolute()
-    if not root.is_dir():
-        raise DatasetError(f"expected a folder of pictures, got {str(root)!r}, which is not one")
-    pictures = [path.relative_to(root).as_posix() for path in find_pictures(root)]
-    if not pictures:
-        raise DatasetError(f"no pictures under {str(root)!r}")
-    table = pd.DataFrame({"path": pd.Series(pictures, dtype=object), "mos": np.nan})
-    return Manifest(
-        table=table,
-        dataset=root.name or "folder",
-        higher_is_better=True,
-        mos_range=(np.nan, np.nan),
-        protocol="native",
-        variant="folder",
-        root=root,
-        note="no scores",
-    )
 
 
 def _known(dataset: str | None) -> str | None:

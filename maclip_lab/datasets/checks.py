@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-import pandas as pd
 from scipy.stats import spearmanr
 
 from maclip_lab.crops import canonical_name
@@ -66,16 +65,6 @@ class Report:
     def ok(self) -> bool:
         """Whether nothing was found that would change a number."""
         return not any(finding.severity == "error" for finding in self.findings)
-
-    def of_kind(self, kind: str) -> list[Finding]:
-        """The findings of one kind."""
-        return [finding for finding in self.findings if finding.kind == kind]
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row a finding."""
-        columns = ["severity", "kind", "count", "message", "files"]
-        rows = [[getattr(finding, column) for column in columns] for finding in self.findings]
-        return pd.DataFrame(rows, columns=columns)
 
     def __str__(self) -> str:
         verdict = "fit for use" if self.ok else "not fit for use as it is"

@@ -14,9 +14,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from maclip_lab.datasets.errors import DatasetError
-from maclip_lab.images import EXTENSIONS
-
-_JUNK = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir"})
+from maclip_lab.images import EXTENSIONS, is_junk
 
 
 def fold_name(name: str) -> str:
@@ -95,26 +93,6 @@ class FileIndex:
         best = max(agreeing.values(), default=0)
         return tuple(file for file, tail in agreeing.items() if tail == best >= 2)
 
-    def find(self, name: str, *, home: str = "", on_collision: str = "error") -> str | None:
-        """The one file of that name, relative to ``root``; None where there is none.
-
-        Args:
-            name: from an annotation file.
-            home: restricts the search to this folder.
-            on_collision: ``"error"``, or ``"first"`` for the least deep and then first by name.
-
-        Raises:
-            DatasetError: several files answer to the name.
-        """
-        found = self.candidates(name, home)
-        if len(found) > 1 and on_collision != "first":
-            raise DatasetError(
-                f"{name!r} is {len(found)} files under {str(self.root)!r}: "
-                f"{', '.join(found[:4])}; keep one copy, name the folder that holds it, "
-                'or pass on_collision="first"'
-            )
-        return min(found, key=lambda file: (file.count("/"), file), default=None)
-
     def beside(self, file: str, name: str) -> str | None:
         """The file called ``name`` in the folder of ``file``; None where there is none."""
         folder = file.rpartition("/")[0]
@@ -144,7 +122,7 @@ def _walk(root: str, unreadable: list[str]) -> Iterator[str]:
             continue
         folders = []
         for entry in entries:
-            if entry.name.startswith(".") or entry.name.lower() in _JUNK:
+            if is_junk(entry.name):
                 continue
             path = f"{folder}/{entry.name}" if folder else entry.name
             if _is(entry, "is_dir"):

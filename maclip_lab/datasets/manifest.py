@@ -5,10 +5,8 @@ Scores stay in the publisher's units and direction. Nothing is rescaled or flipp
 """
 
 import hashlib
-import io
 import json
 import math
-import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -16,11 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from maclip_lab.datasets.errors import DatasetError
-from maclip_lab.files.atomic import write_bytes
 
 COLUMNS = {
     "path": "string",
@@ -36,7 +31,6 @@ COLUMNS = {
 """Columns of a manifest's table and their pandas types."""
 
 _OUTSIDE = re.compile(r"/|[A-Za-z]:[\\/]|(.*[\\/])?\.\.([\\/]|$)", re.DOTALL)
-_METADATA = b"maclip_lab.manifest"
 _HEADER = ("dataset", "higher_is_better", "mos_range", "protocol", "variant", "on_duplicate")
 
 
@@ -169,39 +163,6 @@ class Manifest:
             raise ValueError(f"expected 1 to {len(self)} rows of {self.dataset}, got {n}")
         chosen = np.sort(np.random.default_rng(seed).choice(len(self), size=n, replace=False))
         return replace(self, table=self.table.iloc[chosen])
-
-    def to_parquet(self, path: str | os.PathLike[str]) -> Path:
-        """Write the manifest; an existing file is replaced whole or not at all."""
-        header = {key: getattr(self, key) for key in (*_HEADER, "note", "missing")}
-        header["root"] = self.root.absolute().as_posix()
-        content = pa.Table.from_pandas(self.table, preserve_index=False)
-        content = content.replace_schema_metadata({_METADATA: json.dumps(header).encode()})
-        buffer = io.BytesIO()
-        pq.write_table(content, buffer, compression="zstd")
-        write_bytes(Path(path), buffer.getvalue())
-        return Path(path)
-
-    @classmethod
-    def from_parquet(
-        cls, path: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None
-    ) -> "Manifest":
-        """Read what ``to_parquet`` wrote.
-
-        Args:
-            path: the file.
-            root: where the pictures lie now; None for where they lay.
-
-        Raises:
-            DatasetError: the file is not a manifest.
-            FileNotFoundError: there is no such file.
-        """
-        try:
-            content = pq.read_table(path)
-            header = json.loads(content.schema.metadata[_METADATA])
-            header["root"] = Path(root if root is not None else header["root"])
-            return cls(content.to_pandas(), **header)
-        except (pa.ArrowException, KeyError, TypeError, json.JSONDecodeError) as error:
-            raise DatasetError(f"{os.fspath(path)!r} is not a manifest: {error!r}") from error
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:

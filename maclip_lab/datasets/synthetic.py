@@ -2,7 +2,8 @@
 
 Its score is a **pseudo-MOS**: 5 for a pristine photograph and ``5 - level`` for one degraded to a
 level from 1 to 5. No person judged these pictures. The set shows that code runs and that a metric
-follows severity within a type; it says nothing of agreement with people.
+follows severity within a type; it says nothing of agreement with people. It comes in several
+editions, each under a name of its own.
 """
 
 import hashlib
@@ -12,6 +13,8 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -36,13 +39,55 @@ _RECORD = "synthetic.json"
 Pixels = NDArray[np.uint8]
 
 
+@dataclass(frozen=True)
+class Edition:
+    """One size of the synthetic set.
+
+    Attributes:
+        name: of the manifest's ``dataset``, and so in every table.
+        types: degradation types, of the bank.
+        levels: out of 1 to 5.
+        size: ``(width, height)`` of a centre crop; None for whole photographs.
+
+    Raises:
+        ValueError: an unknown type or level, or one given twice.
+    """
+
+    name: str
+    types: tuple[str, ...] = tuple(DEGRADATIONS)
+    levels: tuple[int, ...] = LEVELS
+    size: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        unknown = [kind for kind in self.types if kind not in DEGRADATIONS]
+        if unknown:
+            raise ValueError(f"unknown types {unknown}; the bank has {', '.join(DEGRADATIONS)}")
+        if not self.levels or any(level not in LEVELS for level in self.levels):
+            raise ValueError(f"levels are out of {LEVELS}, got {self.levels}")
+        given = (*self.types, *self.levels)
+        if len(set(given)) < len(given):
+            raise ValueError("types and levels may each be given once")
+
+
+# The embedded backbones never saw motion blur in training; 384 x 300 is two windows a row.
+_SMALL = ("gaussian_blur", "motion_blur", "jpeg", "white_noise", "pixelate", "darken")
+_SHOWN = ("gaussian_blur", "jpeg", "white_noise", "darken", "pixelate")
+EDITIONS: Mapping[str, Edition] = {
+    edition.name: edition
+    for edition in (
+        Edition("synthetic", _SMALL, levels=(1, 3, 5), size=(384, 300)),
+        Edition("synthetic-full"),
+        Edition("synthetic-demo", _SHOWN, levels=(1, 3, 5)),
+    )
+}
+"""The small edition that notebooks work on, the whole bank, and that of the demonstration."""
+
+
 def make_synthetic(
     folder: str | os.PathLike[str],
+    edition: Edition = EDITIONS["synthetic"],
     *,
     photos: str | os.PathLike[str] | Sequence[Path] | None = None,
-    types: Sequence[str] | None = None,
-    levels: Sequence[int] = LEVELS,
-    size: tuple[int, int] | None = None,
     seed: int = 0,
     progress: Callable[[Iterable[str]], Iterable[str]] | None = None,
 ) -> Manifest:
@@ -53,23 +98,18 @@ def make_synthetic(
 
     Args:
         folder: where the pictures go.
+        edition: which degradations, and how large.
         photos: a folder or a list of photographs; None for those the project ships.
-        types: degradation types; None for all of the bank.
-        levels: out of 1 to 5.
-        size: ``(width, height)`` of a centre crop; None for whole photographs.
         seed: of the random degradations.
         progress: wraps the photographs' names, such as ``tqdm.tqdm``.
 
     Returns:
-        Manifest with ``dataset="synthetic"``: per photograph the pristine row (``mos`` 5, level 0)
+        Manifest of the edition's name: per photograph the pristine row (``mos`` 5, level 0)
         and then every type at every level (``mos`` 5 - level), ``ref_id`` its name.
 
     Raises:
-        DatasetError: no photographs, two of one name, or one smaller than ``size``.
-        ValueError: an unknown type or level.
+        DatasetError: no photographs, two of one name, or one smaller than the edition's size.
     """
-    types = tuple(DEGRADATIONS) if types is None else tuple(types)
-    _check_choices(types, levels)
     target = Path(folder).expanduser().absolute()
     sources = _sources(photos)
     for left in (target, target / "images"):
@@ -78,9 +118,9 @@ def make_synthetic(
     record: dict[str, dict[str, str]] = {}
     rows = []
     for ref in progress(sources) if progress else sources:
-        photo = _open(sources[ref], size)
+        photo = _open(sources[ref], edition.size)
         origin = _origin(photo, seed, ref)
-        for kind, level in [(PRISTINE, 0), *((kind, level) for kind in types for level in levels)]:
+        for kind, level in [(PRISTINE, 0), *product(edition.types, edition.levels)]:
             name = f"{ref}.png" if kind == PRISTINE else f"{ref}.{kind}.{level}.png"
             path, key = f"images/{name}", f"{origin}/{kind}/{level}"
             entry = recorded.get(path, {})
@@ -93,7 +133,7 @@ def make_synthetic(
     columns = ["path", "mos", "ref_id", "dist_type", "dist_level"]
     return Manifest(
         table=pd.DataFrame(rows, columns=columns),
-        dataset="synthetic",
+        dataset=edition.name,
         higher_is_better=True,
         mos_range=(0.0, 5.0),
         protocol="synthetic",
@@ -101,27 +141,6 @@ def make_synthetic(
         root=target,
         note="pseudo-MOS: 5 minus the level of degradation; no person judged these pictures",
     )
-
-
-def pixels_sha256(manifest: Manifest) -> str:
-    """Hash of the names, sizes and decoded pixels of a manifest's pictures, in its order."""
-    content = hashlib.sha256()
-    for name, path in zip(manifest.table["name"], manifest.paths, strict=True):
-        with Image.open(path) as image:
-            pixels = np.asarray(image.convert("RGB"))
-        content.update(f"{name} {pixels.shape}".encode())
-        content.update(np.ascontiguousarray(pixels).tobytes())
-    return content.hexdigest()
-
-
-def _check_choices(types: Sequence[str], levels: Sequence[int]) -> None:
-    unknown = [kind for kind in types if kind not in DEGRADATIONS]
-    if unknown:
-        raise ValueError(f"unknown types {unknown}; the bank has {', '.join(DEGRADATIONS)}")
-    if not levels or any(level not in LEVELS for level in levels):
-        raise ValueError(f"levels are out of {LEVELS}, got {tuple(levels)}")
-    if len(set(types)) < len(types) or len(set(levels)) < len(levels):
-        raise ValueError("types and levels may each be given once")
 
 
 def _sources(photos: str | os.PathLike[str] | Sequence[Path] | None) -> dict[str, Path]:

@@ -11,17 +11,18 @@ from maclip_lab.evaluation.fits import (
     fit_logistic,
     official_evaluation,
 )
-from maclip_lab.evaluation.intervals import EvaluationSettings, bonett_wright
-from maclip_lab.evaluation.significance import holm, meng_rosenthal_rubin, steiger, williams
+from maclip_lab.evaluation.intervals import EvaluationSettings
+from maclip_lab.evaluation.ratings import METHODS
+from maclip_lab.evaluation.significance import holm, williams
 from maclip_lab.evaluation.summaries import average_over_datasets, breakdown, macro_mean
 from maclip_lab.evaluation.table import evaluate
 
 __all__ = [
+    "METHODS",
     "EvaluationSettings",
     "LogisticFit",
     "OfficialResult",
     "average_over_datasets",
-    "bonett_wright",
     "breakdown",
     "compare",
     "evaluate",
@@ -29,11 +30,9 @@ __all__ = [
     "holm",
     "kendall",
     "macro_mean",
-    "meng_rosenthal_rubin",
     "official_evaluation",
     "outlier_ratio",
     "pearson",
     "spearman",
-    "steiger",
     "williams",
 ]

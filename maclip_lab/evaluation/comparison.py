@@ -17,16 +17,10 @@ from maclip_lab.evaluation.intervals import (
     percentile_interval,
 )
 from maclip_lab.evaluation.ratings import Predictions, Ratings, Rows, align, aligned_labels
-from maclip_lab.evaluation.significance import (
-    bootstrap_p,
-    holm,
-    meng_rosenthal_rubin,
-    steiger,
-    williams,
-)
+from maclip_lab.evaluation.significance import bootstrap_p, holm, williams
 
 Pair = tuple[int, int]
-_P_VALUES = ("p_srcc", "p_plcc", "williams_p", "mrr_p", "steiger_p")
+_P_VALUES = ("p_srcc", "p_plcc", "williams_p")
 
 
 def compare(
@@ -43,7 +37,7 @@ def compare(
     A pair is compared on the pictures that both methods scored. Differences are ``method``
     less ``other``. PLCC is that of the four-parameter fits, signed like the raw correlation;
     the fits are held in the resamples. Where there are clusters the bootstrap honours them;
-    Williams, Meng-Rosenthal-Rubin (mrr) and Steiger take pictures as independent.
+    Williams' test takes pictures as independent.
 
     Args:
         predictions: one column, or one vector (N,), per method.
@@ -55,8 +49,8 @@ def compare(
 
     Returns:
         One row per pair: ``method, other, n``, then ``srcc, srcc_other, delta_srcc`` with
-        ``_lo, _hi`` and the bootstrap's ``p_srcc``, the same for PLCC, the statistic and p
-        of the three tests, each p also as ``_holm``, and ``reason`` where something is blank.
+        ``_lo, _hi`` and the bootstrap's ``p_srcc``, the same for PLCC, ``williams_t`` and
+        ``williams_p``, each p also as ``_holm``, and ``reason`` where something is blank.
 
     Raises:
         ValueError: if there are fewer than two methods or no such baseline.
@@ -109,9 +103,7 @@ def _compare_group(
     problems = [_problem(raw[:, i], quality, fit.reason) for i, fit in enumerate(fits)]
     replicates = None
     if quality.size >= MIN_PICTURES and (codes is None or codes.max() + 1 >= MIN_CLUSTERS):
-        replicates = bootstrap(
-            raw, fitted, quality, clusters=codes, settings=settings, kendall=False
-        )
+        replicates = bootstrap(raw, fitted, quality, clusters=codes, settings=settings)
     rows = {}
     for pair in pairs:
         columns = (methods.index(pair[0]), methods.index(pair[1]))
@@ -156,12 +148,5 @@ def _differences(
         row |= {f"delta_{name}_lo": low, f"delta_{name}_hi": high}
         row[f"p_{name}"] = bootstrap_p(change) if np.isfinite(low) else np.nan
     r12 = pearson(fitted[:, a], fitted[:, b]) if enough else np.nan
-    tests = (
-        ("williams", "t", williams),
-        ("mrr", "z", meng_rosenthal_rubin),
-        ("steiger", "z", steiger),
-    )
-    for name, letter, test in tests:
-        result = test(row["plcc"], row["plcc_other"], r12, quality.size)
-        row |= {f"{name}_{letter}": result.statistic, f"{name}_p": result.p}
-    return row
+    test = williams(row["plcc"], row["plcc_other"], r12, quality.size)
+    return row | {"williams_t": test.statistic, "williams_p": test.p}

@@ -7,6 +7,7 @@ that fails gives NaN and says so: nothing is put in its place.
 
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -91,7 +92,7 @@ def fit_logistic(predictions: Array, mos: Array, *, n_parameters: int = 4) -> Lo
     if reason:
         return _no_fit("degenerate", reason, mos)
     x, y = standardise(predictions), standardise(mos)
-    shape = _best_shape(x, y, line=False)
+    shape = _four_parameter_shape(x.tobytes(), y.tobytes(), _MAX_EVALUATIONS)
     if n_parameters == 5:
         shape = _best_shape(x, y, line=True, start=shape)
     if shape is None:
@@ -133,6 +134,16 @@ def _residual(shape: Array, x: Array, y: Array, *, line: bool) -> Array:
         y = y - np.mean(y * x) * x
     power = np.mean(step**2)
     return y - np.mean(step * y) / power * step if power > _NO_POWER else y
+
+
+# An evaluation, its five-parameter fit and a comparison all want the same curve.
+@lru_cache(maxsize=16)
+def _four_parameter_shape(x: bytes, y: bytes, max_evaluations: int) -> Array | None:
+    """The shape without a line, searched once for the same float64 data and settings."""
+    shape = _best_shape(np.frombuffer(x), np.frombuffer(y), line=False)
+    if shape is not None:
+        shape.flags.writeable = False
+    return shape
 
 
 def _best_shape(x: Array, y: Array, *, line: bool, start: Array | None = None) -> Array | None:

@@ -1,8 +1,8 @@
 """Bootstrap intervals for correlations: every method sees the same resampled pictures.
 
 A resample is a vector of counts, how often each picture was drawn. Values are sorted once;
-each resample then costs a few passes over the counts, exact with ties, for Spearman, Pearson
-and Kendall alike. Shapes: N pictures, M methods, B resamples (a chunk of them at a time).
+each resample then costs a few passes over the counts, exact with ties, for Spearman and
+Pearson alike. Shapes: N pictures, M methods, B resamples (a chunk of them at a time).
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from maclip_lab.evaluation.correlations import Array, is_constant, standardise
 
@@ -46,7 +45,6 @@ class Replicates:
     """Correlations with the MOS in each resample, one column per method (B, M)."""
 
     srcc: Array
-    krcc: Array
     plcc: Array
 
 
@@ -57,29 +55,25 @@ def bootstrap(
     *,
     clusters: Indices | None = None,
     settings: EvaluationSettings | None = None,
-    kendall: bool = True,
 ) -> Replicates:
     """Correlations of all methods with the MOS over the same resamples.
 
     Args:
-        predictions: raw predictions (N, M), for Spearman and Kendall.
+        predictions: raw predictions (N, M), for Spearman.
         fitted: predictions on the MOS scale (N, M), for Pearson. The curve is held, not
             refitted in every resample. Columns with NaN give NaN.
         mos: mean opinion scores (N,).
         clusters: cluster number of each picture (N,), 0 to G-1; whole clusters are drawn.
         settings: number of resamples and seed.
-        kendall: whether to compute Kendall's tau-b too (NaN otherwise); it takes most of
-            the time.
     """
     settings = settings or EvaluationSettings()
     n_methods = predictions.shape[1]
     columns = range(n_methods)
     mos_order = _TieGroups(mos)
     orders = [_TieGroups(predictions[:, m]) for m in columns]
-    pairs = [_Discordance(predictions[:, m], mos) for m in columns] if kendall else []
     moments = [_Moments(fitted[:, m], mos) for m in columns]
     shape = (settings.n_boot, n_methods)
-    result = Replicates(*(np.full(shape, np.nan) for _ in range(3)))
+    result = Replicates(np.full(shape, np.nan), np.full(shape, np.nan))
     first = 0
     for counts in resample_counts(mos.size, clusters, settings):
         rows = slice(first, first + counts.shape[1])
@@ -92,8 +86,6 @@ def bootstrap(
             product = np.einsum("nb,nb,nb->b", counts, ranks, mos_ranks)
             result.srcc[rows, m] = _ratio(product, spread * mos_spread)
             result.plcc[rows, m] = moments[m].correlation(counts)
-            if kendall:
-                result.krcc[rows, m] = pairs[m].tau_b(counts)
     return result
 
 
@@ -124,18 +116,6 @@ def percentile_interval(replicates: Array, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def bonett_wright(srcc: float, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Analytic interval for Spearman's correlation of ``n`` independent pictures.
-
-    Source: Bonett and Wright, Psychometrika 65 (2000), 23-28.
-    """
-    if n < 4 or not abs(srcc) < 1:
-        return float("nan"), float("nan")
-    half = stats.norm.ppf((1 + level) / 2) * np.sqrt((1 + srcc**2 / 2) / (n - 3))
-    centre = np.arctanh(srcc)
-    return float(np.tanh(centre - half)), float(np.tanh(centre + half))
-
-
 def _ratio(product: Array, spread: Array) -> Array:
     ratio = np.full(product.shape, np.nan)
     np.divide(product, np.sqrt(np.maximum(spread, 0)), out=ratio, where=spread > 0)
@@ -152,20 +132,14 @@ class _TieGroups:
         self.starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
         self.has_ties = bool((sizes > 1).any())
 
-    def group_counts(self, counts: Array) -> Array:
-        ordered = counts[self.order]
-        return np.add.reduceat(ordered, self.starts, axis=0) if self.has_ties else ordered
-
     def centred_ranks(self, counts: Array) -> Array:
         """Mean ranks (N, B) in each resample, less their mean."""
-        in_group = self.group_counts(counts)
+        in_group = counts[self.order]
+        if self.has_ties:
+            in_group = np.add.reduceat(in_group, self.starts, axis=0)
         up_to = np.cumsum(in_group, axis=0)
         ranks = up_to - 0.5 * in_group - 0.5 * up_to[-1]
         return ranks[self.member]
-
-    def tied_pairs(self, counts: Array) -> Array:
-        in_group = self.group_counts(counts) if self.has_ties else counts
-        return 0.5 * np.einsum("gb,gb->b", in_group, in_group - 1)
 
 
 class _Moments:
@@ -186,48 +160,3 @@ class _Moments:
         x_spread[x_spread < 1e-12 * n] = 0
         y_spread[y_spread < 1e-12 * n] = 0
         return _ratio(xy - x * y / n, x_spread * y_spread)
-
-
-class _Discordance:
-    """Kendall's tau-b under counts: discordant pairs, found bit by bit of the MOS rank.
-
-    Two pictures in the order of x are discordant if the first has the larger MOS rank. The
-    highest bit in which the ranks differ decides, so each bit contributes the pairs that
-    share all higher bits; where they lie does not depend on the counts.
-    """
-
-    def __init__(self, x: Array, y: Array) -> None:
-        self.x, self.y = _TieGroups(x), _TieGroups(y)
-        n_y = int(self.y.member.max()) + 1
-        self.both = _TieGroups((self.x.member * n_y + self.y.member).astype(np.float64))
-        # Ties in x stand in rising order of y, so that they are never discordant.
-        order = np.lexsort((self.y.member, self.x.member))
-        ranks = self.y.member[order]
-        self.levels = [_level(order, ranks, bit) for bit in range(int(n_y - 1).bit_length())]
-
-    def tau_b(self, counts: Array) -> Array:
-        n = counts.sum(axis=0)
-        pairs = 0.5 * n * (n - 1)
-        in_x, in_y = self.x.tied_pairs(counts), self.y.tied_pairs(counts)
-        discordant = np.zeros_like(n)
-        for ones, zeros, low, high in self.levels:
-            before = np.zeros((ones.size + 1, n.size))
-            np.cumsum(counts[ones], axis=0, out=before[1:])
-            discordant += np.einsum("zb,zb->b", counts[zeros], before[high] - before[low])
-        balance = pairs - in_x - in_y + self.both.tied_pairs(counts) - 2 * discordant
-        return _ratio(balance, (pairs - in_x) * (pairs - in_y))
-
-
-def _level(order: Indices, ranks: Indices, bit: int) -> tuple[Indices, Indices, Indices, Indices]:
-    """Pictures with and without the bit, and which of the former precede each of the latter.
-
-    For each picture without the bit, those with it in its block of equal higher bits that
-    stand earlier are the ones numbered ``low`` to ``high - 1``.
-    """
-    blocks = ranks >> (bit + 1)
-    arranged = np.argsort(blocks, kind="stable")
-    blocks, has_bit = blocks[arranged], ((ranks >> bit) & 1)[arranged].astype(bool)
-    seen = np.cumsum(has_bit)
-    low = np.searchsorted(blocks[has_bit], blocks[~has_bit], side="left")
-    pictures = order[arranged]
-    return pictures[has_bit], pictures[~has_bit], low, seen[~has_bit]

@@ -13,6 +13,14 @@ from maclip_lab.evaluation.correlations import Array
 Predictions: TypeAlias = pd.DataFrame | Mapping[str, ArrayLike]
 Rows = NDArray[np.bool_]
 
+METHODS = {
+    "clip_iqa": "CLIP-IQA",
+    "q_cos": "cosine cue",
+    "q_mag": "magnitude cue",
+    "score": "MA-CLIP",
+}
+"""Columns of a study's predictions, and the methods they belong to."""
+
 
 @dataclass(frozen=True)
 class Ratings:

@@ -1,8 +1,8 @@
-"""Tests for two correlations with the same scores, and correction for many tests.
+"""A test for two correlations with the same scores, and correction for many tests.
 
 The two predictions are made on the same pictures, so their correlations with the MOS depend
-on each other. The three tests are for Pearson's correlation of independent pictures; for
-Spearman's they reject too often, and the paired bootstrap takes their place.
+on each other. Williams' test is for Pearson's correlation of independent pictures; for
+Spearman's it rejects too often, and the paired bootstrap takes its place.
 """
 
 from typing import NamedTuple
@@ -38,8 +38,9 @@ def williams(r1: float, r2: float, r12: float, n: int) -> Significance:
     >>> round(williams(0.5, 0.4, 0.8, 200).statistic, 4)
     2.5588
     """
-    if not _testable(r1, r2, r12, n):
-        return _identical(r1, r2, r12)
+    if n <= 3 or not all(abs(r) < 1 - 1e-12 for r in (r1, r2, r12)):
+        same = abs(r1 - r2) < 1e-9 and r12 > 1 - 1e-9
+        return Significance(0.0, 1.0) if same else _UNDEFINED
     determinant = 1 - r1**2 - r2**2 - r12**2 + 2 * r1 * r2 * r12
     mean = (r1 + r2) / 2
     spread = 2 * (n - 1) / (n - 3) * determinant + mean**2 * (1 - r12) ** 3
@@ -47,41 +48,6 @@ def williams(r1: float, r2: float, r12: float, n: int) -> Significance:
         return _UNDEFINED
     t = (r1 - r2) * np.sqrt((n - 1) * (1 + r12) / spread)
     return Significance(float(t), float(2 * stats.t.sf(abs(t), n - 3)))
-
-
-def meng_rosenthal_rubin(r1: float, r2: float, r12: float, n: int) -> Significance:
-    """Meng, Rosenthal and Rubin's z for two dependent Pearson correlations.
-
-    Arguments as for `williams`. Source: Psychol. Bull. 111 (1992), 172-175, eq. 1.
-
-    >>> round(meng_rosenthal_rubin(0.5, 0.4, 0.8, 200).statistic, 4)
-    2.5191
-    """
-    if not _testable(r1, r2, r12, n):
-        return _identical(r1, r2, r12)
-    mean_square = (r1**2 + r2**2) / 2
-    f = min(1.0, (1 - r12) / (2 * (1 - mean_square)))
-    h = (1 - f * mean_square) / (1 - mean_square)
-    difference = np.arctanh(r1) - np.arctanh(r2)
-    return _normal(difference * np.sqrt((n - 3) / (2 * (1 - r12) * h)))
-
-
-def steiger(r1: float, r2: float, r12: float, n: int) -> Significance:
-    """Steiger's z for two dependent Pearson correlations, with the pooled correlation.
-
-    Arguments as for `williams`. Source: Psychol. Bull. 87 (1980), 245-251, eq. 14.
-
-    >>> round(steiger(0.5, 0.4, 0.8, 200).statistic, 4)
-    2.5226
-    """
-    if not _testable(r1, r2, r12, n):
-        return _identical(r1, r2, r12)
-    square = ((r1 + r2) / 2) ** 2
-    covariance = r12 * (1 - 2 * square) - square * (1 - 2 * square - r12**2) / 2
-    spread = 2 - 2 * covariance / (1 - square) ** 2
-    if spread <= 0:
-        return _UNDEFINED
-    return _normal((np.arctanh(r1) - np.arctanh(r2)) * np.sqrt((n - 3) / spread))
 
 
 def bootstrap_p(differences: Array) -> float:
@@ -111,17 +77,3 @@ def holm(p_values: ArrayLike) -> Array:
     factors = np.arange(order.size, 0, -1)
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * factors))
     return adjusted
-
-
-def _testable(r1: float, r2: float, r12: float, n: int) -> bool:
-    inside = all(abs(r) < 1 - 1e-12 for r in (r1, r2, r12))
-    return n > 3 and inside
-
-
-def _identical(r1: float, r2: float, r12: float) -> Significance:
-    same = abs(r1 - r2) < 1e-9 and r12 > 1 - 1e-9
-    return Significance(0.0, 1.0) if same else _UNDEFINED
-
-
-def _normal(z: float) -> Significance:
-    return Significance(float(z), float(2 * stats.norm.sf(abs(z))))

@@ -43,7 +43,7 @@ from maclip_lab.evaluation.ratings import (
 
 COLUMNS = (
     *("method", "n", "n_dropped", "mos_direction", "srcc", "srcc_lo", "srcc_hi"),
-    *("krcc", "krcc_lo", "krcc_hi", "plcc_raw", "plcc_4p", "plcc_lo", "plcc_hi", "plcc_5p"),
+    *("krcc", "plcc_raw", "plcc_4p", "plcc_lo", "plcc_hi", "plcc_5p"),
     *("rmse_raw", "rmse_4p", "rmse_5p", "mae", "outlier_ratio", "fit_status", "fit_monotone"),
     *("srcc_official", "plcc_official", "rmse_official", "official_fell_back", "n_clusters"),
     "reason",
@@ -184,7 +184,7 @@ def _add_intervals(
     if codes is not None and codes.max() + 1 < MIN_CLUSTERS:
         return f"{codes.max() + 1} clusters, at least {MIN_CLUSTERS} are needed for intervals"
     drawn = bootstrap(x[:, None], signed[:, None], quality, clusters=codes, settings=settings)
-    for name, replicates in (("srcc", drawn.srcc), ("krcc", drawn.krcc), ("plcc", drawn.plcc)):
+    for name, replicates in (("srcc", drawn.srcc), ("plcc", drawn.plcc)):
         interval = percentile_interval(replicates[:, 0], settings.level)
         row[f"{name}_lo"], row[f"{name}_hi"] = interval
     blank = np.isnan(row["srcc_lo"])  # type: ignore[call-overload]

@@ -1,9 +1,8 @@
 """Move the method's four constants and see a whole data set's scores follow at once.
 
 A move must answer within a tenth of a second, so nothing of it may touch a feature. The fusion
-needs only each crop's two cues. The magnitude cue depends on box_lam too, smoothly: the mean of
-``((1 + a)^lam - 1) / lam`` is an entire function of ``lam``. It is read once at a few Chebyshev
-nodes; between them a polynomial gives it to the precision of float32, for any number of crops.
+needs only each crop's two cues. The magnitude cue depends on box_lam too, and is read once at
+every stop of its slider.
 """
 
 import base64
@@ -16,7 +15,6 @@ from pathlib import Path
 import ipywidgets as widgets
 import numpy as np
 import pandas as pd
-from scipy.interpolate import BarycentricInterpolator
 
 from maclip_lab import plots
 from maclip_lab.ablations.sweeps import PAPER, score_store
@@ -35,9 +33,8 @@ RANGES = {
 }
 """Least value, greatest value and step of every slider."""
 
-_LOW, _HIGH, _ = RANGES["box_lam"]
-NODES = tuple(_LOW + (_HIGH - _LOW) * (1 - np.cos(np.pi * np.arange(17) / 16)) / 2)
-"""Values of box_lam at which the magnitude cue is read."""
+STOPS = tuple(round(0.05 * step, 2) for step in range(41))
+"""Values of box_lam at which its slider can stand."""
 
 _MOST_DOTS = 2000
 _COLUMNS = ("score", "q_cos", "q_mag")
@@ -63,7 +60,7 @@ class ExplorerModel:
     """A data set's cues, ready to be fused by any constants.
 
     Args:
-        cues: of one prompt set, read for the box_lam of ``NODES``.
+        cues: of one prompt set, read for the box_lam of ``STOPS``.
         root: folder that the pictures' paths start from.
 
     Raises:
@@ -71,21 +68,19 @@ class ExplorerModel:
     """
 
     def __init__(self, cues: StoredCues, root: Path) -> None:
-        if set(cues.q_mag) != set(NODES) or len(cues.q_cos) != 1:
+        if set(cues.q_mag) != set(STOPS) or len(cues.q_cos) != 1:
             raise ValueError(
-                f"expected cues of one prompt set at the {len(NODES)} NODES of box_lam, got "
+                f"expected cues of one prompt set at the {len(STOPS)} STOPS of box_lam, got "
                 f"{len(cues.q_cos)} and {len(cues.q_mag)} others"
             )
         self._cues, self._root = cues, root
-        self._stack = np.stack([cues.q_mag[lam] for lam in NODES])
-        self._shares = BarycentricInterpolator(NODES, np.eye(len(NODES)))
         mos = cues.pictures["mos"].to_numpy(dtype=float)
         self._quality = mos if cues.higher_is_better else -mos
 
     @classmethod
     def from_store(cls, view: FeatureStore, anchors: TextAnchors) -> "ExplorerModel":
         """The model of a data set whose features are stored."""
-        return cls(store_cues(view, anchors, NODES), view.manifest.root)
+        return cls(store_cues(view, anchors, STOPS), view.manifest.root)
 
     @property
     def names(self) -> list[str]:
@@ -101,19 +96,22 @@ class ExplorerModel:
         """Magnitude cue of every crop, ``(M,)`` float32.
 
         Raises:
-            ValueError: ``box_lam`` is outside the nodes.
+            ValueError: ``box_lam`` is none of the stops.
         """
-        if not _LOW <= box_lam <= _HIGH:
-            raise ValueError(f"box_lam lies between {_LOW:g} and {_HIGH:g} here, got {box_lam:g}")
-        # Rounded, because a hair beside a node the interpolation divides by nearly nothing.
-        shares = self._shares(round(box_lam, 9)).astype(np.float32)
-        return shares @ self._stack
+        stop = round(box_lam, 2)
+        if stop not in self._cues.q_mag or abs(stop - box_lam) > 1e-9:
+            low, high, step = RANGES["box_lam"]
+            raise ValueError(
+                f"box_lam lies between {low:g} and {high:g} in steps of {step:g} here, "
+                f"got {box_lam:g}"
+            )
+        return self._cues.q_mag[stop]
 
     def move(self, settings: FusionSettings = PAPER) -> Move:
         """Scores, cues, weights and SRCC under these constants.
 
         Raises:
-            ValueError: box_lam is outside the nodes.
+            ValueError: box_lam is none of the stops.
         """
         lam = settings.box_lam
         cues = replace(self._cues, q_mag={lam: self.q_mag(lam)})

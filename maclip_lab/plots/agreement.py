@@ -14,11 +14,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
-from maclip_lab.ablations.study import METHODS
+from maclip_lab.evaluation.ratings import METHODS
 from maclip_lab.plots.style import (
     CUE_COLOURS,
     CUE_LABELS,
     CUE_MARKERS,
+    LINES,
     SERIES,
     SERIES_MARKERS,
     finish,
@@ -196,7 +197,7 @@ def prediction_fits(
     order = np.argsort(scores)
     for i, (name, fitted) in enumerate(fits.items()):
         ax.plot(fitted[order], scores[order], color=(SERIES[6], SERIES[1], SERIES[0])[i % 3],
-                linestyle=("-", "--", ":")[i % 3], label=name)  # fmt: skip
+                linestyle=LINES[i % 4], label=name)  # fmt: skip
     ax.legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return finish(ax, title, "MOS, higher is better", "MA-CLIP score")
 

@@ -19,6 +19,7 @@ from maclip_lab.plots.style import (
     CUE_COLOURS,
     CUE_LABELS,
     CUE_MARKERS,
+    LINES,
     SERIES,
     SERIES_MARKERS,
     finish,
@@ -26,7 +27,6 @@ from maclip_lab.plots.style import (
     set_suptitle,
 )
 
-_LINES = ("-", "--", "-.", ":")
 _FEW = 20  # different scores below which points of a scatter are spread sideways
 
 
@@ -244,7 +244,7 @@ def weight_curve(
     ax = new_axes(ax, 6.6, 3.6)
     _band(ax, table["w_cos"], table, "srcc", SERIES[0], SERIES_MARKERS[0], "fixed weight")
     for i, (name, srcc) in enumerate(rules.items(), start=1):
-        ax.axhline(srcc, color=SERIES[i], linestyle=_LINES[i % 4], label=name)
+        ax.axhline(srcc, color=SERIES[i], linestyle=LINES[i % 4], label=name)
     ax.legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     label = "fixed weight of the cosine cue (0: magnitude alone, 1: cosine alone)"
     return finish(ax, title, label, "SRCC with quality")
@@ -296,7 +296,7 @@ def weight_histograms(
     edges = np.linspace(*_range(list(groups.values())), 31).tolist()
     for i, (name, weights) in enumerate(groups.items()):
         ax.hist(weights, edges, density=True, histtype="step", label=name, color=SERIES[i],
-                linestyle=_LINES[i % 4], linewidth=1.8)  # fmt: skip
+                linestyle=LINES[i % 4], linewidth=1.8)  # fmt: skip
         ax.axvline(float(np.mean(weights)), color=SERIES[i], linestyle=":", linewidth=1)
     ax.legend(fontsize="small", frameon=False)
     return finish(ax, title, "weight of the cosine cue", "density of crops")

@@ -7,9 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from maclip_lab.plots.style import SERIES, finish, new_axes
-
-_STYLES = ("-", "--", "-.", ":")
+from maclip_lab.plots.style import LINES, SERIES, finish, new_axes
 
 
 def acceptance_curves(
@@ -29,7 +27,7 @@ def acceptance_curves(
     """
     ax = new_axes(ax, 6.4, 3.6)
     for i, (caption, values) in enumerate(accepted.items()):
-        ax.plot(harm, values, color=SERIES[i % len(SERIES)], linestyle=_STYLES[i % 4],
+        ax.plot(harm, values, color=SERIES[i % len(SERIES)], linestyle=LINES[i % 4],
                 label=f"“{caption}”")  # fmt: skip
     ax.set_ylim(0, 1)
     ax.legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
@@ -56,6 +54,6 @@ def loss_curves(
         series = pd.Series(values, index=np.arange(1, len(values) + 1), dtype=float)
         ax.plot(series.index, series, color=SERIES[i], alpha=0.3, linewidth=0.8)
         smooth = series.rolling(window, center=True, min_periods=1).mean()
-        ax.plot(series.index, smooth, color=SERIES[i], linestyle=_STYLES[i % 4], label=name)
+        ax.plot(series.index, smooth, color=SERIES[i], linestyle=LINES[i % 4], label=name)
     ax.legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return finish(ax, title, "step of training", "loss, mean over captions")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from maclip_lab.cues import box_cox, scaled_magnitude
 from maclip_lab.fusion import FusionSettings, fusion_weights
-from maclip_lab.plots.style import CUE_COLOURS, SERIES, SERIES_MARKERS, finish, new_axes
+from maclip_lab.plots.style import CUE_COLOURS, LINES, SERIES, SERIES_MARKERS, finish, new_axes
 
 
 def severity_curves(
@@ -46,11 +46,10 @@ def feature_profiles(features: Mapping[str, Tensor], ax: Axes | None = None, *, 
         title: the finding.
     """
     ax = new_axes(ax, 6, 3.6)
-    styles = ("-", "--", "-.", ":")
     for i, (name, feature) in enumerate(features.items()):
         profile = scaled_magnitude(feature).sort(descending=True)[0].numpy()
         share = np.arange(1, len(profile) + 1) / len(profile) * 100
-        ax.plot(share, profile, color=SERIES[i % len(SERIES)], linestyle=styles[i % 4],
+        ax.plot(share, profile, color=SERIES[i % len(SERIES)], linestyle=LINES[i % 4],
                 label=name.replace("_", " "))  # fmt: skip
     ax.legend(fontsize="small", frameon=False)
     return finish(
@@ -97,10 +96,9 @@ def box_cox_curves(lams: Sequence[float], ax: Axes | None = None, *, title: str)
     """
     ax = new_axes(ax, 5.4, 3.6)
     x = torch.linspace(0, 6, 121)
-    styles = ("-", "--", "-.", ":")
     for i, lam in enumerate(lams):
         name = f"λ = {lam:g}" + (" (log)" if lam == 0 else "")
-        ax.plot(x, box_cox(x, lam), color=SERIES[i % len(SERIES)], linestyle=styles[i % 4],
+        ax.plot(x, box_cox(x, lam), color=SERIES[i % len(SERIES)], linestyle=LINES[i % 4],
                 label=name)  # fmt: skip
     ax.legend(fontsize="small", frameon=False)
     return finish(ax, title, "$|f|$ over its standard deviation", "after Box-Cox")

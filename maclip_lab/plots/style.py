@@ -6,8 +6,6 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
 
-from maclip_lab.weights.backbones import FILE_SUFFIXES
-
 CUE_COLOURS = {
     "q_cos": "#0072B2",
     "q_mag": "#D55E00",
@@ -30,6 +28,8 @@ CUE_LABELS = {
 SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours in the order a figure takes them for anything that is not a cue."""
 SERIES_MARKERS = ("o", "s", "D", "^", "P", "v", "X")
+LINES = ("-", "--", "-.", ":")
+"""Line styles, in the order a figure takes them."""
 CMAP = "cividis"
 
 
@@ -37,9 +37,9 @@ def new_axes(ax: Axes | None, width: float = 6, height: float = 4) -> Axes:
     """The axes given, or new ones of that size in inches at 100 dpi on white."""
     if ax is not None:
         return ax
-    return plt.subplots(figsize=(width, height), dpi=100, layout="constrained", facecolor="white")[
-        1
-    ]
+    size = (width, height)
+    _, ax = plt.subplots(figsize=size, dpi=100, layout="constrained", facecolor="white")
+    return ax
 
 
 def backbone_label(backbone: str) -> str:
@@ -47,8 +47,11 @@ def backbone_label(backbone: str) -> str:
 
     >>> backbone_label("ViT-B/32"), backbone_label("models/mine.safetensors")
     ('ViT-B/32', 'mine.safetensors')
+    >>> backbone_label("hf-hub:timm/vit_base_patch16_clip_224.openai")
+    'hf-hub:timm/vit_base_patch16_clip_224.openai'
     """
-    return Path(backbone).name if backbone.endswith(FILE_SUFFIXES) else backbone
+    is_file = Path(backbone).suffix and not backbone.startswith("hf-hub:")
+    return Path(backbone).name if is_file else backbone
 
 
 def set_title(ax: Axes, title: str) -> None:

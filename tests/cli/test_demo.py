@@ -6,6 +6,7 @@ from PIL import Image
 
 from maclip_lab.cli import demo
 from maclip_lab.cli.demo import run_demo, write_demo
+from maclip_lab.datasets import Edition
 from maclip_lab.files.atomic import StorageFullError
 from maclip_lab.files.provenance import explain, read_record
 
@@ -16,8 +17,8 @@ WRITTEN = ["ranking.png", "ranking.png.provenance.json", "scores.csv", "scores.c
 def found(tmp_path_factory):
     """A demonstration of five pictures a photograph."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo, "TYPES", ("jpeg", "darken"))
-        patch.setattr(demo, "LEVELS", (1, 5))
+        small = Edition(demo.EDITION.name, ("jpeg", "darken"), (1, 5))
+        patch.setattr(demo, "EDITION", small)
         yield run_demo(tmp_path_factory.mktemp("demo"))
 
 
@@ -34,7 +35,7 @@ def test_the_figure_and_the_table_carry_a_record_that_explains_them(found, tmp_p
         record = read_record(result)
         assert record["backbone"] == "tiny-rn"
         assert len(record["weights_sha256"]) == len(record["manifest_sha256"]) == 64
-        assert record["dataset"] == "synthetic"
+        assert record["dataset"] == "synthetic-demo"
         assert explain(result, weights_sha256=record["weights_sha256"]).reproduces
     with Image.open(figure) as image:
         image.load()

@@ -18,7 +18,6 @@ from maclip_lab.datasets import (
     DatasetWarning,
     load_annotations,
     load_dataset,
-    load_folder,
 )
 from tests.datasets.facsimile import build
 
@@ -176,35 +175,6 @@ def test_biq2021_is_read_from_its_csv(shared):
         <= truth.items()
     )
     assert all(path.is_file() for path in manifest.paths)
-
-
-def test_a_folder_is_a_manifest_without_scores(tmp_path):
-    pictures(tmp_path, "b/10.png", "b/2.png", "a.PNG")
-    (tmp_path / "notes.txt").write_text("no picture")
-    (tmp_path / "._a.png").write_bytes(b"litter")
-    manifest = load_folder(tmp_path)
-    assert manifest.table["path"].tolist() == ["a.PNG", "b/2.png", "b/10.png"]
-    assert not manifest.labelled
-    manifest.to_parquet(tmp_path / "m.parquet")
-    assert type(manifest).from_parquet(tmp_path / "m.parquet").sha256 == manifest.sha256
-
-
-def test_an_empty_or_absent_folder_is_refused(tmp_path):
-    with pytest.raises(DatasetError, match="no pictures under"):
-        load_folder(tmp_path)
-    with pytest.raises(DatasetError, match="expected a folder of pictures"):
-        load_folder(tmp_path / "nowhere")
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
-def test_a_file_name_that_is_not_unicode_is_our_own_error(tmp_path):
-    pictures(tmp_path, "1.png")
-    try:
-        os.rename(tmp_path / "1.png", os.fsencode(tmp_path) + b"/\xff.png")
-    except OSError:
-        pytest.skip("this file system takes only Unicode names")
-    with pytest.raises(DatasetError, match="not Unicode"):
-        load_folder(tmp_path)
 
 
 NAMES = st.one_of(

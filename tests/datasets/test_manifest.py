@@ -1,9 +1,7 @@
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 
 from maclip_lab.datasets import DatasetError, Manifest
@@ -45,23 +43,8 @@ def test_paths_are_absolute():
     assert make().paths[2] == Path("/data/tiny/é/3.png")
 
 
-def test_parquet_round_trip_keeps_everything(tmp_path):
-    manifest = make()
-    manifest.to_parquet(tmp_path / "deep" / "m.parquet")
-    again = Manifest.from_parquet(tmp_path / "deep" / "m.parquet")
-    pd.testing.assert_frame_equal(again.table, manifest.table)
-    for field in ("dataset", "higher_is_better", "mos_range", "protocol", "variant", "root"):
-        assert getattr(again, field) == getattr(manifest, field)
-    assert (again.note, again.missing, again.sha256) == (
-        manifest.note,
-        manifest.missing,
-        manifest.sha256,
-    )
-
-
-def test_a_moved_root_changes_the_paths_and_not_the_hash(tmp_path):
-    file = make().to_parquet(tmp_path / "m.parquet")
-    moved = Manifest.from_parquet(file, root="/elsewhere")
+def test_a_moved_root_changes_the_paths_and_not_the_hash():
+    moved = make(root=Path("/elsewhere"))
     assert moved.paths[0] == Path("/elsewhere/a/1.png")
     assert moved.sha256 == make().sha256
 
@@ -85,31 +68,6 @@ def test_the_hash_follows_the_rows_and_their_meaning(change):
     assert make(**change).sha256 != make().sha256
 
 
-def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
-    file = make().to_parquet(tmp_path / "m.parquet")
-    before = file.read_bytes()
-    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("cut")))
-    with pytest.raises(OSError, match="cut"):
-        make(dataset="other").to_parquet(file)
-    assert file.read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == ["m.parquet"]
-
-
-def test_a_file_that_is_no_manifest_is_refused(tmp_path):
-    (tmp_path / "junk.parquet").write_bytes(b"junk")
-    pd.DataFrame({"path": ["a"], "mos": [1.0]}).to_parquet(tmp_path / "other.parquet")
-    for name in ("junk", "other"):
-        with pytest.raises(DatasetError, match=f"{name}.parquet' is not a manifest"):
-            Manifest.from_parquet(tmp_path / f"{name}.parquet")
-
-
-def test_metadata_is_readable_without_this_package(tmp_path):
-    file = make().to_parquet(tmp_path / "m.parquet")
-    header = json.loads(pq.read_schema(file).metadata[b"maclip_lab.manifest"])
-    assert header["dataset"] == "tiny"
-    assert header["mos_range"] == [0, 5]
-
-
 @pytest.mark.parametrize(
     ("column", "values", "message"),
     [
@@ -130,6 +88,12 @@ def test_a_bad_column_is_refused_by_name(column, values, message):
     table = make().table.astype(object).assign(**{column: values})
     with pytest.raises(DatasetError, match=message):
         make(table=table)
+
+
+def test_a_file_name_that_is_not_unicode_is_our_own_error():
+    paths = pd.Series(["\udcff.png"], dtype=object)
+    with pytest.raises(DatasetError, match="is not Unicode; rename the file"):
+        make(table=pd.DataFrame({"path": paths, "mos": [1.0]}))
 
 
 def test_missing_columns_rows_and_ranges_are_refused():

@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import numpy as np
@@ -5,17 +6,25 @@ import pytest
 from PIL import Image
 
 from maclip_lab.crops import protocol_for
-from maclip_lab.datasets import DatasetError, make_synthetic
+from maclip_lab.datasets import EDITIONS, DatasetError, Edition, make_synthetic
 from maclip_lab.datasets.degradations import DEGRADATIONS, degrade
-from maclip_lab.datasets.synthetic import pixels_sha256
 from maclip_lab.files.shipped import data_path
 
 TYPES = ("gaussian_blur", "white_noise", "darken", "patch_shuffle")
+DARK = ("darken",)
 
 
 def pixels(path) -> np.ndarray:
     with Image.open(path) as image:
         return np.asarray(image)
+
+
+def pixels_sha256(manifest) -> str:
+    """Hash of the names, sizes and pixels of a manifest's pictures."""
+    content = hashlib.sha256()
+    for name, path in zip(manifest.table["name"], manifest.paths, strict=True):
+        content.update(f"{name} {pixels(path).shape}".encode() + pixels(path).tobytes())
+    return content.hexdigest()
 
 
 @pytest.fixture(scope="module")
@@ -31,20 +40,20 @@ def photos(tmp_path_factory):
 
 
 def test_the_pixels_are_pinned(photos, tmp_path):
-    manifest = make_synthetic(tmp_path, photos=photos, types=TYPES, levels=(1, 5))
+    manifest = make_synthetic(tmp_path, Edition("synthetic", TYPES, (1, 5)), photos=photos)
     assert pixels_sha256(manifest)[:16] == "42c6eb682c5addc9"
     assert manifest.sha256[:16] == "9d16f40ad3c6dc2e"
 
 
 def test_rows_say_what_was_done(photos, tmp_path):
-    manifest = make_synthetic(tmp_path, photos=photos, types=TYPES)
+    manifest = make_synthetic(tmp_path, Edition("mine", TYPES), photos=photos)
     table = manifest.table
     assert len(table) == 2 * (1 + len(TYPES) * 5)
     assert set(table["ref_id"]) == {"first", "second"}
     assert set(table["dist_type"]) == {"pristine", *TYPES}
     assert (table["mos"] == 5 - table["dist_level"]).all()
     assert ((table["dist_level"] == 0) == (table["dist_type"] == "pristine")).all()
-    assert (manifest.dataset, manifest.mos_range) == ("synthetic", (0, 5))
+    assert (manifest.dataset, manifest.mos_range) == ("mine", (0, 5))
     assert manifest.higher_is_better
     assert "pseudo-MOS" in manifest.note
     assert protocol_for(manifest.protocol).resize is None
@@ -52,16 +61,16 @@ def test_rows_say_what_was_done(photos, tmp_path):
 
 
 def test_the_pictures_are_the_banks(photos, tmp_path):
-    manifest = make_synthetic(tmp_path, photos=photos, types=("darken",), levels=(3,))
+    manifest = make_synthetic(tmp_path, Edition("mine", DARK, (3,)), photos=photos)
     pristine, dark = map(pixels, manifest.paths[:2])
     np.testing.assert_array_equal(pristine, pixels(photos / "first.png"))
     np.testing.assert_array_equal(dark, degrade(pristine, "darken", level=3))
 
 
 def test_the_seed_changes_random_types_only(photos, tmp_path):
-    options = {"photos": photos, "types": TYPES, "levels": (5,)}
-    one = make_synthetic(tmp_path / "1", **options)
-    two = make_synthetic(tmp_path / "2", **options, seed=1)
+    edition = Edition("mine", TYPES, (5,))
+    one = make_synthetic(tmp_path / "1", edition, photos=photos)
+    two = make_synthetic(tmp_path / "2", edition, photos=photos, seed=1)
     same = {
         kind: a.read_bytes() == b.read_bytes()
         for kind, a, b in zip(one.table["dist_type"], one.paths, two.paths, strict=True)
@@ -76,7 +85,7 @@ def test_the_seed_changes_random_types_only(photos, tmp_path):
 
 
 def test_photographs_do_not_share_their_noise(photos, tmp_path):
-    manifest = make_synthetic(tmp_path, photos=photos, types=("impulse_noise",), levels=(5,))
+    manifest = make_synthetic(tmp_path, Edition("mine", ("impulse_noise",), (5,)), photos=photos)
     struck = [
         pixels(harmed) != pixels(clean)
         for clean, harmed in (manifest.paths[:2], manifest.paths[2:])
@@ -85,20 +94,20 @@ def test_photographs_do_not_share_their_noise(photos, tmp_path):
 
 
 def test_equal_arguments_give_equal_files(photos, tmp_path):
-    runs = [make_synthetic(tmp_path / n, photos=photos, types=TYPES) for n in "ab"]
+    runs = [make_synthetic(tmp_path / n, Edition("mine", TYPES), photos=photos) for n in "ab"]
     assert runs[0].sha256 == runs[1].sha256
     for a, b in zip(*(run.paths for run in runs), strict=True):
         assert a.read_bytes() == b.read_bytes()
 
 
 def test_right_files_are_kept_and_wrong_ones_made_again(photos, tmp_path):
-    options = {"photos": photos, "types": TYPES, "levels": (1, 2)}
-    manifest = make_synthetic(tmp_path, **options)
+    edition = Edition("mine", TYPES, (1, 2))
+    manifest = make_synthetic(tmp_path, edition, photos=photos)
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in manifest.paths}
     kept, cut, gone = manifest.paths[0], manifest.paths[1], manifest.paths[2]
     cut.write_bytes(cut.read_bytes()[:50])
     gone.unlink()
-    make_synthetic(tmp_path, **options)
+    make_synthetic(tmp_path, edition, photos=photos)
     assert {path: path.read_bytes() for path in before} == {p: b for p, (b, _) in before.items()}
     assert kept.stat().st_mtime_ns == before[kept][1]
     untouched = [p for p in before if p not in (cut, gone)]
@@ -106,62 +115,70 @@ def test_right_files_are_kept_and_wrong_ones_made_again(photos, tmp_path):
 
 
 def test_files_of_other_settings_are_not_taken_for_right(photos, tmp_path):
-    small = make_synthetic(tmp_path, photos=photos, types=("darken",), size=(32, 32))
+    small = make_synthetic(tmp_path, Edition("mine", DARK, size=(32, 32)), photos=photos)
     assert pixels(small.paths[1]).shape == (32, 32, 3)
-    whole = make_synthetic(tmp_path, photos=photos, types=("darken",))
+    whole = make_synthetic(tmp_path, Edition("mine", DARK), photos=photos)
     assert pixels(whole.paths[1]).shape == (48, 64, 3)
 
 
 @pytest.mark.parametrize("junk", ["", "[]", "{", '{"images/first.png": 3}'])
 def test_a_damaged_record_only_means_more_work(photos, tmp_path, junk):
-    first = make_synthetic(tmp_path, photos=photos, types=("darken",))
+    first = make_synthetic(tmp_path, Edition("mine", DARK), photos=photos)
     (tmp_path / "synthetic.json").write_text(junk)
-    assert make_synthetic(tmp_path, photos=photos, types=("darken",)).sha256 == first.sha256
+    assert make_synthetic(tmp_path, Edition("mine", DARK), photos=photos).sha256 == first.sha256
     assert len(json.loads((tmp_path / "synthetic.json").read_text())) == 12
 
 
 def test_nothing_temporary_is_left(photos, tmp_path):
-    make_synthetic(tmp_path, photos=photos, types=("darken",), levels=(1,))
+    make_synthetic(tmp_path, Edition("mine", DARK, (1,)), photos=photos)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "synthetic.json"]
     assert len(list((tmp_path / "images").iterdir())) == 4
 
 
 def test_size_is_a_centre_crop(photos, tmp_path):
-    manifest = make_synthetic(
-        tmp_path, photos=photos, types=("darken",), levels=(1,), size=(32, 16)
-    )
+    manifest = make_synthetic(tmp_path, Edition("mine", DARK, (1,), (32, 16)), photos=photos)
     whole = pixels(photos / "first.png")
     np.testing.assert_array_equal(pixels(manifest.paths[0]), whole[16:32, 16:48])
 
 
 def test_a_list_of_photographs_will_do(photos, tmp_path):
-    manifest = make_synthetic(
-        tmp_path, photos=[photos / "second.png"], types=("darken",), levels=(2,)
-    )
+    manifest = make_synthetic(tmp_path, Edition("mine", DARK, (2,)), photos=[photos / "second.png"])
     assert manifest.table["name"].tolist() == ["second.png", "second.darken.2.png"]
 
 
 def test_the_shipped_photographs_are_the_default(tmp_path):
-    if not list(data_path("photos").glob("*.jpg")):
-        pytest.skip("no photographs are shipped yet")
-    manifest = make_synthetic(tmp_path, types=("darken",), levels=(3,), size=(64, 64))
+    manifest = make_synthetic(tmp_path, Edition("mine", DARK, (3,), (64, 64)))
     assert manifest.table["ref_id"].nunique() == len(list(data_path("photos").glob("*.jpg")))
 
 
-def test_the_whole_bank_is_the_default(photos, tmp_path):
-    manifest = make_synthetic(tmp_path, photos=[photos / "first.png"], levels=(5,))
+def test_the_full_edition_is_the_whole_bank(photos, tmp_path):
+    manifest = make_synthetic(tmp_path, EDITIONS["synthetic-full"], photos=[photos / "first.png"])
+    assert manifest.dataset == "synthetic-full"
     assert set(manifest.table["dist_type"]) == {"pristine", *DEGRADATIONS}
+    assert len(manifest) == 1 + 5 * len(DEGRADATIONS)
+
+
+def test_no_two_editions_are_alike_in_name_or_content():
+    assert all(edition.name == name for name, edition in EDITIONS.items())
+    contents = {(edition.types, edition.levels, edition.size) for edition in EDITIONS.values()}
+    assert len(contents) == len(EDITIONS)
+
+
+def test_the_small_edition_is_large_enough_for_two_windows():
+    width, height = EDITIONS["synthetic"].size
+    assert width >= 224 + 128
+    assert height >= 224
 
 
 def test_bad_requests_are_named(photos, tmp_path):
     with pytest.raises(ValueError, match=r"unknown types \['fog'\]"):
-        make_synthetic(tmp_path, photos=photos, types=("fog",))
+        Edition("mine", ("fog",))
     with pytest.raises(ValueError, match=r"levels are out of .* got \(0, 6\)"):
-        make_synthetic(tmp_path, photos=photos, levels=(0, 6))
+        Edition("mine", levels=(0, 6))
     with pytest.raises(ValueError, match="once"):
-        make_synthetic(tmp_path, photos=photos, levels=(1, 1))
+        Edition("mine", levels=(1, 1))
     with pytest.raises(DatasetError, match="smaller than 100 x 100"):
-        make_synthetic(tmp_path, photos=photos, types=("darken",), size=(100, 100))
+        make_synthetic(tmp_path, Edition("mine", DARK, size=(100, 100)), photos=photos)
     with pytest.raises(DatasetError, match="no photographs in"):
         make_synthetic(tmp_path / "x", photos=tmp_path)
     with pytest.raises(DatasetError, match="bear one name"):

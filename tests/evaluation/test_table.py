@@ -7,7 +7,6 @@ from scipy import stats
 
 from maclip_lab.evaluation import (
     EvaluationSettings,
-    bonett_wright,
     compare,
     evaluate,
     fits,
@@ -75,7 +74,6 @@ def test_dmos_is_turned_so_that_agreement_is_positive(predictions, mos):
         "srcc_lo",
         "srcc_hi",
         "krcc",
-        "krcc_lo",
         "plcc_raw",
         "plcc_4p",
         "plcc_lo",
@@ -154,6 +152,21 @@ def test_five_pictures_have_ranks_but_no_five_parameter_fit():
     assert "too few for 5 parameters" in row["reason"]
 
 
+def test_a_curve_is_searched_once_for_evaluation_and_comparison(predictions, mos, monkeypatch):
+    searched = []
+
+    def count(x, y, *, line, start=None):
+        searched.append(line)
+        return best_shape(x, y, line=line, start=start)
+
+    best_shape = fits._best_shape
+    monkeypatch.setattr(fits, "_best_shape", count)
+    fits._four_parameter_shape.cache_clear()
+    evaluate(predictions, mos, settings=NONE)
+    compare(predictions, mos, settings=NONE)
+    assert searched == [False, True] * len(predictions)
+
+
 def test_a_failed_fit_is_said_and_nothing_stands_in_for_it(predictions, mos, monkeypatch):
     monkeypatch.setattr(fits, "_MAX_EVALUATIONS", 1)
     row = evaluate(predictions, mos, settings=QUICK).iloc[0]
@@ -161,15 +174,13 @@ def test_a_failed_fit_is_said_and_nothing_stands_in_for_it(predictions, mos, mon
     assert "did not converge" in row["reason"]
     fitted = ["plcc_4p", "plcc_lo", "plcc_hi", "plcc_5p", "rmse_4p", "rmse_5p", "mae"]
     assert row[fitted].isna().all()
-    assert row[["srcc", "srcc_lo", "krcc_lo", "plcc_raw"]].notna().all()
+    assert row[["srcc", "srcc_lo", "krcc", "plcc_raw"]].notna().all()
 
 
-def test_intervals_hold_the_estimate_and_agree_with_the_analytic_one(predictions, mos):
+def test_intervals_hold_the_estimate(predictions, mos):
     row = evaluate(predictions, mos, settings=QUICK).iloc[0]
-    for name, estimate in (("srcc", "srcc"), ("krcc", "krcc"), ("plcc", "plcc_4p")):
+    for name, estimate in (("srcc", "srcc"), ("plcc", "plcc_4p")):
         assert row[f"{name}_lo"] < row[estimate] < row[f"{name}_hi"]
-    interval = (row["srcc_lo"], row["srcc_hi"])
-    assert interval == pytest.approx(bonett_wright(row["srcc"], 300), abs=0.03)
 
 
 def test_a_wider_level_gives_wider_intervals(predictions, mos):

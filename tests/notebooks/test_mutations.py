@@ -77,8 +77,8 @@ MUTATIONS = (
     Mutation(
         "08_explorer",
         "lessons/explorer.py",
-        "shares @ self._stack",
-        "shares[::-1] @ self._stack",
+        "return self._cues.q_mag[stop]",
+        "return self._cues.q_mag[2.0 - stop]",
     ),
     Mutation(
         "09_training_a_tiny_clip",

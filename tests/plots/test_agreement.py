@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from maclip_lab.ablations.study import METHODS
+from maclip_lab.evaluation import METHODS
 from maclip_lab.plots import (
     METHOD_STYLES,
     beside_paper,

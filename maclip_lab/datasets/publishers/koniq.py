@@ -47,7 +47,7 @@ def read(index: FileIndex, source: str, request: Request) -> Annotated:
         table["mos"] = _five_point(rows, source, rounded=request.variant == "paper")
         table["mos_std"] = to_numbers(rows["SD"], f"{source}, SD")
         mos_range = (1.0, 5.0)
-    table["split"] = _splits(index, source, rows)
+    table["split"] = _splits(index, rows)
     if request.variant == "paper":
         table = table.sort_values("name", kind="stable")
     note = "MOS of z-scores, 0 to 100" if request.scores == "zscore" else ""
@@ -83,7 +83,7 @@ def _zscores(rows: pd.DataFrame, source: str) -> NDArray[np.float64]:
     return scores
 
 
-def _splits(index: FileIndex, source: str, rows: pd.DataFrame) -> "pd.Series[str] | None":
+def _splits(index: FileIndex, rows: pd.DataFrame) -> "pd.Series[str] | None":
     if "set" in rows:
         return rows["set"].map(_SPLITS)
     sets = locate(index, [_SETS])

@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from maclip_lab.datasets import DatasetError, Edition, load_dataset, open_dataset, synthetic
+from tests.datasets.facsimile import build
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """The editions at their smallest, so that a test makes them in a moment."""
+    for name in synthetic.EDITIONS:
+        edition = Edition(name, ("jpeg",), (5,), (64, 48))
+        monkeypatch.setitem(synthetic.EDITIONS, name, edition)
+
+
+@pytest.mark.parametrize("name", ["synthetic", "Synthetic-Full", "synthetic-demo"])
+def test_every_edition_of_the_synthetic_set_has_a_name_of_its_own(name, small, tmp_path):
+    manifest = open_dataset(name, tmp_path)
+    assert manifest.dataset == name.lower()
+    assert manifest.root == tmp_path
+    assert all(path.is_file() for path in manifest.paths)
+    assert set(manifest.table["dist_level"]) == {0, 5}
+
+
+def test_without_a_folder_a_synthetic_set_is_made_under_build(small, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert open_dataset("synthetic-full").root == tmp_path / "build" / "synthetic-full"
+
+
+def test_a_list_of_ones_own_is_read_with_its_pictures_beside_it(tmp_path):
+    for name in "ab":
+        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / f"{name}.png")
+    (tmp_path / "mine.csv").write_text("path,mos\na.png,1.5\nb.png,3\n")
+    manifest = open_dataset(str(tmp_path / "mine.csv"))
+    assert manifest.dataset == "mine"
+    assert manifest.table["mos"].tolist() == [1.5, 3]
+    named = open_dataset("synthetic", annotations=tmp_path / "mine.csv")
+    assert (named.dataset, len(named)) == ("synthetic", 2)
+
+
+@pytest.mark.filterwarnings("ignore::maclip_lab.datasets.DatasetWarning")
+def test_one_of_the_nine_is_read_as_asked(tmp_path):
+    folder = build("koniq", tmp_path, rows=12)
+    choices = {"variant": "standard", "resolution": "512x384", "scores": "zscore"}
+    opened = open_dataset("KonIQ-10k", folder, **choices)
+    assert opened.sha256 == load_dataset("koniq", folder, **choices).sha256
+    assert opened.mos_range == (0, 100)
+
+
+@pytest.mark.filterwarnings("ignore::maclip_lab.datasets.DatasetWarning")
+def test_some_pictures_are_always_the_same_ones(tmp_path):
+    folder = build("kadid", tmp_path, rows=30)
+    some, again = (open_dataset("kadid", folder, n_pictures=9) for _ in range(2))
+    assert len(some) == 9
+    assert some.sha256 == again.sha256
+    assert set(some.table["path"]) < set(open_dataset("kadid", folder).table["path"])
+    with pytest.raises(ValueError, match="expected 1 to 30 rows of kadid, got 31"):
+        open_dataset("kadid", folder, n_pictures=31)
+
+
+def test_choices_of_the_published_sets_are_refused_elsewhere(small, tmp_path):
+    for choice in ({"variant": "paper"}, {"resolution": "512x384"}, {"scores": "raw"}):
+        with pytest.raises(ValueError, match="for the nine data sets as published"):
+            open_dataset("synthetic", tmp_path, **choice)
+
+
+def test_one_of_the_nine_needs_its_folder():
+    with pytest.raises(ValueError, match="say where koniq lies: ROOT"):
+        open_dataset("koniq")
+
+
+def test_an_unknown_name_is_refused_with_those_that_are_known(tmp_path):
+    with pytest.raises(ValueError, match=r"no data set is called 'konik'; known are .*koniq"):
+        open_dataset("konik", tmp_path)
+
+
+def test_an_unknown_name_is_refused_even_without_a_folder():
+    with pytest.raises(ValueError, match="no data set is called 'konik'"):
+        open_dataset("konik")
+
+
+def test_a_folder_without_the_set_is_our_own_error(tmp_path):
+    with pytest.raises(DatasetError, match="no annotations of KonIQ-10k"):
+        open_dataset("koniq", tmp_path)
