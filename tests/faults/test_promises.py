@@ -34,7 +34,8 @@ def alone(arguments, cwd, **variables):
     """A command line without network, in an empty home."""
     kept = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
     environment = {key: os.environ[key] for key in kept if key in os.environ}
-    environment |= {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **variables}
+    environment |= {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment |= {"OMP_NUM_THREADS": "1", **variables}
     return subprocess.run(
         [sys.executable, "-c", ALONE, *map(str, arguments)],
         cwd=cwd,
