@@ -2,10 +2,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.installed
 
-.PHONY: help demo test lab lint notebooks bench clean
+OLDEST := .venv-oldest
+
+.PHONY: help demo test test-oldest lab lint notebooks bench clean
 
 help:  ## say what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "maclip_lab needs Python 3.11 or newer, this is " + sys.version)'
@@ -19,6 +21,13 @@ demo: $(READY)  ## score a dozen photographs, clean and degraded
 test: $(READY)  ## run every test, the notebooks included
 	$(BIN)/pytest -m "not slow"
 
+test-oldest: pyproject.toml  ## test what computes scores on the lowest versions admitted
+	$(PYTHON) -m venv $(OLDEST)
+	grep -oE '"[a-z-]+>=[0-9.]+"' pyproject.toml | tr -d '"' | sed 's/>=/==/' > $(OLDEST)/lowest.txt
+	$(OLDEST)/bin/pip install --quiet --constraint $(OLDEST)/lowest.txt --editable . pytest hypothesis
+	$(OLDEST)/bin/python -m pytest -o addopts=--strict-markers -m "not slow" \
+		tests/test_parity.py tests/test_encoder.py tests/test_images.py tests/evaluation
+
 lab: $(READY)  ## open the notebooks in JupyterLab
 	$(BIN)/maclip-lab lab
 
@@ -29,8 +38,8 @@ notebooks: $(READY)  ## execute all notebooks again and store their outputs
 	$(BIN)/python notebooks/refresh.py
 
 bench: $(READY)  ## measure speed and memory, as ratios within one run
-	$(BIN)/maclip-lab bench
+	$(BIN)/python -m benchmarks
 
 clean:  ## remove everything that was made, downloads of yours excepted
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv $(OLDEST) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""All measurements in one command: ``maclip-lab bench``, or ``python -m benchmarks``.
+"""All measurements in one command: ``make bench``, or ``python -m benchmarks``.
 
 Tables go to the screen; ``--output`` keeps everything as JSON.
 """

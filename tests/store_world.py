@@ -1,5 +1,6 @@
 """A few generated pictures, a manifest of them, and processes that can be killed."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -46,10 +47,13 @@ def manifest(folder, names, higher_is_better=True):
 
 def python(code, *arguments):
     """A child process of the same Python, one thread, its output piped."""
-    prelude = "import torch; torch.set_num_threads(1)\n"
-    command = [sys.executable, "-W", "error", "-c", prelude + code, *map(str, arguments)]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        [sys.executable, "-W", "error", "-c", code, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
 
 

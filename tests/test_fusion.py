@@ -64,7 +64,8 @@ def test_the_simple_rules():
     assert product_fusion(q_cos, q_mag).item() == pytest.approx(0.12)
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), "0.5"])
+@pytest.mark.parametrize("value", [float("nan"), -float("inf"), 10**400, None, "0.5"])
 def test_a_constant_that_is_no_finite_number_is_named(value):
-    with pytest.raises(ValueError, match="alpha is a finite number, got"):
-        FusionSettings(alpha=value)
+    for name in ("box_lam", "base_cos", "base_norm", "alpha"):
+        with pytest.raises(ValueError, match=f"{name} is a finite number, got"):
+            FusionSettings(**{name: value})

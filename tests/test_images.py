@@ -66,9 +66,6 @@ def png_with_size(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b"")
 
 
-# Ordinary files ------------------------------------------------------------------------------
-
-
 ORDINARY = {
     "a.jpg": "JPEG",
     "a.png": "PNG",
@@ -114,9 +111,6 @@ def test_official_converts_a_palette_with_transparency_without_a_warning(tmp_pat
     picture = load_picture(path, preset="official")
     np.testing.assert_array_equal(pixels(picture), expected)
     assert picture.flags == ("palette", "alpha")
-
-
-# Colour modes --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -260,9 +254,6 @@ def test_a_warning_made_an_error_by_the_user_is_still_a_status():
     refused(load_picture(data), "decode_error")
 
 
-# Arrays and tensors --------------------------------------------------------------------------
-
-
 def test_a_tensor_is_rounded_to_eight_bit():
     exact = torch.from_numpy(RGB.copy()).permute(2, 0, 1)
     for tensor in (exact, exact / 255, (exact / 255).double(), exact / 255 + 0.001 * (exact < 250)):
@@ -312,9 +303,6 @@ def test_a_wrong_option_names_its_value(option, message):
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 1), (1, 500, 3), (500, 1, 1)])
 def test_very_small_pictures_pass(shape):
     assert load_picture(np.zeros(shape, np.uint8)).status == "ok"
-
-
-# Bad files -----------------------------------------------------------------------------------
 
 
 def refused(picture, status: str) -> str:
@@ -407,9 +395,6 @@ def test_formats_outside_the_allow_list_are_unsupported(kind):
     refused(load_picture(encoded(Image.fromarray(RGB), format=kind)), "unsupported")
 
 
-# Size ----------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("side", [11_000, 30_000, 2**31 - 1])
 def test_a_huge_header_is_refused_before_decoding(side):
     picture = load_picture(png_with_size(side, side), max_pixels=10_000_000)
@@ -444,9 +429,6 @@ def test_a_loaded_tiff_image_beyond_pillows_limit_keeps_its_pixels(monkeypatch):
     np.testing.assert_array_equal(pixels(load_picture(image)), RGB)
 
 
-# State ---------------------------------------------------------------------------------------
-
-
 def test_a_switched_off_truncation_check_is_flagged(monkeypatch):
     data = encoded(Image.fromarray(RGB), format="JPEG")
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
@@ -475,9 +457,6 @@ def test_threads_read_what_one_thread_reads(tmp_path):
         threaded = [pixels(picture) for picture in pool.map(load_picture, paths)]
     for path, image in zip(paths, threaded, strict=True):
         np.testing.assert_array_equal(image, pixels(load_picture(path)))
-
-
-# Folders -------------------------------------------------------------------------------------
 
 
 def test_pictures_are_found_recursively_in_natural_order(tmp_path):

@@ -31,7 +31,6 @@ app.command()(experiments.explain)
 app.command()(project.demo)
 app.command()(project.doctor)
 app.command()(project.lab)
-app.command()(project.bench)
 
 
 _INTERRUPTED = 130  # Typer's exit status after Ctrl-C

@@ -31,6 +31,18 @@ def never_lose_interrupts() -> None:
         if not issubclass(lost.exc_type, KeyboardInterrupt):
             report(lost)
             return
-        threading.Timer(_AGAIN, signal.raise_signal, [signal.SIGINT]).start()
+        threading.Timer(_AGAIN, _interrupt).start()
 
     sys.unraisablehook = again
+
+
+def _interrupt() -> None:
+    """Interrupts the main thread, from any other.
+
+    A signal raised in another thread is noted, but does not wake a main thread that waits.
+    """
+    main = threading.main_thread().ident
+    if main is not None and hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(main, signal.SIGINT)
+    else:
+        signal.raise_signal(signal.SIGINT)

@@ -1,8 +1,7 @@
-"""The project itself: the demonstration, the notebooks, the benchmarks, the check of a set-up."""
+"""The project itself: the demonstration, the notebooks, the check of a set-up."""
 
 import importlib.util
 import os
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -59,19 +58,6 @@ def lab(
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
     raise typer.Exit(subprocess.call(command))
-
-
-def bench(
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="JSON file for the figures.")
-    ] = None,
-) -> None:
-    """Measure speed and memory: tables on the screen, every comparison within one run."""
-    if not (_CHECKOUT / "benchmarks").is_dir():
-        raise typer.BadParameter("the benchmarks come with a checkout, not with the wheel")
-    sys.path.insert(0, str(_CHECKOUT))
-    sys.argv = ["benchmarks", *([] if output is None else ["--output", str(output)])]
-    runpy.run_module("benchmarks", run_name="__main__")
 
 
 def doctor(

@@ -6,6 +6,7 @@ import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -171,7 +172,7 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
     return {str(key): value for key, value in loaded.items() if isinstance(value, Tensor)}
 
 
-def _unsupported(model: dict, preprocess: dict) -> list[str]:
+def _unsupported(model: dict[str, Any], preprocess: dict[str, Any]) -> list[str]:
     reasons = [
         f"{part}.{key}={value!r}"
         for part in ("vision_cfg", "text_cfg")

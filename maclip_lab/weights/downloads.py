@@ -98,7 +98,7 @@ def _checked(path: Path, promised: str | None) -> str:
     return digest
 
 
-class _Bar(tqdm):
+class _Bar(tqdm):  # type: ignore[misc]
     """A bar for the hub's client, which names its bars; tqdm knows no names."""
 
     def __init__(self, *args: object, **options: object) -> None:

@@ -4,7 +4,6 @@ Faults 3, 4 and 6 of the list in README.md. What `maclip_lab.files.atomic` does 
 tests/features/test_store.py.
 """
 
-import json
 import os
 import signal
 import subprocess
@@ -14,7 +13,7 @@ import torch
 
 from maclip_lab.cli.doctor import examine
 from maclip_lab.errors import WeightsError
-from maclip_lab.features import extract_features, open_features
+from maclip_lab.features import extract_features
 from maclip_lab.files import atomic
 from maclip_lab.files.provenance import write_table
 from maclip_lab.weights.cache import staging_folder
@@ -151,16 +150,3 @@ def test_only_what_dead_processes_of_this_host_left_is_swept(tmp_path):
     assert len(view.ok) == 1
     there = {what for what, name in left.items() if (shards / name).exists()}
     assert there == {"living", "elsewhere", "not ours"}
-
-
-def test_nothing_waits_for_a_lock(tmp_path):
-    """There are no locks: files that other tools leave as locks change nothing."""
-    picture(tmp_path / "p0.png", 0)
-    rows, store = manifest(tmp_path, ["p0.png"]), tmp_path / "store"
-    first = extract_features(rows, PlainScorer(), store)
-    for folder in (store, first.shards.folder, first.shards.shards):
-        (folder / ".lock").write_text(json.dumps({"pid": 1, "host": "gone"}))
-        (folder / "lock").mkdir()
-    again = extract_features(rows, PlainScorer(), store)
-    assert torch.equal(again.features(0), first.features(0))
-    assert len(open_features(rows, first.config, store).ok) == 1

@@ -19,7 +19,7 @@ from tests.conftest import GOLDEN
 from tests.faults.conftest import PATIENCE, inventory
 from tests.store_world import ROOT, picture
 
-RN = str(GOLDEN / "rn.safetensors")
+VIT = str(GOLDEN / "vit.safetensors")
 ALONE = """
 import socket, sys
 def refuse(*_):
@@ -34,7 +34,8 @@ def alone(arguments, cwd, **variables):
     """A command line without network, in an empty home."""
     kept = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
     environment = {key: os.environ[key] for key in kept if key in os.environ}
-    environment |= {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **variables}
+    environment |= {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment |= {"OMP_NUM_THREADS": "1", **variables}
     return subprocess.run(
         [sys.executable, "-c", ALONE, *map(str, arguments)],
         cwd=cwd,
@@ -52,7 +53,7 @@ def test_scoring_writes_its_table_and_nothing_else_and_asks_nobody(tmp_path):
     picture(tmp_path / "pictures" / "p.png", 0)
     before = inventory(tmp_path / "pictures")
     done = alone(
-        ["score", tmp_path / "pictures", "-b", RN, "-o", tmp_path / "out" / "s.csv", "-q"],
+        ["score", tmp_path / "pictures", "-b", VIT, "-o", tmp_path / "out" / "s.csv", "-q"],
         tmp_path / "here",
         HOME=str(tmp_path / "home"),
         TMPDIR=str(tmp_path / "temporary"),
@@ -74,7 +75,7 @@ def test_evaluating_writes_its_store_and_nothing_else(tmp_path):
     (tmp_path / "pictures" / "list.csv").write_text("\n".join(rows))
     before = inventory(tmp_path / "pictures")
     lists = tmp_path / "pictures" / "list.csv"
-    arguments = ["--annotations", lists, "-b", RN, "--store", tmp_path / "store", "--n-boot", "20"]
+    arguments = ["--annotations", lists, "-b", VIT, "--store", tmp_path / "store", "--n-boot", "20"]
     done = alone(
         ["evaluate", "mine", *arguments, "-q"], tmp_path / "here", HOME=str(tmp_path / "home")
     )
@@ -166,7 +167,7 @@ def test_no_file_name_reaches_a_shell(tmp_path):
     here = Path.cwd()
     os.chdir(tmp_path)
     try:
-        assert Maclip(RN, device="cpu")(Path(name)).status == "ok"
+        assert Maclip(VIT, device="cpu")(Path(name)).status == "ok"
     finally:
         os.chdir(here)
     assert not canary.exists()
@@ -176,7 +177,7 @@ def test_no_file_name_reaches_a_shell(tmp_path):
 def test_decimals_do_not_follow_the_locale(locale, tmp_path):
     picture(tmp_path / "p.png", 0)
     out = tmp_path / "s.csv"
-    done = alone(["score", tmp_path / "p.png", "-b", RN, "-o", out, "-q"], tmp_path, LC_ALL=locale)
+    done = alone(["score", tmp_path / "p.png", "-b", VIT, "-o", out, "-q"], tmp_path, LC_ALL=locale)
     assert done.returncode == 0, done.stderr
     assert len(out.read_text().splitlines()[1].split(",")) == len(
         out.read_text().splitlines()[0].split(",")

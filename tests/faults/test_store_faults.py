@@ -145,9 +145,6 @@ def anchors(width):
     return TextAnchors(MACLIP_PROMPTS, features, 100.0)
 
 
-# What else may lie in a store ------------------------------------------------------------------
-
-
 def _link(path, target):
     path.symlink_to(target)
 

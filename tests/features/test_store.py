@@ -196,30 +196,6 @@ store.append(1, [extracted("late.png")], {})
     assert len(store.index) == 4
 
 
-def test_a_full_disk_leaves_the_store_as_it_was_and_says_what_was_needed(tmp_path):
-    filled(tmp_path, n=1)
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    code = """
-import resource, sys
-from pathlib import Path
-sys.path.insert(0, ".")
-from tests.features.test_store import CONFIG, extracted
-from maclip_lab.features.store import ShardStore
-from maclip_lab.files.atomic import StorageFullError
-store = ShardStore(Path(sys.argv[1]), CONFIG)
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-try:
-    store.append(1, [extracted("big.png", 4000)], {})
-except StorageFullError as error:
-    print(error)
-"""
-    child = python(code, tmp_path)
-    output, errors = child.communicate()
-    assert "no room for the 12" in output, errors
-    assert "free space and run again" in output
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
-
-
 def test_two_stores_open_on_one_folder_see_each_others_shards(tmp_path):
     one, two = ShardStore(tmp_path, CONFIG), ShardStore(tmp_path, CONFIG)
     one.append(0, [extracted("a.png")], {})

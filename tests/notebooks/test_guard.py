@@ -1,6 +1,8 @@
 """What every committed notebook must be, checked without running it."""
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -21,6 +23,8 @@ from tests.notebooks.reading import (
     tags,
 )
 
+Check = Callable[[Path], None]
+
 TAGS = {
     "parameters",
     "exercise",
@@ -36,10 +40,26 @@ MAX_BYTES = 300_000
 MAX_FIGURES = 8
 MAX_LINES = 15
 
-EVERY = pytest.mark.parametrize(
-    "path", LESSONS + SOLUTIONS, ids=lambda path: str(path.relative_to(FOLDER))
-)
-LESSON = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+
+def of_all(paths: list[Path]) -> Callable[[Check], Callable[[], None]]:
+    """Makes a check of one notebook a test of all of them; a failure names the notebook."""
+
+    def decorate(check: Check) -> Callable[[], None]:
+        def test() -> None:
+            for path in paths:
+                try:
+                    check(path)
+                except Exception as error:
+                    error.add_note(f"in {path.relative_to(FOLDER)}")
+                    raise
+
+        return test
+
+    return decorate
+
+
+EVERY = of_all(LESSONS + SOLUTIONS)
+LESSON = of_all(LESSONS)
 
 
 def checks(source):

@@ -1,0 +1,43 @@
+"""The files around the package say one thing."""
+
+import re
+import tomllib
+from importlib.metadata import version
+from itertools import chain
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+import maclip_lab
+
+ROOT = Path(maclip_lab.__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def first(pattern, file):
+    return re.search(pattern, (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)[1]
+
+
+def test_the_version_is_the_same_wherever_it_stands():
+    assert maclip_lab.__version__ == PROJECT["version"]
+    assert first(r"^version: (.+)$", "CITATION.cff") == PROJECT["version"]
+    assert first(r"^## \[(\d.*)\]", "CHANGELOG.md") == PROJECT["version"]
+
+
+def test_a_checkout_that_is_not_installed_has_no_version(monkeypatch):
+    monkeypatch.setattr("maclip_lab.version", lambda name: version("no-such-" + name))
+    assert maclip_lab.__version__ == "0+not.installed"
+
+
+def test_every_dependency_is_pinned_to_a_version_that_is_admitted():
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = dict(line.lower().split("==") for line in lines if "==" in line)
+    lists = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+    for needed in map(Requirement, chain(*lists)):
+        if needed.name != PROJECT["name"]:
+            pin = pins.get(needed.name) or pins[needed.name.replace("-", "_")]
+            assert pin in needed.specifier, needed
+
+
+def test_types_are_there_for_users():
+    assert (ROOT / "maclip_lab" / "py.typed").is_file()
