@@ -24,8 +24,8 @@ from maclip_lab.crops import NATIVE
 from maclip_lab.features.shards import Extracted, PictureRecord
 from maclip_lab.features.store import ShardStore, StoreConfig
 from maclip_lab.images import find_pictures, load_picture
-from maclip_lab.scale.parts import ScoreConfig
 from maclip_lab.scale.run import ScaleRun, dask_client, score_many
+from maclip_lab.scorer import ScoreConfig
 
 if TYPE_CHECKING:
     from distributed import Client

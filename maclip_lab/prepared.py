@@ -39,7 +39,7 @@ class PreparedPicture:
 
 
 def prepare_picture(
-    source: Source | Picture, protocol: Protocol, preset: Preset = "default"
+    source: "Source | Picture", protocol: Protocol, preset: Preset = "default"
 ) -> PreparedPicture:
     """A picture as its crops are cut from it; what cannot be used is a status, never an error.
 
@@ -75,7 +75,7 @@ def prepare_picture(
     return PreparedPicture(name, picture, pixels, CropGrid(height, width, protocol))
 
 
-def pixels_to_decode(source: Source | Picture) -> int:
+def pixels_to_decode(source: "Source | Picture") -> int:
     """Pixels in memory while a picture is decoded and waits; 0 where its header does not say."""
     if isinstance(source, Picture):
         return source.width * source.height

@@ -275,7 +275,7 @@ class Maclip:
 
     def extract(
         self,
-        picture: Source | Picture,
+        picture: "Source | Picture",
         dataset: str | Protocol | None = None,
         *,
         preset: Preset | None = None,

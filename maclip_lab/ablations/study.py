@@ -6,7 +6,6 @@ five prompt pairs), the magnitude cue alone, the cosine cue alone, and MA-CLIP.
 
 import os
 from dataclasses import dataclass
-from functools import partial
 
 import pandas as pd
 
@@ -74,19 +73,17 @@ def study(
     """
     if not manifest.labelled:
         raise ValueError(f"{manifest.dataset} has no scores to compare with; score it instead")
-    extract = partial(
-        extract_crops_and_whole if clip_iqa else extract_features,
-        manifest,
-        scorer,
-        store_folder,
-        preset=preset,
-        dtype=dtype,
-        progress=progress,
-    )
-    views = extract() if clip_iqa else (extract(),)
-    predictions = score_store(views[0], scorer.anchors, settings)
+    if not clip_iqa:
+        crops = extract_features(
+            manifest, scorer, store_folder, preset=preset, dtype=dtype, progress=progress
+        )
+    else:
+        crops, wholes = extract_crops_and_whole(
+            manifest, scorer, store_folder, preset=preset, dtype=dtype, progress=progress
+        )
+    predictions = score_store(crops, scorer.anchors, settings)
     if clip_iqa:
-        whole = score_store(views[1], scorer.anchors, settings)
+        whole = score_store(wholes, scorer.anchors, settings)
         predictions["clip_iqa"] = whole["q_cos"]
         lost = (predictions["status"] == "ok") & (whole["status"] != "ok")
         predictions.loc[lost, "message"] = "no CLIP-IQA: " + whole["message"][lost]

@@ -12,27 +12,11 @@ from maclip_lab.cli import options
 if TYPE_CHECKING:
     import pandas as pd
 
-    from maclip_lab.datasets.manifest import Manifest
-
 Name = Annotated[
     str,
     typer.Argument(
         help='koniq, TID2013, ..., "all" that lie under the root, "synthetic" or "synthetic-full".'
     ),
-]
-Root = Annotated[
-    Path | None, typer.Option(help="Folder of the data set, or one above it.", exists=True)
-]
-Annotations = Annotated[
-    Path | None,
-    typer.Option(help="Your own list of pictures and scores: .csv, .parquet or .json."),
-]
-Scores = Annotated[
-    str | None,
-    typer.Option(help="KonIQ-10k: mos, the default, or zscore; AGIQA-1K: zscore or raw."),
-]
-OnDuplicate = Annotated[
-    Literal["error", "keep"], typer.Option(help="What a picture in several rows means.")
 ]
 Details = Annotated[
     Path | None,
@@ -42,18 +26,12 @@ Details = Annotated[
         file_okay=False,
     ),
 ]
-Store = Annotated[Path, typer.Option(help="Folder of the feature store.", file_okay=False)]
-Dtype = Annotated[str, typer.Option(help="How features are stored: fp32 or fp16.")]
 Backbones = Annotated[
     list[str],
     typer.Option(
         "--backbone", "-b", help="May be given repeatedly.", callback=options.known_backbones
     ),
 ]
-Output = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Table to write: .parquet or .csv.")
-]
-_STORE = Path("build/features")
 _SHOWN = [
     *("dataset", "backbone", "method", "n", "n_dropped", "srcc", "srcc_lo", "srcc_hi", "krcc"),
     *("plcc_4p", "rmse_4p"),
@@ -62,67 +40,47 @@ _DETAILS = ("predictions", "differences", "by_type")
 _PAPER = ["paper_rn50_srcc", "minus_paper_rn50", "srcc_official", "plcc_official", "fit_status"]
 
 
+@options.grouped
 def features(
     dataset: Name,
-    root: Root = None,
-    annotations: Annotations = None,
-    store: Store = _STORE,
+    data: options.DataOptions,
+    encoder: options.EncoderOptions,
+    kept: options.StoreOptions,
     backbone: Backbones = ["RN50"],  # noqa: B006
-    variant: options.Variant = "standard",
-    resolution: options.Resolution = None,
-    scores: Scores = None,
-    on_duplicate: OnDuplicate = "error",
-    dtype: Dtype = "fp32",
-    device: options.Device = "auto",
-    precision: options.Precision = "fp32",
-    weights_dir: options.WeightsDir = None,
-    offline: options.Offline = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Extract a data set's features into a store; stopped at any time, it goes on from there."""
     from maclip_lab.features import extract_features
-    from maclip_lab.scorer import Maclip
 
-    manifests = _manifests(dataset, root, annotations, variant, resolution, scores, on_duplicate)
+    manifests = data.manifests(dataset)
     failed = 0
     for name in backbone:
-        scorer = Maclip(
-            name,
-            device=device,
-            precision=precision,
-            weights_dir=weights_dir,
-            offline=offline or None,
-        )
+        scorer = encoder.config(name).scorer()
         for manifest in manifests:
-            view = extract_features(manifest, scorer, store, dtype=dtype, progress=not quiet)
+            view = extract_features(
+                manifest, scorer, kept.store, dtype=kept.dtype, progress=not quiet
+            )
             typer.echo(repr(view))
-            failed += _report_failures(view.table) + len(manifest.missing)
+            failed += options.report_failures(view.table) + len(manifest.missing)
     if failed:
         raise typer.Exit(1)
 
 
+@options.grouped
 def evaluate(
     dataset: Name,
-    root: Root = None,
-    annotations: Annotations = None,
-    output: Output = None,
+    data: options.DataOptions,
+    fusion: options.FusionOptions,
+    encoder: options.EncoderOptions,
+    kept: options.StoreOptions,
+    output: options.Output = None,
     details: Details = None,
-    store: Store = _STORE,
     backbone: Backbones = ["RN50"],  # noqa: B006
-    variant: options.Variant = "standard",
-    resolution: options.Resolution = None,
-    scores: Scores = None,
-    on_duplicate: OnDuplicate = "error",
-    box_lam: options.BoxLam = 0.5,
-    base_cos: options.BaseCos = 1.0,
-    base_norm: options.BaseNorm = 0.6,
-    alpha: options.Alpha = 1.0,
+    clip_iqa: Annotated[
+        bool,
+        typer.Option(help="Encode whole pictures too, for CLIP-IQA's row; half as much work."),
+    ] = True,
     n_boot: Annotated[int, typer.Option(help="Bootstrap replicates of the intervals.")] = 1000,
-    dtype: Dtype = "fp32",
-    device: options.Device = "auto",
-    precision: options.Precision = "fp32",
-    weights_dir: options.WeightsDir = None,
-    offline: options.Offline = False,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -137,32 +95,25 @@ def evaluate(
     from maclip_lab.ablations.study import study
     from maclip_lab.evaluation import EvaluationSettings
     from maclip_lab.files.provenance import write_table
-    from maclip_lab.fusion import FusionSettings
-    from maclip_lab.scorer import Maclip
 
-    manifests = _manifests(dataset, root, annotations, variant, resolution, scores, on_duplicate)
-    settings = FusionSettings(box_lam, base_cos, base_norm, alpha)
+    manifests = data.manifests(dataset)
     studies, failed = [], 0
     for name in backbone:
-        scorer = Maclip(
-            name,
-            device=device,
-            precision=precision,
-            weights_dir=weights_dir,
-            offline=offline or None,
-        )
+        scorer = encoder.config(name).scorer()
         for manifest in manifests:
             found = study(
                 manifest,
                 scorer,
-                store,
-                settings=settings,
+                kept.store,
+                settings=fusion.settings,
                 statistics=EvaluationSettings(n_boot=n_boot),
-                dtype=dtype,
+                dtype=kept.dtype,
+                clip_iqa=clip_iqa,
                 progress=not quiet,
             )
             studies.append(found)
-            failed += _report_failures(found.predictions) + len(manifest.missing)
+            failed += options.report_failures(found.predictions) + len(manifest.missing)
+            _report_lost_baseline(found.predictions)
             shown = found.table[[*_SHOWN, *_PAPER]]
             typer.echo(shown.to_string(index=False, float_format="{:.4f}".format))
     records = [found.record for found in studies]
@@ -177,11 +128,13 @@ def evaluate(
         raise typer.Exit(1)
 
 
+@options.grouped
 def sweep(
     dataset: Name,
-    root: Root = None,
-    annotations: Annotations = None,
-    output: Output = None,
+    data: options.DataOptions,
+    encoder: options.EncoderOptions,
+    kept: options.StoreOptions,
+    output: options.Output = None,
     grid: Annotated[
         Literal["lambda", "bases", "prompts", "crops", "rules"],
         typer.Option(
@@ -189,17 +142,7 @@ def sweep(
             "the crops; fusion rules and fixed weights."
         ),
     ] = "lambda",
-    store: Store = _STORE,
     backbone: options.Backbone = "RN50",
-    variant: options.Variant = "standard",
-    resolution: options.Resolution = None,
-    scores: Scores = None,
-    on_duplicate: OnDuplicate = "error",
-    dtype: Dtype = "fp32",
-    device: options.Device = "auto",
-    precision: options.Precision = "fp32",
-    weights_dir: options.WeightsDir = None,
-    offline: options.Offline = False,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -208,41 +151,24 @@ def sweep(
     import pandas as pd
 
     from maclip_lab.ablations.sweeps import named_sweep
+    from maclip_lab.crops import protocol_for
     from maclip_lab.features import extract_features
     from maclip_lab.files.provenance import provenance_record, write_table
-    from maclip_lab.scorer import Maclip
 
-    manifests = _manifests(dataset, root, annotations, variant, resolution, scores, on_duplicate)
-    scorer = Maclip(
-        backbone,
-        device=device,
-        precision=precision,
-        weights_dir=weights_dir,
-        offline=offline or None,
-    )
-    tables, facts, failed = [], {}, 0
-    for manifest in manifests:
-        view = extract_features(manifest, scorer, store, dtype=dtype, progress=not quiet)
+    scorer = encoder.config(backbone).scorer()
+    tables, records, failed = [], [], 0
+    for manifest in data.manifests(dataset):
+        view = extract_features(manifest, scorer, kept.store, dtype=kept.dtype, progress=not quiet)
         table = named_sweep(grid, view, scorer.text_anchors)
         table.insert(0, "dataset", manifest.dataset)
         tables.append(table)
-        facts[manifest.dataset] = manifest.sha256
-        failed += _report_failures(view.table) + len(manifest.missing)
+        config = scorer.config(protocol_for(manifest.protocol), preset="official")
+        swept = {"grid": grid, "dtype": kept.dtype, "prompts": list(table["prompts"].unique())}
+        records.append(provenance_record({**config.facts, **manifest.facts, **swept}))
+        failed += options.report_failures(view.table) + len(manifest.missing)
         typer.echo(table.to_string(index=False, float_format="{:.4f}".format))
     if output is not None:
-        record = provenance_record(
-            {
-                "grid": grid,
-                "precision": precision,
-                "dtype": dtype,
-                "variant": variant,
-                "prompts": list(tables[0]["prompts"].unique()),
-            },
-            backbone=scorer.backbone.name,
-            weights_sha256=scorer.backbone.sha256,
-            dataset=" ".join(facts),
-            manifest_sha256=" ".join(facts.values()),
-        )
+        record = records[0] if len(records) == 1 else {"parts": records}
         write_table(pd.concat(tables, ignore_index=True), output, record)
         typer.echo(f"written to {output}", err=True)
     if failed:
@@ -292,51 +218,20 @@ def _other_weights(record: Mapping[str, object], backbone: str | None) -> Iterat
             yield f"the weights differ: their sha256 was {then} and is {here}"
 
 
-def _manifests(
-    dataset: str,
-    root: Path | None,
-    annotations: Path | None,
-    variant: Literal["standard", "paper"],
-    resolution: str | None,
-    scores: str | None,
-    on_duplicate: Literal["error", "keep"],
-) -> list["Manifest"]:
-    """The manifests a command is asked for."""
-    from maclip_lab.datasets import find_datasets, open_dataset
-
-    found: Mapping[str, Path | None] = {dataset: root}
-    if dataset == "all" and annotations is None:
-        if root is None:
-            raise typer.BadParameter("say where the data sets lie", param_hint="--root")
-        found = find_datasets(root)
-        if not found:
-            raise typer.BadParameter("no data set was found there", param_hint="--root")
-    return [
-        open_dataset(
-            name,
-            folder,
-            annotations=annotations,
-            variant=variant,
-            resolution=resolution,
-            scores=scores,
-            on_duplicate=on_duplicate,
+def _report_lost_baseline(predictions: "pd.DataFrame") -> None:
+    """Says how many pictures have a score but no CLIP-IQA, and why."""
+    lost = predictions[(predictions["status"] == "ok") & (predictions["message"] != "")]
+    if len(lost):
+        first = lost.iloc[0]
+        typer.secho(
+            f"{len(lost)} of {len(predictions)} pictures have no CLIP-IQA, such as "
+            f"{first['path']}: {first['message'].removeprefix('no CLIP-IQA: ')}",
+            fg="yellow",
+            err=True,
         )
-        for name, folder in found.items()
-    ]
 
 
 def _labelled(part: "pd.DataFrame", table: "pd.DataFrame") -> "pd.DataFrame":
     """A part of a study, every row with the data set and backbone of its table."""
     facts = dict(table.iloc[0][["dataset", "backbone"]])
     return part.assign(**facts)[[*facts, *(name for name in part if name not in facts)]]
-
-
-def _report_failures(table: "pd.DataFrame") -> int:
-    """Says which pictures could not be used; returns how many."""
-    failed = table[table["status"] != "ok"]
-    for row in failed.head(20).itertuples():
-        label = getattr(row, "path", getattr(row, "name", ""))
-        typer.secho(f"  {label}: {row.status} {getattr(row, 'message', '')}", fg="yellow", err=True)
-    if len(failed):
-        typer.secho(f"{len(failed)} of {len(table)} pictures could not be used", err=True)
-    return len(failed)

@@ -1,13 +1,60 @@
-"""Options that several commands share."""
+"""Options that several commands share, one by one and in groups.
 
+A command takes a group as one argument: a frozen dataclass whose fields are options. `grouped`
+shows Typer the options and hands the command the dataclass.
+"""
+
+import functools
+import inspect
 import os
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_type_hints
 
 import typer
 
 from maclip_lab.files.atomic import RECORD_SUFFIX, try_to_write
 from maclip_lab.weights.backbones import parse_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from maclip_lab.datasets.manifest import Manifest
+    from maclip_lab.fusion import FusionSettings
+    from maclip_lab.scorer import ScoreConfig
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """The command as Typer takes it: each group of options spread out into its fields."""
+    hints = get_type_hints(command, include_extras=True)
+    parameters: list[inspect.Parameter] = []
+    groups: dict[str, type] = {}
+    for parameter in inspect.signature(command).parameters.values():
+        group = hints[parameter.name]
+        if not (isinstance(group, type) and is_dataclass(group)):
+            parameters.append(parameter.replace(annotation=hints[parameter.name]))
+            continue
+        groups[parameter.name] = group
+        kinds = get_type_hints(group, include_extras=True)
+        parameters += [
+            inspect.Parameter(
+                field.name, parameter.kind, default=field.default, annotation=kinds[field.name]
+            )
+            for field in fields(group)
+        ]
+
+    @functools.wraps(command)
+    def spread(**given: object) -> None:
+        made = {
+            name: group(**{field.name: given.pop(field.name) for field in fields(group)})
+            for name, group in groups.items()
+        }
+        command(**given, **made)
+
+    spread.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    spread.__annotations__ = {one.name: one.annotation for one in parameters}
+    return spread
 
 
 def known_backbones(value: str | list[str] | None) -> str | list[str] | None:
@@ -53,6 +100,122 @@ BoxLam = Annotated[float, typer.Option(help="Exponent of the Box-Cox transform; 
 BaseCos = Annotated[float, typer.Option(help="Base of the cosine cue's weight.")]
 BaseNorm = Annotated[float, typer.Option(help="Base of the magnitude cue's weight.")]
 Alpha = Annotated[float, typer.Option(help="How far weights follow the cues' difference.")]
+
+
+Root = Annotated[
+    Path | None, typer.Option(help="Folder of the data set, or one above it.", exists=True)
+]
+Annotations = Annotated[
+    Path | None,
+    typer.Option(help="Your own list of pictures and scores: .csv, .parquet or .json."),
+]
+Scores = Annotated[
+    str | None,
+    typer.Option(help="KonIQ-10k: mos, the default, or zscore; AGIQA-1K: zscore or raw."),
+]
+OnDuplicate = Annotated[
+    Literal["error", "keep"], typer.Option(help="What a picture in several rows means.")
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Table to write: .parquet or .csv.")
+]
+Store = Annotated[Path, typer.Option(help="Folder of the feature store.", file_okay=False)]
+Dtype = Annotated[str, typer.Option(help="How features are stored: fp32 or fp16.")]
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Which rows of which data set."""
+
+    root: Root = None
+    annotations: Annotations = None
+    variant: Variant = "standard"
+    resolution: Resolution = None
+    scores: Scores = None
+    on_duplicate: OnDuplicate = "error"
+
+    def manifests(self, dataset: str) -> list["Manifest"]:
+        """The manifests of a data set by name, or of all that lie under the root."""
+        from maclip_lab.datasets import find_datasets, open_dataset
+
+        found = {dataset: self.root}
+        if dataset == "all" and self.annotations is None:
+            if self.root is None:
+                raise typer.BadParameter("say where the data sets lie", param_hint="--root")
+            found = dict(find_datasets(self.root))
+            if not found:
+                raise typer.BadParameter("no data set was found there", param_hint="--root")
+        return [
+            open_dataset(
+                name,
+                folder,
+                annotations=self.annotations,
+                variant=self.variant,
+                resolution=self.resolution,
+                scores=self.scores,
+                on_duplicate=self.on_duplicate,
+            )
+            for name, folder in found.items()
+        ]
+
+
+@dataclass(frozen=True)
+class FusionOptions:
+    """The fusion's constants."""
+
+    box_lam: BoxLam = 0.5
+    base_cos: BaseCos = 1.0
+    base_norm: BaseNorm = 0.6
+    alpha: Alpha = 1.0
+
+    @property
+    def settings(self) -> "FusionSettings":
+        """The constants as the package has them."""
+        from maclip_lab.fusion import FusionSettings
+
+        return FusionSettings(self.box_lam, self.base_cos, self.base_norm, self.alpha)
+
+
+@dataclass(frozen=True)
+class EncoderOptions:
+    """Where and how a backbone runs, and where its weights are looked for."""
+
+    device: Device = "auto"
+    precision: Precision = "fp32"
+    weights_dir: WeightsDir = None
+    offline: Offline = False
+
+    def config(self, backbone: str) -> "ScoreConfig":
+        """All other settings at their defaults."""
+        from maclip_lab.scorer import ScoreConfig
+
+        return ScoreConfig(
+            backbone,
+            device=self.device,
+            precision=self.precision,
+            weights_dir=None if self.weights_dir is None else str(self.weights_dir),
+            offline=self.offline or None,
+        )
+
+
+@dataclass(frozen=True)
+class StoreOptions:
+    """Where features are kept, and how."""
+
+    store: Store = Path("build/features")
+    dtype: Dtype = "fp32"
+
+
+def report_failures(table: "pd.DataFrame") -> int:
+    """Says which pictures could not be used; returns how many."""
+    failed = table[table["status"] != "ok"]
+    for row in failed.head(20).itertuples():
+        typer.secho(f"  {row.path}: {row.status}: {row.message}", fg="yellow", err=True)
+    if len(failed) > 20:
+        typer.secho(f"  ... and {len(failed) - 20} more", fg="yellow", err=True)
+    if len(failed):
+        typer.secho(f"{len(failed)} of {len(table)} pictures could not be used", err=True)
+    return len(failed)
 
 
 def refuse_existing(output: Path | None, overwrite: bool, folder: Path | None = None) -> None:

@@ -16,7 +16,7 @@ from maclip_lab.crops import Protocol
 from maclip_lab.errors import IntegrityError
 from maclip_lab.files.atomic import StorageFullError
 from maclip_lab.fusion import FusionSettings
-from maclip_lab.scale.parts import ScoreConfig, divide, read_part, score_shard
+from maclip_lab.scale.parts import divide, read_part, score_part
 from maclip_lab.scale.run import (
     LARGEST_PART,
     PARTS,
@@ -27,6 +27,7 @@ from maclip_lab.scale.run import (
     part_size_for,
     score_many,
 )
+from maclip_lab.scorer import ScoreConfig
 from tests.store_world import RN, picture, pictures
 
 CONFIG = ScoreConfig(RN, device="cpu")
@@ -166,9 +167,9 @@ def test_an_exception_in_one_part_is_a_failed_part_and_the_others_are_kept(
     def fragile(part, config, folder):
         if part.number == 1:
             raise RuntimeError("the network drive went away")
-        return score_shard(part, config, folder)
+        return score_part(part, config, folder)
 
-    monkeypatch.setattr("maclip_lab.scale.run.score_shard", fragile)
+    monkeypatch.setattr("maclip_lab.scale.run.score_part", fragile)
     run = score_many(paths, CONFIG, tmp_path, part_size=3)
     assert [failed.part.number for failed in run.failed] == [1]
     table = run.table()
@@ -186,7 +187,7 @@ def test_a_full_disk_ends_the_run_and_says_so(paths, tmp_path, monkeypatch):
     def full(part, config, folder):
         raise StorageFullError(28, "no room", "x")
 
-    monkeypatch.setattr("maclip_lab.scale.run.score_shard", full)
+    monkeypatch.setattr("maclip_lab.scale.run.score_part", full)
     with pytest.raises(StorageFullError, match="no room"):
         score_many(paths, CONFIG, tmp_path)
 
