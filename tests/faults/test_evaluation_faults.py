@@ -1,7 +1,7 @@
 """Evaluations that cannot be: a handful of pictures, one score for all, pictures that are broken.
 
 Fault 25 of the list in README.md, from pictures to table; the statistics alone are in
-tests/test_evaluation.py and tests/test_fits.py.
+tests/evaluation.
 """
 
 import numpy as np
