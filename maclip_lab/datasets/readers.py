@@ -8,9 +8,9 @@ import csv
 import io
 import json
 import math
-import subprocess
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+import struct
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,19 +21,13 @@ from numpy.typing import NDArray
 
 from maclip_lab.datasets.errors import DatasetError
 
-_READ_MAT = """
-import json, sys
-import numpy as np
-from scipy.io import loadmat
-found = []
-for name, path in zip(sys.argv[1::2], sys.argv[2::2]):
-    try:
-        cells = np.asarray(loadmat(path, variable_names=[name])[name]).ravel().tolist()
-        found.append([cell.item() if isinstance(cell, np.ndarray) else cell for cell in cells])
-    except Exception as error:
-        raise SystemExit(f"{path}: {error!r}")
-print(json.dumps(found))
-"""
+# What the elements of a MATLAB 5 file hold, by their number.
+_MAT_NUMBERS = {
+    **{1: "i1", 2: "u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4", 7: "<f4", 9: "<f8"},
+    **{12: "<i8", 13: "<u8", 16: "u1", 17: "<u2"},
+}
+_MAT_MATRIX, _MAT_ZIPPED, _MAT_CELLS, _MAT_TEXT = 14, 15, 1, 4
+_MAT_LARGEST = 2**26
 
 
 def to_numbers(values: Iterable[object], source: str) -> NDArray[np.float64]:
@@ -132,21 +126,59 @@ def read_xlsx(
 
 
 def read_mat(files: Mapping[str, Path]) -> dict[str, list[object]]:
-    """One variable each of MATLAB files, flattened.
+    """One variable each of MATLAB 5 files, flattened: numbers, or texts in cells.
 
-    They are read in a process of its own, because a damaged file can take SciPy's reader, and the
-    process around it, down.
+    SciPy's reader is left aside: a damaged file can take it, and the process around it, down.
 
     Args:
         files: the variables' names, and the file that holds each.
     """
-    arguments = [text for name, path in files.items() for text in (name, str(path))]
-    command = [sys.executable, "-P", "-c", _READ_MAT, *arguments]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
-    if done.returncode != 0:
-        reason = (done.stderr.strip() or "the reader crashed").splitlines()[-1]
-        raise DatasetError(f"{', '.join(files)} cannot be read from .mat files: {reason}")
-    return dict(zip(files, json.loads(done.stdout), strict=True))
+    found = {}
+    for name, path in files.items():
+        try:
+            data = path.read_bytes()
+            if data[126:128] != b"IM":
+                raise ValueError("no MATLAB 5 file")
+            matrices = (body for kind, body in _mat_elements(data[128:]) if kind == _MAT_MATRIX)
+            found[name] = dict(map(_mat_variable, matrices))[name]
+        except (OSError, ValueError, KeyError, IndexError, RecursionError, zlib.error) as error:
+            raise DatasetError(f"{name} cannot be read from {str(path)!r}: {error!r}") from error
+    return found
+
+
+def _mat_elements(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Numbers and contents of the elements that follow each other in ``data``."""
+    at = 0
+    while at < len(data):
+        kind, size = struct.unpack("<II", data[at : at + 8].ljust(8, b"\0"))
+        short = kind >> 16  # up to four bytes stand inside the head itself
+        start, size = (at + 4, short) if short else (at + 8, size)
+        body, kind = data[start : start + size], kind & 0xFFFF
+        if len(body) < size or short > 4 or kind not in (*_MAT_NUMBERS, _MAT_MATRIX, _MAT_ZIPPED):
+            raise ValueError(f"damaged at byte {at}")
+        at = at + 8 if short else start + size + (0 if kind == _MAT_ZIPPED else -size % 8)
+        if kind == _MAT_ZIPPED:
+            archive = zlib.decompressobj()
+            yield from _mat_elements(archive.decompress(body, _MAT_LARGEST))
+            if not archive.eof:
+                raise ValueError(f"cut short or too large at byte {at}")
+        else:
+            yield kind, body
+
+
+def _mat_variable(body: bytes) -> tuple[str, list[object]]:
+    """Name and values of a matrix."""
+    (_, flags), (_, shape), (_, name), *parts = _mat_elements(body)
+    values: list[object]
+    if flags[0] == _MAT_CELLS:
+        values = [value for _, part in parts for value in _mat_variable(part)[1]]
+    else:
+        values = np.frombuffer(parts[0][1], _MAT_NUMBERS[parts[0][0]]).tolist()
+    if len(values) != math.prod(np.frombuffer(shape, "<i4").tolist()):
+        raise ValueError("its size is not as stated")
+    if flags[0] == _MAT_TEXT:
+        values = ["".join(map(chr, values))]  # type: ignore[arg-type]
+    return name.decode("ascii"), values
 
 
 def read_json_list(path: Path) -> pd.DataFrame:

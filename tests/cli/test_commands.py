@@ -155,6 +155,8 @@ def test_the_program_scores_a_folder_and_exits_1_if_a_picture_is_broken(folder):
         (["score", PICTURE, "-b", RN, "--precision", "fp8"], 2, "precision is one of"),
         (["datasets", "show", "imagenet"], 2, "no data set is called 'imagenet'"),
         (["explain", PICTURE], 1, "has no record"),
+        (["evaluate", "koniq", "-b", VIT], 2, "say where koniq lies"),
+        (["features", "synthetic", "--scores", "raw"], 2, "for the nine data sets as published"),
     ],
 )
 def test_a_failure_is_one_line_and_a_wrong_call_has_its_own_exit_status(
@@ -474,8 +476,8 @@ def test_two_backbones_share_a_table_that_can_be_explained(rated, tmp_path):
     assert code == 0, output + errors
 
 
-def test_a_data_set_without_a_place_is_a_wrong_call(tmp_path):
-    assert run("evaluate", "koniq", "-b", VIT)[0] == 2
+def test_all_data_sets_without_a_place_are_a_wrong_call(tmp_path):
+    assert run("evaluate", "all", "-b", VIT)[0] == 2
     assert run("evaluate", "all", "--root", tmp_path, "-b", VIT)[0] == 2
 
 

@@ -18,7 +18,8 @@ from maclip_lab.datasets import (
     load_annotations,
     load_dataset,
 )
-from tests.datasets.facsimile import COUNTS, LAYOUTS, build, koniq_votes, real_rows, rows_of
+from tests.datasets.facsimile import COUNTS, LAYOUTS, build, real_rows, rows_of
+from tests.datasets.publishers import koniq_votes
 
 small = pytest.mark.filterwarnings("ignore::maclip_lab.datasets.DatasetWarning")
 CASES = [(name, layout) for name, layouts in LAYOUTS.items() for layout in layouts]

@@ -41,10 +41,6 @@ def mean_square_error(a: np.ndarray, b: np.ndarray) -> float:
     return float(((a.astype(float) - b) ** 2).mean())
 
 
-def test_the_bank_has_at_least_fifteen_types() -> None:
-    assert len(DEGRADATIONS) >= 15
-
-
 @pytest.mark.parametrize("name", sorted(PINNED))
 def test_bytes_stay_what_they_were(name: str, pattern: np.ndarray) -> None:
     digest = hashlib.sha256(degrade(pattern, name, level=3, seed=5).tobytes()).hexdigest()

@@ -321,7 +321,7 @@ def test_spoilt_score_files_for_long(name, copies, data):
 
 @pytest.mark.parametrize(("number", "seed"), [(0, 22), (1, 372), (1, 440)])
 def test_a_file_that_crashes_its_reader_is_our_own_error(number, seed, tmp_path):
-    """Damage under which SciPy's reader has been seen to take the whole process down."""
+    """Damage under which SciPy's reader has been seen to take the whole process down; not ours."""
     folder = build("livec", tmp_path, rows=6)
     path = sorted(folder.rglob("*.mat"))[number]
     dice, data = random.Random(seed), bytearray(path.read_bytes())

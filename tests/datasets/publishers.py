@@ -1,0 +1,422 @@
+"""How each of the nine data sets is shipped: names, places and score files, a class a publisher."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import openpyxl
+import pandas as pd
+from scipy.io import loadmat, savemat
+
+
+class Publisher:
+    """How one set is shipped.
+
+    Every publisher has ``names()``, of all pictures with a score in its order; ``places(layout,
+    picture)``, where a picture lies below the set's folder; and ``write(folder, layout, table,
+    native)``, which writes the score files.
+
+    Attributes:
+        layouts: ways it lies on disk; the first is the publisher's.
+        count: rows of the publisher's files.
+        size: of the pictures, where the set has one.
+        scores: range of invented ones.
+        levels: 1 where a higher distortion level has a higher score, -1 where a lower one.
+    """
+
+    layouts: tuple[str, ...]
+    count: int
+    size: tuple[int, int] | None = None
+    scores: tuple[float, float] = (0, 5)
+    levels = 0
+
+    def extras(self, layout: str, names: Sequence[str]) -> list[str]:
+        """References and other pictures that have no score."""
+        return []
+
+    def real(self, native: Path) -> pd.DataFrame | None:
+        """The publisher's own rows."""
+        return None
+
+
+def _write_lines(path: Path, template: str, table: pd.DataFrame) -> None:
+    rows = table.to_dict("records")
+    path.write_text("".join(template.format(**row) + "\n" for row in rows))
+
+
+class Livec(Publisher):
+    layouts = ("native", "flat", "double")
+    count = 1169
+    size = (500, 500)
+    scores = (3, 93)
+
+    def names(self):
+        ids = sorted((f"{i}.bmp" if i % 2 else f"{i}.JPG") for i in range(3, 1165))
+        return [*(f"t{i}.bmp" for i in range(1, 8)), *ids]
+
+    def places(self, layout, picture):
+        if layout == "flat":
+            return [picture]
+        nest = "ChallengeDB_release/" if layout == "double" else ""
+        training = "trainingImages/" if picture.startswith("t") else ""
+        return [f"{nest}Images/{training}{picture}"]
+
+    def write(self, folder, layout, table, native):
+        data = folder if layout == "flat" else folder / "Data"
+        data.mkdir(exist_ok=True)
+        cells = np.empty((len(table), 1), dtype=object)
+        cells[:, 0] = [np.array([name]) for name in table["name"]]
+        savemat(data / "AllImages_release.mat", {"AllImages_release": cells})
+        for variable, column in (("AllMOS_release", "mos"), ("AllStdDev_release", "std")):
+            savemat(data / f"{variable}.mat", {variable: table[column].to_numpy()[None]})
+
+    def real(self, native):
+        data = native.parent / "real_mos/CLIVE/ChallengeDB_release/Data"
+        if not data.is_dir():
+            return None
+        images = loadmat(data / "AllImages_release.mat")["AllImages_release"]
+        mos = loadmat(data / "AllMOS_release.mat")["AllMOS_release"][0]
+        std = loadmat(data / "AllStdDev_release.mat")["AllStdDev_release"][0]
+        return pd.DataFrame({"name": [row[0][0] for row in images], "mos": mos, "std": std})
+
+
+class Agiqa3k(Publisher):
+    layouts = ("native", "nested")
+    count = 2982
+
+    def names(self):
+        absent = {
+            "midjourney_normal": {45, 83, 229, 238},
+            "midjourney_lowstep": {45, 83, 229, 238},
+            "DALLE2_normal": {8, 47, 58, 59, 67, 97, 147, 162, 238, 272},
+        }
+        modes = ["AttnGAN_normal", *absent, "glide_normal", "xl2.2_normal"]
+        modes += [f"sd1.5_{mode}" for mode in ("normal", "lowcorr", "highcorr", "lowstep")]
+        every = ((mode, i) for mode in sorted(modes) for i in range(300))
+        return [f"{mode}_{i:03d}.jpg" for mode, i in every if i not in absent.get(mode, ())]
+
+    def places(self, layout, picture):
+        return [picture if layout == "native" else f"AGIQA-3K/{picture}"]
+
+    def write(self, folder, layout, table, native):
+        if native is not None:
+            shutil.copyfile(native / "agiqa3k_data.csv", folder / "data.csv")
+            return
+        frame = pd.DataFrame({"name": table["name"], "prompt": "a man, oil, detailed"})
+        for column in ("adj1", "adj2", "style"):
+            frame[column] = ""
+        frame["mos_quality"], frame["std_quality"] = table["mos"], table["std"]
+        frame["mos_align"], frame["std_align"] = 5 - table["mos"], table["std"]
+        frame.to_csv(folder / "data.csv", index=False, lineterminator="\r\n")
+
+    def real(self, native):
+        table = pd.read_csv(native / "agiqa3k_data.csv")[["name", "mos_quality", "std_quality"]]
+        return table.set_axis(["name", "mos", "std"], axis=1)
+
+
+class Agiqa1k(Publisher):
+    layouts = ("native", "flat")
+    count = 1080
+
+    def names(self):
+        grids = {"deepai": (12, 15), "dreamStudio": (9, 10)}
+        names = [
+            f"{model}_{a}_{b}_{c}_{d}.jpg"
+            for model, (first, second) in grids.items()
+            for a in range(first)
+            for b in range(second)
+            for c in range(2)
+            for d in range(2)
+        ]
+        names.remove("dreamStudio_8_5_0_0.jpg")
+        return [*sorted(names), "dreamStudio_8_9_1_1.jpg"]
+
+    def places(self, layout, picture):
+        return [picture if layout == "flat" else f"file/{picture}"]
+
+    def write(self, folder, layout, table, native):
+        if native is not None:
+            shutil.copyfile(native / "AIGC_MOS_Zscore.xlsx", folder / "AIGC_MOS_Zscore.xlsx")
+            shutil.copyfile(native / "AIGC_all.csv", folder / "AIGC_all.csv")
+            return
+        frame = pd.DataFrame({"Image": table["name"], "Prompt": "bird, wild", "MOS": table["mos"]})
+        frame.to_excel(folder / "AIGC_MOS_Zscore.xlsx", index=False)
+        raw = frame.rename(columns={"MOS": "Score"})[["Image", "Score"]]
+        raw["Image"] = raw["Image"].mask(raw.index == 1, "dreamStudio_8_9_1_.jpg")
+        raw.drop_duplicates("Image").iloc[::-1].to_csv(folder / "AIGC_all.csv", index=False)
+
+    def real(self, native):
+        table = pd.read_excel(native / "AIGC_MOS_Zscore.xlsx")
+        return pd.DataFrame({"name": table["Image"], "mos": table["MOS"], "std": np.nan})
+
+
+class Spaq(Publisher):
+    layouts = ("native", "dataset", "std")
+    count = 11125
+    scores = (2, 96)
+
+    def names(self):
+        return [f"{i:05d}.jpg" for i in range(1, 11126)]
+
+    def places(self, layout, picture):
+        return [f"{'Dataset/' if layout == 'dataset' else ''}TestImage/{picture}"]
+
+    def write(self, folder, layout, table, native):
+        place = folder / ("Dataset/Annotations" if layout == "dataset" else "Annotations")
+        place.mkdir(parents=True)
+        if native is not None and layout != "std":
+            for book in (native / "SPAQ/Annotations").glob("MOS*.xlsx"):
+                shutil.copyfile(book, place / book.name)
+            return
+        frame = pd.DataFrame({"Image name": table["name"], "MOS": table["mos"]})
+        if layout == "std":
+            frame["MOS std"] = table["std"]
+        frame["Brightness"] = 50.0
+        title = "MOS Std and Image" if layout == "std" else "MOS and Image"
+        frame.to_excel(place / f"{title} attribute scores.xlsx", index=False)
+
+    def real(self, native):
+        table = pd.read_excel(native / "SPAQ/Annotations/MOS and Image attribute scores.xlsx")
+        return pd.DataFrame({"name": table["Image name"], "mos": table["MOS"], "std": 1.0})
+
+
+class Csiq(Publisher):
+    layouts = ("native", "waterloo", "flat", "root")
+    count = 866
+    size = (512, 512)
+    scores = (0, 1)
+    levels = 1
+    tokens = {  # noqa: RUF012
+        "AWGN": "noise",
+        "BLUR": "blur",
+        "contrast": "contrast",
+        "fnoise": "fnoise",
+        "JPEG": "jpeg",
+        "jpeg2000": "jpeg 2000",
+    }
+
+    def names(self):
+        refs = ["1600", "log_seaside", *(f"ref_{i:02d}" for i in range(28))]
+        return [
+            f"{ref}.{token}.{level}.png"
+            for i, ref in enumerate(refs)
+            for token in self.tokens
+            for level in range(1, (5 if i < 26 else 4) if token == "contrast" else 6)
+        ]
+
+    def places(self, layout, picture):
+        token = picture.split(".")[-3]
+        folder = {"native": token.lower(), "root": token.lower(), "waterloo": token}.get(layout)
+        top = {"flat": "dst_imgs_all", "root": ""}.get(layout, "dst_imgs")
+        return ["/".join(part for part in (top, folder, picture) if part)]
+
+    def extras(self, layout, names):
+        top = "" if layout == "root" else "src_imgs/"
+        return [f"{top}{ref}.png" for ref in dict.fromkeys(n.rsplit(".", 3)[0] for n in names)]
+
+    def write(self, folder, layout, table, native):
+        if layout in ("waterloo", "flat"):
+            _write_lines(folder / "csiq_label.txt", "{name} {mos:.6f}", table)
+            return
+        book = openpyxl.Workbook()
+        book.active.title = "by_distortion"
+        book.active["A1"] = "#REF!"
+        sheet = book.create_sheet("all_by_image")
+        header = ["image", "dst_idx", "dst_type", "dst_lev", "dmos_std", "dmos"]
+        for column, title in enumerate(header, start=4):
+            sheet.cell(4, column, title)
+        for i, row in enumerate(table.itertuples(), start=5):
+            ref, token, level, _ = row.name.rsplit(".", 3)
+            index = list(self.tokens).index(token) + 1
+            values = [int(ref) if ref.isdecimal() else ref, index, self.tokens[token], int(level)]
+            for column, value in enumerate([*values, row.std, row.mos], start=4):
+                sheet.cell(i, column, value)
+        sheet.cell(len(table) + 9, 1, " ")
+        book.save(folder / "csiq.DMOS.xlsx")
+
+    def real(self, native):
+        table = pd.read_csv(native / "csiq_label.txt", sep=" ", names=["name", "mos"])
+        return table.assign(std=0.1)
+
+
+class Tid2013(Publisher):
+    layouts = ("native", "lower", "nested")
+    count = 3000
+    size = (512, 384)
+    scores = (0.3, 7.2)
+    levels = -1
+
+    def names(self):
+        names = []
+        for ref in range(1, 26):
+            for kind in range(1, 25):
+                for level in range(1, 6):
+                    stem = f"{ref:02d}_{kind:02d}_{level}"
+                    odd = {1: f"I{stem}.bmp", 11: f"I{stem}.BMP", 13: f"I{stem}.BMP"}
+                    names.append(odd.get(kind, f"i{stem}.bmp") if level == 1 else f"i{stem}.bmp")
+        return names
+
+    def places(self, layout, picture):
+        shown = picture.lower() if layout == "lower" else picture.replace("_1.BMP", "_1.bmp")
+        return [f"{'tid2013/' if layout == 'nested' else ''}distorted_images/{shown}"]
+
+    def extras(self, layout, names):
+        top = "tid2013/" if layout == "nested" else ""
+        refs = sorted({name[:3].upper() for name in names})
+        return [f"{top}reference_images/{ref}.BMP" for ref in refs]
+
+    def write(self, folder, layout, table, native):
+        top = folder / "tid2013" if layout == "nested" else folder
+        top.mkdir(exist_ok=True)
+        if native is not None:
+            shutil.copyfile(native / "tid2013_mos_with_names.txt", top / "mos_with_names.txt")
+        else:
+            _write_lines(top / "mos_with_names.txt", "{mos:.5f} {name}", table)
+        _write_lines(top / "mos_std.txt", "{std:.5f}", table)
+
+    def real(self, native):
+        table = pd.read_csv(native / "tid2013_mos_with_names.txt", sep=" ", names=["mos", "name"])
+        return table.assign(std=0.1)
+
+
+class Kadid(Publisher):
+    layouts = ("native", "nested")
+    count = 10125
+    size = (512, 384)
+    scores = (1, 4.9)
+    levels = -1
+
+    def names(self):
+        return [
+            f"I{ref:02d}_{kind:02d}_{level:02d}.png"
+            for ref in range(1, 82)
+            for kind in range(1, 26)
+            for level in range(1, 6)
+        ]
+
+    def places(self, layout, picture):
+        return [f"{'kadid10k/' if layout == 'nested' else ''}images/{picture}"]
+
+    def extras(self, layout, names):
+        return [self.places(layout, f"{ref}.png")[0] for ref in sorted({n[:3] for n in names})]
+
+    def write(self, folder, layout, table, native):
+        top = folder / "kadid10k" if layout == "nested" else folder
+        top.mkdir(exist_ok=True)
+        frame = pd.DataFrame({"dist_img": table["name"], "ref_img": table["name"].str[:3] + ".png"})
+        frame["dmos"], frame["var"] = table["mos"], table["std"]
+        frame.to_csv(top / "dmos.csv", index=False)
+        (top / "generate.sh").write_text("#!/bin/sh\n")
+
+
+def koniq_votes(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Counts of the five grades and their sum, invented where the table has none."""
+    if "c_total" in table:
+        total = table["c_total"].to_numpy()
+        fractions = table[[f"c{i}" for i in range(1, 6)]].to_numpy()
+        return np.rint(fractions * total[:, None]).astype(int), total
+    share = (table["mos"].to_numpy() - 1) / 4
+    total = np.full(len(table), 104)
+    high = np.rint(share * total).astype(int)
+    counts = np.zeros((len(table), 5), dtype=int)
+    counts[:, 0], counts[:, 4] = total - high, high
+    return counts, total
+
+
+class Koniq(Publisher):
+    layouts = ("native", "sets", "both")
+    count = 10073
+    size = (1024, 768)
+    scores = (1, 5)
+
+    def names(self):
+        return sorted(f"{2_000_000 + 997 * i}.jpg" for i in range(10073))
+
+    def places(self, layout, picture):
+        return [f"1024x768/{picture}", f"512x384/{picture}"]
+
+    def write(self, folder, layout, table, native):
+        counts, total = koniq_votes(table)
+        points = counts @ np.arange(1, 6) / total
+        z = table["z"] if "z" in table else (points - 1) * 25
+        names, votes = table["name"], [f"c{i}" for i in range(1, 6)]
+        if layout in ("native", "both"):
+            frame = pd.DataFrame({"image_name": names, **dict(zip(votes, counts.T, strict=True))})
+            frame = frame.assign(c_total=total, MOS=points, SD=table["std"], MOS_zscore=z)
+            frame.to_csv(folder / "koniq10k_scores_and_distributions.csv", index=False, quoting=2)
+        if layout in ("sets", "both"):
+            target = folder / "koniq10k_distributions_sets.csv"
+            if native is not None:
+                shutil.copyfile(native / target.name, target)
+                return
+            shares = (counts / total[:, None]).T
+            frame = pd.DataFrame({"image_name": names, **dict(zip(votes, shares, strict=True))})
+            frame = frame.assign(c_total=total, MOS=z, SD=table["std"])
+            frame["set"] = np.resize(["training", "training", "validation", "test"], len(frame))
+            frame.to_csv(target, index=False, float_format="%.12g")
+
+    def real(self, native):
+        table = pd.read_csv(native / "koniq10k_distributions_sets.csv")
+        return table.rename(columns={"image_name": "name", "MOS": "z", "SD": "std"})
+
+
+class Pipal(Publisher):
+    layouts = ("native", "double", "merged")
+    count = 24200
+    size = (288, 288)
+    scores = (917, 1835)
+
+    def names(self):
+        groups = {"00": 12, "01": 16, "02": 10, "03": 24, "04": 13, "05": 14, "06": 27}
+        train = [
+            f"A{ref:04d}_{group}_{i:02d}.bmp"
+            for ref in range(1, 251)
+            if ref % 5
+            for group, count in groups.items()
+            for i in range(count)
+        ]
+        rest = range(5, 130, 5)
+        return [*train, *(f"A{ref:04d}_10_{i:02d}.bmp" for ref in rest for i in range(40))]
+
+    def places(self, layout, picture):
+        if layout == "merged":
+            return [f"Dist_Imgs/{picture}"]
+        if picture[6:8] == "10":
+            return [f"NTIRE2021_Valid_Dis/{picture}"]
+        quarter = 1 + int(np.searchsorted([59, 120, 184], int(picture[1:5])))
+        return [f"Distortion_{quarter}/{picture}"]
+
+    def extras(self, layout, names):
+        return [f"Train_Ref/{ref}.bmp" for ref in sorted({name[:5] for name in names})]
+
+    def write(self, folder, layout, table, native):
+        val = table["name"].str[6:8] == "10"
+        parts = {"pipal22_train.txt": table[~val], "pipal21_val.txt": table[val]}
+        for file, part in parts.items():
+            if layout == "merged" or file == "pipal21_val.txt":
+                _write_lines(folder / file, "{name}, {mos:.4f}", part)
+        if layout == "merged":
+            return
+        labels = folder / ("Train_Label/Train_Label" if layout == "double" else "Train_Label")
+        labels.mkdir(parents=True)
+        for ref, part in table[~val].groupby(table["name"].str[:5]):
+            _write_lines(labels / f"{ref}.txt", "{name},{mos:.4f}", part)
+
+    def real(self, native):
+        lists = [native / "pipal22_train.txt", native / "pipal21_val.txt"]
+        parts = [pd.read_csv(f, names=["name", "mos"], skipinitialspace=True) for f in lists]
+        return pd.concat(parts, ignore_index=True).assign(std=np.nan)
+
+
+PUBLISHERS: dict[str, Publisher] = {
+    "livec": Livec(),
+    "AGIQA-3k": Agiqa3k(),
+    "AGIQA-1k": Agiqa1k(),
+    "SPAQ": Spaq(),
+    "CSIQ": Csiq(),
+    "TID2013": Tid2013(),
+    "kadid": Kadid(),
+    "koniq": Koniq(),
+    "PIPAL": Pipal(),
+}
