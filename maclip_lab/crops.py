@@ -12,8 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+from maclip_lab.clip.model import CLIP_MEAN, CLIP_STD
 
 _ALIASES = {
     "livec": ("clive", "live-challenge", "livechallenge", "live-itw", "challengedb"),

@@ -23,3 +23,7 @@ class OfflineError(WeightsError):
 
 class PictureError(MaclipError):
     """A picture that was asked for on its own cannot be read or cut."""
+
+
+class StorageFullError(MaclipError, OSError):
+    """There is no room for a file; whatever stood under its name before still stands."""

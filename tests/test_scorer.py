@@ -84,7 +84,7 @@ def test_the_folder_table_has_the_promised_columns_and_tells_its_origin(scorer, 
     table = score_folder(folder, scorer, "koniq", FusionSettings(alpha=0.5))
     assert tuple(table.columns) == TABLE_COLUMNS
     assert table.attrs["backbone"] == scorer.backbone.name
-    assert table.attrs["protocol"] == "koniq"
+    assert table.attrs["protocol"]["name"] == "koniq"
     assert table.attrs["alpha"] == 0.5
 
 

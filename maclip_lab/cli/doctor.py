@@ -1,129 +1,81 @@
-"""Is this set-up sound? Versions, device, weights, data, switches: one row a finding."""
+"""Is this set-up sound? Versions, device, cache, weights, switches: one row of a table each.
 
-import importlib.metadata
+Whether the installed packages fit together is ``pip check``'s to say, and whether a data set is
+whole ``maclip-lab datasets check``'s.
+"""
+
 import os
 import platform
-import warnings
 from collections.abc import Iterator
-from importlib.util import find_spec
-from pathlib import Path
 
 import pandas as pd
-import PIL
 import torch
-from packaging.requirements import Requirement
-from packaging.version import Version
+from PIL import ImageFile
 
-from maclip_lab.datasets import find_datasets, load_dataset
-from maclip_lab.datasets.errors import DatasetError, DatasetWarning
 from maclip_lab.encoder import choose_device
-from maclip_lab.weights.cache import cache_folder
-from maclip_lab.weights.loading import Verification, list_backbones, verify, verify_copies
-from maclip_lab.weights.sources import is_offline
+from maclip_lab.files.provenance import versions
+from maclip_lab.weights.cache import CACHE_VARIABLE, cache_folder, hub_folder
+from maclip_lab.weights.loading import Verification, list_backbones, verify_copies
+from maclip_lab.weights.sources import OFFLINE_VARIABLES, is_offline
 
-Finding = tuple[str, str, str]
+Row = tuple[str, str, str]
 
 
-def examine(
-    data_root: str | os.PathLike[str] | None = None, *, checksums: bool = False
-) -> pd.DataFrame:
+def examine() -> pd.DataFrame:
     """Looks the set-up over; nothing is fetched or changed.
 
-    Args:
-        data_root: folder under which to look for data sets; None looks for none.
-        checksums: hash every weights file on this machine, other copies of a backbone and files
-            without a name included, not only the one of each backbone that would be loaded.
+    Every copy of every backbone on this machine is hashed anew.
 
     Returns:
-        One row a finding: ``what, verdict, finding``, the verdict ``"ok"``, ``"note"`` or
-        ``"bad"``.
+        ``what, verdict, finding`` a row, the verdict ``"ok"``, ``"note"`` or ``"bad"``.
     """
-    rows = [*_versions(), *_device(), *_cache(), *_weights(), *_switches()]
-    if checksums:
-        rows += _checksums()
-    if data_root is not None:
-        rows += _datasets(Path(data_root))
+    rows = [*_versions(), *_device(), *_caches(), *_weights(), _network()]
     return pd.DataFrame(rows, columns=["what", "verdict", "finding"])
 
 
-def _versions() -> Iterator[Finding]:
-    yield "python", "ok", platform.python_version()
-    for line in importlib.metadata.requires("maclip-lab") or []:
-        needed = Requirement(line)
-        if needed.marker is not None and not needed.marker.evaluate({"extra": ""}):
-            continue
-        try:
-            found = importlib.metadata.version(needed.name)
-        except importlib.metadata.PackageNotFoundError:
-            yield needed.name, "bad", f"absent; pip install '{needed}'"
-            continue
-        fits = needed.specifier.contains(Version(found), prereleases=True)
-        yield needed.name, "ok" if fits else "bad", found if fits else f"{found}, needs {needed}"
-    if find_spec("clip") is not None:
-        yield "clip", "note", "a package called clip is installed; it is not used here"
+def _versions() -> Iterator[Row]:
+    for name, version in versions().items():
+        absent = version == "absent"
+        yield name, "bad" if absent else "ok", version + absent * f"; pip install {name}"
 
 
-def _device() -> Iterator[Finding]:
+def _device() -> Iterator[Row]:
     device = choose_device("auto")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
     yield "device", "ok", f"{device} {name}, {torch.get_num_threads()} threads".strip()
-    if PIL.ImageFile.LOAD_TRUNCATED_IMAGES:
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
         yield "Pillow", "bad", "LOAD_TRUNCATED_IMAGES is on: cut pictures would pass as whole"
 
 
-def _cache() -> Iterator[Finding]:
-    folder = cache_folder()
-    nearest = next(path for path in (folder, *folder.parents) if path.exists())
-    writable = nearest.is_dir() and os.access(nearest, os.W_OK)
-    advice = "" if writable else "; not writable, set MACLIP_LAB_CACHE to a folder that is"
-    yield "cache", "ok" if writable else "bad", f"{folder}{advice}"
-    for path in sorted(folder.rglob("*.corrupt")) if folder.is_dir() else []:
-        yield "cache", "note", f"{path} was set aside as damaged and may be deleted"
+def _caches() -> Iterator[Row]:
+    for what, folder in (("cache", cache_folder()), ("hub's cache", hub_folder())):
+        nearest = next(path for path in (folder, *folder.parents) if path.exists())
+        writable = nearest.is_dir() and os.access(nearest, os.W_OK)
+        advice = "" if writable else f"; not writable, set {CACHE_VARIABLE} to a folder that is"
+        yield what, "ok" if writable else "bad", f"{folder}{advice}"
 
 
-def _weights() -> Iterator[Finding]:
+def _weights() -> Iterator[Row]:
     for row in list_backbones():
-        name = str(row["name"])
+        name, embedded = str(row["name"]), row["kind"] == "embedded"
+        advice = "install this package anew" if embedded else f"maclip-lab weights fetch {name}"
         if not row["present"]:
-            embedded = row["kind"] == "embedded"
-            advice = (
-                "it ships with this package" if embedded else f"maclip-lab weights fetch {name}"
-            )
             yield name, "bad" if embedded else "note", f"absent; {advice}"
             continue
-        yield name, *_verdict(verify(name))
+        for found in verify_copies(name):
+            yield name, *_verdict(found, advice)
 
 
-def _checksums() -> Iterator[Finding]:
-    for found in verify_copies():
-        yield "checksum", *_verdict(found)
-
-
-def _verdict(found: Verification) -> tuple[str, str]:
-    verdict = {"ok": "ok", "unrecorded": "note"}.get(found.status, "bad")
+def _verdict(found: Verification, advice: str) -> tuple[str, str]:
+    if found.status == "mismatch":
+        digests = f"sha256 {found.sha256}, expected {found.expected}"
+        return "bad", f"mismatch, {digests}, {found.path}; delete it, then {advice}"
+    verdict = "ok" if found.status == "ok" else "note"
     return verdict, f"{found.status}, sha256 {str(found.sha256)[:12]}..., {found.path}"
 
 
-def _switches() -> Iterator[Finding]:
-    names = ("MACLIP_LAB_OFFLINE", "HF_HUB_OFFLINE", "HF_ENDPOINT", "MACLIP_LAB_CACHE")
+def _network() -> Row:
+    names = (*OFFLINE_VARIABLES, "HF_ENDPOINT", "HF_HOME", CACHE_VARIABLE)
     settings = [f"{name}={os.environ[name]}" for name in names if os.environ.get(name)]
     state = "offline" if is_offline() else "online, used only for weights that are asked for"
-    yield "network", "ok", ", ".join([state, *settings])
-
-
-def _datasets(root: Path) -> Iterator[Finding]:
-    found = find_datasets(root)
-    if not found:
-        yield "data sets", "note", f"none found under {root}"
-    for name, folder in found.items():
-        try:
-            with warnings.catch_warnings(record=True) as gaps:
-                warnings.simplefilter("always", DatasetWarning)
-                manifest = load_dataset(name, folder, missing="keep")
-        except DatasetError as error:
-            yield name, "bad", str(error)
-            continue
-        absent = sum(not path.is_file() for path in manifest.paths)
-        held = f"{len(manifest) - absent} of {len(manifest)} pictures, {folder}"
-        finding = "; ".join([held, *(str(gap.message) for gap in gaps)])
-        yield name, "note" if absent or gaps else "ok", finding
+    return "network", "ok", ", ".join([state, *settings])

@@ -60,18 +60,11 @@ def lab(
     raise typer.Exit(subprocess.call(command))
 
 
-def doctor(
-    root: Annotated[
-        Path | None, typer.Option(help="Folder to look for data sets in.", exists=True)
-    ] = None,
-    checksums: Annotated[
-        bool, typer.Option("--checksums", help="Hash every weights file on this machine.")
-    ] = False,
-) -> None:
-    """Check this set-up: versions, device, weights, data; exit status 0 if all is well."""
+def doctor() -> None:
+    """Check this set-up: versions, device, caches, weights; exit status 0 if all is well."""
     from maclip_lab.cli.doctor import examine
 
-    findings = examine(root, checksums=checksums)
+    findings = examine()
     for row in findings.itertuples():
         typer.echo(f"{row.verdict:4}  {row.what:18} {row.finding}")
     if (findings["verdict"] == "bad").any():

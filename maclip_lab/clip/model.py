@@ -15,6 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+"""Every CLIP's pictures are normalised with these, by channel, of values from 0 to 1."""
+
 
 class QuickGELU(nn.Module):
     """The sigmoid approximation of GELU that OpenAI's checkpoints were trained with."""

@@ -29,6 +29,7 @@ from maclip_lab.datasets.errors import DatasetError
 from maclip_lab.datasets.index import FileIndex
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.files.atomic import sweep, write_bytes
+from maclip_lab.files.identity import sha256_of
 from maclip_lab.files.shipped import data_path
 
 PRISTINE = "pristine"
@@ -196,8 +197,7 @@ def _save(path: Path, pixels: Pixels) -> str:
 
 def _sha256(path: Path) -> str | None:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError:
         return None
 

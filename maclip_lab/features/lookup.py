@@ -5,7 +5,6 @@ that the store saw is not read again; its time of change cannot be set back, so 
 name, size and modification time is noticed too.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from maclip_lab.features.shards import PictureRecord
+from maclip_lab.files.identity import file_times, sha256_of
 
 NOT_EXTRACTED = "not_extracted"
 
@@ -100,8 +100,7 @@ def identify(name: str, path: Path, lookups: Sequence[Lookup]) -> PictureRecord:
     try:
         content = next(filter(None, (lookup.sha256(record) for lookup in lookups)), "")
         if not content and path.is_file():
-            with path.open("rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
+            content = sha256_of(path)
     except (OSError, ValueError):
         return record
     return replace(record, sha256=content)
@@ -110,19 +109,6 @@ def identify(name: str, path: Path, lookups: Sequence[Lookup]) -> PictureRecord:
 def untouched(path: Path, record: PictureRecord) -> bool:
     """Whether a file still is what it was when it was identified."""
     return file_times(path) == _stat(record)[1:]
-
-
-def file_times(path: Path) -> tuple[int, int, int]:
-    """Size, and times in nanoseconds; that of a file's last change of any kind cannot be set back.
-
-    Returns:
-        Bytes, the time of the last edit, and of the last change; ``(-1, 0, 0)`` without a file.
-    """
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return -1, 0, 0
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _stat(record: PictureRecord) -> _Stat:

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from maclip_lab.crops import Protocol
-from maclip_lab.errors import MaclipError
+from maclip_lab.errors import MaclipError, StorageFullError
 from maclip_lab.features.shards import (
     DTYPES,
     Extracted,
@@ -35,7 +35,8 @@ from maclip_lab.features.shards import (
     verify_shard,
     write_shard,
 )
-from maclip_lab.files.atomic import StorageFullError, sweep, write_bytes
+from maclip_lab.files.atomic import sweep, write_bytes
+from maclip_lab.files.identity import file_times
 from maclip_lab.images import Preset
 
 _LOGGER = logging.getLogger(__name__)
@@ -109,8 +110,8 @@ def differences(ours: Mapping[str, object], theirs: Mapping[str, object]) -> lis
 class ShardStore:
     """The features of one configuration in a store.
 
-    Opening sweeps what dead processes left, verifies shards not verified before, sets damaged ones
-    aside as ``*.corrupt`` with a warning, and brings the index up to date.
+    Opening sweeps what dead processes left a day ago, verifies shards not verified before, sets
+    damaged ones aside as ``*.corrupt`` with a warning, and brings the index up to date.
 
     Args:
         root: folder of the store; made where absent.
@@ -169,7 +170,7 @@ class ShardStore:
             created_ns=time.time_ns(),
         )
         records = [picture.record for picture in pictures]
-        self._replace_index([self.index, _rows(path.name, records, _stamp(path))])
+        self._replace_index([self.index, _rows(path.name, records, file_times(path))])
         return path
 
     def touch(self, records: Iterable[PictureRecord]) -> None:
@@ -219,8 +220,8 @@ class ShardStore:
         stamps = {}
         for path in sorted(self.shards.glob("*.safetensors")):
             with suppress(OSError):
-                if path.is_file():
-                    stamps[path.name] = _stamp(path)
+                if path.is_file() and (times := file_times(path))[0] >= 0:
+                    stamps[path.name] = times
         return stamps
 
     def _stored_index(self) -> pd.DataFrame:
@@ -289,11 +290,6 @@ def _announce(root: Path, config: StoreConfig) -> None:
     if others and not (root / config.sha256[:16] / "config.json").exists():
         nearest = min((differences(config.fields, other) for other in others), key=len)
         _LOGGER.info("no features of this configuration in %s: %s", root, "; ".join(nearest))
-
-
-def _stamp(path: Path) -> tuple[int, int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _rows(

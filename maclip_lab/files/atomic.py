@@ -1,28 +1,26 @@
 """Files that appear whole or not at all, and the remains of processes that died writing them.
 
 Bytes go to a temporary file in the same folder, reach the disk, and are renamed into place, so a
-kill, a full disk or an exception leaves the old file or none. A temporary file carries its owner's
-host and process id, so that the next start can sweep what a dead process left and nothing else.
+kill, a full disk or an exception leaves the old file or none. What a dead process left goes when it
+is a day old.
 """
 
 import errno
 import os
 import re
-import socket
+import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+
+from maclip_lab.errors import StorageFullError
 
 RECORD_SUFFIX = ".provenance.json"
 """What a result's record is called, after the name of the result."""
 
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
-_PROCESS = uuid.uuid4().hex[:8]
-_TEMPORARY = re.compile(r"\.(?P<host>[\w-]+)\.(?P<pid>\d+)\.(?P<process>\w{8})\.\w{8}\.tmp$")
-
-
-class StorageFullError(OSError):
-    """There is no room for a file; whatever stood under its name before still stands."""
+_TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}\.tmp")
+_ABANDONED = 24 * 3600.0  # seconds; whoever still writes has touched the file since
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -51,7 +49,7 @@ def write_together(files: Mapping[Path, bytes]) -> None:
     try:
         for path, data in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            staged[path] = _temporary_beside(path)
+            staged[path] = temporary_beside(path)
             _write_through(staged[path], path, data)
         for path, temporary in staged.items():
             os.replace(temporary, path)
@@ -68,33 +66,34 @@ def try_to_write(path: Path) -> None:
         OSError: it could not.
     """
     path.exists()  # a name may be too long
-    temporary = _temporary_beside(path)
+    temporary = temporary_beside(path)
     temporary.touch(exist_ok=False)
     temporary.unlink()
 
 
 def sweep(folder: Path) -> list[Path]:
-    """Delete the temporary files that dead processes of this host left in a folder.
+    """Delete the temporary files in a folder that nobody has written to for a day.
 
     Returns:
-        What was deleted. Files of living processes and of other hosts stay.
+        What was deleted.
     """
     swept = []
-    for path in folder.glob(".*.tmp") if os.name == "posix" else ():
-        owner = _TEMPORARY.search(path.name)
-        if owner and owner["host"] == _host() and not _alive(int(owner["pid"]), owner["process"]):
-            try:
-                path.unlink(missing_ok=True)
-            except OSError:  # a folder that may only be read keeps what is in it
-                continue
-            swept.append(path)
+    for path in folder.glob(".*.tmp"):
+        if not _TEMPORARY.fullmatch(path.name):
+            continue
+        try:
+            if time.time() - path.stat().st_mtime > _ABANDONED:
+                path.unlink()
+                swept.append(path)
+        except OSError:  # it went meanwhile, or lies in a folder that may only be read
+            continue
     return swept
 
 
-def _temporary_beside(path: Path) -> Path:
-    owner = f"{_host()}.{os.getpid()}.{_PROCESS}.{uuid.uuid4().hex[:8]}"
+def temporary_beside(path: Path) -> Path:
+    """A name in the same folder for what will be called ``path``; `sweep` knows it."""
     start = os.fsencode(path.name)[:60].decode(errors="ignore")  # a name has room for 255 bytes
-    return path.with_name(f".{start}.{owner}.tmp")
+    return path.with_name(f".{start}.{uuid.uuid4().hex[:8]}.tmp")
 
 
 def _write_through(temporary: Path, path: Path, data: bytes) -> None:
@@ -111,27 +110,6 @@ def _write_through(temporary: Path, path: Path, data: bytes) -> None:
             "nothing was replaced: free space and run again, what is finished is kept"
         )
         raise StorageFullError(error.errno, message, str(path)) from error
-
-
-def _host() -> str:
-    """This host and, since containers may share a name, its process id namespace."""
-    try:
-        namespace = re.sub(r"\D", "", os.readlink("/proc/self/ns/pid"))
-    except OSError:
-        namespace = "0"
-    return f"{re.sub(r'[^a-zA-Z0-9]', '-', socket.gethostname())}-{namespace}"
-
-
-def _alive(pid: int, process: str) -> bool:
-    if pid == os.getpid():
-        return process == _PROCESS
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _sync_folder(folder: Path) -> None:

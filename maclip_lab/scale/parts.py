@@ -19,8 +19,8 @@ import pandas as pd
 import torch
 
 from maclip_lab.errors import IntegrityError
-from maclip_lab.features.lookup import file_times
 from maclip_lab.files.atomic import write_bytes
+from maclip_lab.files.identity import file_times
 from maclip_lab.scorer import TABLE_COLUMNS, Maclip, ScoreConfig, score_row
 
 

@@ -20,8 +20,8 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from maclip_lab.errors import MaclipError
-from maclip_lab.files.atomic import StorageFullError, sweep
+from maclip_lab.errors import MaclipError, StorageFullError
+from maclip_lab.files.atomic import sweep
 from maclip_lab.scale.parts import FinishedPart, Part, divide, read_part, score_part
 from maclip_lab.scorer import TABLE_COLUMNS, ScoreConfig
 

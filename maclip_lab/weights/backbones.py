@@ -14,7 +14,13 @@ from maclip_lab.errors import UnknownBackboneError
 OPENAI_ADDRESS = "https://openaipublic.azureedge.net/clip/models"
 HUB_PREFIX = "hf-hub:"
 FILE_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
-EMBEDDED = ("tiny-rn", "tiny-vit")
+
+# to update whenever data/backbones/ is made anew, from `sha256sum data/backbones/*.safetensors`
+EMBEDDED_SHA256 = {
+    "tiny-rn": "e25550652e493d7e97216eb4926182c3406f145982499c5bdf77576792d16557",
+    "tiny-vit": "9cb6685bcf0d61594c5645c943f009e32c263187e9c5b41d278a9e6437b9fb3f",
+}
+EMBEDDED = tuple(EMBEDDED_SHA256)
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class HubRepo:
 
     @property
     def folder(self) -> str:
-        """Name of its folder in the cache."""
+        """Name of its folder in the package's own cache."""
         return self.name.removeprefix(HUB_PREFIX).replace("/", "--")
 
     @property
@@ -85,6 +91,11 @@ class Embedded:
     """A small backbone trained by this project and shipped with it."""
 
     name: str
+
+    @property
+    def sha256(self) -> str:
+        """Of the file that ships."""
+        return EMBEDDED_SHA256[self.name]
 
 
 OPENAI = (

@@ -1,24 +1,31 @@
-"""The folder of fetched weights: where it is, what counts as what in it, how files enter it."""
+"""Where a backbone's file can lie on this machine, and what its sha256 should be there.
+
+What the hub's client fetches stays in the client's own cache, under ``MACLIP_LAB_CACHE`` if that is
+set. The package's folder holds what you put there, what came from OpenAI's own addresses, and
+whatever an earlier version fetched.
+"""
 
 import os
-import shutil
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from maclip_lab.errors import WeightsError
+from maclip_lab.files.identity import is_sha256
 from maclip_lab.files.shipped import data_path
-from maclip_lab.weights.backbones import BackboneSpec, Embedded, HubRepo, Place
-from maclip_lab.weights.integrity import is_sha256, recorded_sha256
+from maclip_lab.weights.backbones import (
+    HUB_PREFIX,
+    OPENAI,
+    BackboneSpec,
+    Embedded,
+    HubRepo,
+    Place,
+    parse_name,
+)
+from maclip_lab.weights.integrity import recorded_sha256
 
 CACHE_VARIABLE = "MACLIP_LAB_CACHE"
 HUB_WEIGHTS = "open_clip_model.safetensors"
 HUB_CONFIG = "open_clip_config.json"
-_STAGING = ".incoming-"
-_ABANDONED = 24 * 3600.0  # seconds
+GIVEN, OURS, OPENAIS, HUBS = "weights_dir", "cache", "OpenAI's cache", "Hugging Face cache"
 
 
 def cache_folder() -> Path:
@@ -41,17 +48,28 @@ def _home() -> Path:
         return Path("/nonexistent")
 
 
-def openai_cache_path(spec: BackboneSpec) -> Path:
-    """Where OpenAI's own package keeps this backbone."""
-    return _home() / ".cache" / "clip" / f"{spec.stem}.pt"
+def hub_folder() -> Path:
+    """Where the hub's client is to keep what it fetches for us."""
+    from huggingface_hub import constants
+
+    own = Path(constants.HF_HUB_CACHE)
+    return cache_folder() / "hub" if os.environ.get(CACHE_VARIABLE) else own
 
 
-def hub_cache_path(place: BackboneSpec | HubRepo) -> Path | None:
-    """Where the hub's client keeps this backbone, if it has fetched it whole."""
+def _hub_folders() -> list[Path]:
+    from huggingface_hub import constants
+
+    return list(dict.fromkeys([hub_folder(), Path(constants.HF_HUB_CACHE)]))
+
+
+def hub_cache_path(place: BackboneSpec | HubRepo, folder: Path) -> Path:
+    """A backbone's file in a cache of the hub's client; the repository's folder if it is absent."""
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(place.hub.repo, HUB_WEIGHTS, revision=place.hub.revision)
-    return Path(found) if isinstance(found, str) else None
+    hub = place.hub
+    found = try_to_load_from_cache(hub.repo, HUB_WEIGHTS, folder, hub.revision)
+    kept = folder / f"models--{hub.repo.replace('/', '--')}"
+    return Path(found) if isinstance(found, str) else kept
 
 
 def paths_in(folder: Path, place: BackboneSpec | HubRepo) -> list[Path]:
@@ -61,22 +79,17 @@ def paths_in(folder: Path, place: BackboneSpec | HubRepo) -> list[Path]:
     return [folder / f"{place.stem}.safetensors", folder / f"{place.stem}.pt"]
 
 
-def expected_sha256(place: BackboneSpec | HubRepo, path: Path) -> str | None:
-    """What a backbone's file should hash to, by publication or by the record beside it."""
-    if isinstance(place, BackboneSpec) and path.suffix == ".pt":
-        return place.sha256
-    return place.hub_sha256 or recorded_sha256(path) or _hub_clients_sha256(path)
-
-
-def _hub_clients_sha256(path: Path) -> str | None:
-    """The hub's client names a large file by its sha256 and links to it."""
-    name = path.resolve().name
-    return name if is_sha256(name) else None
-
-
-def local_path(place: Place) -> Path | None:
-    """Where a backbone's file lies on this machine, without checking it; None if nowhere."""
-    return next(iter(local_paths(place)), None)
+def places_of(
+    place: BackboneSpec | HubRepo, weights_dir: str | os.PathLike[str] | None = None
+) -> list[tuple[str, Path]]:
+    """Where a backbone's file may lie, each with whose place it is, the nearest first."""
+    folders = [(OURS, cache_folder())]
+    if weights_dir is not None:
+        folders.insert(0, (GIVEN, Path(weights_dir).expanduser()))
+    places = [(whose, path) for whose, folder in folders for path in paths_in(folder, place)]
+    if isinstance(place, BackboneSpec):
+        places.append((OPENAIS, _home() / ".cache" / "clip" / f"{place.stem}.pt"))
+    return places + [(HUBS, hub_cache_path(place, folder)) for folder in _hub_folders()]
 
 
 def local_paths(place: Place) -> list[Path]:
@@ -86,39 +99,37 @@ def local_paths(place: Place) -> list[Path]:
     elif isinstance(place, Embedded):
         paths = [data_path("backbones", f"{place.name}.safetensors")]
     else:
-        paths = paths_in(cache_folder(), place)
-        if isinstance(place, BackboneSpec):
-            paths.append(openai_cache_path(place))
-        hub_path = hub_cache_path(place)
-        paths += [hub_path] if hub_path else []
+        paths = [path for _, path in places_of(place)]
     return [path for path in paths if path.is_file()]
 
 
-@contextmanager
-def staging_folder() -> Iterator[Path]:
-    """A folder inside the cache, so that the last step is a rename; removed afterwards.
-
-    Raises:
-        WeightsError: the cache cannot be written to.
-    """
-    cache = cache_folder()
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        _sweep(cache)
-        staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=cache))
-    except OSError as error:
-        raise WeightsError(
-            f"cannot write to the weights cache {cache}: {error.strerror or error}; set "
-            f"{CACHE_VARIABLE} to a folder that can be written"
-        ) from error
-    try:
-        yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+def expected_sha256(place: Place, path: Path) -> str | None:
+    """What a backbone's file should hash to: as published, as recorded, or as the hub names it."""
+    if isinstance(place, Embedded):
+        return place.sha256
+    if isinstance(place, BackboneSpec):
+        published = place.sha256 if path.suffix == ".pt" else place.hub_sha256
+        if published:
+            return published
+    return recorded_sha256(path) or hub_clients_sha256(path)
 
 
-def _sweep(cache: Path) -> None:
-    """Remove what killed downloads left behind; a living one is younger than a day."""
-    for folder in cache.glob(f"{_STAGING}*"):
-        if time.time() - folder.stat().st_mtime > _ABANDONED:
-            shutil.rmtree(folder, ignore_errors=True)
+def hub_clients_sha256(path: Path) -> str | None:
+    """The hub's client names a large file by its sha256 and links to it, where links can be."""
+    name = path.resolve().name
+    return name if is_sha256(name) else None
+
+
+def fetched_hub_repos() -> list[HubRepo]:
+    """The hub's checkpoints on this machine, those of OpenAI's backbones left out."""
+    names = {path.parent.name for path in cache_folder().glob(f"*--*/{HUB_WEIGHTS}")}
+    found = {parse_name(HUB_PREFIX + name.replace("--", "/", 1)) for name in names}
+    for folder in _hub_folders():
+        for path in folder.glob(f"models--*--*/snapshots/*/{HUB_WEIGHTS}"):
+            name = path.parents[2].name.removeprefix("models--").replace("--", "/", 1)
+            latest = HubRepo(name)
+            pinned = HubRepo(name, path.parent.name)
+            found.add(latest if hub_cache_path(latest, folder) == path else pinned)
+    known = {spec.hub_repo for spec in OPENAI}
+    repos = [repo for repo in found if isinstance(repo, HubRepo) and repo.repo not in known]
+    return sorted(repos, key=lambda repo: repo.name)

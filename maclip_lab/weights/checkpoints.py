@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from maclip_lab.clip.model import CLIP_MEAN, CLIP_STD
 from maclip_lab.errors import WeightsError
 from maclip_lab.weights.cache import HUB_CONFIG
 from maclip_lab.weights.sparse_vocabulary import expand_token_rows
@@ -19,8 +20,6 @@ from maclip_lab.weights.sparse_vocabulary import expand_token_rows
 _LANDMARK = "visual.conv1.weight"  # every CLIP of these architectures has exactly one
 _NESTED = ("state_dict", "model_state_dict", "model")
 _IGNORED = {"attn_mask"}
-_CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-_CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 _READ_OFF_TENSORS = {"image_size", "layers", "width", "patch_size", "context_length"}
 _CHECKED = {"vocab_size", "heads"}
 _DEFAULTS = {"head_width": 64, "mlp_ratio": 4.0}
@@ -186,7 +185,7 @@ def _unsupported(model: dict[str, Any], preprocess: dict[str, Any]) -> list[str]
         reasons.append(f"{text['heads']} text heads for a width of {text['width']}")
     if text["vocab_size"] != 49408:
         reasons.append(f"a vocabulary of {text['vocab_size']} tokens")
-    for key, ours in (("mean", _CLIP_MEAN), ("std", _CLIP_STD)):
+    for key, ours in (("mean", CLIP_MEAN), ("std", CLIP_STD)):
         theirs = preprocess.get(key, ours)
         if any(abs(a - b) > 1e-6 for a, b in zip(theirs, ours, strict=True)):
             reasons.append(f"pictures normalised with {key} {theirs}")

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maclip_lab.errors import WeightsError
+from maclip_lab.files.identity import sha256_of
 from maclip_lab.weights.backbones import (
     EMBEDDED,
-    FILE_SUFFIXES,
-    HUB_PREFIX,
     OPENAI,
     OPENAI_SHA256,
     BackboneSpec,
@@ -25,14 +24,12 @@ from maclip_lab.weights.backbones import (
 )
 from maclip_lab.weights.cache import (
     HUB_CONFIG,
-    HUB_WEIGHTS,
     cache_folder,
     expected_sha256,
-    local_path,
+    fetched_hub_repos,
     local_paths,
     paths_in,
 )
-from maclip_lab.weights.integrity import recorded_sha256, sha256_of
 from maclip_lab.weights.sources import Checkpoint, find_checkpoint
 
 if TYPE_CHECKING:
@@ -141,46 +138,32 @@ def fetch(
 
 
 def verify(name: str | os.PathLike[str]) -> Verification:
-    """Hash a backbone's file anew and compare; no network, nothing is renamed.
+    """Hash a backbone's file anew and compare; no network, nothing is changed.
 
     Raises:
         WeightsError: the name means nothing.
     """
     place = parse_name(os.fspath(name))
-    path = local_path(place)
-    if path is None:
-        return Verification(_shown(place), "missing")
-    return _verification(place, path)
+    return next(_verified(place), Verification(_shown(place), "missing"))
 
 
-def verify_copies() -> Iterator[Verification]:
-    """Hash every weights file on this machine anew, one after the other.
+def verify_copies(name: str | os.PathLike[str]) -> list[Verification]:
+    """Hash every copy of a backbone on this machine anew, ours and other CLIP packages'.
 
-    Those are all copies of the backbones that have names, be they ours or another CLIP package's,
-    and whatever else lies in the cache. No network, nothing is renamed.
+    Raises:
+        WeightsError: the name means nothing.
     """
-    seen = set()
-    for place in _named():
-        for path in local_paths(place):
-            seen.add(path)
-            yield _verification(place, path)
-    folder = cache_folder()
-    for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
-        if path.suffix in FILE_SUFFIXES and path.is_file() and path not in seen:
-            yield _verification(path, path)
+    return list(_verified(parse_name(os.fspath(name))))
 
 
-def _verification(place: Place, path: Path) -> Verification:
-    if isinstance(place, Path | Embedded):
-        expected = recorded_sha256(path)
-    else:
-        expected = expected_sha256(place, path)
-    digest = sha256_of(path)
-    if expected is None:
-        status = "ok" if digest in OPENAI_SHA256 else "unrecorded"
-    else:
-        status = "ok" if digest == expected else "mismatch"
-    return Verification(_shown(place), status, path, digest, expected)
+def _verified(place: Place) -> Iterator[Verification]:
+    for path in local_paths(place):
+        expected, digest = expected_sha256(place, path), sha256_of(path)
+        if expected is None:
+            status = "ok" if digest in OPENAI_SHA256 else "unrecorded"
+        else:
+            status = "ok" if digest == expected else "mismatch"
+        yield Verification(_shown(place), status, path, digest, expected)
 
 
 def _shown(place: Place) -> str:
@@ -193,36 +176,25 @@ def list_backbones() -> list[dict[str, str | int | bool | None]]:
     ``where`` is the file, or the hub repository it would come from; ``sha256`` is the published
     or recorded one, not hashed anew; ``size`` is in bytes, None if absent.
     """
-    return [_row(place) for place in _named()]
-
-
-def _named() -> list[Embedded | BackboneSpec | HubRepo]:
-    return [*(Embedded(name) for name in EMBEDDED), *OPENAI, *_cached_hub_repos()]
+    embedded = (_row(Embedded(name)) for name in EMBEDDED)
+    return [*embedded, *(_row(spec) for spec in OPENAI), *map(_row, fetched_hub_repos())]
 
 
 def _row(place: Embedded | BackboneSpec | HubRepo) -> dict[str, str | int | bool | None]:
-    path = local_path(place)
+    path = next(iter(local_paths(place)), None)
     if isinstance(place, Embedded):
-        kind, origin = "embedded", ""
-        expected = recorded_sha256(path) if path else None
+        kind, origin, absent = "embedded", "", Path()
     else:
         kind = "openai" if isinstance(place, BackboneSpec) else "hf-hub"
-        origin = place.hub.name
-        expected = expected_sha256(place, path or paths_in(cache_folder(), place)[-1])
+        origin, absent = place.hub.name, paths_in(cache_folder(), place)[-1]
     return {
         "name": place.name,
         "kind": kind,
         "where": str(path) if path else origin,
         "present": path is not None,
-        "sha256": expected,
+        "sha256": expected_sha256(place, path or absent),
         "size": path.stat().st_size if path else None,
     }
-
-
-def _cached_hub_repos() -> list[HubRepo]:
-    names = (path.parent.name for path in cache_folder().glob(f"*--*/{HUB_WEIGHTS}"))
-    places = (parse_name(HUB_PREFIX + name.replace("--", "/", 1)) for name in sorted(names))
-    return [place for place in places if isinstance(place, HubRepo)]
 
 
 def _quick_gelu(config: Mapping[str, object], metadata: Mapping[str, str]) -> bool:

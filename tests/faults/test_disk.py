@@ -1,22 +1,15 @@
-"""A disk that is full, a folder that cannot be written to, files left by processes that died.
+"""A disk that is full, a folder that cannot be written to.
 
-Faults 3, 4 and 6 of the list in README.md. What `maclip_lab.files.atomic` does with one file is in
-tests/features/test_store.py.
+Faults 3 and 4 of the list in README.md. What `maclip_lab.files.atomic` does with one file is in
+tests/files/test_atomic.py.
 """
-
-import os
-import signal
-import subprocess
 
 import pytest
 import torch
 
 from maclip_lab.cli.doctor import examine
-from maclip_lab.errors import WeightsError
 from maclip_lab.features import extract_features
-from maclip_lab.files import atomic
 from maclip_lab.files.provenance import write_table
-from maclip_lab.weights.cache import staging_folder
 from tests.faults import victims
 from tests.faults.conftest import inventory
 from tests.store_world import PlainScorer, manifest, picture
@@ -119,34 +112,6 @@ def test_a_picture_that_may_not_be_read_is_a_row(nobody, world):
 def test_a_cache_that_is_a_file_is_named_with_the_variable_to_change(tmp_path, monkeypatch):
     (tmp_path / "cache").touch()
     monkeypatch.setenv("MACLIP_LAB_CACHE", str(tmp_path / "cache" / "deeper"))
-    with pytest.raises(WeightsError, match="MACLIP_LAB_CACHE"), staging_folder():
-        pass
     findings = examine().set_index("what")
     assert findings.loc["cache", "verdict"] == "bad"
     assert "set MACLIP_LAB_CACHE" in findings.loc["cache", "finding"]
-
-
-def dead_process():
-    child = subprocess.Popen(["sleep", "60"])
-    child.send_signal(signal.SIGKILL)
-    child.wait()
-    return child.pid
-
-
-def test_only_what_dead_processes_of_this_host_left_is_swept(tmp_path):
-    scorer, rows = PlainScorer(), manifest(tmp_path, ["p0.png"])
-    picture(tmp_path / "p0.png", 0)
-    shards = extract_features(rows, scorer, tmp_path / "store").shards.shards
-    host = atomic._host()
-    left = {
-        "dead": f".x.{host}.{dead_process()}.00000000.00000000.tmp",
-        "living": f".x.{host}.{os.getppid()}.00000000.00000000.tmp",
-        "elsewhere": f".x.other-host-7.{dead_process()}.00000000.00000000.tmp",
-        "not ours": "download.tmp",
-    }
-    for name in left.values():
-        (shards / name).write_bytes(b"half a shard")
-    view = extract_features(rows, scorer, tmp_path / "store")
-    assert len(view.ok) == 1
-    there = {what for what, name in left.items() if (shards / name).exists()}
-    assert there == {"living", "elsewhere", "not ours"}

@@ -1,8 +1,5 @@
 import hashlib
-import os
 import random
-import subprocess
-import sys
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,8 +15,6 @@ from maclip_lab.features.store import (
     differences,
     stored_configs,
 )
-from maclip_lab.files import atomic
-from maclip_lab.files.atomic import StorageFullError, sweep, write_bytes, write_together
 from tests.store_world import python
 
 CONFIG = StoreConfig("ab" * 32, "fp32", "official", NATIVE)
@@ -40,55 +35,6 @@ def filled(root, n=3, config=CONFIG):
         pictures = [extracted(f"{number}-{i}.png", 2 + i, seed=number) for i in range(3)]
         store.append(number, pictures, {"backbone": "test"})
     return store
-
-
-def test_a_file_appears_whole_with_the_users_permissions_and_no_temporary(tmp_path):
-    mask = os.umask(0o022)
-    try:
-        write_bytes(tmp_path / "deep" / "a.bin", b"first")
-    finally:
-        os.umask(mask)
-    write_bytes(tmp_path / "deep" / "a.bin", b"second")
-    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["a.bin"]
-    assert (tmp_path / "deep" / "a.bin").read_bytes() == b"second"
-    assert (tmp_path / "deep" / "a.bin").stat().st_mode & 0o777 == 0o644
-
-
-def test_files_that_belong_together_appear_only_if_all_can_be_written(tmp_path, monkeypatch):
-    write_bytes(tmp_path / "a", b"old")
-    written = []
-
-    def failing(temporary, path, data):
-        written.append(path)
-        if len(written) == 2:
-            raise StorageFullError(28, "full", str(path))
-        temporary.write_bytes(data)
-
-    monkeypatch.setattr(atomic, "_write_through", failing)
-    with pytest.raises(StorageFullError):
-        write_together({tmp_path / "a": b"new", tmp_path / "b": b"new"})
-    assert [path.name for path in tmp_path.iterdir()] == ["a"]
-    assert (tmp_path / "a").read_bytes() == b"old"
-
-
-def test_temporaries_of_dead_processes_are_swept_and_no_others(tmp_path):
-    dead = subprocess.Popen([sys.executable, "-c", "pass"])
-    dead.wait()
-    host = atomic._host()
-    names = {
-        "dead": f".x.{host}.{dead.pid}.aaaaaaaa.bbbbbbbb.tmp",
-        "earlier life of this id": f".x.{host}.{os.getpid()}.aaaaaaaa.bbbbbbbb.tmp",
-        "living": f".x.{host}.{os.getppid()}.aaaaaaaa.bbbbbbbb.tmp",
-        "ours": f".x.{host}.{os.getpid()}.{atomic._PROCESS}.bbbbbbbb.tmp",
-        "other host": f".x.not{host}.{dead.pid}.aaaaaaaa.bbbbbbbb.tmp",
-        "user's": "notes.tmp",
-        "hidden": ".hidden.tmp",
-    }
-    for name in names.values():
-        (tmp_path / name).touch()
-    gone = {path.name for path in sweep(tmp_path)}
-    assert gone == {names["dead"], names["earlier life of this id"]}
-    assert {path.name for path in tmp_path.iterdir()} == set(names.values()) - gone
 
 
 def test_a_shard_gives_back_what_was_put_in(tmp_path):

@@ -1,4 +1,5 @@
 import json
+import os
 
 import pandas as pd
 import pytest
@@ -28,7 +29,7 @@ FACTS = {
 
 
 def written(path, **config):
-    record = provenance_record({"settings": FusionSettings(), **config}, **FACTS)
+    record = provenance_record({**FACTS, "settings": FusionSettings(), **config})
     return write_table(FRAME, path, record)
 
 
@@ -86,7 +87,7 @@ def test_other_code_is_a_difference(tmp_path, monkeypatch):
 
 
 def test_the_codes_hash_follows_every_source_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(provenance.maclip_lab, "__file__", str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(provenance, "_PACKAGE", tmp_path)
     hashes = []
     for name, content in [("a.py", "1"), ("a.py", "2"), ("b.py", "2"), ("c.txt", "3")]:
         (tmp_path / name).write_text(content)
@@ -97,7 +98,7 @@ def test_the_codes_hash_follows_every_source_file(tmp_path, monkeypatch):
 
 
 def test_a_table_joined_from_several_results_is_explained_by_all(tmp_path):
-    parts = [provenance_record({"backbone": name}, **FACTS) for name in ("RN50", "ViT-B/32")]
+    parts = [provenance_record({**FACTS, "backbone": name}) for name in ("RN50", "ViT-B/32")]
     path = write_table(FRAME, tmp_path / "r.csv", {"parts": parts})
     assert explain(path).reproduces
     parts[1]["versions"]["torch"] = "1.0"
@@ -189,7 +190,7 @@ def test_a_record_without_end_is_none(tmp_path, text):
         read_record(tmp_path / "r.csv")
 
 
-def test_what_a_killed_run_left_beside_a_result_goes_with_the_next(tmp_path):
+def test_what_a_killed_run_left_beside_a_result_goes_with_a_later_one(tmp_path):
     code = """
 import os, signal, sys
 import pandas as pd
@@ -200,6 +201,9 @@ write_table(pd.DataFrame({"a": [1]}), sys.argv[1] + "/r.csv", provenance_record(
     child = python(code, tmp_path)
     child.communicate()
     assert child.returncode == -9
-    assert len(list(tmp_path.glob(".*.tmp"))) == 2
+    left = list(tmp_path.glob(".*.tmp"))
+    assert len(left) == 2
+    for path in left:
+        os.utime(path, (0, 0))
     written(tmp_path / "r.csv")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.csv", "r.csv.provenance.json"]

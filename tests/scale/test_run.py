@@ -95,7 +95,7 @@ def test_no_bit_of_a_part_can_flip_unseen(single, tmp_path):
     path.write_bytes(whole)
     equal(read_part(path), read_part(single.finished[0].path))
     path.rename(tmp_path / "000000-0123456789abcdef.parquet")
-    with pytest.raises(IntegrityError, match="not the part that its name says"):
+    with pytest.raises(IntegrityError, match="not the one in its name"):
         read_part(tmp_path / "000000-0123456789abcdef.parquet")
     with pytest.raises(IntegrityError, match="cannot be read"):
         read_part(path)
@@ -113,7 +113,6 @@ def test_a_parts_name_follows_its_pictures_and_everything_its_numbers_depend_on(
         ScoreConfig(RN, device="cpu", precision="bf16"),
         ScoreConfig(RN, device="cpu", preset="official"),
         ScoreConfig(RN, device="cpu", pos_embedding=True),
-        ScoreConfig(RN, device="cpu", threads=2),
     ]
     keys = {part.key(config) for config in [CONFIG, *others]}
     assert len(keys) == len(others) + 1
@@ -164,10 +163,10 @@ def test_workers_that_die_as_they_start_are_started_again(monkeypatch):
 def test_an_exception_in_one_part_is_a_failed_part_and_the_others_are_kept(
     paths, single, tmp_path, monkeypatch
 ):
-    def fragile(part, config, folder):
+    def fragile(part, config, folder, workers):
         if part.number == 1:
             raise RuntimeError("the network drive went away")
-        return score_part(part, config, folder)
+        return score_part(part, config, folder, workers)
 
     monkeypatch.setattr("maclip_lab.scale.run.score_part", fragile)
     run = score_many(paths, CONFIG, tmp_path, part_size=3)
@@ -184,7 +183,7 @@ def test_an_exception_in_one_part_is_a_failed_part_and_the_others_are_kept(
 
 
 def test_a_full_disk_ends_the_run_and_says_so(paths, tmp_path, monkeypatch):
-    def full(part, config, folder):
+    def full(part, config, folder, workers):
         raise StorageFullError(28, "no room", "x")
 
     monkeypatch.setattr("maclip_lab.scale.run.score_part", full)
@@ -205,8 +204,6 @@ def test_wrong_numbers_and_dead_addresses_are_errors_at_the_edge(paths, tmp_path
         score_many(paths, CONFIG, tmp_path, workers=0)
     with pytest.raises(ValueError, match="part_size is a number of pictures, got 0"):
         score_many(paths, CONFIG, tmp_path, part_size=0)
-    with pytest.raises(ValueError, match="threads is at least 1"):
-        ScoreConfig(RN, threads=0)
     with pytest.raises(ValueError, match="no prompt set"):
         ScoreConfig(RN, prompts="odd")
 

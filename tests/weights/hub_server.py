@@ -4,6 +4,7 @@ import hashlib
 import threading
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -33,6 +34,12 @@ class Served:
     @property
     def sha256(self) -> str:
         return hashlib.sha256(self.body if self.promised is None else self.promised).hexdigest()
+
+
+def weights_below(folder: Path) -> list[str]:
+    """Names of what is or links to a weights file, whole or half; small files are none."""
+    found = [path for path in folder.rglob("*") if path.is_symlink() or path.is_file()]
+    return sorted(path.name for path in found if not path.exists() or path.stat().st_size > 900)
 
 
 @dataclass

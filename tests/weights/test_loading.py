@@ -7,7 +7,6 @@ import pickle
 import socket
 import subprocess
 import sys
-import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,13 +20,14 @@ from torch import nn
 
 from maclip_lab.clip.model import CLIP, QuickGELU, VisionTransformer
 from maclip_lab.errors import IntegrityError, OfflineError, WeightsError
+from maclip_lab.files.shipped import data_path
 from maclip_lab.weights import backbones, downloads, loading
 from maclip_lab.weights.backbones import EMBEDDED, OPENAI, BackboneSpec, HubRepo, parse_name
 from maclip_lab.weights.cache import HUB_CONFIG, HUB_WEIGHTS, cache_folder
 from maclip_lab.weights.loading import fetch, list_backbones, load_backbone, verify
 from maclip_lab.weights.sparse_vocabulary import keep_token_rows
 
-from .hub_server import COMMIT, HubServer, Served
+from .hub_server import COMMIT, HubServer, Served, weights_below
 
 REPO = "org/tiny-clip"
 HUB_NAME = f"hf-hub:{REPO}"
@@ -160,10 +160,6 @@ def spec(archive_bytes, server, monkeypatch) -> BackboneSpec:
     return spec
 
 
-def cached(home: Path) -> list[str]:
-    return sorted(p.relative_to(home).as_posix() for p in home.glob("cache/**/*") if p.is_file())
-
-
 # Names ---------------------------------------------------------------------------------------
 
 
@@ -210,18 +206,56 @@ def test_a_hub_checkpoint_is_fetched_verified_and_loaded(server, home):
     assert backbone.name == HUB_NAME
     assert backbone.sha256 == sha256(BYTES)
     assert backbone.metadata["quick_gelu"] == "false"
-    folder = "cache/org--tiny-clip"
-    names = [f"{folder}/{name}" for name in (HUB_CONFIG, HUB_WEIGHTS, f"{HUB_WEIGHTS}.sha256")]
-    assert cached(home) == names
+    assert weights_below(home) == sorted([sha256(BYTES), HUB_WEIGHTS])
     assert verify(HUB_NAME).status == "ok"
+    assert verify(backbone.metadata["path"]).status == "ok"
 
 
 def test_a_fetched_checkpoint_serves_again_with_the_server_gone(server, monkeypatch):
     fetch(HUB_NAME, progress=False)
     asked = len(server.requests)
     again = load_backbone(HUB_NAME)
-    assert again.source == "cache"
+    assert again.source == "Hugging Face cache"
     assert len(server.requests) == asked
+
+
+@pytest.mark.parametrize("said", [True, False], ids=["where you say", "with the client's own"])
+def test_a_fetched_checkpoint_lies_in_the_hub_clients_cache(said, server, home, monkeypatch):
+    if not said:
+        monkeypatch.delenv("MACLIP_LAB_CACHE")
+    path = fetch(HUB_NAME, progress=False).path
+    assert path.is_relative_to(home / "cache" / "hub" if said else home / "hub")
+
+
+def test_where_no_links_can_be_made_the_sha256_is_kept_beside(server, home, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.file_download.are_symlinks_supported", lambda *_: False)
+    monkeypatch.setattr("huggingface_hub.file_download.os.symlink", no_links)
+    path = fetch(HUB_NAME, progress=False).path
+    assert not path.is_symlink()
+    assert load_backbone(HUB_NAME, offline=True).source == "Hugging Face cache"
+    path.write_bytes(BYTES[:-1] + b"\7")
+    with pytest.raises(IntegrityError, match=sha256(BYTES)):
+        load_backbone(HUB_NAME, offline=True)
+
+
+def no_links(*_: object, **__: object) -> None:
+    raise OSError("no links here")
+
+
+def test_what_an_earlier_version_fetched_is_served(spec, home, no_sockets):
+    """It kept safetensors of the hub in its own folder, each with its sha256 beside it."""
+    for folder, name in ((home / "cache", "RN50.safetensors"), (old_folder(home), HUB_WEIGHTS)):
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_bytes(BYTES)
+        (folder / f"{name}.sha256").write_text(f"{sha256(BYTES)}  {name}\n")
+    (old_folder(home) / HUB_CONFIG).write_bytes(dumped(CONFIG))
+    for name in ("RN50", HUB_NAME):
+        assert load_backbone(name, offline=True).source == "cache"
+        assert {row["name"]: row["present"] for row in list_backbones()}[name]
+
+
+def old_folder(home: Path) -> Path:
+    return home / "cache" / "org--tiny-clip"
 
 
 def test_plain_gelu_is_honoured(server):
@@ -240,7 +274,7 @@ def dumped(config: dict) -> bytes:
 @pytest.mark.parametrize(
     ("how", "reason"),
     [
-        ({"body": BYTES[:-1] + b"\1", "promised": BYTES}, "sent a wrong file"),
+        ({"body": BYTES[:-1] + b"\1", "promised": BYTES}, sha256(BYTES)),
         ({"body": BYTES[:5000], "promised": BYTES, "cut_after": 5000}, "5000|peer closed"),
         ({"stalls": True}, "[Tt]imeout|timed out"),
         ({"status": 404}, "EntryNotFound|404"),
@@ -256,9 +290,10 @@ def test_a_hub_that_misbehaves_leaves_nothing_and_says_why(how, reason, server, 
     with pytest.raises(WeightsError, match=reason) as caught:
         load_backbone(HUB_NAME)
     assert f"{HUB_NAME} at main" in str(caught.value)
-    assert f"put {HUB_WEIGHTS} of hub repository {REPO}" in str(caught.value)
-    assert cached(home) == []
-    assert not list((home / "cache").glob(".incoming-*"))
+    assert f"{server.address}/{REPO}/resolve/main/{HUB_WEIGHTS}" in str(caught.value)
+    assert weights_below(home) == []
+    server.misbehave(HUB_WEIGHTS, **vars(Served(BYTES)))
+    assert same(load_backbone(HUB_NAME).clip)
 
 
 def test_a_server_that_is_not_there_is_one_clear_message(server):
@@ -293,22 +328,11 @@ def test_a_checkpoint_the_hub_client_has_is_used(server, no_sockets_after, home)
         hf_hub_download(REPO, name)
     no_sockets_after()
     assert load_backbone(HUB_NAME, offline=True).source == "Hugging Face cache"
-    assert cached(home) == []
 
 
 @pytest.fixture
 def no_sockets_after(request):
     return lambda: request.getfixturevalue("no_sockets")
-
-
-def test_a_damaged_copy_of_the_hub_client_is_left_alone_and_fetched_anew(server, home):
-    from huggingface_hub import hf_hub_download
-
-    hf_hub_download(REPO, HUB_CONFIG)
-    theirs = Path(hf_hub_download(REPO, HUB_WEIGHTS)).resolve()
-    theirs.write_bytes(BYTES[:-1] + b"\7")
-    assert same(load_backbone(HUB_NAME).clip)
-    assert theirs.read_bytes()[-1:] == b"\7"
 
 
 # OpenAI's names ------------------------------------------------------------------------------
@@ -319,7 +343,7 @@ def test_an_openai_name_comes_from_the_hub_first(spec, server, home):
     assert same(backbone.clip)
     assert backbone.name == "RN50"
     assert backbone.metadata["quick_gelu"] == "true"
-    assert cached(home) == ["cache/RN50.safetensors", "cache/RN50.safetensors.sha256"]
+    assert weights_below(home) == sorted([sha256(BYTES), HUB_WEIGHTS])
     assert not any("/clip/" in request for request in server.requests)
 
 
@@ -328,7 +352,7 @@ def test_openais_address_is_the_last_resort(spec, server, home):
     backbone = load_backbone("RN50")
     assert same(backbone.clip)
     assert (backbone.sha256, backbone.source) == (spec.sha256, spec.url)
-    assert cached(home) == ["cache/RN50.pt", "cache/RN50.pt.sha256"]
+    assert weights_below(home) == ["RN50.pt"]
     assert load_backbone("RN50").source == "cache"
 
 
@@ -336,7 +360,7 @@ def test_openais_address_is_the_last_resort(spec, server, home):
     ("how", "reason"),
     [
         ({"body": b"<html>Account is disabled</html>", "kind": "text/html"}, "Account is disabled"),
-        ({"cut_after": 1000}, "IncompleteRead|after 1000"),
+        ({"cut_after": 1000}, "1,000 bytes"),
         ({"stalls": True}, "timed out"),
         ({"status": 404}, "404"),
     ],
@@ -350,7 +374,7 @@ def test_an_openai_address_that_misbehaves_is_one_message(how, reason, spec, ser
     message = str(caught.value)
     for part in (REPO, spec.url, spec.sha256, spec.hub_sha256, str(home / "cache")):
         assert part in message
-    assert cached(home) == []
+    assert weights_below(home) == []
 
 
 def test_a_moved_hub_file_does_not_pass_for_the_pinned_one(spec, server):
@@ -382,7 +406,7 @@ def test_the_archive_openais_package_keeps_is_used_when_whole(
     kept.write_bytes(archive_bytes)
     assert load_backbone("RN50", offline=True).source == "OpenAI's cache"
     kept.write_bytes(archive_bytes[:-9])
-    with pytest.raises(OfflineError, match="not ours, left alone"):
+    with pytest.raises(IntegrityError, match=f"expected {spec.sha256}.*left where it is"):
         load_backbone("RN50", offline=True)
     assert kept.exists()
 
@@ -410,17 +434,30 @@ def test_offline_opens_no_socket_and_says_what_to_do(name, switch, home, monkeyp
 
 @pytest.mark.parametrize("damage", ["bit flip", "truncation"])
 @pytest.mark.parametrize("name", ["RN50", HUB_NAME])
-def test_a_damaged_cached_file_is_set_aside_once_and_never_loaded(damage, name, spec, home):
+def test_a_damaged_cached_file_is_never_loaded_and_fetched_anew(damage, name, spec, home):
     path = fetch(name, progress=False).path
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data if damage == "bit flip" else data[:-100])
     assert verify(name).status == "mismatch"
-    with pytest.raises(IntegrityError, match=r"expected [0-9a-f]{64}.*renamed .*\.corrupt"):
+    digests = f"{sha256(path.read_bytes())}, expected {sha256(BYTES)}"
+    with pytest.raises(IntegrityError, match=digests):
         load_backbone(name, offline=True)
-    assert not path.exists()
-    assert path.with_name(f"{path.name}.corrupt").exists()
+    assert path.exists()
     assert same(load_backbone(name).clip)
+    assert verify(name).status == "ok"
+
+
+def test_a_damaged_file_of_ours_is_named_where_no_other_can_be_had(spec, server, home):
+    (home / "cache").mkdir()
+    (home / "cache" / "RN50.pt").write_bytes(b"an error page")
+    for file in (HUB_WEIGHTS, "RN50.pt"):
+        server.misbehave(file, status=404)
+    with pytest.raises(IntegrityError, match=r"RN50\.pt is damaged .*begins with b'an error page'"):
+        load_backbone("RN50")
+    server.misbehave("RN50.pt", status=200)
+    assert load_backbone("RN50").source == spec.url
+    assert load_backbone("RN50", offline=True).source == "cache"
 
 
 def test_a_cache_that_cannot_be_written_names_the_variable(server, home, monkeypatch):
@@ -436,16 +473,6 @@ def test_the_cache_is_the_platforms_unless_the_environment_says(monkeypatch, hom
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
     assert cache_folder() == Path("/somewhere/maclip-lab")
-
-
-def test_what_a_killed_download_left_is_swept_after_a_day(server, home):
-    for name, age in ((".incoming-old", 2 * 86400), (".incoming-new", 60)):
-        folder = home / "cache" / name
-        folder.mkdir(parents=True)
-        (folder / "half").touch()
-        os.utime(folder, (time.time() - age,) * 2)
-    fetch(HUB_NAME, progress=False)
-    assert [p.name for p in (home / "cache").glob(".incoming-*")] == [".incoming-new"]
 
 
 # Files ---------------------------------------------------------------------------------------
@@ -651,9 +678,20 @@ def test_importing_the_room_loads_neither_torch_nor_a_network_client():
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
-def test_an_embedded_backbone_needs_nothing(name, no_sockets):
-    if not list_backbones()[EMBEDDED.index(name)]["present"]:
-        pytest.skip(f"{name} has not been trained yet")
+def test_the_embedded_backbones_that_ship_are_those_on_record(name, no_sockets):
+    found = verify(name)
+    assert found.status == "ok", f"{found}: update EMBEDDED_SHA256 in weights/backbones.py"
     backbone = load_backbone(name, offline=True)
-    assert backbone.source == "embedded"
+    assert (backbone.source, backbone.sha256) == ("embedded", backbones.EMBEDDED_SHA256[name])
     assert backbone.clip.context_length == 77
+
+
+def test_an_embedded_backbone_of_which_a_bit_flipped_is_not_loaded(home, monkeypatch):
+    whole = data_path("backbones", "tiny-vit.safetensors").read_bytes()
+    path = home / "tiny-vit.safetensors"
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    monkeypatch.setattr("maclip_lab.weights.cache.data_path", lambda *parts: path)
+    digests = f"{sha256(path.read_bytes())}, expected {sha256(whole)}"
+    with pytest.raises(IntegrityError, match=f"{digests}.*install the package anew"):
+        load_backbone("tiny-vit")
+    assert verify("tiny-vit").status == "mismatch"

@@ -1,0 +1,36 @@
+"""What a file is, apart from its name: the hash of its bytes, its size and its times."""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import TypeGuard
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def is_sha256(text: str | None) -> TypeGuard[str]:
+    """Whether ``text`` is a sha256 in lower-case hexadecimal."""
+    return text is not None and _SHA256.fullmatch(text) is not None
+
+
+def file_times(path: Path) -> tuple[int, int, int]:
+    """Size, and times in nanoseconds; that of a file's last change of any kind cannot be set back.
+
+    Returns:
+        Bytes, the time of the last edit, and of the last change; ``(-1, 0, 0)`` without a file.
+    """
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return -1, 0, 0
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
