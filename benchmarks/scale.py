@@ -22,7 +22,7 @@ from benchmarks.random_models import picture, save_random
 from benchmarks.timing import alternate, ratio
 from maclip_lab.crops import NATIVE
 from maclip_lab.features.shards import Extracted, PictureRecord
-from maclip_lab.features.store import ShardStore, StoreConfig
+from maclip_lab.features.store import FeatureStore, StoreConfig
 from maclip_lab.images import find_pictures, load_picture
 from maclip_lab.scale.run import ScaleRun, dask_client, score_many
 from maclip_lab.scorer import ScoreConfig
@@ -172,7 +172,7 @@ def _stored(folder: Path) -> dict[str, float]:
     features = np.random.default_rng(0).standard_normal((KONIQ_CROPS, DIMENSIONS), dtype=np.float32)
     found: dict[str, float] = {}
     for dtype in ("fp16", "fp32"):
-        store = ShardStore(
+        store = FeatureStore(
             folder / dtype, StoreConfig("0" * 64, "fp32", "official", NATIVE, dtype=dtype)
         )
         rows = [

@@ -24,9 +24,9 @@ from maclip_lab.ablations.sweeps import base_constant_sweep, lambda_sweep
 from maclip_lab.crops import NATIVE, prepare
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.encoder import ImageEncoder
-from maclip_lab.features import FeatureStore, extract_features, open_features
+from maclip_lab.features import Features, extract_features, open_features
 from maclip_lab.features.shards import Extracted, PictureRecord
-from maclip_lab.features.store import ShardStore, StoreConfig
+from maclip_lab.features.store import FeatureStore, StoreConfig
 from maclip_lab.features.stored_cues import store_cues
 from maclip_lab.images import load_picture
 from maclip_lab.prompts import MACLIP_PROMPTS
@@ -97,10 +97,10 @@ def _sweeps(folder: Path, pictures: int) -> dict[str, float]:
     }
 
 
-def _koniq_sized(folder: Path, pictures: int) -> FeatureStore:
+def _koniq_sized(folder: Path, pictures: int) -> Features:
     """A store of random features, as large as KonIQ's."""
     config = StoreConfig("0" * 64, "fp32", "official", NATIVE, dtype="fp16")
-    store = ShardStore(folder, config)
+    store = FeatureStore(folder, config)
     generator = np.random.default_rng(1)
     features = generator.standard_normal((CROPS, DIMENSIONS), dtype=np.float32)
     names = [f"{i}.jpg" for i in range(pictures)]

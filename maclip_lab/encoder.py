@@ -18,7 +18,7 @@ from torch import Tensor
 from maclip_lab.clip.inference import inference_tower
 from maclip_lab.clip.model import CLIP
 from maclip_lab.crops import NATIVE, CropGrid, Protocol, crop_batches
-from maclip_lab.readahead import ahead
+from maclip_lab.readahead import map_ahead
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _LOGGER = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ class ImageEncoder:
         if not self.pack or protocol.whole:
             alone = partial(self.encode_picture, protocol=protocol, pos_embedding=pos_embedding)
             if workers > 1 and self.device.type == "cpu" and not protocol.whole:
-                return ahead(alone, pictures, _pixels, workers=workers)
+                return map_ahead(alone, pictures, _pixels, workers=workers)
             # A generator would hold on to a picture while the next one is decoded; map does not.
             return map(alone, pictures)
         size = self.micro_batch

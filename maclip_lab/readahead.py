@@ -15,7 +15,7 @@ PIXELS_AHEAD = 48_000_000
 photograph, about half a gigabyte either way while Pillow decodes."""
 
 
-def ahead(
+def map_ahead(
     work: Callable[[Item], Result],
     items: Iterable[Item],
     cost: Callable[[Item], int] | None = None,

@@ -22,7 +22,7 @@ from maclip_lab.fusion import FusionSettings
 from maclip_lab.images import Picture, Preset, Source, find_pictures
 from maclip_lab.prepared import PreparedPicture, pixels_to_decode, prepare_picture
 from maclip_lab.prompts import PromptPairs, encode_prompts, prompt_pairs
-from maclip_lab.readahead import ahead
+from maclip_lab.readahead import map_ahead
 from maclip_lab.score import NONFINITE, PictureFeatures, Score, TextAnchors, score_features
 from maclip_lab.weights.loading import Backbone, fetch, load_backbone
 
@@ -331,7 +331,7 @@ class Maclip:
         waiting: deque[PreparedPicture] = deque()
 
         def readable() -> Iterator[np.ndarray]:
-            for prepared in ahead(read, pictures, pixels_to_decode):
+            for prepared in map_ahead(read, pictures, pixels_to_decode):
                 pixels = prepared.pixels
                 prepared = replace(prepared, pixels=None)
                 waiting.append(prepared)

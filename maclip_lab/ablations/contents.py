@@ -15,10 +15,10 @@ from numpy.typing import ArrayLike
 from scipy.cluster.vq import kmeans2
 from scipy.stats import wasserstein_distance
 
-from maclip_lab.features import FeatureStore
+from maclip_lab.features import Features
 
 
-def content_groups(store: FeatureStore, n_groups: int = 8, seed: int = 0) -> pd.Series:
+def content_groups(store: Features, n_groups: int = 8, seed: int = 0) -> pd.Series:
     """What each picture shows: its reference where the data set names one, else a cluster.
 
     Clusters are of the directions of the pictures' last crops, the thumbnails, by k-means.

@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from maclip_lab.evaluation.correlations import kendall, pearson
-from maclip_lab.features import FeatureStore
+from maclip_lab.features import Features
 from maclip_lab.features.stored_cues import Anchors, StoredCues, set_name, store_cues
 from maclip_lab.fusion import FusionSettings, fixed_fusion, fuse, product_fusion
 from maclip_lab.prompts import MACLIP_PROMPTS, PROMPT_SETS, PromptPairs
@@ -48,7 +48,7 @@ _FIXED = {"mean": 0.5, "cosine": 1.0, "magnitude": 0.0}
 
 
 def score_store(
-    source: FeatureStore | StoredCues,
+    source: Features | StoredCues,
     anchors: TextAnchors | None = None,
     settings: FusionSettings = PAPER,
     *,
@@ -102,7 +102,7 @@ def score_store(
 
 
 def sweep(
-    source: FeatureStore | StoredCues,
+    source: Features | StoredCues,
     anchors: Anchors | None = None,
     settings: Sequence[FusionSettings] = (PAPER,),
     *,
@@ -143,7 +143,7 @@ def sweep(
 
 
 def lambda_sweep(
-    source: FeatureStore | StoredCues,
+    source: Features | StoredCues,
     anchors: Anchors | None = None,
     box_lams: Sequence[float] = LAMBDA_GRID,
     settings: FusionSettings = PAPER,
@@ -158,7 +158,7 @@ def lambda_sweep(
 
 
 def base_constant_sweep(
-    source: FeatureStore | StoredCues,
+    source: Features | StoredCues,
     anchors: Anchors | None = None,
     grid: Sequence[FusionSettings] = AUTHORS_GRID,
     *,
@@ -171,7 +171,7 @@ def base_constant_sweep(
 
 def named_sweep(
     grid: str,
-    source: FeatureStore,
+    source: Features,
     text_anchors: Callable[[str | PromptPairs], TextAnchors],
     *,
     krcc: bool = False,
@@ -229,7 +229,7 @@ class _Target:
 
 
 def _cues(
-    source: FeatureStore | StoredCues, anchors: Anchors | None, lams: Sequence[float]
+    source: Features | StoredCues, anchors: Anchors | None, lams: Sequence[float]
 ) -> StoredCues:
     if isinstance(source, StoredCues):
         if anchors is not None:

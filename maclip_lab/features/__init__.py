@@ -6,7 +6,7 @@ picture a file is and what a store knows of it; `view` is a manifest's view of a
 """
 
 from maclip_lab.features.view import (
-    FeatureStore,
+    Features,
     extract_crops_and_whole,
     extract_features,
     feature_config,
@@ -14,7 +14,7 @@ from maclip_lab.features.view import (
 )
 
 __all__ = [
-    "FeatureStore",
+    "Features",
     "extract_crops_and_whole",
     "extract_features",
     "feature_config",

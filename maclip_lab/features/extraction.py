@@ -20,11 +20,11 @@ from tqdm.auto import tqdm
 
 from maclip_lab.features.lookup import Lookup, identify, untouched
 from maclip_lab.features.shards import Extracted, PictureRecord
-from maclip_lab.features.store import ShardStore, StoreConfig
+from maclip_lab.features.store import FeatureStore, StoreConfig
 from maclip_lab.files.provenance import versions
 from maclip_lab.images import Picture, load_picture
 from maclip_lab.prepared import PreparedPicture, pixels_to_decode, prepare_picture
-from maclip_lab.readahead import ahead
+from maclip_lab.readahead import map_ahead
 from maclip_lab.scorer import Maclip
 
 Job = tuple[int, str, Path]
@@ -98,13 +98,13 @@ def _read(
         width=found.width,
         height=found.height,
     )
-    return FoundPicture(position, record, lookup.says(record), prepared)
+    return FoundPicture(position, record, lookup.has_failure(record), prepared)
 
 
 def run(
     jobs: Iterable[Job],
     scorer: Maclip,
-    stores: Sequence[ShardStore],
+    stores: Sequence[FeatureStore],
     *,
     shard_size: int,
     progress: bool = False,
@@ -123,7 +123,7 @@ def run(
     """
     jobs = list(jobs)
     lookups = [Lookup(store.index) for store in stores]
-    held = {position for position, name, _ in jobs if all(one.saw(name) for one in lookups)}
+    held = {position for position, name, _ in jobs if all(one.has_path(name) for one in lookups)}
     chunks = [jobs[first : first + shard_size] for first in range(0, len(jobs), shard_size)]
     numbers = list(range(len(chunks)))
     start = random.SystemRandom().randrange(len(numbers) or 1)
@@ -138,7 +138,7 @@ def run(
 
 
 def _extract_chunk(
-    number: int, jobs: list[Job], scorer: Maclip, stores: Sequence[ShardStore]
+    number: int, jobs: list[Job], scorer: Maclip, stores: Sequence[FeatureStore]
 ) -> Iterator[tuple[FoundPicture, ...]]:
     """Extract a chunk; every picture is told of as it is done."""
     for store in stores:
@@ -146,7 +146,7 @@ def _extract_chunk(
     lookups = [Lookup(store.index) for store in stores]
     pending = [_Pending(store, number, _facts(scorer)) for store in stores]
     look = partial(find_picture, lookups=lookups, configs=[store.config for store in stores])
-    for found in ahead(look, jobs, partial(_cost, lookups=lookups)):
+    for found in map_ahead(look, jobs, partial(_cost, lookups=lookups)):
         for shard, one in zip(pending, found, strict=True):
             shard.records.append(one.record)
             shard.take(None if one.known else _encode(one, scorer, shard.store.config))
@@ -154,14 +154,14 @@ def _extract_chunk(
         del found  # and its pixels, before the next one is waited for
     for shard, lookup in zip(pending, lookups, strict=True):
         shard.commit()
-        shard.store.touch(lookup.moved(shard.records))
+        shard.store.touch(lookup.touched(shard.records))
 
 
 @dataclass
 class _Pending:
     """What waits to become a shard of one store."""
 
-    store: ShardStore
+    store: FeatureStore
     number: int
     facts: Mapping[str, str]
     records: list[PictureRecord] = field(default_factory=list)
@@ -185,7 +185,7 @@ class _Pending:
 
 def _cost(job: Job, lookups: Sequence[Lookup]) -> int:
     """Pixels that looking at a file may bring into memory."""
-    missing = sum(not lookup.saw(job[1]) for lookup in lookups)
+    missing = sum(not lookup.has_path(job[1]) for lookup in lookups)
     if not missing or not os.path.isfile(job[2]):  # to open a pipe is to wait
         return 0
     return missing * pixels_to_decode(job[2])

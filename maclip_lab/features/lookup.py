@@ -23,7 +23,7 @@ class Lookup:
     """What a store's index knows of files: by their times, by their content, by their paths.
 
     Args:
-        index: of a `ShardStore`.
+        index: of a `FeatureStore`.
     """
 
     def __init__(self, index: pd.DataFrame) -> None:
@@ -46,7 +46,7 @@ class Lookup:
         """Content of a file untouched since the store saw it; empty where the file must be read."""
         return self._by_stat.get(_stat(record), "")
 
-    def saw(self, path: str) -> bool:
+    def has_path(self, path: str) -> bool:
         """Whether the store holds anything under a path."""
         return path in self._by_path
 
@@ -58,11 +58,11 @@ class Lookup:
         names = ("path", "size", "mtime_ns", "ctime_ns")
         return replace(found, **{name: getattr(record, name) for name in names})
 
-    def place(self, record: PictureRecord) -> tuple[str, int]:
+    def location(self, record: PictureRecord) -> tuple[str, int]:
         """Shard and row of the features of a file of this content."""
         return self._by_content[record.sha256][1:]
 
-    def says(self, record: PictureRecord) -> bool:
+    def has_failure(self, record: PictureRecord) -> bool:
         """Whether the store holds exactly this about a file that cannot be read."""
         known = self._by_path.get(record.path, {}).get("")
         return not record.sha256 and known is not None and known.status == record.status
@@ -77,7 +77,7 @@ class Lookup:
         unknown = PictureRecord(path, status=NOT_EXTRACTED, message="the store does not hold it")
         return next(iter([*read, *found.values()]), unknown)
 
-    def moved(self, records: Iterable[PictureRecord]) -> list[PictureRecord]:
+    def touched(self, records: Iterable[PictureRecord]) -> list[PictureRecord]:
         """Those of the files whose times changed while path and content did not."""
         return [
             record

@@ -107,7 +107,7 @@ def differences(ours: Mapping[str, object], theirs: Mapping[str, object]) -> lis
     ]
 
 
-class ShardStore:
+class FeatureStore:
     """The features of one configuration in a store.
 
     Opening sweeps what dead processes left a day ago, verifies shards not verified before, sets

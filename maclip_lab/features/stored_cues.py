@@ -17,9 +17,9 @@ from torch import Tensor
 from maclip_lab.crops import Protocol
 from maclip_lab.cues import box_cox, cosine_cue, l2_norm, mean_magnitude, scaled_magnitude
 from maclip_lab.features.store import StoreError
-from maclip_lab.features.view import FeatureStore
+from maclip_lab.features.view import Features
 from maclip_lab.prompts import PROMPT_SETS
-from maclip_lab.readahead import ahead
+from maclip_lab.readahead import map_ahead
 from maclip_lab.score import TextAnchors
 
 Anchors = TextAnchors | Mapping[str, TextAnchors]
@@ -133,9 +133,7 @@ class StoredCues:
         return (row < rows) & (row % step == 0) & (col % step == 0)
 
 
-def store_cues(
-    view: FeatureStore, anchors: Anchors, box_lams: Sequence[float] = (0.5,)
-) -> StoredCues:
+def store_cues(view: Features, anchors: Anchors, box_lams: Sequence[float] = (0.5,)) -> StoredCues:
     """The cues of every crop in a store, in one pass.
 
     Args:
@@ -160,7 +158,7 @@ def store_cues(
     crops = int(view.offsets[-1])
     columns = np.empty((len(sets) + len(lams) + 2, crops), dtype=np.float32)
     done = 0
-    for block in ahead(partial(_cues, sets=list(sets.values()), lams=lams), view.blocks()):
+    for block in map_ahead(partial(_cues, sets=list(sets.values()), lams=lams), view.blocks()):
         columns[:, done : done + block.shape[1]] = block
         done += block.shape[1]
     pictures = view.manifest.table[["name", "path", "mos"]].copy()

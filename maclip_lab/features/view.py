@@ -22,14 +22,14 @@ from maclip_lab.features import extraction
 from maclip_lab.features.lookup import Lookup, identify
 from maclip_lab.features.shards import PictureRecord
 from maclip_lab.features.store import (
-    ShardStore,
+    FeatureStore,
     StoreConfig,
     StoreError,
     differences,
     stored_configs,
 )
 from maclip_lab.images import Preset, load_picture
-from maclip_lab.readahead import ahead
+from maclip_lab.readahead import map_ahead
 from maclip_lab.score import PictureFeatures
 from maclip_lab.scorer import Maclip
 
@@ -37,7 +37,7 @@ _TABLE = ("path", "status", "message", "width", "height", "sha256")
 
 
 @dataclass(frozen=True, eq=False)
-class FeatureStore:
+class Features:
     """A manifest's pictures and their raw features, read from the store as they are asked for.
 
     Attributes:
@@ -46,20 +46,20 @@ class FeatureStore:
         table: one row a picture, in the manifest's order: ``path, status, flags, message, width,
             height, n_crops, sha256, shard, row``. Without features are rows whose status is not
             ``"ok"``.
-        shards: the store behind.
+        store: where they lie.
     """
 
     manifest: Manifest
     config: StoreConfig
     table: pd.DataFrame
-    shards: ShardStore
+    store: FeatureStore
 
     def __len__(self) -> int:
         return len(self.table)
 
     def __repr__(self) -> str:
         return (
-            f"FeatureStore({self.manifest.dataset}: {len(self.ok)} of {len(self)} pictures, "
+            f"Features({self.manifest.dataset}: {len(self.ok)} of {len(self)} pictures, "
             f"{self.offsets[-1]} crops, {self.config.dtype})"
         )
 
@@ -151,7 +151,7 @@ class FeatureStore:
                 f"{row['path']} has no features: {row['status']}"
                 + (f", {row['message']}" if row["message"] else "")
             )
-        return self.shards.arrays(row["shard"]), int(row["row"])
+        return self.store.arrays(row["shard"]), int(row["row"])
 
     def _runs(self) -> Iterator[tuple[dict[str, np.ndarray], slice]]:
         """Stretches of pictures that lie one behind the other in one shard."""
@@ -161,7 +161,7 @@ class FeatureStore:
         for first, last in zip([0, *breaks], [*breaks, len(rows)], strict=True):
             if last > first:
                 yield (
-                    self.shards.arrays(shards[first]),
+                    self.store.arrays(shards[first]),
                     slice(int(rows[first]), int(rows[last - 1]) + 1),
                 )
 
@@ -204,7 +204,7 @@ def extract_features(
     protocol: Protocol | None = None,
     shard_size: int = 256,
     progress: bool = False,
-) -> FeatureStore:
+) -> Features:
     """The features of a manifest's pictures: those that the store lacks are computed and kept.
 
     May be killed at any instant and called again: finished shards are kept, and the result is that
@@ -239,7 +239,7 @@ def extract_crops_and_whole(
     dtype: str = "fp32",
     shard_size: int = 256,
     progress: bool = False,
-) -> tuple[FeatureStore, FeatureStore]:
+) -> tuple[Features, Features]:
     """`extract_features` by the manifest's protocol and of the whole pictures, each decoded once.
 
     Returns:
@@ -262,10 +262,10 @@ def _extract(
     configs: Sequence[StoreConfig],
     shard_size: int,
     progress: bool,
-) -> list[FeatureStore]:
+) -> list[Features]:
     if shard_size < 1:
         raise ValueError(f"shard_size is a number of pictures, got {shard_size}")
-    stores = [ShardStore(Path(store_folder), config) for config in configs]
+    stores = [FeatureStore(Path(store_folder), config) for config in configs]
     jobs = zip(range(len(manifest)), manifest.table["path"], manifest.paths, strict=True)
     results = extraction.run(jobs, scorer, stores, shard_size=shard_size, progress=progress)
     return [
@@ -280,7 +280,7 @@ def open_features(
     store_folder: str | os.PathLike[str],
     *,
     check_files: bool = True,
-) -> FeatureStore:
+) -> Features:
     """The features that a store already holds; nothing is computed.
 
     Args:
@@ -308,13 +308,13 @@ def open_features(
             f"{root} holds no features of this configuration; the nearest differs: "
             + "; ".join(nearest)
         )
-    store = ShardStore(root, config)
+    store = FeatureStore(root, config)
     lookup = Lookup(store.index)
     if not check_files:
         return _view(manifest, store, [lookup.unchecked(name) for name in manifest.table["path"]])
     jobs = zip(manifest.table["path"], manifest.paths, strict=True)
-    records = list(ahead(partial(_look, lookup=lookup), jobs))
-    store.touch(lookup.moved(records))
+    records = list(map_ahead(partial(_look, lookup=lookup), jobs))
+    store.touch(lookup.touched(records))
     return _view(manifest, store, records)
 
 
@@ -328,7 +328,7 @@ def _look(job: tuple[str, Path], lookup: Lookup) -> PictureRecord:
     return lookup.result(record) or replace(record, message=message)
 
 
-def _view(manifest: Manifest, store: ShardStore, records: Sequence[PictureRecord]) -> FeatureStore:
+def _view(manifest: Manifest, store: FeatureStore, records: Sequence[PictureRecord]) -> Features:
     """The manifest's pictures joined to where their features lie."""
     lookup = Lookup(store.index)
     offsets: dict[str, np.ndarray] = {}
@@ -337,9 +337,9 @@ def _view(manifest: Manifest, store: ShardStore, records: Sequence[PictureRecord
         row = {name: getattr(record, name) for name in _TABLE}
         row |= {"flags": " ".join(record.flags), "n_crops": 0, "shard": "", "row": -1}
         if record.status == "ok":
-            shard, place = lookup.place(record)
+            shard, place = lookup.location(record)
             if shard not in offsets:
                 offsets[shard] = np.array(store.arrays(shard)["offsets"])
             row |= {"shard": shard, "row": place, "n_crops": int(np.diff(offsets[shard])[place])}
         rows.append(row)
-    return FeatureStore(manifest, store.config, pd.DataFrame(rows), store)
+    return Features(manifest, store.config, pd.DataFrame(rows), store)

@@ -19,7 +19,7 @@ import pandas as pd
 from maclip_lab import plots
 from maclip_lab.ablations.sweeps import PAPER, score_store
 from maclip_lab.evaluation.correlations import spearman
-from maclip_lab.features import FeatureStore
+from maclip_lab.features import Features
 from maclip_lab.features.stored_cues import StoredCues, store_cues
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.images import load_picture
@@ -78,7 +78,7 @@ class ExplorerModel:
         self._quality = mos if cues.higher_is_better else -mos
 
     @classmethod
-    def from_store(cls, view: FeatureStore, anchors: TextAnchors) -> "ExplorerModel":
+    def from_store(cls, view: Features, anchors: TextAnchors) -> "ExplorerModel":
         """The model of a data set whose features are stored."""
         return cls(store_cues(view, anchors, STOPS), view.manifest.root)
 

@@ -223,14 +223,14 @@ def test_wrong_questions_are_answered_with_what_may_be_asked(view, cues, tmp_pat
 
 def test_cues_are_read_in_threads_without_losing_their_place(view, monkeypatch):
     seen = []
-    ahead = readahead.ahead
+    map_ahead = readahead.map_ahead
 
     def watched(work, items):
-        for result in ahead(work, items):
+        for result in map_ahead(work, items):
             seen.append(result.shape[1])
             yield result
 
-    monkeypatch.setattr("maclip_lab.features.stored_cues.ahead", watched)
+    monkeypatch.setattr("maclip_lab.features.stored_cues.map_ahead", watched)
     store_cues(view, ANCHORS)
     assert sum(seen) == view.offsets[-1]
     assert len(seen) > 1

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from maclip_lab.datasets.manifest import Manifest
-from maclip_lab.features import FeatureStore, open_features
+from maclip_lab.features import Features, open_features
 from tests.faults import victims
 from tests.store_world import manifest, picture
 
@@ -87,7 +87,7 @@ def rows(tmp_path_factory) -> Manifest:
 
 
 @pytest.fixture(scope="session")
-def clean(server, rows, tmp_path_factory) -> FeatureStore:
+def clean(server, rows, tmp_path_factory) -> Features:
     """The features of an uninterrupted run."""
     store = tmp_path_factory.mktemp("clean")
     ours, theirs = server.Pipe(duplex=False)

@@ -91,7 +91,7 @@ def test_a_flipped_bit_in_a_picture_that_still_decodes_changes_its_recorded_sha2
 def test_features_made_another_way_are_refused_by_the_name_of_what_differs(change, clean, rows):
     other = replace(clean.config, **change)
     with pytest.raises(StoreError, match=next(iter(change))):
-        open_features(rows, other, clean.shards.root)
+        open_features(rows, other, clean.store.root)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
@@ -165,7 +165,7 @@ STRAY = {
 @pytest.mark.filterwarnings("ignore::maclip_lab.features.store.StoreWarning")
 @pytest.mark.parametrize("what", STRAY)
 def test_a_stray_under_the_name_of_a_shard_changes_nothing(what, rows, clean, tmp_path):
-    shutil.copytree(clean.shards.root, tmp_path / "store")
+    shutil.copytree(clean.store.root, tmp_path / "store")
     (folder,) = (tmp_path / "store").glob("*/shards")
     STRAY[what](folder / "stray.safetensors")
     view = open_features(rows, clean.config, tmp_path / "store")
@@ -183,7 +183,7 @@ def test_a_configuration_of_another_package_in_the_store_is_passed_over(text, ro
 
 
 def test_an_index_whose_description_is_garbled_is_made_anew(rows, clean, tmp_path):
-    shutil.copytree(clean.shards.root, tmp_path / "store")
+    shutil.copytree(clean.store.root, tmp_path / "store")
     (index,) = (tmp_path / "store").glob("*/index.parquet")
     index.write_bytes(index.read_bytes().replace(b"int64", b"i^t64"))
     view = open_features(rows, clean.config, tmp_path / "store")

@@ -12,7 +12,7 @@ import torch
 from maclip_lab.cli.interrupts import never_lose_interrupts
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.features import extract_features, open_features
-from maclip_lab.features.store import ShardStore
+from maclip_lab.features.store import FeatureStore
 from maclip_lab.files.provenance import write_table
 from maclip_lab.images import load_picture
 from maclip_lab.scorer import Maclip, score_folder
@@ -27,28 +27,28 @@ NOBODY = 65534
 def extract(rows: Manifest, store: Path, line: Connection) -> None:
     """Extract in shards of one picture; say so after each, and send the configuration at last."""
     _answer_interrupts()
-    committed = ShardStore.append
+    committed = FeatureStore.append
 
     def append(*arguments: object) -> Path:
         path = committed(*arguments)
         line.send(path.name)
         return path
 
-    ShardStore.append = append
+    FeatureStore.append = append
     view = extract_features(rows, SCORER, store, shard_size=1)
     line.send(view.config)
 
 
 def extract_slowly(rows: Manifest, store: Path, line: Connection) -> None:
     """Extract, with a second after each shard in which to be interrupted."""
-    committed = ShardStore.append
+    committed = FeatureStore.append
 
     def append(*arguments: object) -> Path:
         path = committed(*arguments)
         time.sleep(1)
         return path
 
-    ShardStore.append = append
+    FeatureStore.append = append
     extract(rows, store, line)
 
 

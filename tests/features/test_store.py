@@ -8,7 +8,7 @@ import pytest
 from maclip_lab.crops import NATIVE, Protocol
 from maclip_lab.features.shards import Extracted, PictureRecord, ShardError, map_shard, verify_shard
 from maclip_lab.features.store import (
-    ShardStore,
+    FeatureStore,
     StoreConfig,
     StoreError,
     StoreWarning,
@@ -30,7 +30,7 @@ def extracted(name, crops=3, seed=0):
 
 
 def filled(root, n=3, config=CONFIG):
-    store = ShardStore(root, config)
+    store = FeatureStore(root, config)
     for number in range(n):
         pictures = [extracted(f"{number}-{i}.png", 2 + i, seed=number) for i in range(3)]
         store.append(number, pictures, {"backbone": "test"})
@@ -79,7 +79,7 @@ def test_a_damaged_shard_is_set_aside_aloud_and_the_rest_is_served(tmp_path):
     damaged[-5] ^= 1
     path.write_bytes(damaged)
     with pytest.warns(StoreWarning, match=r"damaged.*set aside"):
-        again = ShardStore(tmp_path, CONFIG)
+        again = FeatureStore(tmp_path, CONFIG)
     assert len(again.index) == 6
     assert path.with_name(path.name + ".corrupt").exists()
     assert not path.exists()
@@ -105,7 +105,7 @@ def test_a_lost_or_damaged_index_is_rebuilt_from_the_shards(tmp_path):
         path.unlink()
         if content is not None:
             path.write_bytes(content)
-        healed = ShardStore(tmp_path, CONFIG)
+        healed = FeatureStore(tmp_path, CONFIG)
         assert healed.index.equals(before)
         assert pq.read_table(path).num_rows == len(before)
 
@@ -119,7 +119,7 @@ def test_flips_in_the_index_never_change_what_is_served(tmp_path):
         damaged = bytearray(whole)
         damaged[dice.randrange(len(whole) // 2)] ^= 1 << dice.randrange(8)
         path.write_bytes(damaged)
-        assert ShardStore(tmp_path, CONFIG).index.equals(before)
+        assert FeatureStore(tmp_path, CONFIG).index.equals(before)
 
 
 def test_a_kill_between_shard_and_index_loses_nothing(tmp_path):
@@ -129,24 +129,24 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, ".")
 from tests.features.test_store import CONFIG, extracted
-from maclip_lab.features.store import ShardStore
-store = ShardStore(Path(sys.argv[1]), CONFIG)
+from maclip_lab.features.store import FeatureStore
+store = FeatureStore(Path(sys.argv[1]), CONFIG)
 store._replace_index = lambda tables: os.kill(os.getpid(), signal.SIGKILL)
 store.append(1, [extracted("late.png")], {})
 """
     child = python(code, tmp_path)
     child.communicate()
     assert child.returncode == -9
-    store = ShardStore(tmp_path, CONFIG)
+    store = FeatureStore(tmp_path, CONFIG)
     assert "late.png" in set(store.index["path"])
     assert len(store.index) == 4
 
 
 def test_two_stores_open_on_one_folder_see_each_others_shards(tmp_path):
-    one, two = ShardStore(tmp_path, CONFIG), ShardStore(tmp_path, CONFIG)
+    one, two = FeatureStore(tmp_path, CONFIG), FeatureStore(tmp_path, CONFIG)
     one.append(0, [extracted("a.png")], {})
     two.append(0, [extracted("b.png")], {})
-    for store in (one, two, ShardStore(tmp_path, CONFIG)):
+    for store in (one, two, FeatureStore(tmp_path, CONFIG)):
         store.refresh()
         assert sorted(store.index["path"]) == ["a.png", "b.png"]
     assert not two.refresh()
@@ -158,7 +158,7 @@ def test_a_shard_of_another_configuration_is_never_taken_in(tmp_path):
     stranger = next(foreign.shards.iterdir())
     (store.shards / stranger.name).write_bytes(stranger.read_bytes())
     with pytest.warns(StoreWarning, match="another configuration"):
-        again = ShardStore(tmp_path, CONFIG)
+        again = FeatureStore(tmp_path, CONFIG)
     assert len(again.index) == 3
 
 
@@ -183,7 +183,7 @@ def test_a_stores_configurations_can_be_listed(tmp_path):
     assert stored_configs(tmp_path) == [store.config.fields | {"protocol.resize": None}]
     (store.folder / "config.json").write_text("nonsense")
     assert stored_configs(tmp_path) == []
-    ShardStore(tmp_path, CONFIG)
+    FeatureStore(tmp_path, CONFIG)
     assert len(stored_configs(tmp_path)) == 1
 
 
@@ -196,7 +196,7 @@ def test_a_configuration_names_what_it_cannot_be(field, value):
 def test_a_folder_that_cannot_hold_a_store_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match=r"no store can be kept in .*file .*another store folder"):
-        ShardStore(tmp_path / "file", CONFIG)
+        FeatureStore(tmp_path / "file", CONFIG)
 
 
 def test_mapped_tensors_can_be_changed_without_changing_the_file(tmp_path):
