@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,137 +14,22 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from maclip_lab.clip.model import CLIP
-from maclip_lab.crops import NATIVE, WHOLE, Protocol, protocol_for
+from maclip_lab.config import ScoreConfig
+from maclip_lab.crops import WHOLE, Protocol
 from maclip_lab.encoder import ImageEncoder, choose_device
 from maclip_lab.errors import IntegrityError, PictureError
-from maclip_lab.files.provenance import config_sha256, versions
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.images import Picture, Preset, Source, find_pictures
 from maclip_lab.prepared import PreparedPicture, pixels_to_decode, prepare_picture
-from maclip_lab.prompts import PromptPairs, encode_prompts, prompt_pairs
+from maclip_lab.prompts import encode_prompts, prompt_pairs
 from maclip_lab.readahead import map_ahead
 from maclip_lab.score import NONFINITE, PictureFeatures, Score, TextAnchors, score_features
-from maclip_lab.weights.loading import Backbone, fetch, load_backbone
+from maclip_lab.weights.loading import Backbone, load_backbone
 
 TABLE_COLUMNS = (
     *("path", "score", "q_cos", "q_mag", "w_cos", "n_crops"),
     *("width", "height", "status", "flags", "message"),
 )
-
-
-@dataclass(frozen=True)
-class ScoreConfig:
-    """Everything that scores depend on, except the pictures; small enough to send to a worker.
-
-    It travels from whoever asks to whatever is recorded: `facts` are the settings of every result.
-
-    Attributes:
-        backbone: by name or file, see `Maclip`.
-        weights_sha256: what every worker's weights must be; empty for what is found here.
-        dataset: whose crop protocol to follow, by name, or a `Protocol`; None keeps native size.
-        preset: how files are read, see `Maclip.__call__`.
-        prompts: name of a prompt set, or pairs.
-        settings: the fusion's constants.
-        device: ``"auto"`` or a torch device.
-        precision: of the encoder.
-        pos_embedding: add the visual positional embedding.
-        weights_dir: folder to look for weights in first.
-        offline: never use the network; None follows the environment.
-    """
-
-    backbone: str = "RN50"
-    weights_sha256: str = ""
-    dataset: str | Protocol | None = None
-    preset: Preset | None = None
-    prompts: str | PromptPairs = "maclip"
-    settings: FusionSettings = FusionSettings()
-    device: str = "auto"
-    precision: str = "fp32"
-    pos_embedding: bool = False
-    weights_dir: str | None = None
-    offline: bool | None = None
-
-    def __post_init__(self) -> None:
-        pairs = prompt_pairs(self.prompts)
-        if not isinstance(self.prompts, str):
-            object.__setattr__(self, "prompts", pairs)
-
-    @property
-    def protocol(self) -> Protocol:
-        """The crop protocol that ``dataset`` means.
-
-        Raises:
-            ValueError: no such data set.
-        """
-        if self.dataset is None:
-            return NATIVE
-        return self.dataset if isinstance(self.dataset, Protocol) else protocol_for(self.dataset)
-
-    @property
-    def reading(self) -> Preset:
-        """How files are read: as the authors do where a data set is named, unless told."""
-        if self.preset is None:
-            return "official" if isinstance(self.dataset, str) else "default"
-        return self.preset
-
-    @property
-    def facts(self) -> dict[str, object]:
-        """What the numbers depend on, every choice resolved, as results record it."""
-        return {
-            "backbone": self.backbone,
-            "weights_sha256": self.weights_sha256,
-            "protocol": asdict(self.protocol),
-            "preset": self.reading,
-            "prompts": [list(pair) for pair in prompt_pairs(self.prompts)],
-            "precision": self.precision,
-            "pos_embedding": self.pos_embedding,
-            **vars(self.settings),
-        }
-
-    @property
-    def sha256(self) -> str:
-        """Hash of what the numbers depend on to the last bit."""
-        return config_sha256({**self.facts, "device": self.device, "versions": versions()})
-
-    def pinned(self) -> "ScoreConfig":
-        """The same with the weights found, fetched if need be, and named by their sha256.
-
-        Raises:
-            WeightsError: no weights can be had.
-        """
-        path = Path(self.backbone)
-        here = replace(self, backbone=str(path.absolute())) if path.is_file() else self
-        found = fetch(
-            here.backbone, weights_dir=self.weights_dir, offline=self.offline, progress=False
-        )
-        if self.weights_sha256 not in ("", found.sha256):
-            raise IntegrityError(
-                f"{self.backbone} is {found.sha256} here, not the {self.weights_sha256} asked for"
-            )
-        return replace(here, weights_sha256=found.sha256)
-
-    def scorer(self) -> "Maclip":
-        """The metric with these settings.
-
-        Raises:
-            IntegrityError: the weights found are not those of ``weights_sha256``.
-            WeightsError: no weights can be had.
-        """
-        scorer = Maclip(
-            self.backbone,
-            device=self.device,
-            precision=self.precision,
-            prompts=self.prompts,
-            pos_embedding=self.pos_embedding,
-            weights_dir=self.weights_dir,
-            offline=self.offline,
-        )
-        if self.weights_sha256 not in ("", scorer.backbone.sha256):
-            raise IntegrityError(
-                f"this worker's {self.backbone} is {scorer.backbone.sha256}, "
-                f"not the {self.weights_sha256} of the run"
-            )
-        return scorer
 
 
 class Maclip:
@@ -196,6 +81,30 @@ class Maclip:
         self._texts: dict[object, TextAnchors] = {}
         self.encoder = ImageEncoder(self.backbone.clip, device=where, precision=precision)
         self.anchors = self.text_anchors(pairs)
+
+    @classmethod
+    def from_config(cls, config: ScoreConfig) -> "Maclip":
+        """The metric with these settings.
+
+        Raises:
+            IntegrityError: the weights found are not those that the settings name.
+            WeightsError: no weights can be had.
+        """
+        scorer = cls(
+            config.backbone,
+            device=config.device,
+            precision=config.precision,
+            prompts=config.prompts,
+            pos_embedding=config.pos_embedding,
+            weights_dir=config.weights_dir,
+            offline=config.offline,
+        )
+        if config.weights_sha256 not in ("", scorer.backbone.sha256):
+            raise IntegrityError(
+                f"this worker's {config.backbone} is {scorer.backbone.sha256}, "
+                f"not the {config.weights_sha256} of the run"
+            )
+        return scorer
 
     def __repr__(self) -> str:
         """The backbone, where it runs, and the prompts."""

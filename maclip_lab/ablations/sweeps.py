@@ -19,7 +19,7 @@ from maclip_lab.features import Features
 from maclip_lab.features.stored_cues import Anchors, StoredCues, set_name, store_cues
 from maclip_lab.fusion import FusionSettings, fixed_fusion, fuse, product_fusion
 from maclip_lab.prompts import MACLIP_PROMPTS, PROMPT_SETS, PromptPairs
-from maclip_lab.score import TextAnchors
+from maclip_lab.score import NONFINITE, TextAnchors
 
 Rule = str | float
 
@@ -98,6 +98,7 @@ def score_store(
     lost = (table["status"] == "ok") & ~np.isfinite(table["score"])
     table.loc[lost, ["score", "q_cos", "q_mag", "w_cos"]] = np.nan
     table.loc[lost, "status"] = "nonfinite"
+    table.loc[lost, "message"] = NONFINITE
     return table
 
 

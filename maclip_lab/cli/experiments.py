@@ -55,7 +55,7 @@ def features(
     manifests = data.manifests(dataset)
     failed = 0
     for name in backbone:
-        scorer = encoder.config(name).scorer()
+        scorer = encoder.scorer(name)
         for manifest in manifests:
             view = extract_features(
                 manifest, scorer, kept.store, dtype=kept.dtype, progress=not quiet
@@ -99,7 +99,7 @@ def evaluate(
     manifests = data.manifests(dataset)
     studies, failed = [], 0
     for name in backbone:
-        scorer = encoder.config(name).scorer()
+        scorer = encoder.scorer(name)
         for manifest in manifests:
             found = study(
                 manifest,
@@ -155,7 +155,7 @@ def sweep(
     from maclip_lab.features import extract_features
     from maclip_lab.files.provenance import provenance_record, write_table
 
-    scorer = encoder.config(backbone).scorer()
+    scorer = encoder.scorer(backbone)
     tables, records, failed = [], [], 0
     for manifest in data.manifests(dataset):
         view = extract_features(manifest, scorer, kept.store, dtype=kept.dtype, progress=not quiet)

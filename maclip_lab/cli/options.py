@@ -20,9 +20,10 @@ from maclip_lab.weights.backbones import parse_name
 if TYPE_CHECKING:
     import pandas as pd
 
+    from maclip_lab.config import ScoreConfig
     from maclip_lab.datasets.manifest import Manifest
     from maclip_lab.fusion import FusionSettings
-    from maclip_lab.scorer import ScoreConfig
+    from maclip_lab.scorer import Maclip
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
@@ -187,7 +188,7 @@ class EncoderOptions:
 
     def config(self, backbone: str) -> "ScoreConfig":
         """All other settings at their defaults."""
-        from maclip_lab.scorer import ScoreConfig
+        from maclip_lab.config import ScoreConfig
 
         return ScoreConfig(
             backbone,
@@ -196,6 +197,12 @@ class EncoderOptions:
             weights_dir=None if self.weights_dir is None else str(self.weights_dir),
             offline=self.offline or None,
         )
+
+    def scorer(self, backbone: str) -> "Maclip":
+        """The metric with this backbone."""
+        from maclip_lab.scorer import Maclip
+
+        return Maclip.from_config(self.config(backbone))
 
 
 @dataclass(frozen=True)

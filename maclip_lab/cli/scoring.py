@@ -48,9 +48,9 @@ def score(
         encoder.config(backbone), dataset=dataset, prompts=prompts, settings=fusion.settings
     )
     if output is None:
-        from maclip_lab.scorer import score_folder
+        from maclip_lab.scorer import Maclip, score_folder
 
-        scorer = config.scorer()
+        scorer = Maclip.from_config(config)
         table = score_folder(pictures, scorer, dataset, config.settings, progress=not quiet)
         shown = table[["path", "score", "q_cos", "q_mag", "w_cos", "status"]]
         typer.echo(shown.to_string(index=False, float_format="{:.4f}".format))

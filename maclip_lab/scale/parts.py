@@ -18,10 +18,11 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from maclip_lab.config import ScoreConfig
 from maclip_lab.errors import IntegrityError
 from maclip_lab.files.atomic import write_bytes
 from maclip_lab.files.identity import file_times
-from maclip_lab.scorer import TABLE_COLUMNS, Maclip, ScoreConfig, score_row
+from maclip_lab.scorer import TABLE_COLUMNS, Maclip, score_row
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def _digest(name: str, data: bytes) -> str:
 @lru_cache(maxsize=1)
 def _scorer(config: ScoreConfig) -> Maclip:
     """The backbone, loaded once a process."""
-    return config.scorer()
+    return Maclip.from_config(config)
 
 
 def _device(device: str) -> str:

@@ -16,7 +16,7 @@ from maclip_lab import cli
 from maclip_lab.ablations.sweeps import CROP_GRID, RULE_GRID, RULES
 from maclip_lab.datasets import DatasetError
 from maclip_lab.datasets.errors import DatasetWarning
-from maclip_lab.files.provenance import record_path
+from maclip_lab.files.provenance import read_record, record_path
 from maclip_lab.prompts import MACLIP_PROMPTS, PROMPT_SETS
 from tests.conftest import GOLDEN
 from tests.datasets.facsimile import build
@@ -583,3 +583,50 @@ def test_workers_write_the_table_of_a_single_process(folder):
     assert done.returncode == 1, done.stderr
     tables = [pd.read_csv(path).drop(columns=["path", "message"]) for path in (one, many)]
     pd.testing.assert_frame_equal(*tables, check_exact=True)
+
+
+def test_one_process_and_several_write_the_same_table_and_record(folder, tmp_path):
+    names = ("one", "two")
+    for name, workers in zip(names, ([], ["--workers", 2]), strict=True):
+        code, _, errors = run(
+            *("score", folder, "-o", tmp_path / f"{name}.csv", "-b", VIT),
+            *("--dataset", "koniq", "--prompts", "clip-iqa", "--box-lam", 0.3, *workers),
+        )
+        assert code == 1, errors  # one picture is cut
+    tables = [(tmp_path / f"{name}.csv").read_bytes() for name in names]
+    assert tables[0] == tables[1]
+    records = [read_record(tmp_path / f"{name}.csv") for name in names]
+    for record in records:
+        for changes in ("created", "command", "result"):
+            record.pop(changes)
+    assert records[0] == records[1]
+    config = records[0]["config"]
+    assert config["protocol"]["name"] == "koniq"
+    assert (config["preset"], config["box_lam"], config["precision"]) == ("official", 0.3, "fp32")
+    assert config["prompts"] == [list(pair) for pair in PROMPT_SETS["clip-iqa"]]
+    assert config["pos_embedding"] is False
+
+
+def test_a_stopped_run_in_one_process_goes_on_from_its_parts(folder, tmp_path):
+    out = tmp_path / "scores.parquet"
+    run("score", folder, "-o", out, "-b", VIT)
+    parts = {path: path.stat().st_mtime_ns for path in out.with_suffix(".parts").iterdir()}
+    out.unlink()
+    run("score", folder, "-o", out, "-b", VIT)
+    assert parts == {path: path.stat().st_mtime_ns for path in out.with_suffix(".parts").iterdir()}
+    assert len(pd.read_parquet(out)) == 3
+
+
+def test_every_result_records_the_same_settings(rated, tmp_path):
+    """What one command tells of itself, the others tell too."""
+    common = ["--annotations", rated, "--store", tmp_path / "store", "-b", VIT]
+    run("score", rated.parent, "-o", tmp_path / "score.csv", "-b", VIT)
+    run("evaluate", "mine", *common, "--n-boot", 20, "-o", tmp_path / "evaluate.csv")
+    run("sweep", "mine", *common, "--grid", "crops", "-o", tmp_path / "sweep.csv")
+    told = [
+        set(read_record(tmp_path / f"{name}.csv")["config"])
+        for name in ("score", "evaluate", "sweep")
+    ]
+    assert told[0] >= {"backbone", "weights_sha256", "protocol", "preset", "prompts", "precision"}
+    assert told[0] <= told[1]
+    assert told[0] <= told[2]

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from maclip_lab import Maclip, score_folder
+from maclip_lab.config import ScoreConfig
 from maclip_lab.crops import Protocol
 from maclip_lab.errors import IntegrityError
 from maclip_lab.files.atomic import StorageFullError
@@ -27,7 +28,6 @@ from maclip_lab.scale.run import (
     part_size_for,
     score_many,
 )
-from maclip_lab.scorer import ScoreConfig
 from tests.store_world import RN, picture, pictures
 
 CONFIG = ScoreConfig(RN, device="cpu")

@@ -1,0 +1,117 @@
+"""One door for every picture: whoever asks takes, refuses and flags it alike."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from maclip_lab import Maclip, prepared
+from maclip_lab.ablations.study import study
+from maclip_lab.crops import NATIVE, WHOLE, CropGrid, Protocol
+from maclip_lab.errors import PictureError
+from maclip_lab.evaluation import EvaluationSettings
+from maclip_lab.features import extract_crops_and_whole, extract_features, extraction
+from maclip_lab.images import load_picture
+from maclip_lab.prepared import WHOLE_PIXELS, pixels_to_decode, prepare_picture
+from tests.conftest import GOLDEN
+from tests.store_world import PlainScorer, manifest, picture, pictures
+
+
+@pytest.fixture(scope="module")
+def scorer():
+    return Maclip(str(GOLDEN / "vit.safetensors"), device="cpu")
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """A bound on whole pictures that a small one passes."""
+    monkeypatch.setattr(prepared, "WHOLE_PIXELS", 300 * 300)
+
+
+def test_a_picture_comes_out_with_its_pixels_grid_and_flags(tmp_path):
+    picture(tmp_path / "p.png", 0, (500, 300))
+    found = prepare_picture(tmp_path / "p.png", NATIVE)
+    with Image.open(tmp_path / "p.png") as image:
+        np.testing.assert_array_equal(found.pixels, np.asarray(image.convert("RGB")))
+    assert found.grid == CropGrid(300, 500)
+    assert found.picture.status == "ok"
+    assert found.picture.image is None
+    small = prepare_picture(np.zeros((100, 150, 3), np.uint8), NATIVE)
+    assert "upscaled" in small.picture.flags
+    assert small.picture.width == 150
+
+
+def test_a_picture_read_before_is_not_read_again(tmp_path):
+    picture(tmp_path / "p.png", 0)
+    read = load_picture(tmp_path / "p.png")
+    (tmp_path / "p.png").unlink()
+    for protocol in (NATIVE, WHOLE):
+        assert prepare_picture(read, protocol).pixels is not None
+    assert pixels_to_decode(read) == 224 * 224
+
+
+def test_what_cannot_be_used_says_why_and_has_no_pixels(tmp_path):
+    for source, protocol, status in [
+        (tmp_path / "gone.png", NATIVE, "missing"),
+        (np.zeros((100, 100, 3), np.uint8), Protocol(small="error"), "too_small"),
+    ]:
+        found = prepare_picture(source, protocol)
+        assert (found.pixels, found.grid, found.picture.status) == (None, None, status)
+        assert found.picture.message
+
+
+def test_the_commonest_phone_picture_is_within_the_bound_of_whole_pictures():
+    assert WHOLE_PIXELS >= 4032 * 3024
+    assert WHOLE_PIXELS < 3600 * 3600
+
+
+def test_scorer_and_store_refuse_the_same_whole_pictures(scorer, narrow, tmp_path):
+    picture(tmp_path / "p0.png", 0, (320, 300))
+    picture(tmp_path / "p1.png", 1, (300, 300))
+    with pytest.raises(PictureError) as refusal:
+        scorer.clip_iqa(tmp_path / "p0.png")
+    assert str(refusal.value).startswith(
+        "320 x 300 = 96,000 pixels at once, more than the 90,000 that a whole-picture protocol sees"
+    )
+    assert scorer.clip_iqa(tmp_path / "p1.png") > 0
+    rows = manifest(tmp_path, ["p0.png", "p1.png"])
+    view = extract_features(rows, scorer, tmp_path / "store", protocol=WHOLE)
+    assert view.table["status"].tolist() == ["too_large", "ok"]
+    assert view.table["message"][0] == str(refusal.value)
+
+
+def test_crops_and_whole_picture_come_from_one_decoding(tmp_path, monkeypatch):
+    rows = manifest(tmp_path / "p", pictures(tmp_path / "p", 4))
+    alone = [
+        extract_features(rows, PlainScorer(), tmp_path / "alone", protocol=protocol)
+        for protocol in (None, WHOLE)
+    ]
+    decoded = []
+
+    def counted(path, **options):
+        decoded.append(path)
+        return load_picture(path, **options)
+
+    monkeypatch.setattr(extraction, "load_picture", counted)
+    both = extract_crops_and_whole(rows, PlainScorer(), tmp_path / "both")
+    assert sorted(decoded) == sorted(rows.paths)
+    for one, other in zip(alone, both, strict=True):
+        np.testing.assert_array_equal(one.stack(), other.stack())
+    extract_crops_and_whole(rows, PlainScorer(), tmp_path / "both")
+    assert len(decoded) == len(rows)
+
+
+def test_a_study_without_the_whole_pictures_is_the_same_study_without_clip_iqa(
+    scorer, narrow, tmp_path
+):
+    rows = manifest(tmp_path / "p", pictures(tmp_path / "p", 8))
+    few = {"statistics": EvaluationSettings(n_boot=20)}
+    whole = study(rows, scorer, tmp_path / "store", **few)
+    crops = study(rows, scorer, tmp_path / "store", clip_iqa=False, **few)
+    assert "CLIP-IQA" in set(whole.table["method"])
+    assert set(crops.table["method"]) == set(whole.table["method"]) - {"CLIP-IQA"}
+    assert "clip_iqa" not in crops.predictions
+    np.testing.assert_array_equal(crops.predictions["score"], whole.predictions["score"])
+    lost = whole.predictions["clip_iqa"].isna()
+    assert 0 < lost.sum() < len(rows)
+    assert whole.predictions["message"][lost].str.contains("no CLIP-IQA: .* pixels at once").all()
+    assert (whole.predictions["status"] == "ok").all()
