@@ -11,11 +11,11 @@ import time
 import tracemalloc
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from benchmarks.memory import peak_gib
 from benchmarks.random_models import picture, save_random
@@ -74,13 +74,19 @@ class _Runs:
         self._folders = (folder / f"parts{number}" for number in itertools.count())
 
     def task(
-        self, paths: list[Path], config: ScoreConfig, size: int, client: "Client | None" = None
+        self,
+        paths: list[Path],
+        config: ScoreConfig,
+        size: int,
+        client: "Client | None" = None,
+        threads: int = 1,
     ) -> Callable[[], ScaleRun]:
         """A run from nothing, in this process or on a cluster; raises where a part fails."""
         address = client.scheduler.address if client else None
 
         def score() -> ScaleRun:
             parts = next(self._folders)
+            torch.set_num_threads(threads)
             done = score_many(paths, config, parts, part_size=size, cluster=address)
             if done.failed:
                 raise RuntimeError(done.failed[0].error)
@@ -93,24 +99,23 @@ def _throughput(
     runs: _Runs, config: ScoreConfig, paths: list[Path], rounds: int
 ) -> dict[str, float]:
     size = max(1, len(paths) // 8)
-    pair = replace(config, threads=2)
     tasks = {
-        "in process, 1 thread": runs.task(paths, config, size),
-        "in process, 2 threads": runs.task(paths, pair, size),
-        "1 worker of 1 thread": runs.task(paths, config, size, runs.one),
-        "1 worker of 2 threads": runs.task(paths, pair, size, runs.one),
-        "2 workers of 1 thread": runs.task(paths, config, size, runs.two),
+        "in process, 1 picture at once": runs.task(paths, config, size, threads=1),
+        "in process, 2 pictures at once": runs.task(paths, config, size, threads=2),
+        "1 worker": runs.task(paths, config, size, runs.one),
+        "2 workers": runs.task(paths, config, size, runs.two),
     }
     times = alternate(tasks, rounds)
-    crops, both = CROPS * len(paths), times["2 workers of 1 thread"]
+    crops, both = CROPS * len(paths), times["2 workers"]
+    alone, pair = (times[f"in process, {name} at once"] for name in ("1 picture", "2 pictures"))
     peaks = runs.two.run(peak_gib).values()
     return {
         **{f"crops/s, {name}": crops / timing.median for name, timing in times.items()},
-        "crops/s of a core, by CPU time": crops / times["in process, 1 thread"].cpu,
-        "2 workers / 1 worker of 1 thread": ratio(times["1 worker of 1 thread"], both),
-        "2 workers / 1 worker of 2 threads": ratio(times["1 worker of 2 threads"], both),
-        "2 workers / in process, 1 thread": ratio(times["in process, 1 thread"], both),
-        "2 workers / in process, 2 threads": ratio(times["in process, 2 threads"], both),
+        "crops/s of a core, by CPU time": crops / alone.cpu,
+        "2 workers / 1 worker": ratio(times["1 worker"], both),
+        "2 workers / in process, 1 picture at once": ratio(alone, both),
+        "2 workers / in process, 2 pictures at once": ratio(pair, both),
+        "in process, 2 pictures / 1 picture at once": ratio(alone, pair),
         "peak GiB, the larger worker so far": max(peaks),
     }
 
