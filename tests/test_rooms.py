@@ -1,0 +1,75 @@
+"""The plan of the package: what each room may know, so that no arrow runs back."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import maclip_lab
+
+PACKAGE = Path(maclip_lab.__file__).parent
+METHOD = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+MAY_KNOW = {
+    "method": {"clip", "weights", "files"},
+    "clip": set(),
+    "weights": {"clip", "files", "method"},  # of the method its errors alone
+    "files": {"method"},  # its errors alone
+    "datasets": {"method", "files"},
+    "features": {"method", "files", "datasets"},
+    "evaluation": set(),
+    "ablations": {"method", "files", "datasets", "features", "evaluation"},
+    "scale": {"method", "files"},
+    "plots": {"method", "evaluation"},
+    "lessons": {
+        *("method", "files", "weights", "datasets", "features", "evaluation", "ablations", "plots"),
+    },
+    "training": {"method", "files", "weights", "clip", "datasets", "evaluation"},
+    "cli": {
+        *("method", "files", "weights", "datasets", "features", "evaluation", "ablations", "plots"),
+        *("scale", "lessons", "training"),
+    },
+}
+
+
+def room_of(module):
+    """The room of ``maclip_lab.x.y``: a folder's name, or the method where x is a file."""
+    first = module.split(".")[1] if "." in module else "__init__"
+    return "method" if first in METHOD else first
+
+
+def imports():
+    """(file, room, module imported) of every import of the package's own."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        module = ".".join(["maclip_lab", *path.relative_to(PACKAGE).with_suffix("").parts])
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("maclip_lab"):
+                names = [f"maclip_lab.{alias.name}" for alias in node.names]
+                for name in names if node.module == "maclip_lab" else [node.module]:
+                    yield path.relative_to(PACKAGE).as_posix(), room_of(module), name
+
+
+def test_every_folder_is_a_room_of_the_plan():
+    assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} == set(MAY_KNOW) - {
+        "method"
+    }
+
+
+def test_the_root_is_the_method():
+    assert len(METHOD) <= 13
+
+
+@pytest.mark.parametrize("room", sorted(MAY_KNOW))
+def test_a_room_knows_only_what_lies_below_it(room):
+    known = {(file, name) for file, here, name in imports() if here == room}
+    back = {
+        (file, name)
+        for file, name in known
+        if room_of(name) not in {room, "__init__"} | MAY_KNOW[room]
+    }
+    assert not back
+
+
+@pytest.mark.parametrize("room", ["weights", "files"])
+def test_what_lies_below_the_method_knows_its_errors_alone(room):
+    names = {name for _, here, name in imports() if here == room and room_of(name) == "method"}
+    assert names <= {"maclip_lab.errors"}
