@@ -393,7 +393,9 @@ def test_an_embedded_backbones_result_is_never_the_papers(tmp_path):
 @pytest.mark.parametrize("option", ["--variant=paper", "--scores=zscore", "--resolution=512x384"])
 def test_choices_of_the_nine_sets_are_refused_for_a_list_of_ones_own(option, rated, tmp_path):
     arguments = ["--annotations", rated, "--store", tmp_path, "-b", VIT]
-    assert run("evaluate", "mine", *arguments, option)[0] == 2
+    error, _, message = run("evaluate", "mine", *arguments, option)
+    assert error is ValueError  # which ends the program with 2
+    assert "for the nine data sets as published" in message
 
 
 @pytest.mark.filterwarnings("ignore::maclip_lab.datasets.DatasetWarning")

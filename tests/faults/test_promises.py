@@ -47,7 +47,7 @@ def alone(arguments, cwd, **variables):
     )
 
 
-def test_scoring_writes_its_table_and_nothing_else_and_asks_nobody(tmp_path):
+def test_scoring_writes_its_table_and_parts_and_nothing_else_and_asks_nobody(tmp_path):
     for name in ("home", "here", "pictures", "out", "temporary"):
         (tmp_path / name).mkdir()
     picture(tmp_path / "pictures" / "p.png", 0)
@@ -59,7 +59,9 @@ def test_scoring_writes_its_table_and_nothing_else_and_asks_nobody(tmp_path):
         TMPDIR=str(tmp_path / "temporary"),
     )
     assert done.returncode == 0, done.stderr
-    assert sorted(inventory(tmp_path / "out")) == ["s.csv", "s.csv.provenance.json"]
+    table, record, part = sorted(inventory(tmp_path / "out"))
+    assert (table, record) == ("s.csv", "s.csv.provenance.json")
+    assert part.startswith("s.parts/000000-")
     assert inventory(tmp_path / "pictures") == before
     for name in ("home", "here", "temporary"):
         assert inventory(tmp_path / name) == {}, name
