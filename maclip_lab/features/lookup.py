@@ -67,16 +67,6 @@ class Lookup:
         known = self._by_path.get(record.path, {}).get("")
         return not record.sha256 and known is not None and known.status == record.status
 
-    def unchecked(self, path: str) -> PictureRecord:
-        """What the store holds under a path, without a look at the file."""
-        found = self._by_path.get(path, {})
-        read = [record for record in found.values() if record.sha256]
-        if len(read) > 1:
-            message = f"the store saw {len(read)} versions of it; check_files=True tells them apart"
-            return PictureRecord(path, status="ambiguous", message=message)
-        unknown = PictureRecord(path, status=NOT_EXTRACTED, message="the store does not hold it")
-        return next(iter([*read, *found.values()]), unknown)
-
     def touched(self, records: Iterable[PictureRecord]) -> list[PictureRecord]:
         """Those of the files whose times changed while path and content did not."""
         return [

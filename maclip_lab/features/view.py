@@ -278,8 +278,6 @@ def open_features(
     manifest: Manifest,
     config: StoreConfig,
     store_folder: str | os.PathLike[str],
-    *,
-    check_files: bool = True,
 ) -> Features:
     """The features that a store already holds; nothing is computed.
 
@@ -287,8 +285,6 @@ def open_features(
         manifest: the pictures.
         config: from `feature_config`.
         store_folder: of the store.
-        check_files: compare the picture files with those that were extracted. False serves a store
-            whose pictures are not at hand, by their paths.
 
     Returns:
         Pictures that the store lacks, or whose files have changed, have the status
@@ -310,8 +306,6 @@ def open_features(
         )
     store = FeatureStore(root, config)
     lookup = Lookup(store.index)
-    if not check_files:
-        return _view(manifest, store, [lookup.unchecked(name) for name in manifest.table["path"]])
     jobs = zip(manifest.table["path"], manifest.paths, strict=True)
     records = list(map_ahead(partial(_look, lookup=lookup), jobs))
     store.touch(lookup.touched(records))

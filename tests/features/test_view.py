@@ -153,21 +153,10 @@ def test_a_vanished_picture_is_a_row_that_says_so_and_comes_back(clean, copy, sc
     same(extract_features(rows, scorer, store), clean[2])
 
 
-def test_pictures_that_are_not_at_hand_are_served_only_when_told_so(clean, copy):
+def test_pictures_that_are_not_at_hand_are_missing(clean, copy):
     rows, store = copy
     shutil.rmtree(rows.root)
-    config = clean[2].config
-    assert set(open_features(rows, config, store).table["status"]) == {"missing"}
-    same(open_features(rows, config, store, check_files=False), clean[2])
-
-
-def test_without_the_pictures_two_versions_of_one_are_not_guessed_between(clean, copy, scorer):
-    rows, store = copy
-    picture(rows.paths[0], 55)
-    extract_features(rows, scorer, store)
-    view = open_features(rows, clean[2].config, store, check_files=False)
-    assert view.table.loc[0, "status"] == "ambiguous"
-    assert "2 versions" in view.table.loc[0, "message"]
+    assert set(open_features(rows, clean[2].config, store).table["status"]) == {"missing"}
 
 
 def test_bad_pictures_are_rows_with_a_reason_and_are_not_read_twice(tmp_path, scorer, monkeypatch):
@@ -189,8 +178,6 @@ def test_bad_pictures_are_rows_with_a_reason_and_are_not_read_twice(tmp_path, sc
     assert extract_features(rows, scorer, tmp_path / "s").table["status"].tolist() == expected
     assert encoded == []
     assert list((tmp_path / "s").rglob("*.safetensors")) == shards
-    away = open_features(rows, view.config, tmp_path / "s", check_files=False)
-    assert away.table["status"].tolist() == expected
     picture(tmp_path / "p" / "text.jpg", 5)
     repaired = extract_features(rows, scorer, tmp_path / "s")
     assert repaired.table["status"].tolist() == ["ok", "ok", "ok", *expected[3:]]
