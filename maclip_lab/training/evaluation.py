@@ -6,18 +6,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
 from PIL import Image
 from scipy.stats import spearmanr
 
 from maclip_lab.clip.model import CLIP
+from maclip_lab.clip.tokenizer import tokenize
 from maclip_lab.crops import NATIVE, crop_batches, prepare
 from maclip_lab.cues import cosine_cue, magnitude_cue
 from maclip_lab.degradations import LEVELS, degrade
-from maclip_lab.fusion import FusionSettings, fuse
+from maclip_lab.fusion import FusionSettings, fixed_fusion, fuse
 from maclip_lab.prompts import MACLIP_PROMPTS, encode_prompts
+from maclip_lab.training.photographs import Photograph
 
 DEFAULTS = FusionSettings()
-CUES = ("q_cos", "q_mag", "score")
+CUES = ("q_cos", "q_mag", "mean", "score")
 
 
 class Eye:
@@ -30,7 +34,7 @@ class Eye:
 
     @torch.inference_mode()
     def __call__(self, image: Image.Image) -> dict[str, float]:
-        """``q_cos``, ``q_mag`` and ``score`` of one RGB picture, means over its crops."""
+        """``CUES`` of one RGB picture, means over its crops."""
         pixels = prepare(image, NATIVE)[0]
         features = torch.cat(
             [
@@ -41,7 +45,7 @@ class Eye:
         q_cos = cosine_cue(features, self.text, self.scale).mean(-1)
         q_mag = magnitude_cue(features, self.settings.box_lam)
         score = fuse(q_cos, q_mag, self.settings)[0]
-        cues = zip(CUES, (q_cos, q_mag, score), strict=True)
+        cues = zip(CUES, (q_cos, q_mag, fixed_fusion(q_cos, q_mag), score), strict=True)
         return {name: float(cue.mean()) for name, cue in cues}
 
 
@@ -95,11 +99,31 @@ def within_srcc(table: pd.DataFrame, column: str) -> pd.Series:
     )
 
 
-def validation_scores(
-    clip: CLIP, photographs: Sequence[Path], types: Sequence[str]
-) -> pd.DataFrame:
-    """What chooses the shipped seed, by the cosine cue's mean `within_srcc`.
+@torch.inference_mode()
+def caption_ranks(clip: CLIP, photographs: Sequence[Photograph], each: int = 2) -> NDArray[np.intp]:
+    """Places at which every photograph finds its own sentences among those of all, ``(N,)``.
 
-    Levels 1, 3 and 5 of seen types on validation photographs.
+    Args:
+        clip: the backbone.
+        photographs: with sentences; each is shown whole, squeezed to a square.
+        each: sentences of a photograph that are candidates, the first ones.
+
+    Returns:
+        Candidates of others that come before the best own one; below k is a recall at k.
     """
-    return degraded_scores(Eye(clip), photographs, types, levels=(1, 3, 5))
+    pictures = [
+        Image.open(p.path).convert("RGB").resize((224, 224), Image.Resampling.BICUBIC)
+        for p in photographs
+    ]
+    features = torch.cat(
+        [clip.encode_image(next(crop_batches(np.array(picture)))[:1]) for picture in pictures]
+    )
+    sentences = [s for p in photographs for s in p.sentences[:each]]
+    owner = torch.tensor([i for i, p in enumerate(photographs) for _ in p.sentences[:each]])
+    texts = torch.cat(
+        [clip.encode_text(tokenize(sentences[i : i + 64], truncate=True)) for i in range(0, len(sentences), 64)]
+    )
+    likeness = F.normalize(features, dim=-1) @ F.normalize(texts, dim=-1).T
+    own = owner[None] == torch.arange(len(photographs))[:, None]
+    best = likeness.masked_fill(~own, -2).amax(1, keepdim=True)
+    return ((likeness > best) & ~own).sum(1).numpy()

@@ -11,7 +11,7 @@ from torch import Tensor
 from maclip_lab.clip.model import CLIP, build_clip
 from maclip_lab.clip.sparse_vocabulary import ROWS, WEIGHT, expand_token_rows
 
-LARGEST = 8_000_000
+LARGEST = 16_000_000
 """Bytes a shipped backbone may take."""
 DECISION = 2.0
 """Factor on the logit scale of every shipped file: viewers twice as decided as in training.
@@ -46,7 +46,7 @@ def export(state: Mapping[str, Tensor], rows: Tensor, path: Path, story: Mapping
         story: how it was trained; becomes the file's metadata.
 
     Raises:
-        ValueError: the file would be larger than 8 MB.
+        ValueError: the file would be larger than 16 MB.
     """
     tensors = shipped_state(state, rows)
     size = sum(t.numel() * t.element_size() for t in tensors.values())
