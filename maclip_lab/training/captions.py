@@ -108,6 +108,7 @@ FAULTS: Mapping[str, str] = {
 }
 """The word for each trained degradation."""
 
+
 @dataclass(frozen=True)
 class Caption:
     """A wording and whom it convinces.

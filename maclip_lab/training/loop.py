@@ -31,7 +31,9 @@ EXACT = 12
 """Captions at the head of `quality_captions` that every step contains."""
 _FIRST_SCALE = math.log(10.0)
 
+LOSSES = ("quality", "faults", "sentences")
 Losses = dict[str, float]
+"""The step's value of each of ``LOSSES``; no sentences before they have come in."""
 
 
 class Trainer:
@@ -45,7 +47,9 @@ class Trainer:
         step: steps done.
     """
 
-    def __init__(self, bank: Bank, recipe: Recipe, late: Bank | None = None, device: str = "cpu"):
+    def __init__(
+        self, bank: Bank, recipe: Recipe, late: Bank | None = None, device: str = "cpu"
+    ) -> None:
         """Start a run.
 
         Args:
@@ -197,7 +201,9 @@ class Trainer:
         self.step += 1
         return {name: loss.item() for name, loss in losses.items()}
 
-    def _photographs(self, count: int, generator: np.random.Generator) -> tuple[NDArray[np.int64], int]:
+    def _photographs(
+        self, count: int, generator: np.random.Generator
+    ) -> tuple[NDArray[np.int64], int]:
         """Different photographs for a batch, and how many of them, at its head, have sentences."""
         told = min(round(self.recipe.captioned * count), len(self.captioned))
         silent = min(count - told, len(self.others))
@@ -262,7 +268,9 @@ class Trainer:
             scale = self.extra["sentence_scale"].exp()
             claim = claim.to(self.device)
             if self.recipe.sentence_loss == "sigmoid":
-                return sigmoid_sentence_loss(features, texts, claim, scale, self.extra["sentence_bias"])
+                return sigmoid_sentence_loss(
+                    features, texts, claim, scale, self.extra["sentence_bias"]
+                )
             return sentence_loss(features, texts, claim, scale)
 
     def _encode(self, asked: Tensor) -> Tensor:

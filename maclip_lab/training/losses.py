@@ -9,7 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def caption_loss(features: Tensor, texts: Tensor, accepted: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
+def caption_loss(
+    features: Tensor, texts: Tensor, accepted: Tensor, scale: Tensor, bias: Tensor
+) -> Tensor:
     """Sigmoid cross-entropy between scaled cosines and known probabilities of acceptance.
 
     Args:
@@ -41,14 +43,18 @@ def sentence_loss(features: Tensor, texts: Tensor, claim: Tensor, scale: Tensor)
     logits = scale * F.normalize(features, dim=-1) @ F.normalize(texts, dim=-1).T
     n = len(logits)
     spread = ((1 - claim) / (n - 1))[:, None].expand(n, n)
-    target = torch.where(torch.eye(n, dtype=torch.bool, device=claim.device), claim[:, None], spread)
+    target = torch.where(
+        torch.eye(n, dtype=torch.bool, device=claim.device), claim[:, None], spread
+    )
     of_pictures = F.cross_entropy(logits, target)
     own = torch.arange(n, device=claim.device)
     of_sentences = F.cross_entropy(logits.T, own, reduction="none")
     return (of_pictures + (claim * of_sentences).sum() / claim.sum()) / 2
 
 
-def sigmoid_sentence_loss(features: Tensor, texts: Tensor, claim: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
+def sigmoid_sentence_loss(
+    features: Tensor, texts: Tensor, claim: Tensor, scale: Tensor, bias: Tensor
+) -> Tensor:
     """Pilot: every pair by itself."""
     logits = scale * F.normalize(features, dim=-1) @ F.normalize(texts, dim=-1).T + bias
     loss = F.binary_cross_entropy_with_logits(logits, torch.diag(claim), reduction="sum")

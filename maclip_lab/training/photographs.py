@@ -7,6 +7,7 @@ a line and several a photograph. A folder without it trains quality alone.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -135,7 +136,7 @@ def _held_out(paths: Sequence[Path], counts: Sequence[int]) -> list[list[Path]]:
     order = np.random.Generator(np.random.PCG64(2026)).permutation(len(paths))
     kept = [paths[i] for i in sorted(order[: sum(sizes)].tolist())]
     starts = np.cumsum([0, *sizes])
-    return [kept[a:b] for a, b in zip(starts, starts[1:], strict=False)]
+    return [kept[a:b] for a, b in pairwise(starts)]
 
 
 def _listed(names: Sequence[str]) -> str:
