@@ -262,8 +262,10 @@ class Trainer:
         claim: Tensor,
         generator: np.random.Generator,
     ) -> Tensor:
-        starts, ends = self.first[shown], self.first[shown + 1]
-        texts = self._encode(torch.from_numpy(generator.integers(starts, ends)))
+        starts, counts = self.first[shown], self.first[shown + 1] - self.first[shown]
+        asked = generator.integers(0, counts)[:, None] + np.arange(self.recipe.sentences)
+        asked = starts[:, None] + asked % counts[:, None]
+        texts = self._encode(torch.from_numpy(asked.ravel()))
         with torch.autocast(self.device.type, enabled=False):
             scale = self.extra["sentence_scale"].exp()
             claim = claim.to(self.device)

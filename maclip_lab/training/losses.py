@@ -31,25 +31,23 @@ def caption_loss(
 def sentence_loss(features: Tensor, texts: Tensor, claim: Tensor, scale: Tensor) -> Tensor:
     """Contrastive loss between pictures and their sentences, the mean of both directions.
 
-    A picture's target is its claim on its own sentence, and the rest of it evenly on the others;
-    a sentence is asked for its picture with the weight of that picture's claim.
+    A picture's target is its claim, evenly on its own sentences, and the rest of it evenly on the
+    others; a sentence is asked for its picture with the weight of that picture's claim.
 
     Args:
-        features: raw image features ``(N, D)``.
-        texts: raw features of the pictures' sentences ``(N, D)``, N at least 2.
+        features: raw image features ``(N, D)``, N at least 2.
+        texts: raw features of the pictures' sentences ``(K N, D)``, K for each picture in turn.
         claim: ``(N,)`` in [0, 1], low for a picture in which little is left to recognise.
         scale: factor on the cosines.
     """
     logits = scale * F.normalize(features, dim=-1) @ F.normalize(texts, dim=-1).T
-    n = len(logits)
-    spread = ((1 - claim) / (n - 1))[:, None].expand(n, n)
-    target = torch.where(
-        torch.eye(n, dtype=torch.bool, device=claim.device), claim[:, None], spread
-    )
+    n, each = len(features), len(texts) // len(features)
+    owner = torch.arange(n, device=claim.device).repeat_interleave(each)
+    own = owner[None] == torch.arange(n, device=claim.device)[:, None]
+    target = torch.where(own, claim[:, None] / each, (1 - claim[:, None]) / (len(texts) - each))
     of_pictures = F.cross_entropy(logits, target)
-    own = torch.arange(n, device=claim.device)
-    of_sentences = F.cross_entropy(logits.T, own, reduction="none")
-    return (of_pictures + (claim * of_sentences).sum() / claim.sum()) / 2
+    of_sentences = F.cross_entropy(logits.T, owner, reduction="none")
+    return (of_pictures + (claim[owner] * of_sentences).sum() / claim[owner].sum()) / 2
 
 
 def sigmoid_sentence_loss(

@@ -29,6 +29,7 @@ class Recipe:
         weight_decay: AdamW's.
         warm_up: share of all steps before the sentences start to come in; they are in fully
             after twice as many.
+        sentences: of every captioned photograph in a step.
         sentence_weight: weight of the contrastive loss, beside quality's 1.
         fade: how much of its claim to its sentence a picture harmed beyond all use has lost.
         fault_weight: weight of the fault captions' mean loss.
@@ -55,6 +56,7 @@ class Recipe:
     weight_decay: float = 0.05
     warm_up: float = 0.06
     sentence_loss: str = "softmax"
+    sentences: int = 1
     sentence_weight: float = 0.25
     fade: float = 0.9
     fault_weight: float = 1.0

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -67,3 +68,10 @@ def test_a_picture_with_no_claim_is_pulled_to_no_sentence(texts: torch.Tensor) -
     kept = sentence_loss(texts, texts, claims, SCALE)
     moved = sentence_loss(torch.cat([texts[1:2], texts[1:]]), texts, claims, SCALE)
     assert moved > kept  # it takes another's sentence, which is no better than its own
+
+
+def test_several_sentences_share_a_picture(features: torch.Tensor, texts: torch.Tensor) -> None:
+    claim = torch.linspace(0.1, 1, 6)
+    one = sentence_loss(features, texts, claim, SCALE)
+    doubled = sentence_loss(features, texts.repeat_interleave(2, 0), claim, SCALE)
+    assert float(doubled - one) == pytest.approx(np.log(2) / 2, abs=1e-5)
