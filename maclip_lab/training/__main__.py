@@ -2,7 +2,7 @@
 
 import csv
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,12 +14,14 @@ import torch
 import typer
 from tqdm import tqdm
 
+from maclip_lab.clip.model import CLIP
 from maclip_lab.datasets import load_annotations, load_dataset
+from maclip_lab.degradations import LEVELS
 from maclip_lab.training.bank import SEEN_TYPES, UNSEEN_TYPES, BankSettings, open_bank, render_bank
 from maclip_lab.training.evaluation import Eye, caption_ranks, degraded_scores, rated_scores
 from maclip_lab.training.export import export, ship, shipped_clip
 from maclip_lab.training.loop import LOSSES, Losses, Trainer
-from maclip_lab.training.photographs import collect, find_photographs
+from maclip_lab.training.photographs import Photograph, collect, find_photographs
 from maclip_lab.training.recipe import RECIPES
 from maclip_lab.training.report import page
 from maclip_lab.training.runs import (
@@ -36,7 +38,6 @@ from maclip_lab.training.runs import (
     write_runs,
 )
 
-CHOOSING_LEVELS = (1, 3, 5)
 SIDES = (128, 224)
 """Of the views in the banks of the two phases, in pixels."""
 EVERY = 200
@@ -101,14 +102,9 @@ def validate(runs: Runs, run: str, folders: Folders, threads: int = 1) -> None:
     """What the choice between seeds is made by: validation photographs and their sentences."""
     torch.set_num_threads(threads)
     clip, collection = shipped_clip(runs / f"{run}.safetensors"), collect(folders)
-    photographs = collection.severity[0]
-    _keep(
-        runs / f"{run}.{CHOOSING}.parquet",
-        lambda: degraded_scores(Eye(clip), photographs, SEEN_TYPES, CHOOSING_LEVELS),
-    )
-    _keep(
-        runs / f"{run}.{CHOOSING_CAPTIONS}.parquet",
-        lambda: pd.DataFrame({"rank": caption_ranks(clip, collection.choosing)}),
+    _retrieval(runs / f"{run}.{CHOOSING_CAPTIONS}.parquet", clip, collection.choosing)
+    _severity(
+        runs / f"{run}.{CHOOSING}.parquet", clip, collection.severity[0], SEEN_TYPES, (1, 3, 5)
     )
 
 
@@ -128,17 +124,13 @@ def measure(
     """Measure one run on what neither trained nor chose; tables that exist already are kept."""
     torch.set_num_threads(threads)
     clip, collection = shipped_clip(runs / f"{run}.safetensors"), collect(folders)
-    eye, types = Eye(clip), (*SEEN_TYPES, *UNSEEN_TYPES)
-    degraded = {"photos": find_photographs(held_out), "further": collection.severity[1]}
-    _keep(
-        runs / f"{run}.retrieval.parquet",
-        lambda: pd.DataFrame({"rank": caption_ranks(clip, collection.retrieval)}),
-    )
+    _retrieval(runs / f"{run}.retrieval.parquet", clip, collection.retrieval)
     for given in rated or []:
         name, _, place = given.partition("=")
-        _keep(runs / f"{run}.{name}.parquet", partial(_opinions, eye, name, Path(place)))
-    for name, photographs in degraded.items():
-        _keep(runs / f"{run}.{name}.parquet", partial(degraded_scores, eye, photographs, types))
+        _keep(runs / f"{run}.{name}.parquet", partial(_opinions, clip, name, Path(place)))
+    types = (*SEEN_TYPES, *UNSEEN_TYPES)
+    _severity(runs / f"{run}.photos.parquet", clip, find_photographs(held_out), types)
+    _severity(runs / f"{run}.further.parquet", clip, collection.severity[1], types)
 
 
 @app.command()
@@ -180,24 +172,39 @@ def _log(path: Path, bar: tqdm) -> Callable[[int, Losses], None]:
     return log
 
 
-def _keep(path: Path, make: Callable[[], pd.DataFrame]) -> None:
-    """Make a table unless it exists; a set without pictures is said and leaves none."""
-    if path.exists():
-        return
-    table = make()
-    if table.empty:
-        typer.echo(f"nothing to measure for {path.name}")
-        return
-    part = path.with_suffix(".part")
-    table.to_parquet(part)
-    part.replace(path)
+def _severity(
+    path: Path,
+    clip: CLIP,
+    photographs: Sequence[Path],
+    types: Sequence[str],
+    levels: Sequence[int] = LEVELS,
+) -> None:
+    if photographs:
+        _keep(path, lambda: degraded_scores(Eye(clip), photographs, types, levels))
+    else:
+        typer.echo(f"no photographs were held out for {path.name}")
 
 
-def _opinions(eye: Eye, name: str, place: Path) -> pd.DataFrame:
+def _retrieval(path: Path, clip: CLIP, photographs: Sequence[Photograph]) -> None:
+    if photographs:
+        _keep(path, lambda: pd.DataFrame({"rank": caption_ranks(clip, photographs)}))
+    else:
+        typer.echo(f"no captioned photographs were held out for {path.name}")
+
+
+def _opinions(clip: CLIP, name: str, place: Path) -> pd.DataFrame:
     rated = (
         load_dataset(name, place, variant="paper") if place.is_dir() else load_annotations(place)
     )
-    return rated_scores(eye, zip(rated.paths, rated.table["mos"], strict=True))
+    return rated_scores(Eye(clip), zip(rated.paths, rated.table["mos"], strict=True))
+
+
+def _keep(path: Path, make: Callable[[], pd.DataFrame]) -> None:
+    """Make a table unless it exists."""
+    if not path.exists():
+        part = path.with_suffix(".part")
+        make().to_parquet(part)
+        part.replace(path)
 
 
 def _rows(path: Path) -> list[Row]:

@@ -61,10 +61,18 @@ def degraded_scores(
     photographs: Sequence[Path],
     types: Sequence[str],
     levels: Sequence[int] = LEVELS,
+    longest: int | None = None,
 ) -> pd.DataFrame:
     """Every photograph pristine and under every type and level.
 
     A type that leaves a photograph unchanged (faded colours of a grey one) is left out.
+
+    Args:
+        eye: the backbone.
+        photographs: paths.
+        types: names of degradations.
+        levels: from 1 to 5.
+        longest: side in pixels to which larger photographs are scaled down first.
 
     Returns:
         Columns photograph, type ("" where pristine), severity, and ``CUES``.
@@ -72,6 +80,8 @@ def degraded_scores(
     rows: list[dict[str, object]] = []
     for path in photographs:
         picture = Image.open(path).convert("RGB")
+        if longest is not None:
+            picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
         pixels = np.asarray(picture)
         rows.append({"photograph": path.stem, "type": "", "severity": 0.0, **eye(picture)})
         for name in types:

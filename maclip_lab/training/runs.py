@@ -125,6 +125,22 @@ def read_runs(path: Path) -> pd.DataFrame:
     return runs
 
 
+def agreement(runs: pd.DataFrame) -> pd.DataFrame:
+    """SRCC of every cue with severity or opinion in every run, on each set that did not choose.
+
+    Returns:
+        Index "cue: set" or "cue: set, types", cue by cue; one column a run, NaN where nothing was
+        measured.
+    """
+    told = runs["metric"].isin(["within", "srcc"]) & (runs["set"] != CHOOSING)
+    rows = runs[told & runs["types"].isin(["", "seen", "unseen"])]
+    where = rows["set"] + rows["types"].map(lambda types: f", {types}" if types else "")
+    figures = rows.assign(figure=rows["cue"] + ": " + where)
+    wide = figures.pivot(index="figure", columns="run", values="value")
+    order = [f"{cue}: {place}" for cue in CUES for place in where.unique()]
+    return wide.reindex([figure for figure in order if figure in wide.index])
+
+
 def validation_scores(runs: pd.DataFrame) -> pd.Series:
     """What chooses between seeds, by run: recall at 5 plus the cosine cue's within-SRCC.
 

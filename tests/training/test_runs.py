@@ -11,6 +11,7 @@ from maclip_lab.training.report import page
 from maclip_lab.training.runs import (
     CHOOSING,
     CHOOSING_CAPTIONS,
+    agreement,
     choose,
     opinion_rows,
     read_runs,
@@ -101,6 +102,17 @@ def test_the_table_is_read_back_as_it_was_written(table: pd.DataFrame, tmp_path:
     wanted = one_run("rn0", table, 3)
     write_runs(wanted, tmp_path / "runs.csv")
     pd.testing.assert_frame_equal(read_runs(tmp_path / "runs.csv"), wanted.round(4))
+
+
+def test_agreement_stands_cue_by_cue_and_leaves_out_what_chose(table: pd.DataFrame) -> None:
+    rn0, rn1 = one_run("rn0", table, 6), one_run("rn1", table, 3)
+    wide = agreement(pd.concat([rn0, rn1[rn1["set"] != "CLIVE"]]))
+    assert list(wide.index[:4]) == [
+        "q_cos: CLIVE", "q_cos: photos, seen", "q_cos: photos, unseen", "q_mag: CLIVE",
+    ]  # fmt: skip
+    assert len(wide) == 12
+    assert wide.loc["q_mag: photos, seen", "rn1"] == pytest.approx(-1)
+    assert np.isnan(wide.loc["q_cos: CLIVE", "rn1"])
 
 
 def test_a_table_with_other_columns_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from maclip_lab.training import __main__ as command
+from maclip_lab.training.recipe import Recipe
+from maclip_lab.training.runs import read_runs
+
+TINY = Recipe(
+    width=8, embed_dim=32, text_width=64, text_layers=1, steps=3, batch=6, side=32, late_steps=1,
+    late_batch=4, captions=16, warm_up=0.1,
+)  # fmt: skip
+
+
+def fill(folder: Path, count: int, *, captioned: bool) -> Path:
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    for i in range(count):
+        small = Image.fromarray(generator.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+        small.resize((150, 140)).save(folder / f"{i:03}.png")
+    if captioned:
+        said = [f"{i:03}.png\tpicture {i} of {word}" for i in range(count) for word in ("a", "b")]
+        (folder / "captions.tsv").write_text("\n".join(said))
+    return folder
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(command, "RECIPES", {"rn": TINY})
+    monkeypatch.setattr(command, "SEEN_TYPES", ("jpeg",))
+    monkeypatch.setattr(command, "UNSEEN_TYPES", ("speckle",))
+
+    def invoke(*words: object) -> str:
+        done = CliRunner().invoke(command.app, [str(word) for word in words])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    return invoke
+
+
+def test_from_photographs_to_the_page_in_four_commands(run, tmp_path: Path) -> None:
+    told = fill(tmp_path / "told", 30, captioned=True)
+    plain = fill(tmp_path / "plain", 30, captioned=False)
+    held_out, runs, backbones = (
+        fill(tmp_path / "kept", 1, captioned=False),
+        tmp_path / "runs",
+        tmp_path,
+    )
+    sizes = ("--views", 60, "--late-views", 56)
+    said = run("train", runs, told, plain, *sizes)
+    assert "plain has no captions: it trains quality alone" in said
+    run("train", runs, told, plain, *sizes)
+    run("validate", runs, "rn0", told, plain)
+    run("measure", runs, "rn0", told, plain, "--held-out", held_out)
+    run("report", runs, "--backbones", backbones)
+    table = read_runs(backbones / "runs.csv")
+    assert set(table["set"]) == {"choosing", "choosing captions", "retrieval", "photos", "further"}
+    assert "**rn0** (tiny-rn)" in (backbones / "README.md").read_text()
+    assert (backbones / "tiny-rn.safetensors").exists()
+    shipped = (backbones / "tiny-rn.safetensors").stat().st_mtime_ns
+    run("report", runs, "--backbones", backbones)
+    assert (backbones / "tiny-rn.safetensors").stat().st_mtime_ns == shipped
+
+
+def test_a_folder_of_a_few_photographs_trains_and_says_what_cannot_be_measured(
+    run, tmp_path: Path
+) -> None:
+    few, runs = fill(tmp_path / "few", 8, captioned=False), tmp_path / "runs"
+    run("train", runs, few, "--views", 16, "--late-views", 16, "--steps", 2)
+    said = run("validate", runs, "rn0", few)
+    assert "no photographs were held out for rn0.choosing.parquet" in said
+    assert "no captioned photographs were held out" in said
+
+
+def test_a_run_with_another_number_of_steps_is_not_resumed(run, tmp_path: Path) -> None:
+    few, runs = fill(tmp_path / "few", 8, captioned=False), tmp_path / "runs"
+    sizes = ("--views", 16, "--late-views", 16)
+    run("train", runs, few, *sizes)
+    with pytest.raises(AssertionError):
+        run("train", runs, few, *sizes, "--steps", 5)
