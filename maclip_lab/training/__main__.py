@@ -21,7 +21,12 @@ from maclip_lab.training.bank import SEEN_TYPES, UNSEEN_TYPES, BankSettings, ope
 from maclip_lab.training.evaluation import Eye, caption_ranks, degraded_scores, rated_scores
 from maclip_lab.training.export import export, ship, shipped_clip
 from maclip_lab.training.loop import LOSSES, Losses, Trainer
-from maclip_lab.training.photographs import Photograph, collect, find_photographs
+from maclip_lab.training.photographs import (
+    Photograph,
+    collect,
+    evenly,
+    find_photographs,
+)
 from maclip_lab.training.recipe import RECIPES
 from maclip_lab.training.report import page
 from maclip_lab.training.runs import (
@@ -56,13 +61,18 @@ def bank(
 ) -> None:
     """Render the training pictures, or go on where that was stopped."""
     collection = collect(folders)
+    photographs = evenly(collection.training, min(views, late_views))
+    if len(photographs) < len(collection.training):
+        collection.notes.append(
+            f"fewer views than photographs: {len(photographs)} of {len(collection.training)} train"
+        )
     for note in collection.notes:
         typer.echo(note)
     for side, samples in zip(SIDES, (views, late_views), strict=True):
         settings = BankSettings(samples=samples, side=side)
-        for note in render_bank(collection.training, runs / f"bank{side}", settings, workers):
+        for note in render_bank(photographs, runs / f"bank{side}", settings, workers):
             typer.echo(note)
-    typer.echo(f"{views} and {late_views} views of {len(collection.training)} photographs")
+    typer.echo(f"{views} and {late_views} views of {len(photographs)} photographs")
 
 
 @app.command()

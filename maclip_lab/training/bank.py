@@ -172,8 +172,11 @@ def render_bank(
         Notes about photographs that were left out.
 
     Raises:
-        ValueError: the folder holds another bank, or no photograph is left.
+        ValueError: the folder holds another bank, no photograph is left, or there are more of
+            them than views.
     """
+    if settings.samples < len(photographs):
+        raise ValueError(f"{settings.samples} views do not show {len(photographs)} photographs")
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / "bank.json").exists() and not _open_blocks(folder, settings):
         _claim(folder, settings, photographs)

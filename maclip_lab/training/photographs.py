@@ -128,6 +128,13 @@ def readable(photographs: Iterable[Photograph]) -> tuple[list[Photograph], list[
     return good, notes
 
 
+def evenly(photographs: Sequence[Photograph], most: int) -> list[Photograph]:
+    """At most so many of the photographs, spread over all of them."""
+    if len(photographs) <= most:
+        return list(photographs)
+    return [photographs[i * len(photographs) // most] for i in range(most)]
+
+
 def _held_out(paths: Sequence[Path], counts: Sequence[int]) -> list[list[Path]]:
     """So many paths for each count, in proportion where a tenth of all is less than their sum."""
     most = int(len(paths) * _MOST_HELD_OUT)

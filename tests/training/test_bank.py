@@ -74,6 +74,13 @@ def test_an_unreadable_photograph_is_told_and_left_out(
     assert open_bank(tmp_path / "a").sentences == ((), ("a cat",), ("a cat",))
 
 
+def test_more_photographs_than_views_are_refused(
+    photographs: list[Photograph], tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="3 views do not show 4 photographs"):
+        render_bank(photographs, tmp_path / "a", replace(SETTINGS, samples=3))
+
+
 def test_the_smallest_scale_shows_a_whole_photograph() -> None:
     wave = np.tile(np.linspace(0, 255, 96).astype(np.uint8)[:, None, None], (1, 96, 3))
     bare = replace(SETTINGS, counts=(1.0,), thumbnails=0.0)

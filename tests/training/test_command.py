@@ -54,10 +54,14 @@ def test_from_photographs_to_the_page_in_four_commands(run, tmp_path: Path) -> N
     assert "plain has no captions: it trains quality alone" in said
     run("train", runs, told, plain, *sizes)
     run("validate", runs, "rn0", told, plain)
-    run("measure", runs, "rn0", told, plain, "--held-out", held_out)
+    lines = [f"told/{i:03}.png,{i % 5}" for i in range(8)]
+    (tmp_path / "opinions.csv").write_text("\n".join(["img_path,mos", *lines]))
+    rated = ("--rated", f"opinions={tmp_path / 'opinions.csv'}")
+    run("measure", runs, "rn0", told, plain, "--held-out", held_out, *rated)
     run("report", runs, "--backbones", backbones)
     table = read_runs(backbones / "runs.csv")
-    assert set(table["set"]) == {"choosing", "choosing captions", "retrieval", "photos", "further"}
+    validated, measured = {"choosing", "choosing captions"}, {"retrieval", "photos", "further"}
+    assert set(table["set"]) == {*validated, *measured, "opinions"}
     assert "**rn0** (tiny-rn)" in (backbones / "README.md").read_text()
     assert (backbones / "tiny-rn.safetensors").exists()
     shipped = (backbones / "tiny-rn.safetensors").stat().st_mtime_ns
@@ -69,7 +73,8 @@ def test_a_folder_of_a_few_photographs_trains_and_says_what_cannot_be_measured(
     run, tmp_path: Path
 ) -> None:
     few, runs = fill(tmp_path / "few", 8, captioned=False), tmp_path / "runs"
-    run("train", runs, few, "--views", 16, "--late-views", 16, "--steps", 2)
+    said = run("train", runs, few, "--views", 16, "--late-views", 6, "--steps", 2)
+    assert "fewer views than photographs: 6 of 8 train" in said
     said = run("validate", runs, "rn0", few)
     assert "no photographs were held out for rn0.choosing.parquet" in said
     assert "no captioned photographs were held out" in said
