@@ -14,13 +14,14 @@ import torch
 import typer
 from tqdm import tqdm
 
-from maclip_lab.clip.model import CLIP
 from maclip_lab.datasets import load_annotations, load_dataset
 from maclip_lab.datasets.degradations import LEVELS
+from maclip_lab.files.atomic import write_bytes
+from maclip_lab.scorer import Maclip
 from maclip_lab.training.bank import SEEN_TYPES, UNSEEN_TYPES, BankSettings, open_bank, render_bank
-from maclip_lab.training.evaluation import Eye, caption_ranks, degraded_scores, rated_scores
-from maclip_lab.training.export import export, ship, shipped_clip
+from maclip_lab.training.export import export, ship
 from maclip_lab.training.loop import LOSSES, Losses, Trainer
+from maclip_lab.training.measuring import caption_ranks, degraded_scores, rated_scores
 from maclip_lab.training.photographs import (
     Photograph,
     collect,
@@ -111,10 +112,10 @@ def train(
 def validate(runs: Runs, run: str, folders: Folders, threads: int = 1) -> None:
     """What the choice between seeds is made by: validation photographs and their sentences."""
     torch.set_num_threads(threads)
-    clip, collection = shipped_clip(runs / f"{run}.safetensors"), collect(folders)
-    _retrieval(runs / f"{run}.{CHOOSING_CAPTIONS}.parquet", clip, collection.choosing)
+    scorer, collection = _scorer(runs, run), collect(folders)
+    _retrieval(runs / f"{run}.{CHOOSING_CAPTIONS}.parquet", scorer, collection.choosing)
     _severity(
-        runs / f"{run}.{CHOOSING}.parquet", clip, collection.severity[0], SEEN_TYPES, (1, 3, 5)
+        runs / f"{run}.{CHOOSING}.parquet", scorer, collection.severity[0], SEEN_TYPES, (1, 3, 5)
     )
 
 
@@ -133,14 +134,14 @@ def measure(
 ) -> None:
     """Measure one run on what neither trained nor chose; tables that exist already are kept."""
     torch.set_num_threads(threads)
-    clip, collection = shipped_clip(runs / f"{run}.safetensors"), collect(folders)
-    _retrieval(runs / f"{run}.retrieval.parquet", clip, collection.retrieval)
+    scorer, collection = _scorer(runs, run), collect(folders)
+    _retrieval(runs / f"{run}.retrieval.parquet", scorer, collection.retrieval)
     for given in rated or []:
         name, _, place = given.partition("=")
-        _keep(runs / f"{run}.{name}.parquet", partial(_opinions, clip, name, Path(place)))
+        _keep(runs / f"{run}.{name}.parquet", partial(_opinions, scorer, name, Path(place)))
     types = (*SEEN_TYPES, *UNSEEN_TYPES)
-    _severity(runs / f"{run}.photos.parquet", clip, find_photographs(held_out), types)
-    _severity(runs / f"{run}.further.parquet", clip, collection.severity[1], types)
+    _severity(runs / f"{run}.photos.parquet", scorer, find_photographs(held_out), types)
+    _severity(runs / f"{run}.further.parquet", scorer, collection.severity[1], types)
 
 
 @app.command()
@@ -182,39 +183,44 @@ def _log(path: Path, bar: tqdm) -> Callable[[int, Losses], None]:
     return log
 
 
+def _scorer(runs: Path, run: str) -> Maclip:
+    """The method with its defaults on a run's file, as anyone who loads it will have it."""
+    return Maclip(str(runs / f"{run}.safetensors"), device="cpu")
+
+
 def _severity(
     path: Path,
-    clip: CLIP,
+    scorer: Maclip,
     photographs: Sequence[Path],
     types: Sequence[str],
     levels: Sequence[int] = LEVELS,
 ) -> None:
     if photographs:
-        _keep(path, lambda: degraded_scores(Eye(clip), photographs, types, levels))
+        _keep(path, lambda: degraded_scores(scorer, photographs, types, levels))
     else:
         typer.echo(f"no photographs were held out for {path.name}")
 
 
-def _retrieval(path: Path, clip: CLIP, photographs: Sequence[Photograph]) -> None:
+def _retrieval(path: Path, scorer: Maclip, photographs: Sequence[Photograph]) -> None:
     if photographs:
-        _keep(path, lambda: pd.DataFrame({"rank": caption_ranks(clip, photographs)}))
+        _keep(
+            path, lambda: pd.DataFrame({"rank": caption_ranks(scorer.backbone.clip, photographs)})
+        )
     else:
         typer.echo(f"no captioned photographs were held out for {path.name}")
 
 
-def _opinions(clip: CLIP, name: str, place: Path) -> pd.DataFrame:
+def _opinions(scorer: Maclip, name: str, place: Path) -> pd.DataFrame:
     rated = (
         load_dataset(name, place, variant="paper") if place.is_dir() else load_annotations(place)
     )
-    return rated_scores(Eye(clip), zip(rated.paths, rated.table["mos"], strict=True))
+    return rated_scores(scorer, zip(rated.paths, rated.table["mos"], strict=True))
 
 
 def _keep(path: Path, make: Callable[[], pd.DataFrame]) -> None:
     """Make a table unless it exists."""
     if not path.exists():
-        part = path.with_suffix(".part")
-        make().to_parquet(part)
-        part.replace(path)
+        write_bytes(path, make().to_parquet())
 
 
 def _rows(path: Path) -> list[Row]:

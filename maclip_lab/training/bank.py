@@ -8,7 +8,6 @@ mixtures imitate what cameras and networks do together: dark and noisy, defocuse
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -23,6 +22,7 @@ from tqdm import tqdm
 
 from maclip_lab.crops import thumbnail
 from maclip_lab.datasets.degradations import DEGRADATIONS, degrade
+from maclip_lab.files.atomic import write_bytes
 from maclip_lab.training.photographs import Photograph, readable
 
 UNSEEN_TYPES = ("motion_blur", "speckle", "jpeg2000", "jitter", "denoise")
@@ -263,9 +263,7 @@ def _claim(folder: Path, settings: BankSettings, photographs: Sequence[Photograp
         if differs:
             raise ValueError(f"{folder} holds another bank ({differs}); give another folder")
         return
-    part = note.with_suffix(".part")
-    part.write_text(json.dumps(wanted), encoding="utf-8")
-    os.replace(part, note)
+    write_bytes(note, json.dumps(wanted).encode())
 
 
 def _blocks(settings: BankSettings) -> int:

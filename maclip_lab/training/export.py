@@ -9,8 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from maclip_lab.clip.model import CLIP, build_clip
-from maclip_lab.weights.sparse_vocabulary import ROWS, WEIGHT, expand_token_rows
+from maclip_lab.weights.sparse_vocabulary import ROWS, WEIGHT
 
 LARGEST = 16_000_000
 """Bytes a shipped backbone may take."""
@@ -61,11 +60,6 @@ def ship(run: Path, path: Path, told: Mapping[str, str]) -> None:
     story = {**_story(run), **told}
     if not path.exists() or _story(path) != story:
         save_file(load_file(run), path, metadata=story)
-
-
-def shipped_clip(path: Path) -> CLIP:
-    """The CLIP in a shipped file, as anyone who loads it will have it."""
-    return build_clip(expand_token_rows(load_file(path)), quick_gelu=True)
 
 
 def _story(path: Path) -> dict[str, str]:

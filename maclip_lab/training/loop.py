@@ -1,7 +1,7 @@
 """One training run: captions of quality and of faults, and people's sentences."""
 
+import io
 import math
-import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from maclip_lab.clip.model import VisionTransformer
 from maclip_lab.clip.tokenizer import tokenize
 from maclip_lab.crops import normalise
+from maclip_lab.files.atomic import write_bytes
 from maclip_lab.training.bank import SEEN_TYPES, Bank, differences
 from maclip_lab.training.captions import (
     acceptance,
@@ -126,7 +127,6 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Everything a resumed run needs, moved into place at once."""
-        part = path.with_suffix(".part")
         state = {
             "identity": self._identity(),
             "step": self.step,
@@ -135,8 +135,9 @@ class Trainer:
             "extra": self.extra.state_dict(),
             "optimiser": self.optimiser.state_dict(),
         }
-        torch.save(state, part)
-        os.replace(part, path)
+        content = io.BytesIO()
+        torch.save(state, content)
+        write_bytes(path, content.getvalue())
 
     def load(self, path: Path) -> None:
         """Go on from a saved state.

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from maclip_lab.evaluation import EvaluationSettings
 from maclip_lab.training import __main__ as command
-from maclip_lab.training import evaluation, runs
+from maclip_lab.training import measuring, runs
 from maclip_lab.training.recipe import Recipe
 from maclip_lab.training.runs import read_runs
 
@@ -34,7 +34,7 @@ def run(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(command, "RECIPES", {"rn": TINY})
     monkeypatch.setattr(command, "SIDES", (40, 64))
     monkeypatch.setattr(runs, "SETTINGS", EvaluationSettings(n_boot=50))
-    monkeypatch.setattr(evaluation, "ROTATIONS", 10)
+    monkeypatch.setattr(measuring, "ROTATIONS", 10)
     monkeypatch.setattr(command, "SEEN_TYPES", ("jpeg",))
     monkeypatch.setattr(command, "UNSEEN_TYPES", ("speckle",))
 

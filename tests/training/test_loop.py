@@ -8,10 +8,11 @@ import torch
 from maclip_lab.clip.tokenizer import tokenize
 from maclip_lab.datasets.degradations import degrade
 from maclip_lab.training.bank import SEEN_TYPES, Bank
-from maclip_lab.training.export import export, shipped_clip
+from maclip_lab.training.export import export
 from maclip_lab.training.loop import Losses, Trainer
 from maclip_lab.training.recipe import Recipe
 from maclip_lab.training.towers import cosine_patches, new_clip
+from maclip_lab.weights.loading import load_backbone
 
 RECIPE = Recipe(
     width=8, embed_dim=32, text_width=64, text_layers=1, steps=8, batch=12, side=32,
@@ -118,7 +119,7 @@ def test_a_shipped_file_speaks_as_the_average_of_the_run(
     trainer.run(until=3)
     path = tmp_path / "tiny.safetensors"
     export(trainer.average, trainer.rows, path, {"trained": "in a test"})
-    clip, trained = shipped_clip(path), trainer.clip.eval()
+    clip, trained = load_backbone(path).clip, trainer.clip.eval()
     trained.load_state_dict(trainer.average)
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():

@@ -9,15 +9,15 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from maclip_lab.clip.model import CLIP
 from maclip_lab.clip.tokenizer import tokenize
-from maclip_lab.crops import NATIVE, crop_batches, prepare
-from maclip_lab.cues import cosine_cue, magnitude_cue
+from maclip_lab.crops import crop_batches
+from maclip_lab.cues import magnitude_cue
 from maclip_lab.datasets.degradations import LEVELS, degrade
-from maclip_lab.fusion import FusionSettings, fixed_fusion, fuse
-from maclip_lab.prompts import MACLIP_PROMPTS, encode_prompts
+from maclip_lab.fusion import fixed_fusion
+from maclip_lab.score import PictureFeatures
+from maclip_lab.scorer import Maclip
 from maclip_lab.training.photographs import Photograph
 
 CUES = ("q_cos", "q_mag", "mean", "score")
@@ -25,39 +25,18 @@ CUES = ("q_cos", "q_mag", "mean", "score")
 ROTATIONS = 200
 CANDIDATES = 2
 """Sentences of every photograph that are candidates in retrieval, the first ones."""
-_SETTINGS = FusionSettings()
 _TEXTS = 64
 
 
-class Eye:
-    """The method with its defaults on one loaded CLIP, for many pictures in a row."""
-
-    def __init__(self, clip: CLIP) -> None:
-        self.clip = clip.eval()
-        self.text = encode_prompts(clip, MACLIP_PROMPTS)
-        self.scale = float(clip.logit_scale.detach().exp())
-
-    @torch.inference_mode()
-    def features(self, image: Image.Image) -> Tensor:
-        """Raw features ``(P, D)`` of an RGB picture's crops."""
-        pixels = prepare(image, NATIVE)[0]
-        return torch.cat([self.clip.encode_image(b) for b in crop_batches(pixels, NATIVE, 64)])
-
-    @torch.inference_mode()
-    def cues(self, features: Tensor) -> dict[str, float]:
-        """``CUES``, means over the crops with these features ``(P, D)``."""
-        q_cos = cosine_cue(features, self.text, self.scale).mean(-1)
-        q_mag = magnitude_cue(features, _SETTINGS.box_lam)
-        values = (q_cos, q_mag, fixed_fusion(q_cos, q_mag), fuse(q_cos, q_mag, _SETTINGS)[0])
-        return {name: float(value.mean()) for name, value in zip(CUES, values, strict=True)}
-
-    def __call__(self, image: Image.Image) -> dict[str, float]:
-        """``CUES`` of one RGB picture."""
-        return self.cues(self.features(image))
+def cue_values(scorer: Maclip, features: PictureFeatures) -> dict[str, float]:
+    """``CUES`` of a picture, means over its crops."""
+    score = scorer.score(features)
+    mean = fixed_fusion(torch.tensor(score.q_cos), torch.tensor(score.q_mag))
+    return dict(zip(CUES, (score.q_cos, score.q_mag, float(mean), score.score), strict=True))
 
 
 def degraded_scores(
-    eye: Eye,
+    scorer: Maclip,
     photographs: Sequence[Path],
     types: Sequence[str],
     levels: Sequence[int] = LEVELS,
@@ -68,7 +47,7 @@ def degraded_scores(
     A type that leaves a photograph unchanged (faded colours of a grey one) is left out.
 
     Args:
-        eye: the backbone.
+        scorer: with the backbone.
         photographs: paths.
         types: names of degradations.
         levels: from 1 to 5.
@@ -77,44 +56,49 @@ def degraded_scores(
     Returns:
         Columns photograph, type ("" where pristine), severity, and ``CUES``.
     """
+
+    def cues(pixels: NDArray[np.uint8]) -> dict[str, float]:
+        return cue_values(scorer, scorer.extract(pixels))
+
     rows: list[dict[str, object]] = []
     for path in photographs:
         picture = Image.open(path).convert("RGB")
         if longest is not None:
             picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
         pixels = np.asarray(picture)
-        rows.append({"photograph": path.stem, "type": "", "severity": 0.0, **eye(picture)})
+        rows.append({"photograph": path.stem, "type": "", "severity": 0.0, **cues(pixels)})
         for name in types:
             for level in levels:
                 harmed = degrade(pixels, name, level=level)
                 if not np.array_equal(harmed, pixels):
                     known = {"photograph": path.stem, "type": name, "severity": level / len(LEVELS)}
-                    rows.append({**known, **eye(Image.fromarray(harmed))})
+                    rows.append({**known, **cues(harmed)})
     return pd.DataFrame(rows)
 
 
-def rated_scores(eye: Eye, pictures: Iterable[tuple[Path, float]]) -> pd.DataFrame:
+def rated_scores(scorer: Maclip, pictures: Iterable[tuple[Path, float]]) -> pd.DataFrame:
     """Cues of rated pictures, and the magnitude cue after random rotations of the feature axes.
 
     A rotation changes no angle between features; what the magnitude cue knows beyond it is in the
     axes themselves.
 
     Args:
-        eye: the backbone.
+        scorer: with the backbone.
         pictures: path and mean opinion score of each.
 
     Returns:
         Columns mos, ``CUES``, and ``rotated_0`` to ``rotated_199``.
     """
     generator = torch.Generator().manual_seed(0)
-    size = (ROTATIONS, eye.clip.embed_dim, eye.clip.embed_dim)
+    dimensions = scorer.anchors.features.shape[1]
+    size = (ROTATIONS, dimensions, dimensions)
     rotations = torch.linalg.qr(torch.randn(size, generator=generator))[0]
     rows = []
     for path, mos in pictures:
-        features = eye.features(Image.open(path).convert("RGB"))
-        null = magnitude_cue(features @ rotations, _SETTINGS.box_lam).mean(-1)
+        features = scorer.extract(path)
+        null = magnitude_cue(features.features @ rotations).mean(-1)
         turned = {f"rotated_{i}": value for i, value in enumerate(null.tolist())}
-        rows.append({"mos": mos, **eye.cues(features), **turned})
+        rows.append({"mos": mos, **cue_values(scorer, features), **turned})
     return pd.DataFrame(rows)
 
 
