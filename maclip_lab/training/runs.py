@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
+from maclip_lab.evaluation.correlations import spearman
 from maclip_lab.evaluation.intervals import (
     EvaluationSettings,
     bootstrap,
@@ -20,7 +20,7 @@ from maclip_lab.evaluation.intervals import (
     resample_counts,
 )
 from maclip_lab.training.bank import UNSEEN_TYPES
-from maclip_lab.training.evaluation import CUES
+from maclip_lab.training.measuring import CUES
 
 COLUMNS = ("run", "set", "types", "cue", "metric", "value", "lo", "hi", "n")
 CHOOSING, CHOOSING_CAPTIONS = "choosing", "choosing captions"
@@ -37,7 +37,9 @@ def within_srcc(table: pd.DataFrame) -> pd.DataFrame:
         table: from `degraded_scores`.
     """
     rows = {
-        photograph: [-spearmanr(group[cue], group["severity"]).statistic for cue in CUES]
+        photograph: [
+            -spearman(group[cue].to_numpy(float), group["severity"].to_numpy(float)) for cue in CUES
+        ]
         for photograph, group in table.groupby("photograph")
     }
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(CUES))
@@ -81,8 +83,8 @@ def opinion_rows(table: pd.DataFrame) -> list[Row]:
         table: from `rated_scores`.
     """
     cues, mos = table[list(CUES)].to_numpy(float), table["mos"].to_numpy(float)
-    values = [float(spearmanr(column, mos).statistic) for column in cues.T]
-    drawn = bootstrap(cues, cues, mos, settings=SETTINGS, kendall=False).srcc
+    values = [spearman(column, mos) for column in cues.T]
+    drawn = bootstrap(cues, cues, mos, settings=SETTINGS).srcc
     metrics = [(cue, "srcc", values[i], drawn[:, i]) for i, cue in enumerate(CUES)]
     score, cosine = CUES.index("score"), CUES.index("q_cos")
     change = drawn[:, score] - drawn[:, cosine]
@@ -93,7 +95,7 @@ def opinion_rows(table: pd.DataFrame) -> list[Row]:
     ]
     turned = [c for c in table if str(c).startswith("rotated_")]
     if turned:
-        null = np.array([spearmanr(table[name], mos).statistic for name in turned])
+        null = np.array([spearman(table[name].to_numpy(float), mos) for name in turned])
         beyond = float((null >= values[CUES.index("q_mag")]).sum())
         low, high = percentile_interval(null, SETTINGS.level)
         rows.append(("", "q_mag", "srcc, axes rotated", float(null.mean()), low, high, len(mos)))
