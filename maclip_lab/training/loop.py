@@ -24,7 +24,7 @@ from maclip_lab.training.captions import (
     overall_harm,
     quality_captions,
 )
-from maclip_lab.training.losses import caption_loss, sentence_loss, sigmoid_sentence_loss
+from maclip_lab.training.losses import caption_loss, sentence_loss
 from maclip_lab.training.recipe import Recipe
 from maclip_lab.training.towers import new_clip, whiten_patches
 
@@ -84,7 +84,6 @@ class Trainer:
             {
                 "bias": nn.Parameter(torch.zeros(())),
                 "sentence_scale": nn.Parameter(torch.tensor(_FIRST_SCALE)),
-                "sentence_bias": nn.Parameter(torch.tensor(-4.0)),
             }
         ).to(self.device)
         self.average = {k: v.detach().clone() for k, v in self.clip.state_dict().items()}
@@ -270,10 +269,6 @@ class Trainer:
         with torch.autocast(self.device.type, enabled=False):
             scale = self.extra["sentence_scale"].exp()
             claim = claim.to(self.device)
-            if self.recipe.sentence_loss == "sigmoid":
-                return sigmoid_sentence_loss(
-                    features, texts, claim, scale, self.extra["sentence_bias"]
-                )
             return sentence_loss(features, texts, claim, scale)
 
     def _encode(self, asked: Tensor) -> Tensor:

@@ -48,12 +48,3 @@ def sentence_loss(features: Tensor, texts: Tensor, claim: Tensor, scale: Tensor)
     of_pictures = F.cross_entropy(logits, target)
     of_sentences = F.cross_entropy(logits.T, owner, reduction="none")
     return (of_pictures + (claim[owner] * of_sentences).sum() / claim[owner].sum()) / 2
-
-
-def sigmoid_sentence_loss(
-    features: Tensor, texts: Tensor, claim: Tensor, scale: Tensor, bias: Tensor
-) -> Tensor:
-    """Pilot: every pair by itself."""
-    logits = scale * F.normalize(features, dim=-1) @ F.normalize(texts, dim=-1).T + bias
-    loss = F.binary_cross_entropy_with_logits(logits, torch.diag(claim), reduction="sum")
-    return loss / len(logits)
