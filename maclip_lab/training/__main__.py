@@ -71,7 +71,8 @@ def bank(
         typer.echo(note)
     for side, samples in zip(SIDES, (views, late_views), strict=True):
         settings = BankSettings(samples=samples, side=side)
-        for note in render_bank(photographs, runs / f"bank{side}", settings, workers):
+        folder = runs / f"bank{side}"
+        for note in render_bank(photographs, folder, settings, workers, progress=True):
             typer.echo(note)
     typer.echo(f"{views} and {late_views} views of {len(photographs)} photographs")
 

@@ -158,7 +158,11 @@ def _cut(
 
 
 def render_bank(
-    photographs: Sequence[Photograph], folder: Path, settings: BankSettings, workers: int = 1
+    photographs: Sequence[Photograph],
+    folder: Path,
+    settings: BankSettings,
+    workers: int = 1,
+    progress: bool = False,
 ) -> list[str]:
     """Render a bank into a folder, or go on where an earlier call stopped.
 
@@ -167,6 +171,7 @@ def render_bank(
         folder: outside the repository; a view takes 49 kB at 128 pixels, 150 kB at 224.
         settings: what is rendered.
         workers: processes that render.
+        progress: show a progress bar.
 
     Returns:
         Notes about photographs that were left out.
@@ -194,7 +199,9 @@ def render_bank(
     done = _array(folder / "done.npy", np.bool_, (_blocks(settings),))
     todo = _open_blocks(folder, settings)
     render = partial(_render_block, [p.path for p in good], settings)
-    blocks = tqdm(_each(render, todo, workers), total=len(todo), desc=str(folder))
+    blocks = tqdm(
+        _each(render, todo, workers), total=len(todo), desc=str(folder), disable=not progress
+    )
     for block, rendered in zip(todo, blocks, strict=True):
         rows = slice(block * _BLOCK, block * _BLOCK + len(rendered[0]))
         pixels[rows], types[rows], severities[rows] = rendered
