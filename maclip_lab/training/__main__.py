@@ -1,165 +1,234 @@
-"""The command line of training: ``python -m maclip_lab.training bank|train|measure|report``."""
+"""The command line of training: ``python -m maclip_lab.training train|validate|measure|report``."""
 
-from collections.abc import Callable
+import csv
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import pandas as pd
 import torch
 import typer
-from PIL import Image
-from safetensors import safe_open
-from safetensors.torch import load_file
 from tqdm import tqdm
 
-from maclip_lab.training.bank import (
-    SEEN_TYPES,
-    UNSEEN_TYPES,
-    BankSettings,
+from maclip_lab.datasets import load_annotations, load_dataset
+from maclip_lab.datasets.degradations import LEVELS
+from maclip_lab.files.atomic import write_bytes
+from maclip_lab.scorer import Maclip
+from maclip_lab.training.bank import SEEN_TYPES, UNSEEN_TYPES, BankSettings, open_bank, render_bank
+from maclip_lab.training.export import export, ship
+from maclip_lab.training.loop import LOSSES, Losses, Trainer
+from maclip_lab.training.measuring import caption_ranks, degraded_scores, rated_scores
+from maclip_lab.training.photographs import (
+    Photograph,
+    collect,
+    evenly,
     find_photographs,
-    open_bank,
-    render_bank,
-    split_photographs,
 )
-from maclip_lab.training.evaluation import Eye, degraded_scores, validation_scores, within_srcc
-from maclip_lab.training.export import export, shipped_clip
-from maclip_lab.training.loop import Trainer
 from maclip_lab.training.recipe import RECIPES
-from maclip_lab.training.report import (
-    biq_pictures,
-    clive_pictures,
-    figures,
-    page,
+from maclip_lab.training.report import page
+from maclip_lab.training.runs import (
+    CHOOSING,
+    CHOOSING_CAPTIONS,
+    Row,
+    choose,
+    opinion_rows,
+    read_runs,
+    retrieval_rows,
+    run_rows,
+    severity_rows,
+    validation_scores,
+    write_runs,
 )
 
-CHOOSING = 10
-"""Validation photographs that choose between seeds; as many others measure."""
+SIDES = (128, 224)
+"""Of the views in the banks of the two phases, in pixels."""
+EVERY = 200
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
+Runs = Annotated[Path, typer.Argument(help="where banks, checkpoints and tables go")]
+Folders = Annotated[
+    list[Path], typer.Argument(help="folders of photographs, with captions.tsv or without")
+]
+
 
 @app.command()
-def bank(photographs: Path, folder: Path, samples: int = 12_000, seed: int = 0) -> None:
-    """Render the training pictures from a folder of photographs."""
-    settings = BankSettings(samples=samples, seed=seed)
-    training, _ = split_photographs(find_photographs(photographs), settings)
-    render_bank(training, folder, settings)
-    typer.echo(f"{samples} samples of {len(training)} photographs in {folder}")
+def bank(
+    runs: Runs, folders: Folders, views: int = 60_000, late_views: int = 10_300, workers: int = 1
+) -> None:
+    """Render the training pictures, or go on where that was stopped."""
+    collection = collect(folders)
+    photographs = evenly(collection.training, min(views, late_views))
+    if len(photographs) < len(collection.training):
+        collection.notes.append(
+            f"fewer views than photographs: {len(photographs)} of {len(collection.training)} train"
+        )
+    for note in collection.notes:
+        typer.echo(note)
+    for side, samples in zip(SIDES, (views, late_views), strict=True):
+        settings = BankSettings(samples=samples, side=side)
+        folder = runs / f"bank{side}"
+        for note in render_bank(photographs, folder, settings, workers, progress=True):
+            typer.echo(note)
+    typer.echo(f"{views} and {late_views} views of {len(photographs)} photographs")
 
 
 @app.command()
 def train(
-    folder: Annotated[Path, typer.Argument(help="the rendered bank")],
-    runs: Annotated[Path, typer.Argument(help="where checkpoints and backbones go")],
+    runs: Runs,
+    folders: Folders,
     architecture: str = "rn",
     seed: int = 0,
     steps: Annotated[int | None, typer.Option(help="instead of the recipe's")] = None,
+    late_steps: Annotated[int | None, typer.Option(help="instead of the recipe's")] = None,
+    views: int = 60_000,
+    late_views: int = 10_300,
+    workers: Annotated[int, typer.Option(help="processes that render")] = 1,
     device: str = "cpu",
 ) -> None:
-    """Train one backbone, or go on with a run that was stopped."""
+    """Train one backbone from folders of photographs, or go on with a run that was stopped."""
+    bank(runs, folders, views, late_views, workers)
     recipe = replace(RECIPES[architecture], seed=seed)
     recipe = recipe if steps is None else replace(recipe, steps=steps)
-    trainer = Trainer(open_bank(folder), recipe, device)
-    runs.mkdir(parents=True, exist_ok=True)
-    name = f"{architecture}{seed}"
-    with tqdm(total=recipe.total_steps, desc=name) as bar:
-
-        def show(step: int, quality: float, faults: float) -> None:
-            bar.update(step - bar.n)
-            bar.set_postfix(quality=f"{quality:.4f}", faults=f"{faults:.4f}")
-
-        trainer.run(report=show, checkpoint=runs / f"{name}.pt")
+    recipe = recipe if late_steps is None else replace(recipe, late_steps=late_steps)
+    first, late = (open_bank(runs / f"bank{side}") for side in SIDES)
+    trainer = Trainer(first, recipe, late, device)
+    run = f"{architecture}{seed}"
+    with tqdm(total=recipe.total_steps, desc=run, mininterval=30) as bar:
+        trainer.run(None, _log(runs / f"{run}.losses.csv", bar), runs / f"{run}.pt", EVERY)
     story = {
         "trained": "by maclip_lab.training from scratch",
         "recipe": repr(recipe),
         "samples": str(recipe.samples),
+        "device": device,
     }
-    export(trainer.clip.state_dict(), trainer.rows, runs / f"{name}.safetensors", story)
+    export(trainer.average, trainer.rows, runs / f"{run}.safetensors", story)
+
+
+@app.command()
+def validate(runs: Runs, run: str, folders: Folders, threads: int = 1) -> None:
+    """What the choice between seeds is made by: validation photographs and their sentences."""
+    torch.set_num_threads(threads)
+    scorer, collection = _scorer(runs, run), collect(folders)
+    _retrieval(runs / f"{run}.{CHOOSING_CAPTIONS}.parquet", scorer, collection.choosing)
+    _severity(
+        runs / f"{run}.{CHOOSING}.parquet", scorer, collection.severity[0], SEEN_TYPES, (1, 3, 5)
+    )
 
 
 @app.command()
 def measure(
-    runs: Path,
-    name: str,
-    photographs: Annotated[Path, typer.Option(help="those the bank was rendered from")],
+    runs: Runs,
+    run: str,
+    folders: Folders,
     held_out: Annotated[Path, typer.Option(help="photographs never trained on")] = Path(
         "data/photos"
     ),
-    rated: Annotated[Path | None, typer.Option(help="folder with CLIVE and BIQ2021")] = None,
+    rated: Annotated[
+        list[str] | None, typer.Option(help="NAME=PATH of a data set's folder or list of scores")
+    ] = None,
     threads: int = 1,
 ) -> None:
-    """Measure one run; tables that exist already are kept.
-
-    The validation score, degraded photographs (those held out, and ten of the bank's that neither
-    trained nor chose between seeds), and human opinions.
-    """
+    """Measure one run on what neither trained nor chose; tables that exist already are kept."""
     torch.set_num_threads(threads)
-    clip = shipped_clip(runs / f"{name}.safetensors")
-    eye, types = Eye(clip), (*SEEN_TYPES, *UNSEEN_TYPES)
-    _, kept = split_photographs(find_photographs(photographs), BankSettings())
-
-    def keep(table: str, make: Callable[[], pd.DataFrame]) -> None:
-        path = runs / f"{name}.{table}.parquet"
-        if not path.exists():
-            make().to_parquet(path)
-
-    def opinions(pairs: list[tuple[Path, float]]) -> pd.DataFrame:
-        rows = [eye(Image.open(path).convert("RGB")) | {"mos": mos} for path, mos in pairs]
-        return pd.DataFrame(rows)
-
-    keep("validation", lambda: validation_scores(clip, kept[:CHOOSING], SEEN_TYPES))
-    keep("photos", lambda: degraded_scores(eye, find_photographs(held_out), types))
-    if rated is not None:
-        keep("CLIVE", lambda: opinions(clive_pictures(rated)))
-    keep("further", lambda: degraded_scores(eye, kept[CHOOSING : 2 * CHOOSING], types))
-    if rated is not None:
-        keep("BIQ2021", lambda: opinions(biq_pictures(rated / "BIQ2021")))
+    scorer, collection = _scorer(runs, run), collect(folders)
+    _retrieval(runs / f"{run}.retrieval.parquet", scorer, collection.retrieval)
+    for given in rated or []:
+        name, _, place = given.partition("=")
+        _keep(runs / f"{run}.{name}.parquet", partial(_opinions, scorer, name, Path(place)))
+    types = (*SEEN_TYPES, *UNSEEN_TYPES)
+    _severity(runs / f"{run}.photos.parquet", scorer, find_photographs(held_out), types)
+    _severity(runs / f"{run}.further.parquet", scorer, collection.severity[1], types)
 
 
 @app.command()
-def report(runs: Path, backbones: Path = Path("data/backbones"), commit: str = "") -> None:
-    """Choose by the validation score, ship the chosen seeds, write the page beside them.
+def report(runs: Runs, backbones: Path = Path("data/backbones"), commit: str = "") -> None:
+    """Gather ``runs.csv``, ship the runs the rule chooses, and write the page from it.
 
     A shipped file that tells the same story already is left as it is.
     """
-    tables: dict[str, dict[str, pd.DataFrame]] = {}
-    validation: dict[str, float] = {}
-    for path in sorted(runs.glob("*.validation.parquet")):
-        name = path.name.removesuffix(".validation.parquet")
-        validation[name] = float(within_srcc(pd.read_parquet(path), "q_cos").mean())
-        found = {p.name.split(".")[1]: pd.read_parquet(p) for p in runs.glob(f"{name}.*.parquet")}
-        tables[name] = figures(found, UNSEEN_TYPES)
-    chosen = {}
-    for architecture, recipe in RECIPES.items():
-        seeds = [name for name in validation if name.rstrip("0123456789") == architecture]
-        best = max(seeds, key=lambda name: validation[name])
-        chosen[f"tiny-{architecture}"] = best
-        state = torch.load(runs / f"{best}.pt", weights_only=True)
-        rows = _token_rows(runs / f"{best}.safetensors")
-        story = {
-            "trained": "by maclip_lab.training from scratch; see README.md beside this file",
-            "photographs": "270 of BSDS500's training and validation photographs, degraded",
-            "recipe": repr(replace(recipe, seed=state["recipe"]["seed"])),
-            "run": best,
-            "commit": commit,
-            "validation": f"{validation[best]:.4f}",
-        }
-        path = backbones / f"tiny-{architecture}.safetensors"
-        if not path.exists() or not story.items() <= _story(path).items():
-            shown = tables[best]["photos"].round(3).to_json(orient="records")
-            export(state["clip"], rows, path, story | {"figures": shown})
-    words = Path(__file__).with_name("report.md").read_text()
-    (backbones / "README.md").write_text(words + "\n" + page(tables, chosen))
+    tables = []
+    for run in sorted(path.stem for path in runs.glob("*.safetensors")):
+        found = {p.name.split(".")[1]: p for p in sorted(runs.glob(f"{run}.*.parquet"))}
+        tables.append(run_rows(run, {name: _rows(path) for name, path in found.items()}))
+    write_runs(pd.concat(tables), backbones / "runs.csv")
+    figures = read_runs(backbones / "runs.csv")
+    chosen, validation = choose(figures), validation_scores(figures)
+    for name, run in chosen.items():
+        told = {"run": run, "commit": commit}
+        path = backbones / f"{name}.safetensors"
+        ship(runs / f"{run}.safetensors", path, told | {"validation": f"{validation[run]:.4f}"})
+    words = Path(__file__).with_name("report.md").read_text(encoding="utf-8")
+    (backbones / "README.md").write_text(words + "\n" + page(figures, chosen), encoding="utf-8")
 
 
-def _story(path: Path) -> dict[str, str]:
-    with safe_open(path, "pt") as file:
-        return dict(file.metadata() or {})
+def _log(path: Path, bar: tqdm) -> Callable[[int, Losses], None]:
+    """Shows every step and, wherever the run is saved, appends the losses' means to a table."""
+    recent: dict[str, list[float]] = defaultdict(list)
+
+    def log(step: int, losses: Losses) -> None:
+        bar.update(step - bar.n)
+        for name, value in losses.items():
+            recent[name].append(value)
+        if step % EVERY == 0:
+            means = {name: float(np.mean(recent[name] or [np.nan])) for name in LOSSES}
+            bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()})
+            with open(path, "a", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerow([step, *(f"{value:.4f}" for value in means.values())])
+            recent.clear()
+
+    return log
 
 
-def _token_rows(path: Path) -> torch.Tensor:
-    return load_file(path)["token_embedding.rows"]
+def _scorer(runs: Path, run: str) -> Maclip:
+    """The method with its defaults on a run's file, as anyone who loads it will have it."""
+    return Maclip(str(runs / f"{run}.safetensors"), device="cpu")
+
+
+def _severity(
+    path: Path,
+    scorer: Maclip,
+    photographs: Sequence[Path],
+    types: Sequence[str],
+    levels: Sequence[int] = LEVELS,
+) -> None:
+    if photographs:
+        _keep(path, lambda: degraded_scores(scorer, photographs, types, levels))
+    else:
+        typer.echo(f"no photographs were held out for {path.name}")
+
+
+def _retrieval(path: Path, scorer: Maclip, photographs: Sequence[Photograph]) -> None:
+    if photographs:
+        _keep(
+            path, lambda: pd.DataFrame({"rank": caption_ranks(scorer.backbone.clip, photographs)})
+        )
+    else:
+        typer.echo(f"no captioned photographs were held out for {path.name}")
+
+
+def _opinions(scorer: Maclip, name: str, place: Path) -> pd.DataFrame:
+    rated = (
+        load_dataset(name, place, variant="paper") if place.is_dir() else load_annotations(place)
+    )
+    return rated_scores(scorer, zip(rated.paths, rated.table["mos"], strict=True))
+
+
+def _keep(path: Path, make: Callable[[], pd.DataFrame]) -> None:
+    """Make a table unless it exists."""
+    if not path.exists():
+        write_bytes(path, make().to_parquet())
+
+
+def _rows(path: Path) -> list[Row]:
+    table = pd.read_parquet(path)
+    if "rank" in table:
+        return retrieval_rows(table["rank"].to_numpy(float))
+    return opinion_rows(table) if "mos" in table else severity_rows(table)
 
 
 if __name__ == "__main__":

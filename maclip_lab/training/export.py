@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from maclip_lab.clip.model import CLIP, build_clip
-from maclip_lab.weights.sparse_vocabulary import ROWS, WEIGHT, expand_token_rows
+from maclip_lab.weights.sparse_vocabulary import ROWS, WEIGHT
 
-LARGEST = 8_000_000
+LARGEST = 16_000_000
 """Bytes a shipped backbone may take."""
 DECISION = 2.0
 """Factor on the logit scale of every shipped file: viewers twice as decided as in training.
@@ -40,13 +40,13 @@ def export(state: Mapping[str, Tensor], rows: Tensor, path: Path, story: Mapping
     """Write a backbone.
 
     Args:
-        state: a trainer's ``clip.state_dict()``.
+        state: a trainer's ``average``.
         rows: ids of its token rows.
         path: ``*.safetensors``.
         story: how it was trained; becomes the file's metadata.
 
     Raises:
-        ValueError: the file would be larger than 8 MB.
+        ValueError: the file would be larger than 16 MB.
     """
     tensors = shipped_state(state, rows)
     size = sum(t.numel() * t.element_size() for t in tensors.values())
@@ -55,6 +55,13 @@ def export(state: Mapping[str, Tensor], rows: Tensor, path: Path, story: Mapping
     save_file(tensors, path, metadata={"quick_gelu": "true", **story})
 
 
-def shipped_clip(path: Path) -> CLIP:
-    """The CLIP in a shipped file, as anyone who loads it will have it."""
-    return build_clip(expand_token_rows(load_file(path)), quick_gelu=True)
+def ship(run: Path, path: Path, told: Mapping[str, str]) -> None:
+    """Copy a run's file, with more to its story; one that tells it already is left as it is."""
+    story = {**_story(run), **told}
+    if not path.exists() or _story(path) != story:
+        save_file(load_file(run), path, metadata=story)
+
+
+def _story(path: Path) -> dict[str, str]:
+    with safe_open(path, "pt") as file:
+        return dict(file.metadata() or {})

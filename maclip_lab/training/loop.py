@@ -1,128 +1,95 @@
-"""One training run: captions of quality, content and faults, each with its soft target.
+"""One training run: captions of quality and of faults, and people's sentences."""
 
-The loss is a sigmoid cross-entropy on CLIP's scaled cosines. It never sees the magnitude of an
-image feature, so whatever the magnitude cue shows afterwards has emerged.
-"""
-
+import io
 import math
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from maclip_lab.clip.model import CLIP, ModifiedResNet, QuickGELU, VisionTransformer
+from maclip_lab.clip.model import VisionTransformer
 from maclip_lab.clip.tokenizer import tokenize
 from maclip_lab.crops import normalise
-from maclip_lab.training.bank import SEEN_TYPES, Bank
+from maclip_lab.files.atomic import write_bytes
+from maclip_lab.training.bank import SEEN_TYPES, Bank, differences
 from maclip_lab.training.captions import (
-    Caption,
     acceptance,
     concept_harms,
-    content_acceptance,
-    content_captions,
     fault_acceptance,
     fault_captions,
     overall_harm,
     quality_captions,
 )
-from maclip_lab.training.recipe import SUBTLE, Recipe
+from maclip_lab.training.losses import caption_loss, sentence_loss
+from maclip_lab.training.recipe import Recipe
+from maclip_lab.training.towers import new_clip, whiten_patches
 
 EXACT = 12
 """Captions at the head of `quality_captions` that every step contains."""
+_FIRST_SCALE = math.log(10.0)
 
-
-def new_clip(recipe: Recipe, vocabulary: int = 49408) -> CLIP:
-    """A CLIP with random weights, in training mode, whose text tower knows so many tokens."""
-    torch.manual_seed(recipe.seed)
-    visual: ModifiedResNet | VisionTransformer
-    if recipe.architecture == "rn":
-        heads = recipe.width // 2
-        visual = ModifiedResNet(recipe.layers, recipe.width, heads, 224, recipe.embed_dim)
-    elif recipe.architecture == "vit":
-        visual = VisionTransformer(
-            224,
-            recipe.patch,
-            recipe.width,
-            sum(recipe.layers),
-            recipe.width // 64,
-            recipe.embed_dim,
-            QuickGELU,
-        )
-    else:
-        raise ValueError(f'architecture is "rn" or "vit", got {recipe.architecture!r}')
-    clip = CLIP(
-        visual,
-        embed_dim=recipe.embed_dim,
-        image_size=224,
-        context_length=77,
-        vocab_size=vocabulary,
-        text_width=recipe.text_width,
-        text_layers=2,
-        text_heads=max(1, recipe.text_width // 64),
-    )
-    nn.init.normal_(clip.token_embedding.weight, std=0.02)
-    if isinstance(visual, VisionTransformer):
-        with torch.no_grad():
-            visual.conv1.weight.copy_(cosine_patches(recipe.width, recipe.patch))
-    with torch.no_grad():
-        clip.logit_scale.fill_(math.log(10.0))
-    return clip.train()
-
-
-def cosine_patches(width: int, patch: int) -> Tensor:
-    """Patch projections to begin with: cosine waves, two thirds grey and one third of colour.
-
-    Fine waves are amplified as photographs weaken them, so that blur and noise show from the
-    first step; a tiny ViT with random projections did not find them in the time it had.
-
-    Returns:
-        ``(width, 3, patch, patch)``.
-    """
-    position = (torch.arange(patch) + 0.5) * math.pi / patch
-    rows, cols = torch.meshgrid(torch.arange(patch), torch.arange(patch), indexing="ij")
-    radius = torch.hypot(rows.float(), cols.float()).flatten()
-    order = radius.argsort(stable=True)
-    grey = width * 2 // 3
-    picks = [torch.linspace(0, 1, n) ** 1.5 * (patch**2 - 1) for n in (grey, width - grey)]
-    tints = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [-0.5, 1.0, -0.5]])
-    waves = []
-    for colourful, places in enumerate(picks):
-        for i, place in enumerate(places.round().long().tolist()):
-            k = order[place]
-            u, v = rows.flatten()[k], cols.flatten()[k]
-            wave = torch.outer(torch.cos(u * position), torch.cos(v * position))
-            tint = tints[1 + i % 2] if colourful else tints[0]
-            waves.append(tint[:, None, None] * wave * (1 + radius[k]) / patch**2)
-    return torch.stack(waves)
+LOSSES = ("quality", "faults", "sentences")
+Losses = dict[str, float]
+"""The step's value of each of ``LOSSES``; no sentences before they have come in."""
 
 
 class Trainer:
-    """A run that can be stopped after any step and resumed to the same result."""
+    """A run that can be stopped after any step and resumed to the same result.
 
-    def __init__(self, bank: Bank, recipe: Recipe, device: str = "cpu") -> None:
+    Attributes:
+        clip: being trained; its token embedding has one row for each of ``rows``.
+        average: running average of ``clip``'s state, which is what ships.
+        rows: ids of the tokens of all captions and sentences, ascending, so that the end-of-text
+            token keeps the largest id.
+        step: steps done.
+    """
+
+    def __init__(
+        self, bank: Bank, recipe: Recipe, late: Bank | None = None, device: str = "cpu"
+    ) -> None:
         """Start a run.
 
-        The text tower learns the tokens of the captions alone: its embedding has one row for each
-        of ``rows``, in ascending order, so that the end-of-text token keeps the largest id.
+        Args:
+            bank: of the first phase.
+            recipe: every number of the run.
+            late: of the second phase, from the same photographs; the first one's where None.
+            device: that trains, ``"cpu"`` or ``"cuda"``.
+
+        Raises:
+            ValueError: the banks show different photographs.
         """
-        self.bank, self.recipe, self.step = bank, recipe, 0
-        self.device = torch.device(device)
+        self.recipe, self.device, self.step = recipe, torch.device(device), 0
+        self.banks = (bank, late or bank)
+        if late is not None and late.sentences != bank.sentences:
+            raise ValueError("the two banks were rendered from different photographs")
+        self.captioned = [p for p, told in enumerate(bank.sentences) if told]
+        self.others = [p for p, told in enumerate(bank.sentences) if not told]
         self.captions = quality_captions()
-        self.odds = _odds(bank, recipe.emphasis)
-        self.accepted = _targets(bank, self.captions)
-        texts = [c.text for c in self.captions] + content_captions() + fault_captions()
-        self.rows, self.tokens = torch.unique(tokenize(texts), return_inverse=True)
+        texts = [c.text for c in self.captions] + fault_captions()
+        sentences = [s for told in bank.sentences for s in told]
+        self.first = np.cumsum([0, *(len(told) for told in bank.sentences)]) + len(texts)
+        tokens = tokenize([*texts, *sentences], truncate=True)
+        self.rows, self.tokens = torch.unique(tokens, return_inverse=True)
+        self.targets = [self._accepted(b) for b in self.banks]
         self.clip = new_clip(recipe, len(self.rows)).to(self.device)
         if isinstance(self.clip.visual, VisionTransformer):
-            self._whiten_patches(self.clip.visual.conv1)
-        self.bias = nn.Parameter(torch.zeros((), device=self.device))
-        decayed = [p for p in self.clip.parameters() if p.ndim >= 2]
-        others = [p for p in self.clip.parameters() if p.ndim < 2] + [self.bias]
+            generator = np.random.Generator(np.random.PCG64([recipe.seed, 1 << 32]))
+            chosen = generator.choice(len(bank), min(128, len(bank)), replace=False)
+            whiten_patches(self.clip.visual.conv1, self._windows(bank, chosen, generator))
+        self.extra = nn.ParameterDict(
+            {
+                "bias": nn.Parameter(torch.zeros(())),
+                "sentence_scale": nn.Parameter(torch.tensor(_FIRST_SCALE)),
+            }
+        ).to(self.device)
+        self.average = {k: v.detach().clone() for k, v in self.clip.state_dict().items()}
+        trained = [p for p in self.clip.parameters() if p.requires_grad]
+        others = [p for p in trained if p.ndim < 2] + list(self.extra.parameters())
+        decayed = [p for p in trained if p.ndim >= 2]
         self.optimiser = torch.optim.AdamW(
             [
                 {"params": decayed, "weight_decay": recipe.weight_decay},
@@ -135,7 +102,7 @@ class Trainer:
     def run(
         self,
         until: int | None = None,
-        report: Callable[[int, float, float], None] | None = None,
+        report: Callable[[int, Losses], None] | None = None,
         checkpoint: Path | None = None,
         every: int = 200,
     ) -> None:
@@ -143,7 +110,7 @@ class Trainer:
 
         Args:
             until: step to stop before.
-            report: called after every step with the step, the quality and the fault loss.
+            report: called after every step with the step and its losses.
             checkpoint: file to resume from where it exists, and to save to.
             every: steps between saves.
         """
@@ -151,140 +118,183 @@ class Trainer:
             self.load(checkpoint)
         last = self.recipe.total_steps if until is None else until
         while self.step < last:
-            quality, faults = self._advance()
-            if report is not None:
-                report(self.step, quality, faults)
+            losses = self._advance()
             if checkpoint is not None and (self.step % every == 0 or self.step == last):
                 self.save(checkpoint)
+            if report is not None:
+                report(self.step, losses)
 
     def save(self, path: Path) -> None:
         """Everything a resumed run needs, moved into place at once."""
         state = {
-            "recipe": asdict(self.recipe),
+            "identity": self._identity(),
             "step": self.step,
             "clip": self.clip.state_dict(),
-            "bias": self.bias.detach(),
+            "average": self.average,
+            "extra": self.extra.state_dict(),
             "optimiser": self.optimiser.state_dict(),
         }
-        part = path.with_suffix(".part")
-        torch.save(state, part)
-        os.replace(part, path)
+        content = io.BytesIO()
+        torch.save(state, content)
+        write_bytes(path, content.getvalue())
 
     def load(self, path: Path) -> None:
         """Go on from a saved state.
 
         Raises:
-            ValueError: the file belongs to another recipe.
+            ValueError: the file belongs to another recipe or bank.
         """
         state = torch.load(path, map_location=self.device, weights_only=True)
-        if state["recipe"] != asdict(self.recipe):
-            raise ValueError(f"{path} was saved by another recipe: {state['recipe']}")
-        self.step = state["step"]
+        differs = differences(self._identity(), state["identity"])
+        if differs:
+            raise ValueError(f"{path} was saved by another run ({differs}); give another folder")
+        self.step, self.average = state["step"], state["average"]
         self.clip.load_state_dict(state["clip"])
-        with torch.no_grad():
-            self.bias.copy_(state["bias"])
+        self.extra.load_state_dict(state["extra"])
         self.optimiser.load_state_dict(state["optimiser"])
 
-    @torch.no_grad()
-    def _whiten_patches(self, projection: nn.Conv2d) -> None:
-        """Scale every patch projection to unit deviation over the bank's pictures.
+    def _identity(self) -> dict[str, object]:
+        banks = {
+            f"{which} bank's {name}": value
+            for which, bank in zip(("first", "late"), self.banks, strict=True)
+            for name, value in bank.identity.items()
+        }
+        return asdict(self.recipe) | banks
 
-        Brightness would otherwise drown the fine waves in the first layer norm.
-        """
-        generator = np.random.Generator(np.random.PCG64([self.recipe.seed, 1 << 32]))
-        chosen = generator.choice(len(self.bank), min(128, len(self.bank)), replace=False)
-        waves = projection(self._windows(chosen, self.recipe.side, generator))
-        projection.weight.div_(waves.std((0, 2, 3))[:, None, None, None] + 1e-6)
+    def _accepted(self, bank: Bank) -> tuple[Tensor, Tensor]:
+        """Acceptance ``(N, C + F)`` of quality and fault captions, and claims ``(N,)``."""
+        severities = np.where(bank.types >= 0, bank.severities, 0)
+        quality = acceptance(concept_harms(bank.types, severities, SEEN_TYPES), self.captions)
+        faults = fault_acceptance(bank.types, severities, SEEN_TYPES)
+        claim = 1 - self.recipe.fade * overall_harm(severities)
+        accepted = torch.from_numpy(np.concatenate([quality, faults], axis=1)).float()
+        return accepted, torch.from_numpy(claim).float()
 
-    def _advance(self) -> tuple[float, float]:
+    def _advance(self) -> Losses:
         recipe = self.recipe
         late = self.step >= recipe.steps
+        bank = self.banks[late]
         generator = np.random.Generator(np.random.PCG64([recipe.seed, self.step]))
-        count = recipe.late_batch if late else recipe.batch
-        chosen = generator.choice(len(self.bank), count, replace=False, p=self.odds)
-        images = self._windows(chosen, None if late else recipe.side, generator)
+        shown, told = self._photographs(recipe.late_batch if late else recipe.batch, generator)
+        rounds = (len(bank) - 1 - shown) // len(bank.sentences) + 1
+        views = shown + len(bank.sentences) * generator.integers(0, rounds)
+        images = self._windows(bank, views, generator, None if late else recipe.side)
         for group in self.optimiser.param_groups:
             group["lr"] = _learning_rate(self.step, recipe)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            quality, content, faults = self._losses(images, chosen, generator)
-        share = recipe.content_share * _content_ramp(self.step, recipe)
-        loss = (1 - share) * quality + share * content + recipe.fault_share * faults
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            features = self.clip.encode_image(images).float()
+            losses = self._caption_losses(features, self.targets[late][0][views], generator)
+            if told >= 2 and self._ramp() > 0:
+                losses["sentences"] = self._sentence_loss(
+                    features[:told], shown[:told], self.targets[late][1][views[:told]], generator
+                )
+        weights = {
+            "quality": 1.0,
+            "faults": recipe.fault_weight,
+            "sentences": recipe.sentence_weight * self._ramp(),
+        }
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        sum((weights[name] * loss for name, loss in losses.items()), torch.zeros(())).backward()
         nn.utils.clip_grad_norm_(self.clip.parameters(), 5.0)
         self.optimiser.step()
-        with torch.no_grad():
-            self.clip.logit_scale.clamp_(0, math.log(100))
+        self._settle()
         self.step += 1
-        return quality.item(), faults.item()
+        return {name: loss.item() for name, loss in losses.items()}
+
+    def _photographs(
+        self, count: int, generator: np.random.Generator
+    ) -> tuple[NDArray[np.int64], int]:
+        """Different photographs for a batch, and how many of them, at its head, have sentences."""
+        told = min(round(self.recipe.captioned * count), len(self.captioned))
+        silent = min(count - told, len(self.others))
+        told = min(count - silent, len(self.captioned))
+        parts = [
+            generator.choice(np.array(source, dtype=np.int64), size, replace=False)
+            for source, size in ((self.captioned, told), (self.others, silent))
+        ]
+        return np.concatenate(parts), told
 
     def _windows(
-        self, chosen: np.ndarray, side: int | None, generator: np.random.Generator
+        self,
+        bank: Bank,
+        views: NDArray[np.int64],
+        generator: np.random.Generator,
+        side: int | None = None,
     ) -> Tensor:
-        full = self.bank.pixels.shape[1]
+        full = bank.pixels.shape[1]
         side = full if side is None else min(side, full)
-        tops, lefts = generator.integers(0, full - side + 1, (2, len(chosen)))
-        flips = generator.random(len(chosen)) < 0.5
-        views = np.stack(
+        tops, lefts = generator.integers(0, full - side + 1, (2, len(views)))
+        flips = generator.random(len(views)) < 0.5
+        windows = np.stack(
             [
-                self.bank.pixels[i, top : top + side, left : left + side][:, :: -1 if flip else 1]
-                for i, top, left, flip in zip(chosen, tops, lefts, flips, strict=True)
+                bank.pixels[i, top : top + side, left : left + side][:, :: -1 if flip else 1]
+                for i, top, left, flip in zip(views, tops, lefts, flips, strict=True)
             ]
         )
-        images = normalise(torch.from_numpy(views).to(self.device).permute(0, 3, 1, 2))
+        images = normalise(torch.from_numpy(windows).to(self.device).permute(0, 3, 1, 2))
         return images.contiguous(memory_format=torch.channels_last)
 
-    def _losses(
-        self, images: Tensor, chosen: np.ndarray, generator: np.random.Generator
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _caption_losses(
+        self, features: Tensor, accepted: Tensor, generator: np.random.Generator
+    ) -> dict[str, Tensor]:
         known, asked_at_most = len(self.captions), self.recipe.captions
         more = generator.choice(np.arange(EXACT, known), asked_at_most - EXACT, replace=False)
-        others = np.arange(known, len(self.tokens))
-        asked = torch.from_numpy(np.concatenate([np.arange(EXACT), more, others]))
-        features = F.normalize(self.clip.encode_image(images).float(), dim=-1)
-        tokens = _cropped(self.tokens[asked]).to(self.device)
-        texts = F.normalize(self.clip.encode_text(tokens).float(), dim=-1)
-        target = self.accepted[torch.from_numpy(chosen)][:, asked].to(self.device)
+        faults = np.arange(known, accepted.shape[1])
+        asked = torch.from_numpy(np.concatenate([np.arange(EXACT), more, faults]))
+        texts = self._encode(asked)
         with torch.autocast(self.device.type, enabled=False):
-            logits = self.clip.logit_scale.exp() * features @ texts.T + self.bias
-            losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
-        faults = asked_at_most + len(content_captions())
-        return (
-            losses[:, :asked_at_most].mean(),
-            losses[:, asked_at_most:faults].mean(),
-            losses[:, faults:].mean(),
-        )
+            losses = caption_loss(
+                features,
+                texts,
+                accepted[:, asked].to(self.device),
+                self.clip.logit_scale.exp(),
+                self.extra["bias"],
+            )
+        return {
+            "quality": losses[:, :asked_at_most].mean(),
+            "faults": losses[:, asked_at_most:].mean(),
+        }
 
+    def _sentence_loss(
+        self,
+        features: Tensor,
+        shown: NDArray[np.int64],
+        claim: Tensor,
+        generator: np.random.Generator,
+    ) -> Tensor:
+        starts, counts = self.first[shown], self.first[shown + 1] - self.first[shown]
+        asked = generator.integers(0, counts)[:, None] + np.arange(self.recipe.sentences)
+        asked = starts[:, None] + asked % counts[:, None]
+        texts = self._encode(torch.from_numpy(asked.ravel()))
+        with torch.autocast(self.device.type, enabled=False):
+            scale = self.extra["sentence_scale"].exp()
+            claim = claim.to(self.device)
+            return sentence_loss(features, texts, claim, scale)
 
-def _odds(bank: Bank, emphasis: float) -> np.ndarray:
-    """Probability ``(N,)`` of every sample to be seen: subtle single degradations come oftener."""
-    subtle = [SEEN_TYPES.index(name) for name in SUBTLE]
-    alone = (bank.types >= 0).sum(axis=1) == 1
-    weight = np.where(alone & np.isin(bank.types[:, 0], subtle), emphasis, 1.0)
-    return weight / weight.sum()
+    def _encode(self, asked: Tensor) -> Tensor:
+        tokens = self.tokens[asked]
+        tokens = tokens[:, : int(tokens.argmax(1).max()) + 1]  # what follows the end is never read
+        return self.clip.encode_text(tokens.to(self.device)).float()
 
+    @torch.no_grad()
+    def _settle(self) -> None:
+        """Keep the scales within CLIP's bounds, and take the step into the average."""
+        for scale in (self.clip.logit_scale, self.extra["sentence_scale"]):
+            scale.clamp_(0, math.log(100))
+        decay = min(self.recipe.averaging, (1 + self.step) / (10 + self.step))
+        for name, tensor in self.clip.state_dict().items():
+            if tensor.is_floating_point():
+                self.average[name].lerp_(tensor, 1 - decay)
+            else:
+                self.average[name].copy_(tensor)
 
-def _targets(bank: Bank, captions: Sequence[Caption]) -> Tensor:
-    """Acceptance ``(N, C + 16 + 2 F)`` of the captions of quality, content and faults."""
-    severities = np.where(bank.types >= 0, bank.severities, 0)
-    quality = acceptance(concept_harms(bank.types, severities, SEEN_TYPES), captions)
-    content = content_acceptance(bank.contents, overall_harm(severities))
-    faults = fault_acceptance(bank.types, severities, SEEN_TYPES)
-    return torch.from_numpy(np.concatenate([quality, content, faults], axis=1)).float()
-
-
-def _cropped(tokens: Tensor) -> Tensor:
-    """Tokens without the columns that pad all of them; attention is causal, so nothing changes."""
-    return tokens[:, : int(tokens.argmax(1).max()) + 1]
+    def _ramp(self) -> float:
+        start = self.recipe.warm_up * self.recipe.total_steps
+        return min(1.0, max(0.0, (self.step - start) / max(1.0, start)))
 
 
 def _learning_rate(step: int, recipe: Recipe) -> float:
-    rise = max(1, round(recipe.warm_up * recipe.total_steps / 3))
+    rise = max(1, round(recipe.warm_up * recipe.total_steps / 2))
     progress = step / recipe.total_steps
     fall = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
     return recipe.learning_rate * min(1.0, (step + 1) / rise) * fall
-
-
-def _content_ramp(step: int, recipe: Recipe) -> float:
-    start = recipe.warm_up * recipe.total_steps
-    return min(1.0, max(0.0, (step - start) / max(1.0, start)))

@@ -10,36 +10,37 @@ from maclip_lab.training.bank import (
     SEEN_TYPES,
     UNSEEN_TYPES,
     BankSettings,
-    content_of,
     draw_degradations,
-    find_photographs,
     open_bank,
     render_bank,
-    render_sample,
-    split_photographs,
-    view_content,
+    render_view,
 )
+from maclip_lab.training.photographs import Photograph
 
-SETTINGS = BankSettings(samples=10, side=48, validation=1)
+SETTINGS = BankSettings(samples=10, side=48)
 
 
 @pytest.fixture
-def photographs(tmp_path: Path) -> list[Path]:
+def photographs(tmp_path: Path) -> list[Photograph]:
     generator = np.random.default_rng(0)
+    found = []
     for i in range(4):
         pixels = generator.integers(0, 256, (60, 80, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"{i}.png")
-    return find_photographs(tmp_path)
+        found.append(Photograph(tmp_path / f"{i}.png", ("a cat",) * (i % 2)))
+    return found
 
 
 def test_a_stopped_rendering_goes_on_to_the_same_bytes(
-    photographs: list[Path], tmp_path: Path
+    photographs: list[Photograph], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = render_bank(photographs, tmp_path / "a", SETTINGS)
-    render_bank(photographs, tmp_path / "b", SETTINGS)
-    folder = tmp_path / "b"
+    monkeypatch.setattr("maclip_lab.training.bank._BLOCK", 4)
+    for name in "ab":
+        render_bank(photographs, tmp_path / name, SETTINGS)
+    whole, folder = open_bank(tmp_path / "a"), tmp_path / "b"
     done = np.load(folder / "done.npy")
-    done[4:] = False
+    assert len(done) == 3
+    done[1:] = False
     np.save(folder / "done.npy", done)
     pixels = np.load(folder / "pixels.npy")
     pixels[4:] = 0
@@ -50,46 +51,53 @@ def test_a_stopped_rendering_goes_on_to_the_same_bytes(
     again = open_bank(folder)
     assert np.array_equal(whole.pixels, again.pixels)
     assert np.array_equal(whole.types, again.types)
-    assert np.array_equal(whole.photograph, again.photograph)
-    assert np.array_equal(whole.contents, again.contents)
-    assert len(again) == SETTINGS.samples
+    assert np.array_equal(whole.severities, again.severities)
+    assert again.sentences == ((), ("a cat",), (), ("a cat",))
 
 
-def test_a_folder_with_another_bank_is_refused(photographs: list[Path], tmp_path: Path) -> None:
+def test_a_folder_with_another_bank_is_refused_and_the_difference_named(
+    photographs: list[Photograph], tmp_path: Path
+) -> None:
     render_bank(photographs, tmp_path / "a", SETTINGS)
-    with pytest.raises(ValueError, match="other settings"):
-        render_bank(photographs, tmp_path / "a", BankSettings(samples=10, side=48, seed=1))
+    with pytest.raises(ValueError, match=r"another bank \(seed: 0, now 1"):
+        render_bank(photographs, tmp_path / "a", replace(SETTINGS, seed=1))
+    with pytest.raises(ValueError, match=r"another bank \(photographs"):
+        render_bank(photographs[1:], tmp_path / "a", SETTINGS)
 
 
-def test_validation_photographs_are_kept_back(photographs: list[Path]) -> None:
-    training, kept = split_photographs(photographs, SETTINGS)
-    assert len(kept) == 1
-    assert sorted(training + kept) == photographs
-    with pytest.raises(ValueError, match="leave none to train on"):
-        split_photographs(photographs, BankSettings(validation=4))
+def test_an_unreadable_photograph_is_told_and_left_out(
+    photographs: list[Photograph], tmp_path: Path
+) -> None:
+    photographs[2].path.write_bytes(b"no picture")
+    notes = render_bank(photographs, tmp_path / "a", SETTINGS)
+    assert "2.png" in notes[0]
+    assert open_bank(tmp_path / "a").sentences == ((), ("a cat",), ("a cat",))
 
 
-def test_content_tells_colour_light_and_lines() -> None:
-    blue = np.zeros((40, 40, 3), np.uint8)
-    blue[..., 2] = 200
-    assert content_of(blue)[0] > 0
-    sky = blue.copy()
-    sky[:20] = 255
-    assert content_of(sky)[6] > 0
-    stripes = np.zeros((40, 40, 3), np.uint8)
-    stripes[:, ::8] = 255
-    assert content_of(stripes)[5] > 0
-    assert content_of(stripes.transpose(1, 0, 2))[5] < 0
-    assert content_of(stripes)[4] > content_of(blue)[4]
+def test_more_photographs_than_views_are_refused(
+    photographs: list[Photograph], tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="3 views do not show 4 photographs"):
+        render_bank(photographs, tmp_path / "a", replace(SETTINGS, samples=3))
 
 
-def test_the_content_told_is_that_of_the_undegraded_view(photographs: list[Path]) -> None:
-    photograph = Image.open(photographs[0])
-    told = view_content(photograph, 3, SETTINGS)
-    bare = BankSettings(samples=10, side=48, validation=1, counts=(1.0,))
-    pixels, applied = render_sample(photograph, 3, replace(bare, thumbnails=0.0))
+def test_the_smallest_scale_shows_a_whole_photograph() -> None:
+    wave = np.tile(np.linspace(0, 255, 96).astype(np.uint8)[:, None, None], (1, 96, 3))
+    bare = replace(SETTINGS, counts=(1.0,), thumbnails=0.0)
+    reach = [
+        int(render_view(Image.fromarray(wave), i, bare)[0].max())
+        - int(render_view(Image.fromarray(wave), i, bare)[0].min())
+        for i in range(40)
+    ]
+    assert max(reach) > 240
+    assert min(reach) < 180
+
+
+def test_a_view_without_degradations_is_left_alone(photographs: list[Photograph]) -> None:
+    image = Image.open(photographs[0].path)
+    pixels, applied = render_view(image, 3, replace(SETTINGS, counts=(1.0,)))
     assert applied == []
-    np.testing.assert_allclose(told, content_of(pixels))
+    assert pixels.shape == (48, 48, 3)
 
 
 def test_unseen_types_are_never_drawn() -> None:
@@ -100,8 +108,3 @@ def test_unseen_types_are_never_drawn() -> None:
     }
     assert drawn == set(SEEN_TYPES)
     assert not set(UNSEEN_TYPES) & {name for mixture in MIXTURES for name in mixture}
-
-
-def test_a_folder_without_photographs_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no photographs"):
-        find_photographs(tmp_path)

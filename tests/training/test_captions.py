@@ -6,13 +6,10 @@ from maclip_lab.prompts import CLIP_IQA_PROMPTS, MACLIP_PROMPTS
 from maclip_lab.training.bank import SEEN_TYPES, UNSEEN_TYPES
 from maclip_lab.training.captions import (
     CONCEPTS,
-    CONTENTS,
     FAULTS,
     HARMS,
     acceptance,
     concept_harms,
-    content_acceptance,
-    content_captions,
     fault_acceptance,
     fault_captions,
     overall_harm,
@@ -31,7 +28,7 @@ def test_the_prompts_of_both_methods_come_first_and_nothing_twice() -> None:
     expected = [text for pair in MACLIP_PROMPTS + CLIP_IQA_PROMPTS for text in pair]
     assert [c.text for c in captions[: len(expected)]] == expected
     assert [c.sign for c in captions[: len(expected)]] == [1, -1] * 6
-    spoken = [c.text.lower() for c in captions] + content_captions() + fault_captions()
+    spoken = [c.text.lower() for c in captions] + fault_captions()
     assert len(spoken) == len(set(spoken))
 
 
@@ -86,16 +83,6 @@ def test_fault_captions_follow_their_own_degradation_alone() -> None:
     assert np.delete(accepted, [named, named + 1], axis=1).max() < 0.1
 
 
-def test_content_is_told_of_clear_pictures_and_fades_with_harm() -> None:
-    contents = np.random.default_rng(0).normal(size=(50, len(CONTENTS)))
-    clear = content_acceptance(contents, np.zeros(50))
-    worse = content_acceptance(contents, np.full(50, 0.6))
-    assert clear.shape == (50, len(content_captions()))
-    np.testing.assert_allclose(clear[:, ::2] + clear[:, 1::2], 1)
-    assert np.all((clear[:, ::2] > 0.5) == (contents > contents.mean(axis=0)))
-    assert np.all(np.abs(worse - 0.5) < np.abs(clear - 0.5))
-
-
 def test_every_caption_reads_differently() -> None:
-    texts = [c.text for c in quality_captions()] + content_captions() + fault_captions()
+    texts = [c.text for c in quality_captions()] + fault_captions()
     assert len(tokenize(texts).unique(dim=0)) == len(texts)

@@ -8,19 +8,23 @@ import torch
 from maclip_lab.clip.tokenizer import tokenize
 from maclip_lab.datasets.degradations import degrade
 from maclip_lab.training.bank import SEEN_TYPES, Bank
-from maclip_lab.training.export import export, shipped_clip
-from maclip_lab.training.loop import Trainer, cosine_patches, new_clip
+from maclip_lab.training.export import export
+from maclip_lab.training.loop import Losses, Trainer
 from maclip_lab.training.recipe import Recipe
+from maclip_lab.training.towers import cosine_patches, new_clip
+from maclip_lab.weights.loading import load_backbone
 
 RECIPE = Recipe(
-    width=8, embed_dim=32, steps=8, batch=16, side=32, late_steps=2, late_batch=4, captions=16
-)
-VIT = replace(RECIPE, architecture="vit", width=64, layers=(1, 0, 0, 0), learning_rate=1e-3)
+    width=8, embed_dim=32, text_width=64, text_layers=1, steps=8, batch=12, side=32,
+    late_steps=2, late_batch=6, captions=16, warm_up=0.1,
+)  # fmt: skip
+VIT = replace(RECIPE, architecture="vit", width=64, layers=(1, 0, 0, 0))
+WORDS = ("red", "green", "blue", "grey", "dark", "light", "flat", "round")
 
 
 @pytest.fixture(scope="module")
 def bank() -> Bank:
-    """Generated pictures, half of them drowned in noise."""
+    """Two views each of 24 photographs, half of them drowned in noise; two thirds are told of."""
     generator = np.random.default_rng(0)
     y, x = np.mgrid[:64, :64]
     pixels, severities = [], np.zeros((48, 3))
@@ -32,16 +36,30 @@ def bank() -> Bank:
             types[i, 0], severities[i, 0] = SEEN_TYPES.index("white_noise"), 0.9
             picture = degrade(picture, "white_noise", severity=0.9, seed=i)
         pixels.append(picture)
-    contents = generator.normal(size=(48, 8))
-    return Bank(np.stack(pixels), np.arange(48) // 2 % 6, types, severities, contents)
+    told = tuple((f"a {WORDS[i % 8]} wave", f"waves of {i}") if i < 16 else () for i in range(24))
+    return Bank(np.stack(pixels), types, severities, told, {"samples": 48})
 
 
 @pytest.mark.parametrize("recipe", [RECIPE, VIT], ids=["rn", "vit"])
 def test_training_lowers_the_loss(recipe: Recipe, bank: Bank) -> None:
     losses: list[float] = []
-    trainer = Trainer(bank, replace(recipe, steps=24, late_steps=0, content_share=0.0))
-    trainer.run(report=lambda step, quality, content: losses.append(quality))
+    trainer = Trainer(bank, replace(recipe, steps=24, late_steps=0, sentence_weight=0.0))
+    trainer.run(report=lambda step, values: losses.append(values["quality"]))
     assert np.mean(losses[-6:]) < np.mean(losses[:6]) - 0.01
+
+
+def test_the_sentences_come_in_after_the_warm_up(bank: Bank) -> None:
+    told: list[bool] = []
+    trainer = Trainer(bank, replace(RECIPE, warm_up=0.3))
+    trainer.run(report=lambda step, values: told.append("sentences" in values))
+    assert told == [False] * 4 + [True] * 6
+
+
+def test_without_sentences_quality_alone_is_trained(bank: Bank) -> None:
+    seen: list[Losses] = []
+    silent = replace(bank, sentences=((),) * 24)
+    Trainer(silent, RECIPE).run(report=lambda step, values: seen.append(values))
+    assert {name for values in seen for name in values} == {"quality", "faults"}
 
 
 def test_a_run_is_repeated_bit_by_bit_and_resumes_to_the_same_weights(
@@ -55,6 +73,7 @@ def test_a_run_is_repeated_bit_by_bit_and_resumes_to_the_same_weights(
     assert resumed.step == RECIPE.total_steps
     for name, tensor in whole.clip.state_dict().items():
         assert torch.equal(tensor, resumed.clip.state_dict()[name]), name
+        assert torch.equal(whole.average[name], resumed.average[name]), name
 
 
 def test_another_seed_gives_other_weights(bank: Bank) -> None:
@@ -62,22 +81,46 @@ def test_another_seed_gives_other_weights(bank: Bank) -> None:
     assert not torch.equal(one.clip.visual.conv1.weight, other.clip.visual.conv1.weight)
 
 
-def test_a_checkpoint_of_another_recipe_is_refused(bank: Bank, tmp_path: Path) -> None:
-    trainer = Trainer(bank, RECIPE)
-    trainer.save(tmp_path / "run.pt")
-    with pytest.raises(ValueError, match="another recipe"):
-        Trainer(bank, replace(RECIPE, seed=1)).load(tmp_path / "run.pt")
+def test_a_checkpoint_of_another_recipe_or_bank_is_refused_and_the_difference_named(
+    bank: Bank, tmp_path: Path
+) -> None:
+    Trainer(bank, RECIPE).save(tmp_path / "run.pt")
+    with pytest.raises(ValueError, match=r"another run \(fade: 0\.9, now 0\.5"):
+        Trainer(bank, replace(RECIPE, fade=0.5)).load(tmp_path / "run.pt")
+    other = replace(bank, identity={"samples": 50})
+    with pytest.raises(ValueError, match="first bank's samples: 48, now 50"):
+        Trainer(other, RECIPE).load(tmp_path / "run.pt")
+
+
+def test_banks_of_different_photographs_do_not_go_together(bank: Bank) -> None:
+    with pytest.raises(ValueError, match="different photographs"):
+        Trainer(bank, RECIPE, replace(bank, sentences=((),) * 24))
+
+
+def test_a_batch_shows_every_photograph_once_and_those_told_of_first(bank: Bank) -> None:
+    trainer = Trainer(bank, replace(RECIPE, captioned=0.75))
+    shown, told = trainer._photographs(12, np.random.default_rng(0))
+    assert (told, len(set(shown.tolist()))) == (9, 12)
+    assert all(bank.sentences[p] for p in shown[:told])
+    assert not any(bank.sentences[p] for p in shown[told:])
+
+
+def test_a_projection_without_bias_stays_without(bank: Bank) -> None:
+    trainer = Trainer(bank, replace(RECIPE, projection_bias=False, steps=3, late_steps=0))
+    trainer.run()
+    assert trainer.clip.state_dict()["visual.attnpool.c_proj.bias"].abs().max() == 0
 
 
 @pytest.mark.parametrize("recipe", [RECIPE, VIT], ids=["rn", "vit"])
-def test_a_shipped_file_speaks_as_the_trained_model(
+def test_a_shipped_file_speaks_as_the_average_of_the_run(
     recipe: Recipe, bank: Bank, tmp_path: Path
 ) -> None:
     trainer = Trainer(bank, recipe)
-    trainer.run(until=1)
+    trainer.run(until=3)
     path = tmp_path / "tiny.safetensors"
-    export(trainer.clip.state_dict(), trainer.rows, path, {"trained": "in a test"})
-    clip, trained = shipped_clip(path), trainer.clip.eval()
+    export(trainer.average, trainer.rows, path, {"trained": "in a test"})
+    clip, trained = load_backbone(path).clip, trainer.clip.eval()
+    trained.load_state_dict(trainer.average)
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(
@@ -93,9 +136,9 @@ def test_a_shipped_file_speaks_as_the_trained_model(
 
 
 def test_a_file_too_large_to_ship_is_refused(tmp_path: Path) -> None:
-    state = {"token_embedding.weight": torch.zeros(2, 2), "big": torch.zeros(2100, 2100)}
+    state = {"token_embedding.weight": torch.zeros(2, 2), "big": torch.zeros(2900, 2900)}
     state["logit_scale"] = torch.tensor(1.0)
-    with pytest.raises(ValueError, match="at most 8,000,000"):
+    with pytest.raises(ValueError, match="at most 16,000,000"):
         export(state, torch.tensor([0, 1]), tmp_path / "x.safetensors", {})
 
 
@@ -108,4 +151,4 @@ def test_patch_waves_differ_and_the_first_is_flat() -> None:
 
 def test_an_unknown_architecture_is_named() -> None:
     with pytest.raises(ValueError, match="got 'mlp'"):
-        new_clip(replace(RECIPE, architecture="mlp"))
+        new_clip(replace(RECIPE, architecture="mlp"), 10)

@@ -5,9 +5,10 @@ import pytest
 from PIL import Image
 from safetensors import safe_open
 
+from maclip_lab import Maclip
 from maclip_lab.datasets.degradations import degrade
-from maclip_lab.training.evaluation import Eye
-from maclip_lab.training.export import LARGEST, shipped_clip
+from maclip_lab.training.export import LARGEST
+from maclip_lab.training.runs import choose, read_runs
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -26,8 +27,16 @@ def test_a_shipped_backbone_is_small_and_tells_its_story(name: str) -> None:
 @pytest.mark.parametrize("name", ["tiny-rn", "tiny-vit"])
 @pytest.mark.parametrize("harm", ["gaussian_blur", "white_noise", "motion_blur"])
 def test_a_shipped_backbone_prefers_the_clear_photograph(name: str, harm: str) -> None:
-    eye = Eye(shipped_clip(DATA / "backbones" / f"{name}.safetensors"))
-    photograph = Image.open(DATA / "photos" / "coffee.jpg").convert("RGB")
-    harmed = degrade(np.asarray(photograph), harm, level=5)
-    clear, poor = eye(photograph), eye(Image.fromarray(harmed))
-    assert clear["q_cos"] > poor["q_cos"] + 0.05
+    scorer = Maclip(name, device="cpu")
+    photograph = np.asarray(Image.open(DATA / "photos" / "coffee.jpg").convert("RGB"))
+    clear, poor = scorer(photograph), scorer(degrade(photograph, harm, level=5))
+    assert clear.q_cos > poor.q_cos + 0.05
+
+
+def test_the_backbones_that_ship_are_those_the_rule_chooses_from_their_figures() -> None:
+    chosen = choose(read_runs(DATA / "backbones" / "runs.csv"))
+    stories = {
+        path.stem: safe_open(path, "pt").metadata()["run"]
+        for path in (DATA / "backbones").glob("*.safetensors")
+    }
+    assert chosen == stories

@@ -1,0 +1,95 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from maclip_lab.evaluation import EvaluationSettings
+from maclip_lab.training import __main__ as command
+from maclip_lab.training import measuring, runs
+from maclip_lab.training.recipe import Recipe
+from maclip_lab.training.runs import read_runs
+
+TINY = Recipe(
+    width=8, embed_dim=32, text_width=64, text_layers=1, steps=3, batch=6, side=32, late_steps=1,
+    late_batch=4, captions=16, warm_up=0.1,
+)  # fmt: skip
+
+
+def fill(folder: Path, count: int, *, captioned: bool) -> Path:
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    for i in range(count):
+        small = Image.fromarray(generator.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+        small.resize((150, 140)).save(folder / f"{i:03}.png")
+    if captioned:
+        said = [f"{i:03}.png\tpicture {i} of {word}" for i in range(count) for word in ("a", "b")]
+        (folder / "captions.tsv").write_text("\n".join(said))
+    return folder
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(command, "RECIPES", {"rn": TINY})
+    monkeypatch.setattr(command, "SIDES", (40, 64))
+    monkeypatch.setattr(runs, "SETTINGS", EvaluationSettings(n_boot=50))
+    monkeypatch.setattr(measuring, "ROTATIONS", 10)
+    monkeypatch.setattr(command, "SEEN_TYPES", ("jpeg",))
+    monkeypatch.setattr(command, "UNSEEN_TYPES", ("speckle",))
+
+    def invoke(*words: object) -> str:
+        done = CliRunner().invoke(command.app, [str(word) for word in words])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    return invoke
+
+
+def test_from_photographs_to_the_page_in_four_commands(run, tmp_path: Path) -> None:
+    told = fill(tmp_path / "told", 30, captioned=True)
+    plain = fill(tmp_path / "plain", 30, captioned=False)
+    held_out, out, backbones = (
+        fill(tmp_path / "kept", 1, captioned=False),
+        tmp_path / "out",
+        tmp_path,
+    )
+    sizes = ("--views", 60, "--late-views", 56)
+    said = run("train", out, told, plain, *sizes)
+    assert "plain has no captions: it trains quality alone" in said
+    run("train", out, told, plain, *sizes)
+    run("validate", out, "rn0", told, plain)
+    lines = [f"told/{i:03}.png,{i % 5}" for i in range(8)]
+    (tmp_path / "opinions.csv").write_text("\n".join(["img_path,mos", *lines]))
+    rated = ("--rated", f"opinions={tmp_path / 'opinions.csv'}")
+    run("measure", out, "rn0", told, plain, "--held-out", held_out, *rated)
+    run("report", out, "--backbones", backbones)
+    table = read_runs(backbones / "runs.csv")
+    validated, measured = {"choosing", "choosing captions"}, {"retrieval", "photos", "further"}
+    assert set(table["set"]) == {*validated, *measured, "opinions"}
+    assert "**rn0** (tiny-rn)" in (backbones / "README.md").read_text()
+    assert (backbones / "tiny-rn.safetensors").exists()
+    shipped = (backbones / "tiny-rn.safetensors").stat().st_mtime_ns
+    run("report", out, "--backbones", backbones)
+    assert (backbones / "tiny-rn.safetensors").stat().st_mtime_ns == shipped
+
+
+def test_a_folder_of_a_few_photographs_trains_and_says_what_cannot_be_measured(
+    run, tmp_path: Path
+) -> None:
+    few, out = fill(tmp_path / "few", 8, captioned=False), tmp_path / "out"
+    said = run("train", out, few, "--views", 16, "--late-views", 6, "--steps", 2)
+    assert "fewer views than photographs: 6 of 8 train" in said
+    said = run("validate", out, "rn0", few)
+    assert "no photographs were held out for rn0.choosing.parquet" in said
+    assert "no captioned photographs were held out" in said
+
+
+def test_a_run_with_another_number_of_steps_is_not_resumed(run, tmp_path: Path) -> None:
+    few, out = fill(tmp_path / "few", 8, captioned=False), tmp_path / "out"
+    sizes = ("--views", 16, "--late-views", 16)
+    run("train", out, few, *sizes)
+    again = ["train", str(out), str(few), *map(str, sizes), "--steps", "5"]
+    done = CliRunner().invoke(command.app, again)
+    assert isinstance(done.exception, ValueError)
+    assert "another run (steps: 3, now 5)" in str(done.exception)
