@@ -49,7 +49,7 @@ def study(
     *,
     settings: FusionSettings = FusionSettings(),
     statistics: EvaluationSettings | None = None,
-    preset: Preset = "official",
+    preset: Preset | None = None,
     dtype: str = "fp32",
     clip_iqa: bool = True,
     progress: bool = False,
@@ -62,7 +62,7 @@ def study(
         store_folder: of the feature store; made where absent.
         settings: the fusion's constants.
         statistics: of the bootstrap.
-        preset: how files are read; ``"official"`` as the authors do.
+        preset: how files are read; None for the manifest's.
         dtype: how features are stored.
         clip_iqa: show the encoder the whole pictures as well, for CLIP-IQA's row; that is about
             half as much work again.
@@ -97,7 +97,7 @@ def assess(
     settings: FusionSettings = FusionSettings(),
     *,
     statistics: EvaluationSettings | None = None,
-    preset: Preset = "official",
+    preset: Preset | None = None,
 ) -> Study:
     """The statistics of predictions that are at hand; arguments as in `study`."""
     facts = manifest.table
@@ -125,7 +125,8 @@ def assess(
     by_type = pd.DataFrame()
     if facts["dist_type"].notna().all():
         by_type = breakdown(methods, facts["mos"], facts["dist_type"], **oriented)
-    config = scorer.config(protocol_for(manifest.protocol), settings, preset=preset)
+    protocol = protocol_for(manifest.protocol)
+    config = scorer.config(protocol, settings, preset=preset or manifest.preset)
     record = provenance_record(
         {**config.facts, **manifest.facts, "statistics": statistics or EvaluationSettings()}
     )

@@ -66,8 +66,8 @@ def score_store(
 
     Returns:
         One row a picture, in the manifest's order: ``name, path, mos, score, q_cos, q_mag, w_cos,
-        mean_magnitude, norm, n_crops, status, message``. Means over the chosen crops; NaN where
-        the status is not ``"ok"``.
+        mean_magnitude, norm, n_crops, status, flags, message``. Means over the chosen crops; NaN
+        where the status is not ``"ok"``.
 
     Raises:
         ValueError: no such rule or subset, or ``source`` lacks these prompts or this box_lam.
@@ -94,7 +94,7 @@ def score_store(
         table[name] = cues.means(values, chosen)
     table["n_crops"] = 0
     table.loc[cues.ok, "n_crops"] = np.diff(np.searchsorted(chosen, cues.offsets))
-    table[["status", "message"]] = cues.pictures[["status", "message"]]
+    table[["status", "flags", "message"]] = cues.pictures[["status", "flags", "message"]]
     lost = (table["status"] == "ok") & ~np.isfinite(table["score"])
     table.loc[lost, ["score", "q_cos", "q_mag", "w_cos"]] = np.nan
     table.loc[lost, "status"] = "nonfinite"

@@ -47,6 +47,7 @@ def features(
     encoder: options.EncoderOptions,
     kept: options.StoreOptions,
     backbone: Backbones = ["RN50"],  # noqa: B006
+    preset: options.ReadingPreset = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Extract a data set's features into a store; stopped at any time, it goes on from there."""
@@ -58,7 +59,7 @@ def features(
         scorer = encoder.scorer(name)
         for manifest in manifests:
             view = extract_features(
-                manifest, scorer, kept.store, dtype=kept.dtype, progress=not quiet
+                manifest, scorer, kept.store, preset=preset, dtype=kept.dtype, progress=not quiet
             )
             typer.echo(repr(view))
             failed += options.report_failures(view.table) + len(manifest.missing)
@@ -82,6 +83,7 @@ def evaluate(
     ] = True,
     n_boot: Annotated[int, typer.Option(help="Bootstrap replicates of the intervals.")] = 1000,
     overwrite: options.Overwrite = False,
+    preset: options.ReadingPreset = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Evaluate backbones on data sets: correlations with intervals, beside the paper's."""
@@ -107,6 +109,7 @@ def evaluate(
                 kept.store,
                 settings=fusion.settings,
                 statistics=EvaluationSettings(n_boot=n_boot),
+                preset=preset,
                 dtype=kept.dtype,
                 clip_iqa=clip_iqa,
                 progress=not quiet,
@@ -144,6 +147,7 @@ def sweep(
     ] = "lambda",
     backbone: options.Backbone = "RN50",
     overwrite: options.Overwrite = False,
+    preset: options.ReadingPreset = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Sweep the method's constants over stored features, without touching a picture again."""
@@ -158,11 +162,13 @@ def sweep(
     scorer = encoder.scorer(backbone)
     tables, records, failed = [], [], 0
     for manifest in data.manifests(dataset):
-        view = extract_features(manifest, scorer, kept.store, dtype=kept.dtype, progress=not quiet)
+        view = extract_features(
+            manifest, scorer, kept.store, preset=preset, dtype=kept.dtype, progress=not quiet
+        )
         table = named_sweep(grid, view, scorer.text_anchors)
         table.insert(0, "dataset", manifest.dataset)
         tables.append(table)
-        config = scorer.config(protocol_for(manifest.protocol), preset="official")
+        config = scorer.config(protocol_for(manifest.protocol), preset=view.config.preset)
         swept = {"grid": grid, "dtype": kept.dtype, "prompts": list(table["prompts"].unique())}
         records.append(provenance_record({**config.facts, **manifest.facts, **swept}))
         failed += options.report_failures(view.table) + len(manifest.missing)

@@ -122,6 +122,14 @@ Output = Annotated[
 ]
 Store = Annotated[Path, typer.Option(help="Folder of the feature store.", file_okay=False)]
 Dtype = Annotated[str, typer.Option(help="How features are stored: fp32 or fp16.")]
+ReadingPreset = Annotated[
+    Literal["default", "official"] | None,
+    typer.Option(
+        help='How files are read: "official" as the authors do, the rule for the nine data sets; '
+        '"default" with EXIF orientation and transparency respected, the rule for all else.',
+        show_default=False,
+    ),
+]
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ def score(
         typer.Option(help="Pictures in a part; by default it follows their number.", min=1),
     ] = None,
     overwrite: options.Overwrite = False,
+    preset: options.ReadingPreset = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Score pictures; a file that cannot be read is a row that says why.
@@ -45,14 +46,20 @@ def score(
         raise typer.BadParameter("a run in parts needs a table to write", param_hint="-o")
     pictures, skipped = _pictures(paths)
     config = replace(
-        encoder.config(backbone), dataset=dataset, prompts=prompts, settings=fusion.settings
+        encoder.config(backbone),
+        dataset=dataset,
+        preset=preset,
+        prompts=prompts,
+        settings=fusion.settings,
     )
     if output is None:
         from maclip_lab.scorer import Maclip, score_folder
 
         scorer = Maclip.from_config(config)
-        table = score_folder(pictures, scorer, dataset, config.settings, progress=not quiet)
-        shown = table[["path", "score", "q_cos", "q_mag", "w_cos", "status"]]
+        table = score_folder(
+            pictures, scorer, dataset, config.settings, preset=preset, progress=not quiet
+        )
+        shown = table[["path", "score", "q_cos", "q_mag", "w_cos", "status", "flags"]]
         typer.echo(shown.to_string(index=False, float_format="{:.4f}".format))
     else:
         from maclip_lab.files.provenance import write_table

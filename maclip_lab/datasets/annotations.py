@@ -24,6 +24,7 @@ from maclip_lab.datasets.index import FileIndex
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.datasets.publishers import koniq
 from maclip_lab.datasets.readers import read_csv, read_json_list, read_parquet, to_numbers
+from maclip_lab.files.provenance import record_path
 
 PATH_COLUMNS = (
     *("img_path", "image_path", "path", "file_path", "filepath", "image_name", "img_name"),
@@ -40,6 +41,8 @@ SCORE_COLUMNS = (
 
 STD_COLUMNS = ("mos_std", "std", "sd", "std_quality", "mos_sd", "score_std", "dmos_std")
 """Columns taken for its deviation, likewise."""
+
+_OURS = frozenset({"q_cos", "q_mag", "w_cos"})
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 READERS = {
@@ -92,6 +95,7 @@ def load_annotations(
     if reader is None:
         raise DatasetError(f"expected a file in {', '.join(READERS)}, got {str(path)!r}")
     rows = reader(path)
+    _refuse_our_own(rows, score_column, path)
     names = _column(rows, path_column, PATH_COLUMNS, "picture", path)
     scores = _column(rows, score_column, SCORE_COLUMNS, "score", path)
     known = _known(dataset)
@@ -127,6 +131,20 @@ def load_annotations(
     )
     warn_of_gaps(manifest, missing)
     return manifest
+
+
+def _refuse_our_own(rows: pd.DataFrame, score_column: str | None, path: Path) -> None:
+    """A result of this package compared with itself would agree to the last digit."""
+    ours = sorted(_OURS.intersection(map(str, rows)))
+    recorded = record_path(path).exists()
+    opinions = score_column is not None and score_column not in {*_OURS, "score", "clip_iqa"}
+    if opinions or not (ours or recorded):
+        return
+    sign = f"columns {', '.join(ours)}" if ours else f"{record_path(path).name} lies beside it"
+    raise DatasetError(
+        f"{str(path)!r} is a result of maclip-lab ({sign}), not what people thought of pictures; "
+        "give the list of their scores, or name the column that holds them with score_column="
+    )
 
 
 def _known(dataset: str | None) -> str | None:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from maclip_lab.datasets.errors import DatasetError
+from maclip_lab.images import Preset
 
 COLUMNS = {
     "path": "string",
@@ -95,6 +96,12 @@ class Manifest:
     def labelled(self) -> bool:
         """Whether the pictures have scores."""
         return bool(self.table["mos"].notna().all())
+
+    @property
+    def preset(self) -> Preset:
+        """How files are read: as the authors do where the rows are a published set's own."""
+        published = self.protocol != "native" and self.variant in ("standard", "paper")
+        return "official" if published else "default"
 
     @property
     def paths(self) -> list[Path]:

@@ -32,7 +32,8 @@ class StoredCues:
     """The cues of M crops laid flat, picture after picture, and whose they are.
 
     Attributes:
-        pictures: one row a picture of the manifest: ``name, path, mos, status, message``.
+        pictures: one row a picture of the manifest: ``name, path, mos, status, flags,
+            message``.
         higher_is_better: direction of ``mos``.
         protocol: that cut the crops.
         ok: positions in ``pictures`` of those that have crops, ascending.
@@ -162,7 +163,8 @@ def store_cues(view: Features, anchors: Anchors, box_lams: Sequence[float] = (0.
         columns[:, done : done + block.shape[1]] = block
         done += block.shape[1]
     pictures = view.manifest.table[["name", "path", "mos"]].copy()
-    pictures[["status", "message"]] = view.table[["status", "message"]].to_numpy()
+    told = ["status", "flags", "message"]
+    pictures[told] = view.table[told].to_numpy()
     return StoredCues(
         pictures=pictures.reset_index(drop=True),
         higher_is_better=view.manifest.higher_is_better,

@@ -170,7 +170,7 @@ def feature_config(
     manifest: Manifest,
     scorer: Maclip,
     *,
-    preset: Preset = "official",
+    preset: Preset | None = None,
     dtype: str = "fp32",
     protocol: Protocol | None = None,
 ) -> StoreConfig:
@@ -179,14 +179,14 @@ def feature_config(
     Args:
         manifest: whose crop protocol applies.
         scorer: whose backbone and precision.
-        preset: how files are read.
+        preset: how files are read; None for the manifest's.
         dtype: ``"fp32"`` or ``"fp16"``, how features are stored.
         protocol: instead of the manifest's.
     """
     return StoreConfig(
         weights_sha256=scorer.backbone.sha256,
         precision=scorer.encoder.precision,
-        preset=preset,
+        preset=preset or manifest.preset,
         protocol=protocol or protocol_for(manifest.protocol),
         pos_embedding=scorer.pos_embedding,
         dtype=dtype,
@@ -199,7 +199,7 @@ def extract_features(
     scorer: Maclip,
     store_folder: str | os.PathLike[str],
     *,
-    preset: Preset = "official",
+    preset: Preset | None = None,
     dtype: str = "fp32",
     protocol: Protocol | None = None,
     shard_size: int = 256,
@@ -215,7 +215,7 @@ def extract_features(
         manifest: the pictures.
         scorer: whose encoder computes.
         store_folder: of the store; made where absent.
-        preset: how files are read; ``"official"`` as the authors do.
+        preset: how files are read; None for the manifest's.
         dtype: how features are stored; fp16 takes half the room and costs the magnitude cue about
             1e-4.
         protocol: instead of the manifest's.
@@ -235,7 +235,7 @@ def extract_crops_and_whole(
     scorer: Maclip,
     store_folder: str | os.PathLike[str],
     *,
-    preset: Preset = "official",
+    preset: Preset | None = None,
     dtype: str = "fp32",
     shard_size: int = 256,
     progress: bool = False,

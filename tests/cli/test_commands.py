@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from scipy import stats
 from typer.testing import CliRunner
 
@@ -632,3 +633,38 @@ def test_every_result_records_the_same_settings(rated, tmp_path):
     assert told[0] >= {"backbone", "weights_sha256", "protocol", "preset", "prompts", "precision"}
     assert told[0] <= told[1]
     assert told[0] <= told[2]
+
+
+# Reading -------------------------------------------------------------------------------------
+
+
+def turned(path, seed):
+    """A photograph as a phone writes it: its EXIF tag says how to turn it."""
+    made = Image.fromarray(np.random.default_rng(seed).integers(0, 256, (260, 300, 3), np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    made.save(path, exif=exif, quality=60)
+
+
+@pytest.mark.parametrize("preset", [None, "default", "official"])
+def test_a_picture_has_one_score_whichever_command_reads_it(tmp_path, preset):
+    for i in range(6):
+        turned(tmp_path / f"{i}.jpg", i)
+    rows = [f"{i}.jpg,{i}" for i in range(6)]
+    (tmp_path / "list.csv").write_text("\n".join(["image,mos", *rows]))
+    asked = [] if preset is None else ["--preset", preset]
+    common = ["-b", RN, "--device", "cpu", "-q", *asked]
+    assert run("score", tmp_path, *common, "-o", tmp_path / "s.csv")[0] == 0
+    owned = ["mine", "--annotations", tmp_path / "list.csv", "--store", tmp_path / "store"]
+    out = ["-o", tmp_path / "e.csv", "--details", tmp_path / "d", "--n-boot", 0]
+    code, _, errors = run("evaluate", *owned, *common, *out)
+    assert code == 0, errors
+    code, _, errors = run("sweep", *owned, *common, "-o", tmp_path / "w.csv", "--grid", "crops")
+    assert code == 0, errors
+    scored, predicted = (pd.read_csv(tmp_path / name) for name in ("s.csv", "d/predictions.csv"))
+    assert predicted["score"].tolist() == pytest.approx(scored["score"].tolist(), abs=1e-6)
+    assert predicted["flags"].tolist() == scored["flags"].tolist() == ["exif_rotated"] * 6
+    for name in ("s.csv", "e.csv", "d/predictions.csv", "w.csv"):
+        assert read_record(tmp_path / name)["config"]["preset"] == (preset or "default")
+    wide = scored["width"].tolist() == [300] * 6
+    assert wide is (preset == "official")

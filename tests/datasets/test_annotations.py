@@ -247,3 +247,27 @@ def test_junk_in_csv_gives_our_own_errors_only(tmp_path, rows, options):
     with (tmp_path / "s.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("image", "mos"), ("1.png", "1.5"), *rows])
     accept_only_our_errors(tmp_path / "s.csv", options)
+
+
+@pytest.mark.parametrize(
+    ("columns", "recorded", "sign"),
+    [
+        ("path,score,q_cos,q_mag,w_cos", False, "columns q_cos, q_mag, w_cos"),
+        ("path,score,mos,extra,more", True, r"own\.csv\.provenance\.json lies beside it"),
+    ],
+)
+def test_our_own_result_is_not_taken_for_opinions(tmp_path, columns, recorded, sign):
+    pictures(tmp_path, "a.png")
+    (tmp_path / "own.csv").write_text(f"{columns}\na.png,1,2,3,4\n")
+    if recorded:
+        (tmp_path / "own.csv.provenance.json").write_text("{}")
+    for column in (None, "score"):
+        with pytest.raises(DatasetError, match=rf"own\.csv' is a result of maclip-lab \({sign}"):
+            load_annotations(tmp_path / "own.csv", score_column=column)
+
+
+def test_opinions_kept_in_a_result_may_be_named(tmp_path):
+    pictures(tmp_path, "a.png")
+    (tmp_path / "own.csv").write_text("path,mos,score,q_cos\na.png,3,1,2\n")
+    manifest = load_annotations(tmp_path / "own.csv", score_column="mos")
+    assert manifest.table["mos"].tolist() == [3]

@@ -86,7 +86,7 @@ def test_a_flipped_bit_in_a_picture_that_still_decodes_changes_its_recorded_sha2
 
 
 @pytest.mark.parametrize(
-    "change", [{"precision": "bf16"}, {"preset": "default"}, {"dtype": "fp16"}]
+    "change", [{"precision": "bf16"}, {"preset": "official"}, {"dtype": "fp16"}]
 )
 def test_features_made_another_way_are_refused_by_the_name_of_what_differs(change, clean, rows):
     other = replace(clean.config, **change)

@@ -205,11 +205,11 @@ def test_a_lost_index_changes_nothing(clean, copy, scorer, monkeypatch):
 def test_a_store_of_another_configuration_is_refused_by_field(clean, scorer):
     rows, store, view = clean
     for change, words in {
-        "preset": "preset is 'default' here and 'official' there",
+        "preset": "preset is 'official' here and 'default' there",
         "dtype": "dtype is 'fp16' here and 'fp32' there",
         "protocol": "protocol.stride is 64 here and 128 there",
     }.items():
-        value = {"preset": "default", "dtype": "fp16", "protocol": Protocol(stride=64)}[change]
+        value = {"preset": "official", "dtype": "fp16", "protocol": Protocol(stride=64)}[change]
         config = feature_config(rows, scorer, **{change: value})
         with pytest.raises(StoreError, match=words):
             open_features(rows, config, store)
