@@ -177,8 +177,12 @@ def _log(path: Path, bar: tqdm) -> Callable[[int, Losses], None]:
         if step % EVERY == 0:
             means = {name: float(np.mean(recent[name] or [np.nan])) for name in LOSSES}
             bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()})
+            row = {"step": step} | {name: f"{value:.4f}" for name, value in means.items()}
             with open(path, "a", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerow([step, *(f"{value:.4f}" for value in means.values())])
+                writer = csv.DictWriter(file, row)
+                if file.tell() == 0:
+                    writer.writeheader()
+                writer.writerow(row)
             recent.clear()
 
     return log

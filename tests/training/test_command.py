@@ -46,7 +46,9 @@ def run(monkeypatch: pytest.MonkeyPatch):
     return invoke
 
 
-def test_from_photographs_to_the_page_in_four_commands(run, tmp_path: Path) -> None:
+def test_from_photographs_to_the_page_in_four_commands(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told = fill(tmp_path / "told", 30, captioned=True)
     plain = fill(tmp_path / "plain", 30, captioned=False)
     held_out, out, backbones = (
@@ -55,7 +57,9 @@ def test_from_photographs_to_the_page_in_four_commands(run, tmp_path: Path) -> N
         tmp_path,
     )
     sizes = ("--views", 60, "--late-views", 56)
+    monkeypatch.setattr(command, "EVERY", 2)
     said = run("train", out, told, plain, *sizes)
+    assert (out / "rn0.losses.csv").read_text().splitlines()[0] == "step,quality,faults,sentences"
     assert "plain has no captions: it trains quality alone" in said
     run("train", out, told, plain, *sizes)
     run("validate", out, "rn0", told, plain)
