@@ -33,7 +33,14 @@ def cues(*, mos=None, higher_is_better=True, status=("ok",) * PICTURES):
     ok = np.flatnonzero(np.array(status) == "ok")
     kept = np.concatenate([np.arange(i * CROPS, (i + 1) * CROPS) for i in ok])
     q_mag = {lam: magnitude_cue(FEATURES, lam).numpy()[kept] for lam in STOPS}
-    columns = {"name": names, "path": names, "mos": mos, "status": status, "message": ""}
+    columns = {
+        "name": names,
+        "path": names,
+        "mos": mos,
+        "status": status,
+        "flags": "",
+        "message": "",
+    }
     return StoredCues(
         pictures=pd.DataFrame(columns),
         higher_is_better=higher_is_better,
