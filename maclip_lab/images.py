@@ -22,12 +22,13 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from maclip_lab.decoding import media, tiff
+from maclip_lab.decoding import colour, media, tiff
 from maclip_lab.pixels import (
     from_array,
     from_tensor,
     grey_8bit,
     in_low_range,
+    is_16bit,
     is_tensor,
     sample_range,
 )
@@ -81,7 +82,9 @@ class Picture:
             ``animated`` and ``multipage`` (first frame or page used), ``exif_rotated`` (carries
             an orientation tag), ``truncation_unchecked`` (another library has switched off
             Pillow's check for files cut short), ``low_range`` (16-bit samples that fill a 16th of
-            their range or less, so near black: scale 8, 10 or 12 bits up to 16 before).
+            their range or less, so near black: scale 8, 10 or 12 bits up to 16 before),
+            ``icc`` (an embedded profile that is not sRGB: converted by default, ignored
+            officially), ``icc_broken`` (a profile that cannot be used: ignored).
         message: what is wrong and what to do; empty when ok.
         width: pixels, after orientation; 0 when unknown.
         height: pixels, after orientation; 0 when unknown.
@@ -263,7 +266,8 @@ def _open(stream: IO[bytes], name: str) -> Image.Image:
             ) from error
     raise _Refused(
         "unsupported",
-        f"{name} is {media.named(prefix)}; accepted are {', '.join(FORMATS)}. Convert it, PNG loses nothing",
+        f"{name} is {media.named(prefix)}; accepted are {', '.join(FORMATS)}. Convert it, PNG "
+        "loses nothing",
     )
 
 
@@ -305,11 +309,16 @@ def _decode(image: Image.Image, settings: _Settings) -> Picture:
         tiff.put_right(image)
     flags = _flags_before_loading(image)
     image.load()
+    profile = image.info.get("icc_profile")
     turn = _UPRIGHT.get(_orientation(image))
     if image.mode == "I" or image.mode.startswith("I;16"):
         image = _scaled_to_8bit(image)
     if "16bit" in flags and image.mode in ("L", "LA", "RGB", "RGBA") and in_low_range(image):
         flags += ("low_range",)
+    if profile:
+        flags += (flag,) if (flag := colour.profile_flag(profile)) else ()
+        if flag == "icc" and settings.preset == "default":
+            image = colour.to_srgb(image, profile)
     rgb = _to_rgb(image, settings)
     if turn is not None:
         flags += () if "exif_rotated" in flags else ("exif_rotated",)
@@ -321,7 +330,7 @@ def _flags_before_loading(image: Image.Image) -> tuple[str, ...]:
     paged = "multipage" if image.format in ("TIFF", "MPO") else "animated"
     found = {
         "grey": image.mode in _GREY_MODES or image.mode.startswith("I;16"),
-        "16bit": _is_16bit(image),
+        "16bit": is_16bit(image),
         "palette": image.mode in ("P", "PA"),
         "cmyk": image.mode == "CMYK",
         "alpha": image.has_transparency_data,
@@ -331,17 +340,6 @@ def _flags_before_loading(image: Image.Image) -> tuple[str, ...]:
         and ImageFile.LOAD_TRUNCATED_IMAGES,
     }
     return tuple(flag for flag, present in found.items() if present)
-
-
-def _is_16bit(image: Image.Image) -> bool:
-    # Colour files of 16 bit arrive as 8-bit modes; only the raw mode of their tiles tells.
-    tiles = getattr(image, "tile", None) or ()
-    raw_modes = (str(argument) for tile in tiles for argument in _as_tuple(tile[3]))
-    return image.mode == "I" or image.mode.startswith("I;16") or any(";16" in m for m in raw_modes)
-
-
-def _as_tuple(value: object) -> tuple[object, ...]:
-    return value if isinstance(value, tuple) else (value,)
 
 
 def _orientation(image: Image.Image) -> int:

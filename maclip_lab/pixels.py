@@ -20,15 +20,25 @@ def eight_bit(values: np.ndarray, white: int = 65535) -> np.ndarray:
     return ((values.astype(np.uint32) * 255 + white // 2) // white).astype(np.uint8)
 
 
+def is_16bit(image: Image.Image) -> bool:
+    """Whether the samples of an image, not yet decoded, have 16 bits."""
+    # Colour files of 16 bit arrive as 8-bit modes; only the raw mode of their tiles tells.
+    tiles = getattr(image, "tile", None) or ()
+    raw_modes = (str(argument) for tile in tiles for argument in _as_tuple(tile[3]))
+    return image.mode == "I" or image.mode.startswith("I;16") or any(";16" in m for m in raw_modes)
+
+
+def _as_tuple(value: object) -> tuple[object, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
 def in_low_range(image: Image.Image) -> bool:
     """Whether 16-bit samples, here at 8 bit, would fit 12 bits: a 16th of their range, near black.
 
     Alpha does not count; black throughout does, as 8 bits in 16 may have come to that.
     """
-    bands = image.getbands()
-    return all(
-        image.getchannel(band).getextrema()[1] <= 16 for band in bands if band not in ("A", "a")
-    )
+    bands = [image.getchannel(band) for band in image.getbands() if band != "A"]
+    return all(int(np.asarray(band).max()) <= 16 for band in bands)
 
 
 def sample_range(image: Image.Image) -> tuple[int, int]:

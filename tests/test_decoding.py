@@ -3,10 +3,11 @@
 import re
 import struct
 import zlib
+from io import BytesIO
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from maclip_lab.images import load_picture
 
@@ -155,3 +156,39 @@ def test_a_media_file_is_called_what_it_is(brand, word):
     assert picture.status == "unsupported"
     assert word in picture.message
     assert ("HEIC" in picture.message) == (word == "HEIC")
+
+
+def with_profile(pixels: np.ndarray, profile: bytes) -> bytes:
+    stream = BytesIO()
+    Image.fromarray(pixels).save(stream, format="PNG", icc_profile=profile)
+    return stream.getvalue()
+
+
+def swapped_profile() -> bytes:
+    """sRGB with the red and green primaries exchanged: red pixels mean green."""
+    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    red, green = data.index(b"rXYZ", 128), data.index(b"gXYZ", 128)
+    data[red : red + 4], data[green : green + 4] = b"gXYZ", b"rXYZ"
+    return bytes(data)
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_a_profile_that_is_not_srgb_is_converted_by_default_and_ignored_officially(alpha):
+    pixels = np.random.default_rng(2).integers(0, 256, (8, 9, 3 + alpha), dtype=np.uint8)
+    if alpha:
+        pixels[..., 3] = 255
+    data = with_profile(pixels, swapped_profile())
+    picture, official = load_picture(data), load_picture(data, preset="official")
+    assert "icc" in picture.flags
+    assert "icc" in official.flags
+    np.testing.assert_allclose(np.asarray(picture.image), pixels[..., [1, 0, 2]], atol=2)
+    np.testing.assert_array_equal(np.asarray(official.image), pixels[..., :3])
+
+
+def test_an_srgb_profile_changes_nothing_and_a_broken_one_is_no_error():
+    pixels = np.random.default_rng(2).integers(0, 256, (8, 9, 3), dtype=np.uint8)
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for profile, flags in ((srgb, ()), (b"nonsense" * 20, ("icc_broken",))):
+        picture = load_picture(with_profile(pixels, profile))
+        assert (picture.status, picture.flags) == ("ok", flags)
+        np.testing.assert_array_equal(np.asarray(picture.image), pixels)
