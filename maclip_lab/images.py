@@ -22,7 +22,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from maclip_lab.decoding import colour, media, tiff
+from maclip_lab.decoding import colour, media, png, tiff
 from maclip_lab.pixels import (
     from_array,
     from_tensor,
@@ -257,6 +257,8 @@ def _open(stream: IO[bytes], name: str) -> Image.Image:
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise _Refused("too_large", f"{name}: {error}") from error
         except Exception as error:  # parsers of damaged bytes raise anything
+            if name_of_format == "PNG" and "too large for" in str(error):
+                return _open(png.without_notes(stream), name)
             foreign = tiff.why_unknown(stream) if name_of_format == "TIFF" else None
             if foreign or str(error).lower().startswith(("unsupported", "cannot handle")):
                 why = foreign or f"{name_of_format}: {error}; save it as 8-bit PNG"

@@ -192,3 +192,15 @@ def test_an_srgb_profile_changes_nothing_and_a_broken_one_is_no_error():
         picture = load_picture(with_profile(pixels, profile))
         assert (picture.status, picture.flags) == ("ok", flags)
         np.testing.assert_array_equal(np.asarray(picture.image), pixels)
+
+
+def test_a_png_with_more_than_a_megabyte_of_profile_or_text_is_read():
+    pixels = np.random.default_rng(2).integers(0, 256, (8, 9, 3), dtype=np.uint8)
+    large = with_profile(pixels, bytes(2**21))
+    body = b"iTXtnote\0\1\0\0\0" + zlib.compress(bytes(2**21))
+    note = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    plain = with_profile(pixels, b"")
+    for data in (large, plain[:33] + note + plain[33:]):
+        picture = load_picture(data)
+        assert picture.status == "ok", picture.message
+        np.testing.assert_array_equal(np.asarray(picture.image), pixels)
