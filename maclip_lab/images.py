@@ -22,7 +22,16 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from maclip_lab.pixels import eight_bit, from_array, from_tensor, is_tensor
+from maclip_lab.decoding import colour, media, png, tiff
+from maclip_lab.pixels import (
+    from_array,
+    from_tensor,
+    grey_8bit,
+    in_low_range,
+    is_16bit,
+    is_tensor,
+    sample_range,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,7 +81,10 @@ class Picture:
         flags: what was found or done: ``grey``, ``16bit``, ``palette``, ``cmyk``, ``alpha``,
             ``animated`` and ``multipage`` (first frame or page used), ``exif_rotated`` (carries
             an orientation tag), ``truncation_unchecked`` (another library has switched off
-            Pillow's check for files cut short).
+            Pillow's check for files cut short), ``low_range`` (16-bit samples that fill a 16th of
+            their range or less, so near black: scale 8, 10 or 12 bits up to 16 before),
+            ``icc`` (an embedded profile that is not sRGB: converted by default, ignored
+            officially), ``icc_broken`` (a profile that cannot be used: ignored).
         message: what is wrong and what to do; empty when ok.
         width: pixels, after orientation; 0 when unknown.
         height: pixels, after orientation; 0 when unknown.
@@ -245,13 +257,19 @@ def _open(stream: IO[bytes], name: str) -> Image.Image:
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise _Refused("too_large", f"{name}: {error}") from error
         except Exception as error:  # parsers of damaged bytes raise anything
+            if name_of_format == "PNG" and "too large for" in str(error):
+                return _open(png.without_notes(stream), name)
+            foreign = tiff.why_unknown(stream) if name_of_format == "TIFF" else None
+            if foreign or str(error).lower().startswith(("unsupported", "cannot handle")):
+                why = foreign or f"{name_of_format}: {error}; save it as 8-bit PNG"
+                raise _Refused("unsupported", f"{name}: {why}") from error
             raise _Refused(
                 "decode_error", f"{name}: damaged {name_of_format} header: {error}"
             ) from error
-    kind = "an HEIC picture" if prefix[4:8] == b"ftyp" else f"a file that begins with {prefix!r}"
     raise _Refused(
         "unsupported",
-        f"{name} is {kind}; accepted are {', '.join(FORMATS)}. Convert it, PNG loses nothing",
+        f"{name} is {media.named(prefix)}; accepted are {', '.join(FORMATS)}. Convert it, PNG "
+        "loses nothing",
     )
 
 
@@ -280,7 +298,6 @@ def _decode(image: Image.Image, settings: _Settings) -> Picture:
             f"max_pixels={settings.max_pixels}; scale it down or raise max_pixels",
             image.size,
         )
-    flags = _flags_before_loading(image)
     if image.mode == "F":
         raise _Refused(
             "float_data",
@@ -288,9 +305,22 @@ def _decode(image: Image.Image, settings: _Settings) -> Picture:
             "pass a float tensor in [0, 1]",
             image.size,
         )
-    _allow_large_tiff(image)
+    if isinstance(image, TiffImageFile):
+        if refusal := tiff.refusal(image):
+            raise _Refused("unsupported", refusal, image.size)
+        tiff.put_right(image)
+    flags = _flags_before_loading(image)
     image.load()
+    profile = image.info.get("icc_profile")
     turn = _UPRIGHT.get(_orientation(image))
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        image = _scaled_to_8bit(image)
+    if "16bit" in flags and image.mode in ("L", "LA", "RGB", "RGBA") and in_low_range(image):
+        flags += ("low_range",)
+    if profile:
+        flags += (flag,) if (flag := colour.profile_flag(profile)) else ()
+        if flag == "icc" and settings.preset == "default":
+            image = colour.to_srgb(image, profile)
     rgb = _to_rgb(image, settings)
     if turn is not None:
         flags += () if "exif_rotated" in flags else ("exif_rotated",)
@@ -302,7 +332,7 @@ def _flags_before_loading(image: Image.Image) -> tuple[str, ...]:
     paged = "multipage" if image.format in ("TIFF", "MPO") else "animated"
     found = {
         "grey": image.mode in _GREY_MODES or image.mode.startswith("I;16"),
-        "16bit": _is_16bit(image),
+        "16bit": is_16bit(image),
         "palette": image.mode in ("P", "PA"),
         "cmyk": image.mode == "CMYK",
         "alpha": image.has_transparency_data,
@@ -314,24 +344,6 @@ def _flags_before_loading(image: Image.Image) -> tuple[str, ...]:
     return tuple(flag for flag, present in found.items() if present)
 
 
-def _is_16bit(image: Image.Image) -> bool:
-    # Colour files of 16 bit arrive as 8-bit modes; only the raw mode of their tiles tells.
-    tiles = getattr(image, "tile", None) or ()
-    raw_modes = (str(argument) for tile in tiles for argument in _as_tuple(tile[3]))
-    return image.mode == "I" or image.mode.startswith("I;16") or any(";16" in m for m in raw_modes)
-
-
-def _as_tuple(value: object) -> tuple[object, ...]:
-    return value if isinstance(value, tuple) else (value,)
-
-
-def _allow_large_tiff(image: Image.Image) -> None:
-    # A TIFF repeats the process-wide bomb check when it makes its canvas; ours has been made.
-    limit = Image.MAX_IMAGE_PIXELS or image.width * image.height
-    if isinstance(image, TiffImageFile) and image.tile and image.width * image.height > limit:
-        image.im = Image.new(image.mode, image._tile_size).im
-
-
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
@@ -340,8 +352,6 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _to_rgb(image: Image.Image, settings: _Settings) -> Image.Image:
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        image = _scaled_to_8bit(image)
     if settings.preset == "official" or not image.has_transparency_data:
         if "transparency" in image.info:
             image = image.copy()
@@ -368,18 +378,16 @@ def _convert(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _scaled_to_8bit(image: Image.Image) -> Image.Image:
-    values = np.asarray(image).astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
+    low, high = sample_range(image)
+    if low < 0 or high > 65535:
         raise _Refused(
             "unsupported",
-            f"32-bit samples from {values.min()} to {values.max()}; only 8 and 16 bit are accepted",
+            f"32-bit samples from {low} to {high}; only 8 and 16 bit are accepted",
             image.size,
         )
-    grey = Image.fromarray(eight_bit(values))
-    key = image.info.get("transparency")
-    if isinstance(key, int):
-        grey.putalpha(Image.fromarray(np.where(values == key, 0, 255).astype(np.uint8)))
-    return grey
+    if isinstance(image, TiffImageFile):
+        return grey_8bit(image, tiff.full_scale(image), tiff.white_is_zero(image))
+    return grey_8bit(image)
 
 
 def is_junk(name: str) -> bool:

@@ -1,6 +1,7 @@
 """Arrays and tensors of samples to 8-bit PIL images."""
 
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
@@ -10,13 +11,68 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def eight_bit(values: np.ndarray) -> np.ndarray:
-    """16-bit samples to the nearest of 256 levels: 65535 is 257 times 255.
+def eight_bit(values: np.ndarray, white: int = 65535) -> np.ndarray:
+    """Samples of 12 or 16 bit, white at ``white``, to the nearest of 256 levels.
 
     >>> eight_bit(np.array([0, 128, 129, 65535]))
     array([  0,   0,   1, 255], dtype=uint8)
     """
-    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return ((values.astype(np.uint32) * 255 + white // 2) // white).astype(np.uint8)
+
+
+def is_16bit(image: Image.Image) -> bool:
+    """Whether the samples of an image, not yet decoded, have 16 bits."""
+    # Colour files of 16 bit arrive as 8-bit modes; only the raw mode of their tiles tells.
+    tiles = getattr(image, "tile", None) or ()
+    raw_modes = (str(argument) for tile in tiles for argument in _as_tuple(tile[3]))
+    return image.mode == "I" or image.mode.startswith("I;16") or any(";16" in m for m in raw_modes)
+
+
+def _as_tuple(value: object) -> tuple[object, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def in_low_range(image: Image.Image) -> bool:
+    """Whether 16-bit samples, here at 8 bit, would fit 12 bits: a 16th of their range, near black.
+
+    Alpha does not count; black throughout does, as 8 bits in 16 may have come to that.
+    """
+    bands = [image.getchannel(band) for band in image.getbands() if band != "A"]
+    return all(int(np.asarray(band).max()) <= 16 for band in bands)
+
+
+def sample_range(image: Image.Image) -> tuple[int, int]:
+    """Smallest and largest sample of an integer image of one band."""
+    ranges = [(int(values.min()), int(values.max())) for _, values in _strips(image)]
+    return min(low for low, _ in ranges), max(high for _, high in ranges)
+
+
+def grey_8bit(image: Image.Image, white: int = 65535, negative: bool = False) -> Image.Image:
+    """An integer image of one band as mode L, or LA where one level is transparent.
+
+    Args:
+        image: samples in 0..65535.
+        white: the sample that is white.
+        negative: whether white is stored as zero.
+    """
+    grey, key = Image.new("L", image.size), image.info.get("transparency")
+    alpha = Image.new("L", image.size) if isinstance(key, int) else None
+    for top, values in _strips(image):
+        levels = eight_bit(white - values if negative else values, white)
+        grey.paste(Image.fromarray(levels), (0, top))
+        if alpha is not None:
+            shown = np.where(values == key, 0, 255).astype(np.uint8)
+            alpha.paste(Image.fromarray(shown), (0, top))
+    if alpha is not None:
+        grey.putalpha(alpha)
+    return grey
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, np.ndarray]]:
+    rows = max(1, 2**20 // image.width)  # a large picture as wide integers takes gigabytes
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        yield top, np.asarray(strip).astype(np.int64)
 
 
 def from_array(array: np.ndarray) -> tuple[Image.Image, tuple[str, ...]]:
@@ -40,7 +96,8 @@ def from_array(array: np.ndarray) -> tuple[Image.Image, tuple[str, ...]]:
         )
     if array.dtype == np.uint8:
         return Image.fromarray(np.ascontiguousarray(array)), ()
-    return Image.fromarray(np.ascontiguousarray(eight_bit(array))), ("16bit",)
+    image = Image.fromarray(np.ascontiguousarray(eight_bit(array)))
+    return image, ("16bit", "low_range") if in_low_range(image) else ("16bit",)
 
 
 def is_tensor(source: object) -> "TypeGuard[Tensor]":

@@ -1,0 +1,1 @@
+"""What a file's header says, held against what its decoder does with it."""

@@ -1,0 +1,206 @@
+"""What a header says is what comes out, or the file is refused in words that name the tag."""
+
+import re
+import struct
+import zlib
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from maclip_lab.images import load_picture
+
+WIDTH, HEIGHT = 256, 16
+RAMP = np.tile(np.arange(256, dtype=np.uint16), (HEIGHT, 1))
+BYTES, WIDE = RAMP.astype(np.uint8), RAMP * 257
+SHOWN = list(range(256))
+
+
+def tiff(bits, photometric, strips, planar=1, packed=False, **more) -> bytes:
+    """A TIFF of one strip for each plane; further tags as ``t284=[2]``."""
+    out, offsets, sizes = bytearray(b"II*\0\0\0\0\0"), [], []
+    for strip in strips:
+        data = np.ascontiguousarray(strip).tobytes()
+        data = zlib.compress(data) if packed else data
+        offsets.append(len(out))
+        sizes.append(len(data))
+        out += data
+    tags = {256: [WIDTH], 257: [HEIGHT], 258: bits, 259: [8 if packed else 1], 262: [photometric]}
+    tags |= {273: offsets, 277: [len(bits)], 278: [HEIGHT], 279: sizes, 284: [planar]}
+    tags |= {int(name[1:]): values for name, values in more.items()}
+    entries = b""
+    for tag, values in sorted(tags.items()):
+        body = struct.pack(f"<{len(values)}I", *values)
+        if len(values) > 1:
+            place = len(out)
+            out += body
+            body = struct.pack("<I", place)
+        entries += struct.pack("<HHI", tag, 4, len(values)) + body
+    struct.pack_into("<I", out, 4, len(out))
+    return bytes(out + struct.pack("<H", len(tags)) + entries + b"\0\0\0\0")
+
+
+def twelve_bit() -> np.ndarray:
+    pairs = np.rint(RAMP / 255 * 4095).astype(int).reshape(-1, 2)
+    first, second = pairs[:, 0], pairs[:, 1]
+    packed = np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], 1)
+    return packed.astype(np.uint8)
+
+
+def four_bit() -> np.ndarray:
+    return (BYTES[:, ::2] >> 4) << 4 | BYTES[:, 1::2] >> 4
+
+
+NEUTRAL = np.full_like(BYTES, 128)
+QUARTERS = [BYTES[::2, ::2], BYTES[::2, 1::2], BYTES[1::2, ::2], BYTES[1::2, 1::2]]
+SUBSAMPLED = np.dstack([*QUARTERS, *[NEUTRAL[::2, ::2]] * 2])
+YCBCR = np.dstack([BYTES, NEUTRAL, NEUTRAL])
+
+RIGHT = {
+    "12 bit": ([12], 1, [twelve_bit()], {}),
+    "16 bit, white is zero": ([16], 0, [65535 - WIDE], {}),
+    "8 bit, white is zero": ([8], 0, [255 - BYTES], {}),
+    "16 bit grey, planes apart": ([16], 1, [WIDE], {"planar": 2}),
+    "16 bit RGB": ([16] * 3, 2, [np.dstack([WIDE] * 3)], {}),
+    "16 bit RGB, planes apart": ([16] * 3, 2, [WIDE] * 3, {"planar": 2}),
+    "8 bit RGB, planes apart": ([8] * 3, 2, [BYTES] * 3, {"planar": 2}),
+    "a palette to 255": ([8], 3, [BYTES], {"t320": SHOWN * 3}),
+    "a palette to 65535": ([8], 3, [BYTES], {"t320": [level * 257 for level in SHOWN] * 3}),
+    "YCbCr, not subsampled": ([8] * 3, 6, [YCBCR], {"t530": [1, 1]}),
+    "a sub-image that is smaller": ([8], 1, [BYTES], {"t330": [8]}),
+}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("kind", RIGHT)
+def test_a_tiff_is_what_its_tags_say(kind, packed):
+    bits, photometric, strips, more = RIGHT[kind]
+    picture = load_picture(tiff(bits, photometric, strips, packed=packed, **more))
+    assert picture.status == "ok", picture.message
+    np.testing.assert_array_equal(
+        np.asarray(picture.image)[HEIGHT // 2], np.c_[SHOWN, SHOWN, SHOWN]
+    )
+    assert ("16bit" in picture.flags) == (max(bits) > 8)
+
+
+REFUSED = {
+    "a thumbnail": ([8], 1, [BYTES], {"t254": [1], "t330": [8]}, "NewSubfileType"),
+    "a mask": ([8], 1, [BYTES], {"t254": [4]}, "NewSubfileType"),
+    "an old thumbnail": ([8], 1, [BYTES], {"t255": [2]}, "NewSubfileType"),
+    "subsampled": ([8] * 3, 6, [SUBSAMPLED], {"t530": [2, 2]}, r"YCbCrSubSampling \(2, 2\)"),
+    "subsampled unsaid": ([8] * 3, 6, [SUBSAMPLED], {}, r"YCbCrSubSampling \(2, 2\)"),
+    "4 bit, planes": ([4], 1, [four_bit()], {"planar": 2}, "PlanarConfiguration 2"),
+    "inverted, planes": ([8], 0, [255 - BYTES], {"planar": 2}, "PlanarConfiguration 2"),
+    "CMYK of 16 bit, planes": ([16] * 4, 5, [WIDE] * 4, {"planar": 2}, "PlanarConfiguration 2"),
+    "CIELab, planes": ([8] * 3, 8, [BYTES] * 3, {"planar": 2}, "PlanarConfiguration 2"),
+    "signed 8": ([8], 1, [BYTES], {"t339": [2]}, "signed 8-bit"),
+    "signed 16": ([16], 1, [WIDE], {"t339": [2]}, "signed 16-bit"),
+    "10 bit": ([10], 1, [WIDE], {}, r"BitsPerSample \(10,\)"),
+    "14 bit": ([14], 1, [WIDE], {}, r"BitsPerSample \(14,\)"),
+    "grey and alpha of 16": ([16] * 2, 1, [WIDE] * 2, {"t338": [2]}, r"BitsPerSample \(16, 16\)"),
+    "floating RGB": ([32] * 3, 2, [WIDE] * 6, {"t339": [3] * 3}, "floating"),
+    "ICCLab": ([8] * 3, 9, [YCBCR], {}, "ICCLab"),
+    "a raw sensor": ([16], 32803, [WIDE], {}, "raw sensor"),
+    "unknown packing": ([8], 1, [BYTES], {"t259": [52546]}, "Compression 52546"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_sound_tiff_that_would_come_out_wrong_is_unsupported(kind):
+    bits, photometric, strips, more, words = REFUSED[kind]
+    picture = load_picture(tiff(bits, photometric, strips, **more))
+    assert (picture.status, picture.image) == ("unsupported", None)
+    assert re.search(words, picture.message), picture.message
+    assert "save" in picture.message
+
+
+def test_a_larger_sub_image_means_that_the_first_page_is_a_preview():
+    place = len(tiff([8], 1, [BYTES], t330=[0]))
+    data = tiff([8], 1, [BYTES], t330=[place])
+    entries = [(256, 4, 1, 4000), (257, 4, 1, 3000)]
+    table = struct.pack("<H", 2) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    picture = load_picture(data + table + b"\0\0\0\0")
+    assert picture.status == "unsupported"
+    assert "SubIFDs" in picture.message
+
+
+def test_grey_of_sixteen_bit_is_the_same_in_strips():
+    samples = np.random.default_rng(5).integers(0, 65536, (2100, 1000), dtype=np.uint16)
+    picture = load_picture(Image.fromarray(samples))
+    np.testing.assert_array_equal(np.asarray(picture.image)[:, :, 0], np.rint(samples / 257))
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12])
+def test_values_in_a_small_part_of_sixteen_bits_are_flagged(bits):
+    samples = (RAMP.astype(np.float64) / 255 * (2**bits - 1)).astype(np.uint16)
+    wide = Image.fromarray(samples.astype(np.int32))
+    for source in (samples, np.dstack([samples] * 3), Image.fromarray(samples), wide):
+        picture = load_picture(source)
+        assert picture.status == "ok"
+        assert "low_range" in picture.flags
+    for file in (tiff([16], 1, [samples]), tiff([16] * 3, 2, [np.dstack([samples] * 3)])):
+        assert "low_range" in load_picture(file).flags
+
+
+def test_a_full_or_eight_bit_range_is_not_flagged_low():
+    for source in (WIDE, BYTES // 32, tiff([12], 1, [twelve_bit()]), tiff([16], 0, [WIDE])):
+        assert "low_range" not in load_picture(source).flags
+
+
+@pytest.mark.parametrize(
+    ("brand", "word"), [(b"heic", "HEIC"), (b"isom", "video"), (b"qt  ", "video")]
+)
+def test_a_media_file_is_called_what_it_is(brand, word):
+    picture = load_picture(b"\0\0\0\x18ftyp" + brand + b"\0\0\0\0")
+    assert picture.status == "unsupported"
+    assert word in picture.message
+    assert ("HEIC" in picture.message) == (word == "HEIC")
+
+
+def with_profile(pixels: np.ndarray, profile: bytes) -> bytes:
+    stream = BytesIO()
+    Image.fromarray(pixels).save(stream, format="PNG", icc_profile=profile)
+    return stream.getvalue()
+
+
+def swapped_profile() -> bytes:
+    """sRGB with the red and green primaries exchanged: red pixels mean green."""
+    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    red, green = data.index(b"rXYZ", 128), data.index(b"gXYZ", 128)
+    data[red : red + 4], data[green : green + 4] = b"gXYZ", b"rXYZ"
+    return bytes(data)
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_a_profile_that_is_not_srgb_is_converted_by_default_and_ignored_officially(alpha):
+    pixels = np.random.default_rng(2).integers(0, 256, (8, 9, 3 + alpha), dtype=np.uint8)
+    if alpha:
+        pixels[..., 3] = 255
+    data = with_profile(pixels, swapped_profile())
+    picture, official = load_picture(data), load_picture(data, preset="official")
+    assert "icc" in picture.flags
+    assert "icc" in official.flags
+    np.testing.assert_allclose(np.asarray(picture.image), pixels[..., [1, 0, 2]], atol=2)
+    np.testing.assert_array_equal(np.asarray(official.image), pixels[..., :3])
+
+
+def test_an_srgb_profile_changes_nothing_and_a_broken_one_is_no_error():
+    pixels = np.random.default_rng(2).integers(0, 256, (8, 9, 3), dtype=np.uint8)
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for profile, flags in ((srgb, ()), (b"nonsense" * 20, ("icc_broken",))):
+        picture = load_picture(with_profile(pixels, profile))
+        assert (picture.status, picture.flags) == ("ok", flags)
+        np.testing.assert_array_equal(np.asarray(picture.image), pixels)
+
+
+def test_a_png_with_more_than_a_megabyte_of_profile_or_text_is_read():
+    pixels = np.random.default_rng(2).integers(0, 256, (8, 9, 3), dtype=np.uint8)
+    large = with_profile(pixels, bytes(2**21))
+    body = b"iTXtnote\0\1\0\0\0" + zlib.compress(bytes(2**21))
+    note = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    plain = with_profile(pixels, b"")
+    for data in (large, plain[:33] + note + plain[33:]):
+        picture = load_picture(data)
+        assert picture.status == "ok", picture.message
+        np.testing.assert_array_equal(np.asarray(picture.image), pixels)
