@@ -10,7 +10,8 @@ import maclip_lab
 PACKAGE = Path(maclip_lab.__file__).parent
 METHOD = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
 MAY_KNOW = {
-    "method": {"clip", "weights", "files"},
+    "method": {"decoding", "clip", "weights", "files"},
+    "decoding": set(),
     "clip": set(),
     "weights": {"clip", "files", "method"},  # of the method its errors alone
     "files": {"method"},  # its errors alone

@@ -222,14 +222,20 @@ class StoreOptions:
 
 
 def report_failures(table: "pd.DataFrame") -> int:
+    """Says which pictures could not be used, and how many of all; returns how many."""
+    failed = name_failures(table)
+    if failed:
+        typer.secho(f"{failed} of {len(table)} pictures could not be used", err=True)
+    return failed
+
+
+def name_failures(table: "pd.DataFrame") -> int:
     """Says which pictures could not be used; returns how many."""
     failed = table[table["status"] != "ok"]
     for row in failed.head(20).itertuples():
         typer.secho(f"  {row.path}: {row.status}: {row.message}", fg="yellow", err=True)
     if len(failed) > 20:
         typer.secho(f"  ... and {len(failed) - 20} more", fg="yellow", err=True)
-    if len(failed):
-        typer.secho(f"{len(failed)} of {len(table)} pictures could not be used", err=True)
     return len(failed)
 
 

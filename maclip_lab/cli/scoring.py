@@ -104,4 +104,4 @@ def _report(table: "pd.DataFrame", backbone: str, output: Path | None) -> None:
     good = int((table["status"] == "ok").sum())
     written = f", written to {output}" if output else ""
     typer.echo(f"{good} of {len(table)} pictures scored with {backbone}{written}", err=True)
-    options.report_failures(table)
+    options.name_failures(table)
