@@ -84,7 +84,8 @@ class Picture:
             Pillow's check for files cut short), ``low_range`` (16-bit samples that fill a 16th of
             their range or less, so near black: scale 8, 10 or 12 bits up to 16 before),
             ``icc`` (an embedded profile that is not sRGB: converted by default, ignored
-            officially), ``icc_broken`` (a profile that cannot be used: ignored).
+            officially), ``icc_broken`` (a profile that cannot be used, or is for other pixels:
+            ignored), ``notes_dropped`` (a PNG's text of more than a megabyte: left out).
         message: what is wrong and what to do; empty when ok.
         width: pixels, after orientation; 0 when unknown.
         height: pixels, after orientation; 0 when unknown.
@@ -258,7 +259,11 @@ def _open(stream: IO[bytes], name: str) -> Image.Image:
             raise _Refused("too_large", f"{name}: {error}") from error
         except Exception as error:  # parsers of damaged bytes raise anything
             if name_of_format == "PNG" and "too large for" in str(error):
-                return _open(png.without_notes(stream), name)
+                smaller, dropped = png.without_large_notes(stream)
+                if dropped:
+                    image = _open(smaller, name)
+                    image.info["dropped"] = dropped
+                    return image
             foreign = tiff.why_unknown(stream) if name_of_format == "TIFF" else None
             if foreign or str(error).lower().startswith(("unsupported", "cannot handle")):
                 why = foreign or f"{name_of_format}: {error}; save it as 8-bit PNG"
@@ -311,6 +316,7 @@ def _decode(image: Image.Image, settings: _Settings) -> Picture:
         tiff.put_right(image)
     flags = _flags_before_loading(image)
     image.load()
+    flags += image.info.get("dropped", ())
     profile = image.info.get("icc_profile")
     turn = _UPRIGHT.get(_orientation(image))
     if image.mode == "I" or image.mode.startswith("I;16"):
@@ -318,7 +324,7 @@ def _decode(image: Image.Image, settings: _Settings) -> Picture:
     if "16bit" in flags and image.mode in ("L", "LA", "RGB", "RGBA") and in_low_range(image):
         flags += ("low_range",)
     if profile:
-        flags += (flag,) if (flag := colour.profile_flag(profile)) else ()
+        flags += (flag,) if (flag := colour.profile_flag(profile, image.mode)) else ()
         if flag == "icc" and settings.preset == "default":
             image = colour.to_srgb(image, profile)
     rgb = _to_rgb(image, settings)

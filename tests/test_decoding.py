@@ -194,13 +194,61 @@ def test_an_srgb_profile_changes_nothing_and_a_broken_one_is_no_error():
         np.testing.assert_array_equal(np.asarray(picture.image), pixels)
 
 
-def test_a_png_with_more_than_a_megabyte_of_profile_or_text_is_read():
+def png_chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def large_note() -> bytes:
+    return png_chunk(b"iTXt", b"note\0\1\0\0\0" + zlib.compress(bytes(2**21)))
+
+
+def test_a_png_with_more_than_a_megabyte_of_profile_or_text_is_read_and_says_so():
     pixels = np.random.default_rng(2).integers(0, 256, (8, 9, 3), dtype=np.uint8)
-    large = with_profile(pixels, bytes(2**21))
-    body = b"iTXtnote\0\1\0\0\0" + zlib.compress(bytes(2**21))
-    note = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
     plain = with_profile(pixels, b"")
-    for data in (large, plain[:33] + note + plain[33:]):
+    for data, flag in (
+        (with_profile(pixels, bytes(2**21)), "icc_broken"),
+        (plain[:33] + large_note() + plain[33:], "notes_dropped"),
+    ):
         picture = load_picture(data)
         assert picture.status == "ok", picture.message
+        assert picture.flags == (flag,)
         np.testing.assert_array_equal(np.asarray(picture.image), pixels)
+
+
+def test_a_large_note_takes_no_other_chunk_with_it():
+    pixels = np.random.default_rng(2).integers(0, 256, (8, 9, 3), dtype=np.uint8)
+    turned = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/" tiff:Orientation="6"/>'
+    )
+    plain = with_profile(pixels, swapped_profile())
+    whole = load_picture(plain[:33] + png_chunk(b"iTXt", turned) + plain[33:])
+    noted = load_picture(plain[:33] + large_note() + png_chunk(b"iTXt", turned) + plain[33:])
+    assert (
+        set(noted.flags)
+        == {*whole.flags, "notes_dropped"}
+        == {
+            *("icc", "exif_rotated", "notes_dropped"),
+        }
+    )
+    np.testing.assert_array_equal(np.asarray(noted.image), np.asarray(whole.image))
+
+
+def test_a_profile_for_other_pixels_than_the_files_is_flagged_broken_and_ignored():
+    grey = np.random.default_rng(3).integers(0, 256, (8, 9), dtype=np.uint8)
+    data = BytesIO()
+    Image.fromarray(grey).save(data, "PNG", icc_profile=swapped_profile())
+    picture = load_picture(data.getvalue())
+    assert picture.flags == ("grey", "icc_broken")
+    np.testing.assert_array_equal(np.asarray(picture.image)[..., 0], grey)
+
+
+def test_a_sound_header_of_a_depth_that_is_not_read_is_unsupported_not_damaged():
+    data = BytesIO()
+    Image.new("RGB", (16, 16)).save(data, "JPEG")
+    frame = data.getvalue().index(b"\xff\xc0")
+    twelve = bytearray(data.getvalue())
+    twelve[frame + 4] = 12  # bits of a sample
+    picture = load_picture(bytes(twelve))
+    assert picture.status == "unsupported"
+    assert "12-bit" in picture.message
+    assert "save it as 8-bit PNG" in picture.message

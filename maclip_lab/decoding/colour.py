@@ -8,42 +8,34 @@ from PIL import Image, ImageCms
 
 _NEAR = 2  # levels; profiles of sRGB differ by rounding
 _MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+_FITTING = {
+    "RGB": {"RGB", "RGBA", "P", "PA", "YCbCr"},
+    "L": {"1", "L", "LA"},
+    "CMYK": {"CMYK"},
+}
 
 
-@lru_cache(maxsize=32)
-def profile_flag(profile: bytes) -> str:
-    """``""`` for sRGB, ``"icc"`` for other colours, ``"icc_broken"`` for what cannot be used."""
-    try:
-        mode = profile_mode(profile)
-        if mode == "CMYK":
-            _converted(Image.new(mode, (1, 1)), profile)
-            return "icc"
-        steps = np.arange(0, 256, 15 if mode == "RGB" else 1, dtype=np.uint8)
-        grid = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(len(steps), -1, 3)
-        probe = Image.fromarray(grid if mode == "RGB" else steps[None])
-        shown = np.asarray(_converted(probe, profile)).astype(int)
-        return "icc" if np.abs(shown - np.asarray(probe.convert("RGB"))).max() > _NEAR else ""
-    except Exception:  # a damaged profile says nothing about the pixels
-        return "icc_broken"
+def profile_flag(profile: bytes, mode: str) -> str:
+    """``""`` for sRGB, ``"icc"`` for other colours, ``"icc_broken"`` for what cannot be used.
 
-
-def profile_mode(profile: bytes) -> str:
-    """The mode of the pixels that a profile is for: RGB, L or CMYK.
-
-    Raises:
-        KeyError: it is for others.
+    Args:
+        profile: as embedded.
+        mode: of the image that it came with.
     """
-    space = ImageCms.ImageCmsProfile(BytesIO(profile)).profile.xcolor_space
-    return _MODES[space.strip()]
+    wanted = _mode_shown(profile)
+    if wanted is None or mode not in _FITTING[wanted]:
+        return "icc_broken"
+    return "icc" if _differs(profile, wanted) else ""
 
 
 def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """An image as sRGB, mode RGB or RGBA; as it was where the profile is for other pixels."""
-    mode = profile_mode(profile)
-    grey = image.mode in ("1", "L", "LA")
-    fits = grey if mode == "L" else image.mode == "CMYK" if mode == "CMYK" else not grey
-    if not fits or (mode == "RGB" and image.mode not in ("RGB", "RGBA", "P", "PA", "YCbCr")):
-        return image
+    """An image as sRGB, mode RGB or RGBA.
+
+    Args:
+        image: of a mode that the profile fits.
+        profile: whose flag is ``"icc"``.
+    """
+    mode = "L" if image.mode in _FITTING["L"] else "CMYK" if image.mode == "CMYK" else "RGB"
     if mode == "CMYK" or not image.has_transparency_data:
         return _converted(image if image.mode == mode else image.convert(mode), profile)
     layer = image.convert("RGBA")
@@ -51,6 +43,30 @@ def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     result = _converted(opaque, profile)
     result.putalpha(layer.getchannel("A"))
     return result
+
+
+@lru_cache(maxsize=32)
+def _mode_shown(profile: bytes) -> str | None:
+    """The mode of the pixels that a profile is for; None where it cannot be used."""
+    try:
+        space = ImageCms.ImageCmsProfile(BytesIO(profile)).profile.xcolor_space
+        mode = _MODES[space.strip()]
+        _converted(Image.new(mode, (1, 1)), profile)
+    except Exception:  # a damaged profile says nothing about the pixels
+        return None
+    return mode
+
+
+@lru_cache(maxsize=32)
+def _differs(profile: bytes, mode: str) -> bool:
+    """Whether a profile means other colours than sRGB."""
+    if mode == "CMYK":
+        return True
+    steps = np.arange(0, 256, 15 if mode == "RGB" else 1, dtype=np.uint8)
+    grid = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(len(steps), -1, 3)
+    probe = Image.fromarray(grid if mode == "RGB" else steps[None])
+    shown = np.asarray(_converted(probe, profile)).astype(int)
+    return bool(np.abs(shown - np.asarray(probe.convert("RGB"))).max() > _NEAR)
 
 
 def _converted(image: Image.Image, profile: bytes) -> Image.Image:

@@ -1,20 +1,43 @@
-"""PNG: compressed notes and profiles that Pillow refuses for their size, left out."""
+"""PNG: text and profiles that Pillow refuses for their size once unpacked, left out."""
 
 import struct
+import zlib
 from io import BytesIO
 from typing import IO
 
-_NOTES = {b"zTXt", b"iTXt", b"iCCP"}
+from PIL.PngImagePlugin import MAX_TEXT_CHUNK
 
 
-def without_notes(stream: IO[bytes]) -> BytesIO:
-    """The same picture without compressed text and profile chunks; the rest byte for byte."""
+def without_large_notes(stream: IO[bytes]) -> tuple[BytesIO, tuple[str, ...]]:
+    """The same picture, and the flags of what was left out; the rest is kept byte for byte.
+
+    Returns:
+        The file, and ``notes_dropped`` for text, ``icc_broken`` for a profile.
+    """
     stream.seek(0)
-    data, kept, place = stream.read(), [], 8
+    data, kept, flags, place = stream.read(), [], set(), 8
     while place + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, place)
         end = place + 12 + length
-        if data[place + 4 : place + 8] not in _NOTES:
+        kind = data[place + 4 : place + 8]
+        if _is_large(kind, data[place + 8 : end - 4]):
+            flags.add("icc_broken" if kind == b"iCCP" else "notes_dropped")
+        else:
             kept.append(data[place:end])
         place = end
-    return BytesIO(data[:8] + b"".join(kept))
+    return BytesIO(data[:8] + b"".join(kept)), tuple(sorted(flags))
+
+
+def _is_large(kind: bytes, body: bytes) -> bool:
+    """Whether a chunk holds a compressed note of more bytes than Pillow unpacks."""
+    packed = body.partition(b"\0")[2]
+    if kind == b"iTXt" and packed[:1] == b"\1":
+        packed = packed[2:].split(b"\0", 2)[-1]
+    elif kind in (b"zTXt", b"iCCP"):
+        packed = packed[1:]
+    else:
+        return False
+    try:
+        return len(zlib.decompressobj().decompress(packed, MAX_TEXT_CHUNK + 1)) > MAX_TEXT_CHUNK
+    except zlib.error:  # which Pillow passes over
+        return False

@@ -7,7 +7,6 @@ an unknown word then reads as an average word, and a prompt is still placed by t
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 VOCABULARY = 49_408
@@ -41,14 +40,3 @@ def expand_token_rows(
     full = known.float().mean(0).to(known.dtype).repeat(vocabulary, 1)
     full[rows] = known
     return {name: tensor for name, tensor in state.items() if name != ROWS} | {WEIGHT: full}
-
-
-def keep_token_rows(state: Mapping[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
-    """The state with only these rows of its token embedding: `expand_token_rows` undone.
-
-    Args:
-        state: tensors with a full token embedding.
-        rows: ids ``(R,)`` to keep.
-    """
-    kept = state[WEIGHT][rows.long()].clone()
-    return dict(state) | {WEIGHT: kept, ROWS: rows.to(torch.int32)}

@@ -25,7 +25,6 @@ from maclip_lab.weights import backbones, downloads, loading
 from maclip_lab.weights.backbones import EMBEDDED, OPENAI, BackboneSpec, HubRepo, parse_name
 from maclip_lab.weights.cache import HUB_CONFIG, HUB_WEIGHTS, cache_folder
 from maclip_lab.weights.loading import fetch, list_backbones, load_backbone, verify
-from maclip_lab.weights.sparse_vocabulary import keep_token_rows
 
 from .hub_server import COMMIT, HubServer, Served, weights_below
 
@@ -496,7 +495,12 @@ def test_half_precision_is_widened(home):
 
 
 def test_token_embeddings_stored_by_row_are_expanded(home):
-    save_file(keep_token_rows(STATE, torch.tensor([3, 7])), home / "sparse.safetensors")
+    rows = torch.tensor([3, 7], dtype=torch.int32)
+    kept = {
+        "token_embedding.weight": STATE["token_embedding.weight"][rows],
+        "token_embedding.rows": rows,
+    }
+    save_file(STATE | kept, home / "sparse.safetensors")
     table = load_backbone(home / "sparse.safetensors").clip.token_embedding.weight
     assert len(table) == 49408
     torch.testing.assert_close(table[[3, 7]], STATE["token_embedding.weight"][[3, 7]])

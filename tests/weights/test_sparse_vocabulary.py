@@ -1,13 +1,17 @@
 import pytest
 import torch
 
-from maclip_lab.weights.sparse_vocabulary import expand_token_rows, keep_token_rows
+from maclip_lab.weights.sparse_vocabulary import expand_token_rows
 
 
 def test_kept_rows_come_back_where_they_were() -> None:
     state = {"token_embedding.weight": torch.randn(50, 4), "logit_scale": torch.tensor(1.0)}
     rows = torch.tensor([3, 49, 7])
-    back = expand_token_rows(keep_token_rows(state, rows), vocabulary=50)
+    kept = {
+        "token_embedding.weight": state["token_embedding.weight"][rows],
+        "token_embedding.rows": rows.to(torch.int32),
+    }
+    back = expand_token_rows(state | kept, vocabulary=50)
     assert set(back) == set(state)
     assert torch.equal(back["token_embedding.weight"][rows], state["token_embedding.weight"][rows])
 
