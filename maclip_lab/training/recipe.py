@@ -45,10 +45,10 @@ class Recipe:
     projection_bias: bool = True
     text_width: int = 128
     text_layers: int = 2
-    steps: int = 6000
+    steps: int = 2600
     batch: int = 96
     side: int = 96
-    late_steps: int = 300
+    late_steps: int = 150
     late_batch: int = 48
     captioned: float = 0.7
     captions: int = 48
@@ -74,7 +74,7 @@ class Recipe:
 
 RECIPES = {
     "rn": Recipe(),
-    "vit": Recipe(architecture="vit", width=192, steps=4000),
+    "vit": Recipe(architecture="vit", width=192, steps=1500),
 }
 """The recipes of the shipped backbones, ``tiny-rn`` and ``tiny-vit``; seeds 0, 1 and 2.
 
