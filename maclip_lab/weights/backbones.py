@@ -17,8 +17,8 @@ FILE_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 
 # to update whenever data/backbones/ is made anew, from `sha256sum data/backbones/*.safetensors`
 EMBEDDED_SHA256 = {
-    "tiny-rn": "e25550652e493d7e97216eb4926182c3406f145982499c5bdf77576792d16557",
-    "tiny-vit": "9cb6685bcf0d61594c5645c943f009e32c263187e9c5b41d278a9e6437b9fb3f",
+    "tiny-rn": "64ecca95854fb5a86d35cde0a8ae80daf860ba2a33a944f3f51614d3d7513a9e",
+    "tiny-vit": "8e11537fe8d4be44773a62d542b2fe55dd2a5d4f16c0eaa7ad276ed5e7eb3e31",
 }
 EMBEDDED = tuple(EMBEDDED_SHA256)
 
