@@ -534,17 +534,13 @@ def test_pictures_that_failed_or_were_absent_when_packed_are_said(rated, tmp_pat
     rated.write_text(rated.read_text() + "gone.png,3\n")
     out = tmp_path / "part.safetensors"
     common = ["--store", tmp_path / "store", "-b", VIT, "-q"]
+    rows = ["--annotations", rated, "--no-clip-iqa"]
     with pytest.warns(DatasetWarning, match="gone"):
-        code, _, said = run(
-            "pack", "mine", "--annotations", rated, *common, "-o", out, "--no-clip-iqa"
-        )
+        code, _, said = run("pack", "mine", *rows, *common, "-o", out)
     assert (code, "p3.png: " in said) == (1, True)
-    code, output, said = run("evaluate", out, "--no-clip-iqa", "--n-boot", "0", "-q")
-    assert (code, "p3.png: " in said, "1 of 8 pictures could not be used" in said) == (
-        1,
-        True,
-        True,
-    )
+    code, _, said = run("evaluate", out, "--no-clip-iqa", "--n-boot", "0", "-q")
+    assert (code, "p3.png: " in said) == (1, True)
+    assert "1 of 8 pictures could not be used" in said
     error, _, said = run("evaluate", out, "-q")
     assert error.__name__ == "StoreError"
     assert "--no-clip-iqa" in said
