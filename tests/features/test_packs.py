@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -290,6 +291,15 @@ def test_without_whole_pictures_there_is_no_clip_iqa(world, scorer, tmp_path):
         study(pack.manifest, pack, tmp_path)
     found = study(pack.manifest, pack, tmp_path, clip_iqa=False, statistics=FEW)
     assert "CLIP-IQA" not in set(found.table["method"])
+
+
+def test_whole_pictures_that_all_were_too_large_keep_their_reason(world, scorer, tmp_path):
+    pack = open_pack(world[2])
+    lost = pack.whole.table.assign(status="too_large", message="huge")
+    whole = replace(pack.whole, table=lost)
+    back = open_pack(write_pack(tmp_path / "x.safetensors", pack.crops, whole, scorer))
+    assert set(back.whole.table["message"]) == {"huge"}
+    assert len(back.crops.ok) == 5
 
 
 def test_crops_and_whole_pictures_are_of_one_manifest(world, scorer, tmp_path):
