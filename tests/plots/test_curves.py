@@ -32,7 +32,7 @@ def offsets(ax, i=0):
 
 
 def test_cue_scatter_has_a_row_a_set_and_a_panel_a_cue_with_the_statistic_on_x(cues):
-    tables = {"opinion": cues, "severity": cues.assign(q_mag=np.nan, q_cos=-cues["q_cos"])}
+    tables = {"opinion": cues, "severity": cues.assign(q_cos=-cues["q_cos"])}
     figure = plots.cue_scatter(tables, ["q_mag", "q_cos"], title="finding")
     left, right, _, below = figure.axes
     np.testing.assert_array_equal(offsets(right)[:, 0], cues["q_cos"])

@@ -41,7 +41,7 @@ def test_setting_grid_greys_what_is_not_told_apart_and_does_not_blow_up_small_di
     ax = plots.setting_grid(table, alike=alike, xlabel="x", ylabel="y", title="t")
     assert [patch.get_x() for patch in ax.patches] == [0.5]
     low, high = ax.images[0].get_clim()
-    assert high - low >= 0.1
+    assert high - low == pytest.approx(0.1)
 
 
 def test_weight_curves_show_fixed_weights_and_other_rules_as_level_lines():
