@@ -7,9 +7,12 @@ from scipy.stats import wasserstein_distance
 from maclip_lab.ablations.contents import (
     content_distances,
     content_groups,
+    distance_change,
     mean_distance,
     share_between,
+    stage_distances,
 )
+from maclip_lab.cues import box_cox, scaled_magnitude
 
 
 class Store:
@@ -78,3 +81,32 @@ def test_the_share_between_groups_is_eta_squared():
     means = [values[labels == name].mean() for name in labels]
     expected = np.var(means) / np.var(values)
     assert share_between(values, labels) == pytest.approx(expected)
+
+
+def test_contents_that_move_closer_have_an_interval_above_zero():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(list("abcdefgh"), 50)
+    own = np.repeat(rng.normal(size=8), 50)
+    noise = rng.normal(size=400)
+    far, near = (content_distances(share * own + noise, groups) for share in (2.0, 0.2))
+    change = distance_change(far, near)
+    assert change.value == pytest.approx(mean_distance(far) - mean_distance(near))
+    assert change.low > 0
+    assert distance_change(near, far).high < 0
+    assert distance_change(far, far) == (0, 0, 0)
+
+
+def test_the_stages_are_those_of_the_magnitude_cue():
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(12, 32, generator=generator) * torch.arange(1, 13)[:, None]
+    given, divided, bent = stage_distances(Store(list("aaabbbcccddd"), features)).values()
+    assert mean_distance(divided) < mean_distance(given)
+    expected = content_distances(
+        box_cox(scaled_magnitude(features)).flatten().numpy(), np.repeat(list("abcd"), 96)
+    )
+    pd.testing.assert_frame_equal(bent, expected)
+
+
+def test_few_contents_give_no_interval():
+    far = content_distances([0.0, 1.0, 0.5, 3.0], list("aabb"))
+    assert np.isnan(distance_change(far, far / 2).low)
