@@ -25,9 +25,8 @@ from maclip_lab.plots.style import (
     finish,
     new_axes,
     set_suptitle,
+    spread,
 )
-
-_FEW = 20  # different scores below which points of a scatter are spread sideways
 
 
 def cue_scatter(
@@ -46,7 +45,7 @@ def cue_scatter(
     for ax, cue in zip(axes, cues, strict=True):
         values = table[cue].to_numpy(dtype=float)
         _, colour, marker = _style(cue)
-        ax.scatter(_spread(mos), values, s=12, color=colour, marker=marker, alpha=0.5, linewidths=0)
+        ax.scatter(spread(mos), values, s=12, color=colour, marker=marker, alpha=0.5, linewidths=0)
         fit = fit_logistic(values, mos)
         order = np.argsort(values)
         if fit.converged:
@@ -64,6 +63,8 @@ def srcc_dots(
     title: str,
 ) -> Axes:
     """Rank correlations as dots, one row a group and one colour a method, with intervals.
+
+    A method that gives all pictures of a group one score has no dot, and says so.
 
     Args:
         table: SRCC, groups as index and methods as columns.
@@ -84,6 +85,8 @@ def srcc_dots(
         if low is not None and high is not None:
             ax.hlines(places, low[method], high[method], color=colour, linewidth=1.5, alpha=0.6)
         ax.scatter(table[method], places, s=30, color=colour, marker=marker, label=name, zorder=3)
+        for place in places[table[method].isna()]:
+            ax.text(0, place, "  one answer for all", va="center", color="#555555", fontsize=8)
     ax.axvline(0, color="black", linewidth=0.8, linestyle=":")
     ax.set_yticks(rows, [str(group).replace("_", " ") for group in table.index])
     ax.set_ylim(-0.6, len(table) - 0.4)
@@ -357,14 +360,6 @@ def _band(
     ax.fill_between(x, table[f"{column}_lo"], table[f"{column}_hi"], color=colour, alpha=0.15,
                     linewidth=0)  # fmt: skip
     ax.plot(x, table[column], color=colour, marker=marker, markersize=4, label=name)
-
-
-def _spread(mos: np.ndarray) -> np.ndarray:
-    """Scores for a scatter's axis: a few different ones are spread a little, always alike."""
-    if len(np.unique(mos)) >= _FEW:
-        return mos
-    reach = 0.03 * np.ptp(mos)
-    return mos + np.random.default_rng(0).uniform(-reach, reach, mos.shape)
 
 
 def _range(arrays: Sequence[np.ndarray]) -> tuple[float, float]:
