@@ -11,10 +11,9 @@ import pandas as pd
 
 from maclip_lab.ablations.published import with_published
 from maclip_lab.ablations.sweeps import score_store
-from maclip_lab.crops import protocol_for
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.evaluation import METHODS, EvaluationSettings, breakdown, compare, evaluate
-from maclip_lab.features import extract_crops_and_whole, extract_features
+from maclip_lab.features import Features, Pack, extract_crops_and_whole, extract_features
 from maclip_lab.files.provenance import provenance_record
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.images import Preset
@@ -44,7 +43,7 @@ class Study:
 
 def study(
     manifest: Manifest,
-    scorer: Maclip,
+    scorer: Maclip | Pack,
     store_folder: str | os.PathLike[str],
     *,
     settings: FusionSettings = FusionSettings(),
@@ -58,8 +57,8 @@ def study(
 
     Args:
         manifest: the data set; its pictures must have scores.
-        scorer: the backbone.
-        store_folder: of the feature store; made where absent.
+        scorer: the backbone; for a pack's manifest the pack itself will do.
+        store_folder: of the feature store; made where absent, left alone for a pack.
         settings: the fusion's constants.
         statistics: of the bootstrap.
         preset: how files are read; None for the manifest's.
@@ -87,20 +86,21 @@ def study(
         predictions["clip_iqa"] = whole["q_cos"]
         lost = (predictions["status"] == "ok") & (whole["status"] != "ok")
         predictions.loc[lost, "message"] = "no CLIP-IQA: " + whole["message"][lost]
-    return assess(predictions, manifest, scorer, settings, statistics=statistics, preset=preset)
+    return assess(predictions, crops, scorer, settings, statistics=statistics)
 
 
 def assess(
     predictions: pd.DataFrame,
-    manifest: Manifest,
-    scorer: Maclip,
+    view: Features,
+    scorer: Maclip | Pack,
     settings: FusionSettings = FusionSettings(),
     *,
     statistics: EvaluationSettings | None = None,
-    preset: Preset | None = None,
 ) -> Study:
-    """The statistics of predictions that are at hand; arguments as in `study`."""
+    """The statistics of predictions that are at hand, made from these features."""
+    manifest = view.manifest
     facts = manifest.table
+    config = scorer.config(view.config.protocol, settings, preset=view.config.preset)
     methods = predictions[[name for name in METHODS if name in predictions]].rename(columns=METHODS)
     clusters = facts["ref_id"] if facts["ref_id"].notna().all() else None
     oriented = {"higher_is_better": manifest.higher_is_better}
@@ -113,7 +113,7 @@ def assess(
         **oriented,
     )
     table.insert(0, "dataset", manifest.dataset)
-    table.insert(1, "backbone", scorer.backbone.name)
+    table.insert(1, "backbone", config.backbone)
     differences = compare(
         methods,
         facts["mos"],
@@ -125,9 +125,12 @@ def assess(
     by_type = pd.DataFrame()
     if facts["dist_type"].notna().all():
         by_type = breakdown(methods, facts["mos"], facts["dist_type"], **oriented)
-    protocol = protocol_for(manifest.protocol)
-    config = scorer.config(protocol, settings, preset=preset or manifest.preset)
     record = provenance_record(
-        {**config.facts, **manifest.facts, "statistics": statistics or EvaluationSettings()}
+        {
+            **config.facts,
+            **manifest.facts,
+            "dtype": view.config.dtype,
+            "statistics": statistics or EvaluationSettings(),
+        }
     )
     return Study(predictions, with_published(table), differences, by_type, record)

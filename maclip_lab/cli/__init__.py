@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.command()(scoring.score)
 app.command()(experiments.features)
+app.command()(experiments.pack)
 app.command()(experiments.evaluate)
 app.command()(experiments.sweep)
 app.add_typer(datasets.app, name="datasets", help="The nine data sets: where, what, whether whole.")

@@ -1,4 +1,4 @@
-"""``maclip-lab features|evaluate|sweep|explain``: data sets to tables of correlations."""
+"""``maclip-lab features|pack|evaluate|sweep|explain``: data sets to tables of correlations."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 Name = Annotated[
     str,
     typer.Argument(
-        help='koniq, TID2013, ..., "all" that lie under the root, "synthetic" or "synthetic-full".'
+        help='koniq, TID2013, ..., "all" that lie under the root, "synthetic" or "synthetic-full"; '
+        "or the file of a pack."
     ),
 ]
 Details = Annotated[
@@ -27,9 +28,12 @@ Details = Annotated[
     ),
 ]
 Backbones = Annotated[
-    list[str],
+    list[str] | None,
     typer.Option(
-        "--backbone", "-b", help="May be given repeatedly.", callback=options.known_backbones
+        *("--backbone", "-b"),
+        help="May be given repeatedly.",
+        show_default=options.OR_THE_PACKS,
+        callback=options.known_backbones,
     ),
 ]
 _SHOWN = [
@@ -46,7 +50,7 @@ def features(
     data: options.DataOptions,
     encoder: options.EncoderOptions,
     kept: options.StoreOptions,
-    backbone: Backbones = ["RN50"],  # noqa: B006
+    backbone: Backbones = None,
     preset: options.ReadingPreset = None,
     quiet: options.Quiet = False,
 ) -> None:
@@ -55,15 +59,50 @@ def features(
 
     manifests = data.manifests(dataset)
     failed = 0
-    for name in backbone:
-        scorer = encoder.scorer(name)
+    for scorer in encoder.scorers(backbone, manifests):
         for manifest in manifests:
             view = extract_features(
                 manifest, scorer, kept.store, preset=preset, dtype=kept.dtype, progress=not quiet
             )
             typer.echo(repr(view))
-            failed += options.report_failures(view.table) + len(manifest.missing)
+            failed += options.report_failures(view.table, manifest)
     if failed:
+        raise typer.Exit(1)
+
+
+@options.grouped
+def pack(
+    dataset: Name,
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="Pack to write: .safetensors.", show_default=False),
+    ],
+    data: options.DataOptions,
+    encoder: options.EncoderOptions,
+    kept: options.StoreOptions,
+    backbone: options.Backbone = "RN50",
+    clip_iqa: options.ClipIqa = True,
+    overwrite: options.Overwrite = False,
+    preset: options.ReadingPreset = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Put a data set's features, opinions and prompts into one file, without its pictures."""
+    from maclip_lab.datasets.packed import PACK_SUFFIX
+    from maclip_lab.features import extract_crops_and_whole, extract_features, write_pack
+
+    options.refuse_existing(output, overwrite, suffixes=[PACK_SUFFIX])
+    manifests = data.manifests(dataset)
+    if len(manifests) > 1 or not manifests[0].has_pictures:
+        raise typer.BadParameter("a pack is made of the pictures of one data set")
+    scorer = encoder.scorer(backbone)
+    both = extract_crops_and_whole if clip_iqa else extract_features
+    views = both(
+        manifests[0], scorer, kept.store, preset=preset, dtype=kept.dtype, progress=not quiet
+    )
+    crops, whole = views if isinstance(views, tuple) else (views, None)
+    write_pack(output, crops, whole, scorer)
+    typer.echo(f"{crops!r}\nwritten to {output}, {output.stat().st_size / 1e6:.1f} MB")
+    if options.report_failures(crops.table, manifests[0]):
         raise typer.Exit(1)
 
 
@@ -76,11 +115,8 @@ def evaluate(
     kept: options.StoreOptions,
     output: options.Output = None,
     details: Details = None,
-    backbone: Backbones = ["RN50"],  # noqa: B006
-    clip_iqa: Annotated[
-        bool,
-        typer.Option(help="Encode whole pictures too, for CLIP-IQA's row; half as much work."),
-    ] = True,
+    backbone: Backbones = None,
+    clip_iqa: options.ClipIqa = True,
     n_boot: Annotated[int, typer.Option(help="Bootstrap replicates of the intervals.")] = 1000,
     overwrite: options.Overwrite = False,
     preset: options.ReadingPreset = None,
@@ -100,8 +136,7 @@ def evaluate(
 
     manifests = data.manifests(dataset)
     studies, failed = [], 0
-    for name in backbone:
-        scorer = encoder.scorer(name)
+    for scorer in encoder.scorers(backbone, manifests):
         for manifest in manifests:
             found = study(
                 manifest,
@@ -115,7 +150,7 @@ def evaluate(
                 progress=not quiet,
             )
             studies.append(found)
-            failed += options.report_failures(found.predictions) + len(manifest.missing)
+            failed += options.report_failures(found.predictions, manifest)
             _report_lost_baseline(found.predictions)
             shown = found.table[[*_SHOWN, *_PAPER]]
             typer.echo(shown.to_string(index=False, float_format="{:.4f}".format))
@@ -145,7 +180,7 @@ def sweep(
             "the crops; fusion rules and fixed weights."
         ),
     ] = "lambda",
-    backbone: options.Backbone = "RN50",
+    backbone: options.OneBackbone = None,
     overwrite: options.Overwrite = False,
     preset: options.ReadingPreset = None,
     quiet: options.Quiet = False,
@@ -155,23 +190,27 @@ def sweep(
     import pandas as pd
 
     from maclip_lab.ablations.sweeps import named_sweep
-    from maclip_lab.crops import protocol_for
     from maclip_lab.features import extract_features
     from maclip_lab.files.provenance import provenance_record, write_table
 
-    scorer = encoder.scorer(backbone)
+    manifests = data.manifests(dataset)
+    (scorer,) = encoder.scorers(None if backbone is None else [backbone], manifests)
     tables, records, failed = [], [], 0
-    for manifest in data.manifests(dataset):
+    for manifest in manifests:
         view = extract_features(
             manifest, scorer, kept.store, preset=preset, dtype=kept.dtype, progress=not quiet
         )
         table = named_sweep(grid, view, scorer.text_anchors)
         table.insert(0, "dataset", manifest.dataset)
         tables.append(table)
-        config = scorer.config(protocol_for(manifest.protocol), preset=view.config.preset)
-        swept = {"grid": grid, "dtype": kept.dtype, "prompts": list(table["prompts"].unique())}
+        config = scorer.config(view.config.protocol, preset=view.config.preset)
+        swept = {
+            "grid": grid,
+            "dtype": view.config.dtype,
+            "prompts": list(table["prompts"].unique()),
+        }
         records.append(provenance_record({**config.facts, **manifest.facts, **swept}))
-        failed += options.report_failures(view.table) + len(manifest.missing)
+        failed += options.report_failures(view.table, manifest)
         typer.echo(table.to_string(index=False, float_format="{:.4f}".format))
     if output is not None:
         record = records[0] if len(records) == 1 else {"parts": records}

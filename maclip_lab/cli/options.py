@@ -7,7 +7,7 @@ shows Typer the options and hands the command the dataclass.
 import functools
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_type_hints
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from maclip_lab.config import ScoreConfig
     from maclip_lab.datasets.manifest import Manifest
+    from maclip_lab.features import Pack
     from maclip_lab.fusion import FusionSettings
     from maclip_lab.scorer import Maclip
 
@@ -78,6 +79,11 @@ Backbone = Annotated[
         callback=known_backbones,
     ),
 ]
+OR_THE_PACKS = "RN50, or a pack's own"
+OneBackbone = Annotated[
+    str | None,
+    typer.Option(*("--backbone", "-b"), show_default=OR_THE_PACKS, callback=known_backbones),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Precision = Annotated[str, typer.Option(help="fp32, bf16 or fp16, of the encoder alone.")]
 WeightsDir = Annotated[
@@ -117,8 +123,16 @@ Scores = Annotated[
 OnDuplicate = Annotated[
     Literal["error", "keep"], typer.Option(help="What a picture in several rows means.")
 ]
+NPictures = Annotated[
+    int | None,
+    typer.Option(help="So many pictures, drawn at random and always the same.", min=1),
+]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="Table to write: .parquet or .csv.")
+]
+ClipIqa = Annotated[
+    bool,
+    typer.Option(help="Encode whole pictures too, for CLIP-IQA's row; half as much work."),
 ]
 Store = Annotated[Path, typer.Option(help="Folder of the feature store.", file_okay=False)]
 Dtype = Annotated[str, typer.Option(help="How features are stored: fp32 or fp16.")]
@@ -142,6 +156,7 @@ class DataOptions:
     resolution: Resolution = None
     scores: Scores = None
     on_duplicate: OnDuplicate = "error"
+    n_pictures: NPictures = None
 
     def manifests(self, dataset: str) -> list["Manifest"]:
         """The manifests of a data set by name, or of all that lie under the root."""
@@ -163,6 +178,7 @@ class DataOptions:
                 resolution=self.resolution,
                 scores=self.scores,
                 on_duplicate=self.on_duplicate,
+                n_pictures=self.n_pictures,
             )
             for name, folder in found.items()
         ]
@@ -212,6 +228,18 @@ class EncoderOptions:
 
         return Maclip.from_config(self.config(backbone))
 
+    def scorers(
+        self, backbones: Sequence[str] | None, manifests: Sequence["Manifest"]
+    ) -> Iterator["Maclip | Pack"]:
+        """The metric with each of the backbones; None for the paper's, or the pack's own."""
+        from maclip_lab.features import open_pack
+
+        if backbones is None and not manifests[0].has_pictures:
+            yield open_pack(manifests[0].root)
+            return
+        for name in backbones or ["RN50"]:
+            yield self.scorer(name)
+
 
 @dataclass(frozen=True)
 class StoreOptions:
@@ -221,12 +249,15 @@ class StoreOptions:
     dtype: Dtype = "fp32"
 
 
-def report_failures(table: "pd.DataFrame") -> int:
-    """Says which pictures could not be used, and how many of all; returns how many."""
+def report_failures(table: "pd.DataFrame", manifest: "Manifest") -> int:
+    """Says which pictures could not be used, and how many of all; returns how many.
+
+    Those that the copy at hand lacks are counted; what a pack was made without is no failure.
+    """
     failed = name_failures(table)
     if failed:
         typer.secho(f"{failed} of {len(table)} pictures could not be used", err=True)
-    return failed
+    return failed + len(manifest.missing) * manifest.has_pictures
 
 
 def name_failures(table: "pd.DataFrame") -> int:
@@ -239,13 +270,19 @@ def name_failures(table: "pd.DataFrame") -> int:
     return len(failed)
 
 
-def refuse_existing(output: Path | None, overwrite: bool, folder: Path | None = None) -> None:
+def refuse_existing(
+    output: Path | None,
+    overwrite: bool,
+    folder: Path | None = None,
+    suffixes: Sequence[str] = (".parquet", ".csv"),
+) -> None:
     """Stops, before any work is done, where an output exists or cannot be written.
 
     Args:
         output: the file; None for none.
         overwrite: whether it may be replaced.
         folder: one that will be made where it is absent.
+        suffixes: that its name may end in.
 
     Raises:
         typer.BadParameter: the file exists, or its folder does not, or its suffix is unknown, or
@@ -253,8 +290,10 @@ def refuse_existing(output: Path | None, overwrite: bool, folder: Path | None = 
     """
     if output is None:
         return
-    if output.suffix not in (".parquet", ".csv"):
-        raise typer.BadParameter(f"{output} ends in neither .parquet nor .csv", param_hint="-o")
+    if output.suffix not in suffixes:
+        raise typer.BadParameter(
+            f"{output} does not end in {' or '.join(suffixes)}", param_hint="-o"
+        )
     if os.path.isdir(output):
         raise typer.BadParameter(f"{output} is a folder", param_hint="-o")
     if os.path.lexists(output) and not overwrite:

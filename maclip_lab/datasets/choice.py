@@ -9,6 +9,7 @@ from maclip_lab.datasets.build import OnDuplicate
 from maclip_lab.datasets.cards import Variant
 from maclip_lab.datasets.catalog import load_dataset
 from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.datasets.packed import PACK_SUFFIX, packed_manifest, read_pack_header
 from maclip_lab.datasets.synthetic import EDITIONS, make_synthetic
 
 
@@ -28,8 +29,9 @@ def open_dataset(
     Args:
         name: one of the nine sets such as ``"koniq"`` or ``"CLIVE"``; an edition of the synthetic
             set, ``"synthetic"``, ``"synthetic-full"`` or ``"synthetic-demo"``; the path of your
-            own list of pictures and scores (.csv, .json, .parquet ...); or, with ``annotations``,
-            what your list is called.
+            own list of pictures and scores (.csv, .json, .parquet ...); the path of a pack
+            (.safetensors), whose manifest has no pictures; or, with ``annotations``, what your
+            list is called.
         root: the folder that holds the set. For a synthetic set the folder to make it in, None
             for one of its name under ``build``; for your own list the folder its paths start
             from, None for the list's.
@@ -47,11 +49,17 @@ def open_dataset(
     edition = EDITIONS.get(name.lower())
     if annotations is None and Path(name).suffix.lower() in READERS:
         annotations, name = name, Path(name).stem
-    published = annotations is None and edition is None
+    packed = annotations is None and Path(name).suffix.lower() == PACK_SUFFIX
+    published = annotations is None and edition is None and not packed
     if not published and (variant, resolution, scores) != ("standard", None, None):
         raise ValueError("variant, resolution and scores are for the nine data sets as published")
     if annotations is not None:
         manifest = load_annotations(annotations, dataset=name, root=root, on_duplicate=on_duplicate)
+    elif packed:
+        if root is not None:
+            raise ValueError(f"{name} is a pack and has no pictures: leave out the root, {root}")
+        path = Path(name).expanduser()
+        manifest = packed_manifest(path, read_pack_header(path))
     elif edition is not None:
         manifest = make_synthetic(root or Path("build", edition.name), edition)
     else:

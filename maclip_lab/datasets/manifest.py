@@ -53,6 +53,8 @@ class Manifest:
         on_duplicate: ``"error"``, or ``"keep"`` where a picture may appear in several rows.
         note: what a reader has to know about these rows.
         missing: names of annotated pictures that the copy does not hold.
+        pack_sha256: of the pack the rows come from, whose path ``root`` then is; empty where the
+            pictures themselves are there.
 
     Raises:
         DatasetError: a column is missing or of the wrong type, a score is not finite (unless all
@@ -69,6 +71,7 @@ class Manifest:
     on_duplicate: str = "error"
     note: str = ""
     missing: tuple[str, ...] = ()
+    pack_sha256: str = ""
 
     def __post_init__(self) -> None:
         if self.on_duplicate not in ("error", "keep"):
@@ -104,8 +107,22 @@ class Manifest:
         return "official" if published else "default"
 
     @property
+    def has_pictures(self) -> bool:
+        """Whether there are picture files, and not a pack of features alone."""
+        return not self.pack_sha256
+
+    @property
     def paths(self) -> list[Path]:
-        """Absolute paths of the pictures, in the table's order."""
+        """Absolute paths of the pictures, in the table's order.
+
+        Raises:
+            DatasetError: the rows come from a pack.
+        """
+        if not self.has_pictures:
+            raise DatasetError(
+                f"{self.root.name} is a pack: it holds features of {self.dataset}, not its "
+                "pictures; open the data set itself to look at those"
+            )
         return [self.root / path for path in self.table["path"]]
 
     @property
@@ -115,17 +132,22 @@ class Manifest:
             "dataset": self.dataset,
             "manifest_sha256": self.sha256,
             "variant": self.variant,
+            **({} if self.has_pictures else {"pack_sha256": self.pack_sha256}),
         }
 
     @property
-    def sha256(self) -> str:
-        """Hash of the rows and of everything that gives them meaning; the root is left out."""
-        content = {key: getattr(self, key) for key in _HEADER}
-        content["rows"] = {
+    def content(self) -> dict[str, object]:
+        """The rows and everything that gives them meaning, as JSON holds it; no root."""
+        rows = {
             column: [None if pd.isna(value) else value for value in self.table[column].tolist()]
             for column in COLUMNS
         }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return {key: getattr(self, key) for key in _HEADER} | {"rows": rows}
+
+    @property
+    def sha256(self) -> str:
+        """Hash of `content`."""
+        return hashlib.sha256(json.dumps(self.content, sort_keys=True).encode()).hexdigest()
 
     def subset(
         self,

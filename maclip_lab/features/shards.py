@@ -1,31 +1,21 @@
 """One immutable file of features: what it holds, how it is written, read and verified.
 
-A shard is a safetensors file with the raw features of a few hundred pictures, all crops flat. Its
-header carries what the pictures were and, since the format has no checksum of its own, the sha256
-of the whole file with that digest's digits taken as zeros.
+A shard is a sealed safetensors file with the raw features of a few hundred pictures, all crops
+flat; its header carries what the pictures were.
 """
 
-import hashlib
 import json
-import os
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save
 
-from maclip_lab.errors import MaclipError
 from maclip_lab.files.atomic import write_bytes
+from maclip_lab.files.sealed import seal, verify_seal
 
 DTYPES = {"fp32": np.float32, "fp16": np.float16}
-_NUMPY = {"F32": np.float32, "F16": np.float16, "I64": np.int64, "I32": np.int32, "I16": np.int16}
-_NO_DIGEST = "0" * 64
-
-
-class ShardError(MaclipError):
-    """A shard's bytes are not those that were written."""
 
 
 @dataclass(frozen=True)
@@ -115,48 +105,41 @@ def write_shard(
     Raises:
         StorageFullError: there is no room.
     """
+    metadata = {
+        "config_sha256": config_sha256,
+        "created_ns": str(created_ns),
+        "facts": json.dumps(dict(facts), sort_keys=True),
+        "pictures": json.dumps([asdict(picture.record) for picture in pictures]),
+    }
+    path = folder / f"{number:06d}-{uuid.uuid4().hex}.safetensors"
+    write_bytes(path, seal(picture_tensors(pictures, dtype), metadata))
+    return path
+
+
+def picture_tensors(pictures: Sequence[Extracted], dtype: str) -> dict[str, np.ndarray]:
+    """What a file holds of some pictures, all crops flat.
+
+    Returns:
+        ``feats`` ``(M, D)``; ``offsets`` ``(N + 1)``, where each picture's crops begin; ``grid``
+        and ``sizes`` ``(N, 2)``, as in `Extracted`.
+    """
     crops = [len(picture.features) for picture in pictures]
-    tensors = {
+    return {
         "feats": np.concatenate([picture.features for picture in pictures], dtype=DTYPES[dtype]),
         "grid": np.array([picture.grid for picture in pictures], dtype=np.int16),
         "offsets": np.cumsum([0, *crops], dtype=np.int64),
         "sizes": np.array([picture.size for picture in pictures], dtype=np.int32),
     }
-    metadata = {
-        "config_sha256": config_sha256,
-        "created_ns": str(created_ns),
-        "facts": json.dumps(dict(facts), sort_keys=True),
-        "file_sha256": _NO_DIGEST,
-        "pictures": json.dumps([asdict(picture.record) for picture in pictures]),
-    }
-    data = save(tensors, metadata=metadata)
-    length = 8 + int.from_bytes(data[:8], "little")
-    digest = hashlib.sha256(data).hexdigest()
-    head = data[:length].replace(_digest_entry(_NO_DIGEST), _digest_entry(digest), 1)
-    path = folder / f"{number:06d}-{uuid.uuid4().hex}.safetensors"
-    write_bytes(path, head + data[length:])
-    return path
 
 
 def verify_shard(path: Path) -> ShardHeader:
     """Read a whole shard and check every byte of it.
 
     Raises:
-        ShardError: a byte differs from what was written, or the file is no shard.
+        SealError: a byte differs from what was written, or the file is no shard.
         OSError: the file cannot be read.
     """
-    data = path.read_bytes()
-    try:
-        length = 8 + int.from_bytes(data[:8], "little")
-        metadata = json.loads(data[8:length])["__metadata__"]
-        digest = metadata["file_sha256"]
-        head = data[:length].replace(_digest_entry(digest), _digest_entry(_NO_DIGEST), 1)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ShardError(f"{path.name} is not a shard of features: {error!r}") from error
-    content = hashlib.sha256(head)
-    content.update(memoryview(data)[length:])
-    if content.hexdigest() != digest:
-        raise ShardError(f"{path.name} is damaged: its sha256 is not the {digest} it was given")
+    metadata = verify_seal(path, "a shard of features")
     return ShardHeader(
         tuple(
             PictureRecord(**record | {"flags": tuple(record["flags"])})
@@ -166,28 +149,3 @@ def verify_shard(path: Path) -> ShardHeader:
         json.loads(metadata["facts"]),
         int(metadata["created_ns"]),
     )
-
-
-def _digest_entry(digest: str) -> bytes:
-    """The digest's place in the header, which no picture's name can imitate."""
-    return f'"file_sha256":"{digest}"'.encode()
-
-
-def map_shard(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a shard, mapped from the file without reading it; writes stay in memory.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
-    header.pop("__metadata__")
-    size = os.path.getsize(path) - 8 - length
-    block = np.memmap(path, dtype=np.uint8, mode="c", offset=8 + length, shape=(size,))
-    return {
-        name: block[slice(*entry["data_offsets"])]
-        .view(_NUMPY[entry["dtype"]])
-        .reshape(entry["shape"])
-        for name, entry in header.items()
-    }

@@ -29,14 +29,13 @@ from maclip_lab.features.shards import (
     DTYPES,
     Extracted,
     PictureRecord,
-    ShardError,
     ShardHeader,
-    map_shard,
     verify_shard,
     write_shard,
 )
 from maclip_lab.files.atomic import sweep, write_bytes
 from maclip_lab.files.identity import file_times
+from maclip_lab.files.sealed import SealError, map_tensors
 from maclip_lab.images import Preset
 
 _LOGGER = logging.getLogger(__name__)
@@ -255,7 +254,7 @@ class FeatureStore:
             message = f"{path.name} cannot be read ({error}); its pictures are redone"
             warnings.warn(message, StoreWarning, stacklevel=2)
             return None
-        except ShardError as error:
+        except SealError as error:
             message = f"{error}; it is set aside as {path.name}.corrupt, its pictures are redone"
             warnings.warn(message, StoreWarning, stacklevel=2)
             try:
@@ -309,4 +308,4 @@ def _rows(
 
 @lru_cache(maxsize=4)
 def _mapped(path: Path) -> dict[str, np.ndarray]:
-    return map_shard(path)
+    return map_tensors(path)

@@ -1,44 +1,31 @@
-"""Features of a whole data set, extracted once into a store and served from it.
+"""A data set's features as every ablation reads them, wherever they lie."""
 
-Prompts, lambda and fusion are applied afterwards, so one extraction serves every ablation. A
-picture's features depend on its bytes and on the store's configuration alone: they are found by
-the sha256 of the file, whatever it is called, and never served for a file that has changed.
-"""
-
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from pathlib import Path
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from maclip_lab.crops import WHOLE, CropGrid, Protocol, protocol_for
+from maclip_lab.crops import CropGrid
 from maclip_lab.datasets.manifest import Manifest
-from maclip_lab.features import extraction
-from maclip_lab.features.lookup import Lookup, identify
-from maclip_lab.features.shards import PictureRecord
-from maclip_lab.features.store import (
-    FeatureStore,
-    StoreConfig,
-    StoreError,
-    differences,
-    stored_configs,
-)
-from maclip_lab.images import Preset, load_picture
-from maclip_lab.readahead import map_ahead
+from maclip_lab.features.store import StoreConfig, StoreError
 from maclip_lab.score import PictureFeatures
-from maclip_lab.scorer import Maclip
 
-_TABLE = ("path", "status", "message", "width", "height", "sha256")
+
+class Holder(Protocol):
+    """What holds features: a `FeatureStore`, or a part of a pack."""
+
+    def arrays(self, shard: str) -> dict[str, np.ndarray]:
+        """The tensors of a shard, see `picture_tensors`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """A manifest's pictures and their raw features, read from the store as they are asked for.
+    """A manifest's pictures and their raw features, read from where they lie as one asks for them.
 
     Attributes:
         manifest: whose pictures, in its order.
@@ -46,13 +33,13 @@ class Features:
         table: one row a picture, in the manifest's order: ``path, status, flags, message, width,
             height, n_crops, sha256, shard, row``. Without features are rows whose status is not
             ``"ok"``.
-        store: where they lie.
+        store: that holds them.
     """
 
     manifest: Manifest
     config: StoreConfig
     table: pd.DataFrame
-    store: FeatureStore
+    store: Holder
 
     def __len__(self) -> int:
         return len(self.table)
@@ -78,6 +65,22 @@ class Features:
     def segments(self) -> np.ndarray:
         """Position of the picture that each crop belongs to when all are laid flat, ``(M,)``."""
         return np.repeat(self.ok, np.diff(self.offsets))
+
+    def subset(self, manifest: Manifest) -> "Features":
+        """The features of some of the same pictures, in another manifest's order.
+
+        Raises:
+            StoreError: a picture is none of these.
+        """
+        rows = self.table.drop_duplicates("path").set_index("path", drop=False)
+        unknown = ~manifest.table["path"].isin(rows.index)
+        if unknown.any():
+            raise StoreError(
+                f"{manifest.table['path'][unknown].iloc[0]} is not among the {len(self)} pictures "
+                f"of {self.manifest.dataset}"
+            )
+        chosen = rows.loc[manifest.table["path"]].reset_index(drop=True)
+        return replace(self, manifest=manifest, table=chosen)
 
     def features(self, i: int) -> Tensor:
         """Raw features ``(P, D)`` float32 of picture ``i``; mapped from the file where stored so.
@@ -164,176 +167,3 @@ class Features:
                     self.store.arrays(shards[first]),
                     slice(int(rows[first]), int(rows[last - 1]) + 1),
                 )
-
-
-def feature_config(
-    manifest: Manifest,
-    scorer: Maclip,
-    *,
-    preset: Preset | None = None,
-    dtype: str = "fp32",
-    protocol: Protocol | None = None,
-) -> StoreConfig:
-    """The configuration under which a store keeps a manifest's features.
-
-    Args:
-        manifest: whose crop protocol applies.
-        scorer: whose backbone and precision.
-        preset: how files are read; None for the manifest's.
-        dtype: ``"fp32"`` or ``"fp16"``, how features are stored.
-        protocol: instead of the manifest's.
-    """
-    return StoreConfig(
-        weights_sha256=scorer.backbone.sha256,
-        precision=scorer.encoder.precision,
-        preset=preset or manifest.preset,
-        protocol=protocol or protocol_for(manifest.protocol),
-        pos_embedding=scorer.pos_embedding,
-        dtype=dtype,
-        quick_gelu=scorer.backbone.metadata.get("quick_gelu", "true") == "true",
-    )
-
-
-def extract_features(
-    manifest: Manifest,
-    scorer: Maclip,
-    store_folder: str | os.PathLike[str],
-    *,
-    preset: Preset | None = None,
-    dtype: str = "fp32",
-    protocol: Protocol | None = None,
-    shard_size: int = 256,
-    progress: bool = False,
-) -> Features:
-    """The features of a manifest's pictures: those that the store lacks are computed and kept.
-
-    May be killed at any instant and called again: finished shards are kept, and the result is that
-    of an uninterrupted run to the last bit. Several processes may extract into one store. A picture
-    that cannot be read is a row that says why, looked at again once its file has changed.
-
-    Args:
-        manifest: the pictures.
-        scorer: whose encoder computes.
-        store_folder: of the store; made where absent.
-        preset: how files are read; None for the manifest's.
-        dtype: how features are stored; fp16 takes half the room and costs the magnitude cue about
-            1e-4.
-        protocol: instead of the manifest's.
-        shard_size: pictures in a shard; fewer where they are large or slow.
-        progress: show a progress bar, which begins at what the store holds.
-
-    Raises:
-        StorageFullError: the disk is full; what was finished is kept.
-        ValueError: a setting is not one of those above.
-    """
-    configs = [feature_config(manifest, scorer, preset=preset, dtype=dtype, protocol=protocol)]
-    return _extract(manifest, scorer, store_folder, configs, shard_size, progress)[0]
-
-
-def extract_crops_and_whole(
-    manifest: Manifest,
-    scorer: Maclip,
-    store_folder: str | os.PathLike[str],
-    *,
-    preset: Preset | None = None,
-    dtype: str = "fp32",
-    shard_size: int = 256,
-    progress: bool = False,
-) -> tuple[Features, Features]:
-    """`extract_features` by the manifest's protocol and of the whole pictures, each decoded once.
-
-    Returns:
-        MA-CLIP's features, and CLIP-IQA's. A picture may have the first alone: a whole one of more
-        than `WHOLE_PIXELS` is not encoded.
-    """
-    whole = replace(WHOLE, resize=protocol_for(manifest.protocol).resize)
-    configs = [
-        feature_config(manifest, scorer, preset=preset, dtype=dtype, protocol=protocol)
-        for protocol in (None, whole)
-    ]
-    crops, wholes = _extract(manifest, scorer, store_folder, configs, shard_size, progress)
-    return crops, wholes
-
-
-def _extract(
-    manifest: Manifest,
-    scorer: Maclip,
-    store_folder: str | os.PathLike[str],
-    configs: Sequence[StoreConfig],
-    shard_size: int,
-    progress: bool,
-) -> list[Features]:
-    if shard_size < 1:
-        raise ValueError(f"shard_size is a number of pictures, got {shard_size}")
-    stores = [FeatureStore(Path(store_folder), config) for config in configs]
-    jobs = zip(range(len(manifest)), manifest.table["path"], manifest.paths, strict=True)
-    results = extraction.run(jobs, scorer, stores, shard_size=shard_size, progress=progress)
-    return [
-        _view(manifest, store, [found[i] for i in range(len(manifest))])
-        for store, found in zip(stores, results, strict=True)
-    ]
-
-
-def open_features(
-    manifest: Manifest,
-    config: StoreConfig,
-    store_folder: str | os.PathLike[str],
-) -> Features:
-    """The features that a store already holds; nothing is computed.
-
-    Args:
-        manifest: the pictures.
-        config: from `feature_config`.
-        store_folder: of the store.
-
-    Returns:
-        Pictures that the store lacks, or whose files have changed, have the status
-        ``"not_extracted"``.
-
-    Raises:
-        StoreError: the store holds no features of this configuration; the message names the
-            fields in which the nearest one differs.
-    """
-    root = Path(store_folder)
-    stored = stored_configs(root)
-    if not stored:
-        raise StoreError(f"no feature store at {root}; extract_features makes one")
-    nearest = min((differences(config.fields, other) for other in stored), key=len)
-    if nearest:
-        raise StoreError(
-            f"{root} holds no features of this configuration; the nearest differs: "
-            + "; ".join(nearest)
-        )
-    store = FeatureStore(root, config)
-    lookup = Lookup(store.index)
-    jobs = zip(manifest.table["path"], manifest.paths, strict=True)
-    records = list(map_ahead(partial(_look, lookup=lookup), jobs))
-    store.touch(lookup.touched(records))
-    return _view(manifest, store, records)
-
-
-def _look(job: tuple[str, Path], lookup: Lookup) -> PictureRecord:
-    """What the store holds of a file as it is now."""
-    record = identify(*job, [lookup])
-    if not record.sha256:
-        picture = load_picture(job[1])
-        return replace(record, status=picture.status, message=picture.message)
-    message = "the store does not hold this file's content"
-    return lookup.result(record) or replace(record, message=message)
-
-
-def _view(manifest: Manifest, store: FeatureStore, records: Sequence[PictureRecord]) -> Features:
-    """The manifest's pictures joined to where their features lie."""
-    lookup = Lookup(store.index)
-    offsets: dict[str, np.ndarray] = {}
-    rows = []
-    for record in records:
-        row = {name: getattr(record, name) for name in _TABLE}
-        row |= {"flags": " ".join(record.flags), "n_crops": 0, "shard": "", "row": -1}
-        if record.status == "ok":
-            shard, place = lookup.location(record)
-            if shard not in offsets:
-                offsets[shard] = np.array(store.arrays(shard)["offsets"])
-            row |= {"shard": shard, "row": place, "n_crops": int(np.diff(offsets[shard])[place])}
-        rows.append(row)
-    return Features(manifest, store.config, pd.DataFrame(rows), store)

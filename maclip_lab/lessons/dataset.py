@@ -1,7 +1,8 @@
 """Which data set a notebook works on, from the two parameters that say so.
 
 A few words are enough: the name of a set, and the folder it lies in. Without a folder a synthetic
-set is made once and shared by all notebooks, as are its features.
+set is made once and shared by all notebooks, as are its features. Of two rated sets parts are
+shipped as packs, so that people's opinion needs no pictures.
 """
 
 import os
@@ -13,8 +14,11 @@ import numpy as np
 from maclip_lab import datasets
 from maclip_lab.crops import canonical_name
 from maclip_lab.datasets.annotations import READERS
+from maclip_lab.features import Features, extract_crops_and_whole, extract_features
+from maclip_lab.features.packs import SHIPPED, shipped_pack
 from maclip_lab.files.shipped import data_path
 from maclip_lab.images import find_pictures
+from maclip_lab.scorer import Maclip
 from maclip_lab.weights.cache import cache_folder
 
 
@@ -40,6 +44,42 @@ def open_dataset(
         root = work_folder(name.lower())
     manifest = datasets.open_dataset(name, root, **choices)
     return manifest if n_pictures is None else manifest.sample(min(n_pictures, len(manifest)))
+
+
+def open_features(
+    dataset: str, scorer: Maclip, root: str | os.PathLike[str] | None = None, **choices: Any
+) -> Features:
+    """A data set's features, from a pack where it is one, else extracted into the shared store.
+
+    Args:
+        dataset: ``"clive-part"`` or ``"biq2021-part"``, of which this package ships packs; the
+            path of a pack; or whatever else `open_dataset` takes.
+        scorer: whose features.
+        root: see `open_dataset`.
+        choices: as well.
+
+    Raises:
+        DatasetError: no pack of this backbone is shipped, or a file is not as it should be.
+        StoreError: a pack is of another backbone.
+    """
+    manifest = _manifest(dataset, scorer, root, choices)
+    return extract_features(manifest, scorer, work_folder("features"))
+
+
+def open_crops_and_whole(
+    dataset: str, scorer: Maclip, root: str | os.PathLike[str] | None = None, **choices: Any
+) -> tuple[Features, Features]:
+    """`open_features`, and those of the whole pictures for CLIP-IQA."""
+    manifest = _manifest(dataset, scorer, root, choices)
+    return extract_crops_and_whole(manifest, scorer, work_folder("features"))
+
+
+def _manifest(
+    dataset: str, scorer: Maclip, root: str | os.PathLike[str] | None, choices: dict[str, Any]
+) -> datasets.Manifest:
+    if dataset.lower() in SHIPPED:
+        dataset = str(shipped_pack(dataset.lower(), scorer.backbone.name))
+    return open_dataset(dataset, root, **choices)
 
 
 def work_folder(*parts: str) -> Path:
@@ -70,7 +110,7 @@ def open_pictures(
         ValueError: no data set has that name.
     """
     folder, protocol = Path(name), "native"
-    if name.lower() in ("native", *datasets.EDITIONS):
+    if name.lower() in ("native", *datasets.EDITIONS, *SHIPPED):
         folder = Path(root or data_path("photos"))
     elif not folder.is_dir():
         if root is not None or "=" in name or folder.suffix.lower() in READERS:

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from maclip_lab.crops import NATIVE, Protocol
-from maclip_lab.features.shards import Extracted, PictureRecord, ShardError, map_shard, verify_shard
+from maclip_lab.features.shards import Extracted, PictureRecord, verify_shard
 from maclip_lab.features.store import (
     FeatureStore,
     StoreConfig,
@@ -15,6 +15,7 @@ from maclip_lab.features.store import (
     differences,
     stored_configs,
 )
+from maclip_lab.files.sealed import SealError, map_tensors
 from tests.store_world import python
 
 CONFIG = StoreConfig("ab" * 32, "fp32", "official", NATIVE)
@@ -61,14 +62,14 @@ def test_no_bit_of_a_shard_can_flip_unseen(tmp_path):
         damaged = bytearray(whole)
         damaged[position] ^= 1 << dice.randrange(8)
         path.write_bytes(damaged)
-        with pytest.raises(ShardError):
+        with pytest.raises(SealError):
             verify_shard(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 400, b"{}", b"\x02" + b"\0" * 7 + b"[]"])
 def test_what_is_no_shard_is_an_error_of_ours(tmp_path, content):
     (tmp_path / "x.safetensors").write_bytes(content)
-    with pytest.raises(ShardError, match=r"x\.safetensors"):
+    with pytest.raises(SealError, match=r"x\.safetensors"):
         verify_shard(tmp_path / "x.safetensors")
 
 
@@ -202,6 +203,6 @@ def test_a_folder_that_cannot_hold_a_store_is_named(tmp_path):
 def test_mapped_tensors_can_be_changed_without_changing_the_file(tmp_path):
     store = filled(tmp_path, 1)
     path = next(store.shards.iterdir())
-    arrays = map_shard(path)
+    arrays = map_tensors(path)
     arrays["feats"][:] = 0
     verify_shard(path)

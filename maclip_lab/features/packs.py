@@ -1,0 +1,279 @@
+"""Feature packs: a rated data set as one backbone sees it, in one file without a picture.
+
+A pack is a sealed safetensors file: the raw features of every crop and of the whole pictures in
+fp16, the manifest with its opinions, the text features of the prompts, and the record of how it was
+made. Whatever follows the encoder runs on it: cues, lambda, fusion, statistics, sweeps. So a group
+can publish it beside a paper, and others analyse it again with neither pictures nor weights.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from maclip_lab.config import ScoreConfig
+from maclip_lab.crops import Protocol
+from maclip_lab.datasets.errors import DatasetError
+from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.datasets.packed import (
+    PACK_SUFFIX,
+    PACK_VERSION,
+    VERSION_KEY,
+    pack_manifest,
+    packed_manifest,
+    read_pack_header,
+)
+from maclip_lab.features.shards import Extracted, PictureRecord, picture_tensors
+from maclip_lab.features.store import StoreConfig, StoreError
+from maclip_lab.features.view import Features
+from maclip_lab.files.provenance import provenance_record, write_result
+from maclip_lab.files.sealed import map_tensors, seal
+from maclip_lab.files.shipped import data_path
+from maclip_lab.fusion import FusionSettings
+from maclip_lab.images import Preset
+from maclip_lab.prompts import PROMPT_SETS, PromptPairs, prompt_pairs
+from maclip_lab.score import TextAnchors
+from maclip_lab.scorer import Maclip
+
+SHIPPED = ("clive-part", "biq2021-part")
+"""The rated sets of which this package ships packs, one for each embedded backbone."""
+
+_TOLD = ["path", "status", "flags", "message", "width", "height", "sha256"]
+
+
+@dataclass(frozen=True, eq=False)
+class Pack:
+    """A pack, opened. It stands in for the scorer wherever nothing is encoded any more.
+
+    Attributes:
+        manifest: the pictures' names and scores.
+        backbone: that made the features, by name.
+        crops: MA-CLIP's features.
+        whole: CLIP-IQA's, of the whole pictures; None where the pack has none.
+        texts: raw text features ``(D,)`` by prompt.
+        logit_scale: factor on the cosine.
+        record: provenance of the file.
+    """
+
+    manifest: Manifest
+    backbone: str
+    crops: Features
+    whole: Features | None
+    texts: Mapping[str, Tensor]
+    logit_scale: float
+    record: Mapping[str, object]
+
+    def __repr__(self) -> str:
+        return f"Pack({self.name}, {self.backbone}: {self.crops!r})"
+
+    @property
+    def name(self) -> str:
+        """Of the file."""
+        return self.manifest.root.name
+
+    @property
+    def anchors(self) -> TextAnchors:
+        """The text features of MA-CLIP's five prompt pairs."""
+        return self.text_anchors("maclip")
+
+    def text_anchors(self, prompts: str | Iterable[tuple[str, str]]) -> TextAnchors:
+        """The text features of a prompt set, as `Maclip.text_anchors` gives them.
+
+        Raises:
+            StoreError: the pack lacks one of the prompts.
+        """
+        pairs = prompt_pairs(prompts if isinstance(prompts, str) else list(prompts))
+        wanted = [text for pair in pairs for text in pair]
+        lacking = [text for text in wanted if text not in self.texts]
+        if lacking:
+            raise StoreError(
+                f"{self.name} has no text features of {', '.join(map(repr, lacking))}, only of "
+                f"{', '.join(map(repr, self.texts))}; {self.backbone} itself has to encode others"
+            )
+        features = torch.stack([self.texts[text] for text in wanted])
+        return TextAnchors(pairs, features, self.logit_scale)
+
+    def config(
+        self,
+        dataset: str | Protocol | None = None,
+        settings: FusionSettings = FusionSettings(),
+        *,
+        preset: Preset | None = None,
+    ) -> ScoreConfig:
+        """All settings of scores from these features, as `Maclip.config` gives them."""
+        made = self.crops.config
+        return ScoreConfig(
+            backbone=self.backbone,
+            weights_sha256=made.weights_sha256,
+            dataset=dataset,
+            preset=preset,
+            prompts=self.anchors.pairs,
+            settings=settings,
+            precision=made.precision,
+            pos_embedding=made.pos_embedding,
+        )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The crops or the whole pictures of a pack, as one shard."""
+
+    tensors: dict[str, np.ndarray]
+
+    def arrays(self, shard: str) -> dict[str, np.ndarray]:
+        return self.tensors
+
+
+def write_pack(
+    path: str | os.PathLike[str],
+    crops: Features,
+    whole: Features | None,
+    scorer: Maclip,
+    *,
+    prompts: Iterable[PromptPairs] = tuple(PROMPT_SETS.values()),
+) -> Path:
+    """Write a pack, and its record beside it.
+
+    Args:
+        path: of the file; ends in ``.safetensors``. An older one is replaced whole.
+        crops: of a data set, from `extract_features`.
+        whole: of the same pictures' whole, from `extract_crops_and_whole`; None for a pack that
+            CLIP-IQA cannot be computed from.
+        scorer: that made them, and encodes the prompts.
+        prompts: the sets whose text features go with them.
+
+    Raises:
+        StoreError: no picture has features, or they are another backbone's.
+        StorageFullError: there is no room; an older file is as it was.
+        ValueError: the path ends otherwise, or ``whole`` is of other pictures.
+    """
+    path, manifest, made = Path(path), crops.manifest, crops.config
+    if path.suffix != PACK_SUFFIX:
+        raise ValueError(f"a pack's name ends in {PACK_SUFFIX}, got {path.name!r}")
+    if made.weights_sha256 != scorer.backbone.sha256:
+        raise StoreError(
+            f"the features are of weights {made.weights_sha256}, the scorer is "
+            f"{scorer.backbone.name} with weights {scorer.backbone.sha256}"
+        )
+    if whole is not None and whole.manifest.sha256 != manifest.sha256:
+        raise ValueError("the crops and the whole pictures are of different manifests")
+    anchors = [scorer.text_anchors(pairs) for pairs in prompts]
+    texts = {
+        text: features.numpy()
+        for one in anchors
+        for text, features in zip(
+            [text for pair in one.pairs for text in pair], one.features, strict=True
+        )
+    }
+    config = scorer.config(made.protocol, preset=made.preset)
+    record = provenance_record({**config.facts, **manifest.facts, "dtype": "fp16"})
+    header = {
+        VERSION_KEY: PACK_VERSION,
+        "backbone": scorer.backbone.name,
+        "logit_scale": repr(anchors[0].logit_scale),
+        "manifest": pack_manifest(manifest),
+        "record": json.dumps(record),
+        "texts": json.dumps(list(texts)),
+    }
+    tensors = {"texts": np.stack(list(texts.values())).astype(np.float32)}
+    for part, features in (("crops", crops), ("whole", whole)):
+        if features is not None:
+            header[part], arrays = _packed(features)
+            tensors |= {f"{part}.{name}": array for name, array in arrays.items()}
+    return write_result(seal(tensors, header), path, record)
+
+
+def open_pack(path: str | os.PathLike[str]) -> Pack:
+    """Open a pack, once every byte of it has been checked.
+
+    Raises:
+        DatasetError: there is none, or it is damaged, or of another version than is read here.
+    """
+    path = Path(path).expanduser()
+    header = read_pack_header(path, verify=True)
+    manifest = packed_manifest(path, header)
+    try:
+        tensors = map_tensors(path)
+        texts = dict(
+            zip(json.loads(header["texts"]), torch.from_numpy(tensors["texts"]), strict=True)
+        )
+        return Pack(
+            manifest,
+            header["backbone"],
+            _unpacked("crops", header, tensors, manifest),
+            _unpacked("whole", header, tensors, manifest) if "whole" in header else None,
+            texts,
+            float(header["logit_scale"]),
+            json.loads(header["record"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DatasetError(f"{path.name} is no whole pack: {error!r}") from error
+
+
+def shipped_pack(dataset: str, backbone: str) -> Path:
+    """Where the package's own pack lies.
+
+    Args:
+        dataset: one of `SHIPPED`.
+        backbone: by name.
+
+    Raises:
+        DatasetError: no pack of this backbone is there.
+    """
+    path = data_path("packs", f"{dataset}.{backbone}{PACK_SUFFIX}")
+    if not path.is_file():
+        there = [
+            found.name.split(".")[1]
+            for found in sorted(path.parent.glob(f"{dataset}.*{PACK_SUFFIX}"))
+        ]
+        raise DatasetError(
+            f"there is no pack of {dataset} as {backbone} sees it, only as "
+            f"{' or '.join(there) or 'nobody'} does: give the data set itself and "
+            "the folder of its pictures, or the path of a pack that maclip-lab pack made of it"
+        )
+    return path
+
+
+def _packed(view: Features) -> tuple[str, dict[str, np.ndarray]]:
+    """What a pack's header and its tensors hold of some features."""
+    if not len(view.ok):
+        raise StoreError(f"none of the {len(view)} pictures of {view.manifest.dataset} is usable")
+    rows = np.flatnonzero(~view.table["path"].duplicated())
+    empty = np.zeros((0, view.features(view.ok[0]).shape[1]), dtype=np.float16)
+    pictures = []
+    for i in rows:
+        record = PictureRecord(view.table["path"].iloc[i])
+        if view.table["status"].iloc[i] != "ok":
+            pictures.append(Extracted(record, empty))
+            continue
+        grid, features = view.grid(i), view.features(i).numpy().astype(np.float16)
+        size = grid.height, grid.width
+        pictures.append(Extracted(record, features, (grid.rows, grid.cols), size))
+    config = asdict(view.config) | {"dtype": "fp16"}
+    told = {"config": config, "pictures": view.table[_TOLD].iloc[rows].to_dict("list")}
+    return json.dumps(told), picture_tensors(pictures, "fp16")
+
+
+def _unpacked(
+    part: str, header: Mapping[str, str], tensors: Mapping[str, np.ndarray], manifest: Manifest
+) -> Features:
+    told = json.loads(header[part])
+    protocol = told["config"].pop("protocol")
+    resize = None if protocol["resize"] is None else tuple(protocol.pop("resize"))
+    config = StoreConfig(**told["config"], protocol=Protocol(**{**protocol, "resize": resize}))
+    arrays = {name: tensors[f"{part}.{name}"] for name in ("feats", "grid", "offsets", "sizes")}
+    crops = np.diff(arrays["offsets"])
+    table = pd.DataFrame(told["pictures"])
+    table = table.assign(n_crops=crops, shard=part, row=np.arange(len(crops)))
+    expected = np.prod(arrays["grid"], axis=1) + config.protocol.thumbnail + config.protocol.whole
+    if not np.array_equal(crops, np.where(table["status"] == "ok", expected, 0)):
+        raise ValueError(f"the {part} do not fit their grids")
+    if crops.sum() != len(arrays["feats"]):
+        raise ValueError(f"{len(arrays['feats'])} features for {crops.sum()} {part}")
+    return Features(manifest, config, table, _Part(arrays)).subset(manifest)

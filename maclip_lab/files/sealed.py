@@ -1,0 +1,120 @@
+"""A safetensors file that tells whether its bytes are those that were written.
+
+The format has no checksum of its own, so the header carries the sha256 of the whole file, with that
+digest's digits taken as zeros.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save
+
+from maclip_lab.errors import MaclipError
+
+_NUMPY = {"F32": np.float32, "F16": np.float16, "I64": np.int64, "I32": np.int32, "I16": np.int16}
+_NO_DIGEST = "0" * 64
+_DIGEST = "file_sha256"
+_BLOCK = 2**24  # bytes
+
+
+class SealError(MaclipError):
+    """A file's bytes are not those that were written."""
+
+
+def seal(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
+    """The content of a sealed file.
+
+    Args:
+        tensors: by name.
+        metadata: what the header tells beside them.
+    """
+    data = save(dict(tensors), metadata={**metadata, _DIGEST: _NO_DIGEST})
+    length = 8 + int.from_bytes(data[:8], "little")
+    digest = hashlib.sha256(data).hexdigest()
+    head = data[:length].replace(_entry(_NO_DIGEST), _entry(digest), 1)
+    return head + data[length:]
+
+
+def read_seal(path: Path, what: str) -> dict[str, str]:
+    """The header's metadata, the digest as ``file_sha256`` among them; the rest is not read.
+
+    Args:
+        path: of the file.
+        what: it should be, for the message, such as ``"a shard of features"``.
+
+    Raises:
+        SealError: it is no sealed file, or it has been cut short.
+        OSError: it cannot be read.
+    """
+    metadata, head, size = _head(path, what)
+    if os.path.getsize(path) != len(head) + size:
+        raise SealError(
+            f"{path.name} is damaged: it has {os.path.getsize(path):,} bytes where "
+            f"{len(head) + size:,} were written"
+        )
+    return metadata
+
+
+def verify_seal(path: Path, what: str) -> dict[str, str]:
+    """`read_seal`, every byte of the file checked.
+
+    Raises:
+        SealError: a byte differs from what was written, or the file is no sealed one.
+        OSError: it cannot be read.
+    """
+    metadata, head, _ = _head(path, what)
+    digest = metadata[_DIGEST]
+    content = hashlib.sha256(head.replace(_entry(digest), _entry(_NO_DIGEST), 1))
+    with path.open("rb") as file:
+        file.seek(len(head))
+        while block := file.read(_BLOCK):
+            content.update(block)
+    if content.hexdigest() != digest:
+        raise SealError(f"{path.name} is damaged: its sha256 is not the {digest} it was given")
+    return metadata
+
+
+def map_tensors(path: Path) -> dict[str, np.ndarray]:
+    """The tensors of a sealed file, mapped without reading it; writes stay in memory.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    header.pop("__metadata__")
+    size = os.path.getsize(path) - 8 - length
+    block = np.memmap(path, dtype=np.uint8, mode="c", offset=8 + length, shape=(size,))
+    return {
+        name: block[slice(*entry["data_offsets"])]
+        .view(_NUMPY[entry["dtype"]])
+        .reshape(entry["shape"])
+        for name, entry in header.items()
+    }
+
+
+def _head(path: Path, what: str) -> tuple[dict[str, str], bytes, int]:
+    """Metadata, the bytes they stand in, and how many bytes of tensors follow."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+            length = int.from_bytes(start, "little")
+            head = start + file.read(min(length, os.path.getsize(path)))
+        header = json.loads(head[8:])
+        metadata = header.pop("__metadata__")
+        size = max(entry["data_offsets"][1] for entry in header.values())
+        if not isinstance(metadata[_DIGEST], str):
+            raise TypeError(f"{_DIGEST} is {metadata[_DIGEST]!r}")
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        raise SealError(f"{path.name} is not {what}: {error!r}") from error
+    return metadata, head, size
+
+
+def _entry(digest: str) -> bytes:
+    """The digest's place in the header, which no other entry can imitate."""
+    return f'"{_DIGEST}":"{digest}"'.encode()

@@ -1,0 +1,386 @@
+"""A pack gives what the pictures gave, and says whose it is."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+
+from maclip_lab import Maclip
+from maclip_lab.ablations.study import study
+from maclip_lab.ablations.sweeps import lambda_sweep, named_sweep, score_store
+from maclip_lab.crops import NATIVE, Protocol
+from maclip_lab.datasets import DatasetError, Manifest, open_dataset, packed
+from maclip_lab.evaluation import EvaluationSettings
+from maclip_lab.features import (
+    extract_crops_and_whole,
+    extract_features,
+    open_pack,
+    packs,
+    write_pack,
+)
+from maclip_lab.features.store import StoreError
+from maclip_lab.files.provenance import explain, read_record
+from maclip_lab.files.sealed import seal, verify_seal
+from maclip_lab.lessons.explorer import ExplorerModel
+from maclip_lab.prompts import CLIP_IQA_PROMPTS, MACLIP_PROMPTS
+from tests.store_world import RN, manifest, pictures
+
+VIT = RN.replace("rn.", "vit.")
+FEW = EvaluationSettings(n_boot=20)
+
+
+@pytest.fixture(scope="module")
+def scorer():
+    return Maclip(RN, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory, scorer):
+    """A rated set of six pictures, one of them broken, its store's folder, and its pack."""
+    folder = tmp_path_factory.mktemp("packs")
+    names = pictures(folder / "pictures", 6)
+    (folder / "pictures" / names[2]).write_bytes(b"not a picture")
+    rows = manifest(folder / "pictures", names)
+    crops, whole = extract_crops_and_whole(rows, scorer, folder / "store")
+    return rows, folder / "store", write_pack(folder / "six.safetensors", crops, whole, scorer)
+
+
+@pytest.fixture
+def other(world, tmp_path):
+    """A copy of the pack, to be spoilt."""
+    return shutil.copy(world[2], tmp_path / "six.safetensors")
+
+
+def rewritten(path, **changes):
+    """The pack with parts of its header replaced, sealed anew."""
+    header = verify_seal(path, "a pack")
+    del header["file_sha256"]
+    path.write_bytes(seal(load_file(path), header | changes))
+    return path
+
+
+# What a pack gives ---------------------------------------------------------------------------
+
+
+def test_a_pack_gives_the_scores_of_the_pictures_to_half_precision(world, scorer):
+    rows, store, path = world
+    ours = study(rows, scorer, store, statistics=FEW)
+    pack = open_pack(path)
+    theirs = study(pack.manifest, pack, store, statistics=FEW)
+    for name in ("score", "q_cos", "q_mag", "clip_iqa"):
+        seen, packed_ = ours.predictions[name], theirs.predictions[name]
+        np.testing.assert_allclose(packed_, seen, rtol=2e-3)
+        assert seen.notna().sum() == 5
+    told = ["name", "path", "mos", "n_crops", "status", "flags", "message"]
+    assert theirs.predictions[told].equals(ours.predictions[told])
+    assert list(theirs.table["method"]) == list(ours.table["method"])
+    assert set(theirs.table["backbone"]) == {RN}
+
+
+def test_the_features_are_the_stored_ones_rounded(world, scorer):
+    rows, store, path = world
+    stored, pack = extract_features(rows, scorer, store), open_pack(path)
+    for i in stored.ok:
+        assert torch.equal(pack.crops.features(i), stored.features(i).half().float())
+        assert pack.crops.grid(i) == stored.grid(i)
+        assert float(pack.crops.picture(i).width) == stored.table["width"][i]
+    assert pack.crops.config.dtype == "fp16"
+    assert "5 of 6 pictures" in repr(pack)
+
+
+def test_a_picture_that_failed_keeps_its_reason(world):
+    pack = open_pack(world[2])
+    row = pack.crops.table.iloc[2]
+    assert row["status"] != "ok"
+    assert row["message"]
+    with pytest.raises(StoreError, match=r"p2\.png has no features: "):
+        pack.crops.features(2)
+
+
+def test_the_manifest_is_the_same_but_has_no_pictures(world):
+    rows, _, path = world
+    packed_rows = open_dataset(str(path))
+    assert packed_rows.sha256 == rows.sha256
+    assert packed_rows.table.equals(rows.table)
+    assert rows.has_pictures
+    assert not packed_rows.has_pictures
+    with pytest.raises(DatasetError, match=r"six\.safetensors is a pack"):
+        _ = packed_rows.paths
+    assert packed_rows.facts == rows.facts | {"pack_sha256": packed_rows.pack_sha256}
+
+
+def test_every_column_and_what_is_missing_come_through(tmp_path, world, scorer):
+    rows, store, _ = world
+    facts = {
+        "mos_std": [0.5, None, 0.25, 1, 2, 3],
+        "ref_id": ["a", "a", "b", None, "é", "a"],
+        "dist_type": ["jpeg"] * 6,
+        "dist_level": [1, None, 3, 4, 5, 5],
+    }
+    told = {"note": "from a list", "missing": ("gone.png",), "mos_range": (-1.0, 9.5)}
+    full = Manifest(
+        rows.table.assign(**facts), "mine", False, protocol="native", variant="file",
+        root=rows.root, **told,
+    )  # fmt: skip
+    view = extract_features(full, scorer, store)
+    back = open_pack(write_pack(tmp_path / "x.safetensors", view, None, scorer)).manifest
+    assert back.table.equals(full.table)
+    for name in ("dataset", "higher_is_better", "mos_range", "variant", "note", "missing"):
+        assert getattr(back, name) == getattr(full, name)
+    assert back.sha256 == full.sha256
+
+
+def test_a_set_without_scores_can_be_packed(tmp_path, world, scorer):
+    rows, store, _ = world
+    table = rows.table.assign(mos=np.nan)
+    silent = Manifest(table, "mine", True, (np.nan, np.nan), "native", "file", rows.root)
+    view = extract_features(silent, scorer, store)
+    back = open_pack(write_pack(tmp_path / "x.safetensors", view, None, scorer))
+    assert not back.manifest.labelled
+    assert score_store(back.crops, back.anchors)["score"].notna().sum() == 5
+
+
+def test_a_part_of_the_rows_is_served_in_its_own_order(world, scorer):
+    path = world[2]
+    whole, few = open_pack(path), open_dataset(str(path), n_pictures=3)
+    served = extract_features(few, scorer, "nowhere")
+    assert list(served.table["path"]) == list(few.table["path"])
+    assert len(served) == 3
+    turned = Manifest(
+        few.table[::-1], "synthetic", True, (0, 6), "native", "standard", path,
+        pack_sha256=few.pack_sha256,
+    )  # fmt: skip
+    back = extract_features(turned, scorer, "nowhere")
+    assert list(back.table["path"]) == list(few.table["path"])[::-1]
+    places = {path: i for i, path in enumerate(whole.crops.table["path"])}
+    for i in back.ok:
+        first = whole.crops.features(places[back.table["path"][i]])
+        assert torch.equal(back.features(i), first)
+    unknown = few.table.assign(path=["x.png", *few.table["path"][1:]])
+    strange = Manifest(
+        unknown, "synthetic", True, (0, 6), "native", "standard", path, pack_sha256=few.pack_sha256
+    )
+    with pytest.raises(StoreError, match=r"x\.png is not among the 6 pictures"):
+        extract_features(strange, scorer, "nowhere")
+
+
+def test_a_picture_in_several_rows_is_packed_once(tmp_path, world, scorer):
+    rows, store, _ = world
+    table = rows.table.iloc[[0, 1, 0, 3, 4]]
+    twice = Manifest(table, "mine", True, (0, 6), "native", "file", rows.root, on_duplicate="keep")
+    view = extract_features(twice, scorer, store)
+    back = open_pack(write_pack(tmp_path / "x.safetensors", view, None, scorer))
+    assert list(back.crops.table["path"]) == list(table["path"])
+    assert torch.equal(back.crops.features(0), back.crops.features(2))
+    assert len(load_file(tmp_path / "x.safetensors")["crops.offsets"]) == 1 + 4
+
+
+def test_sweeps_and_the_explorer_run_on_a_pack(world, scorer):
+    rows, store, path = world
+    stored, pack = extract_features(rows, scorer, store), open_pack(path)
+    for grid in ("prompts", "crops", "rules"):
+        ours = named_sweep(grid, stored, scorer.text_anchors)
+        theirs = named_sweep(grid, pack.crops, pack.text_anchors)
+        np.testing.assert_allclose(theirs["plcc"], ours["plcc"], atol=0.02)
+    assert len(lambda_sweep(pack.crops, pack.anchors, [0.0, 1.0])) == 4
+    model = ExplorerModel.from_store(pack.crops, pack.anchors)
+    assert len(model.names) == 5
+    assert np.isfinite(model.move().srcc["score"])
+
+
+def test_text_features_are_those_of_the_backbone(world, scorer):
+    pack = open_pack(world[2])
+    for pairs in (MACLIP_PROMPTS, CLIP_IQA_PROMPTS):
+        ours, theirs = scorer.text_anchors(pairs), pack.text_anchors(pairs)
+        assert torch.equal(theirs.features, ours.features)
+        assert theirs.logit_scale == ours.logit_scale
+        assert theirs.pairs == ours.pairs
+    assert pack.anchors.pairs == MACLIP_PROMPTS
+    with pytest.raises(StoreError, match=r"no text features of 'a dog', only of 'Good image', "):
+        pack.text_anchors([("Good image", "a dog")])
+
+
+def test_a_pack_may_hold_prompts_of_ones_own(tmp_path, world, scorer):
+    rows, store, _ = world
+    mine = (("a fine day", "a foul day"),)
+    view = extract_features(rows, scorer, store)
+    path = write_pack(tmp_path / "x.safetensors", view, None, scorer, prompts=[mine])
+    pack = open_pack(path)
+    assert torch.equal(pack.text_anchors(mine).features, scorer.text_anchors(mine).features)
+    with pytest.raises(StoreError, match=r"no text features of 'Good image'"):
+        _ = pack.anchors
+
+
+def test_a_pack_carries_its_record_and_results_name_the_pack(world, scorer):
+    rows, store, path = world
+    beside, pack = read_record(path), open_pack(path)
+    assert {**pack.record} == {k: v for k, v in beside.items() if not k.startswith("result")}
+    assert beside["config"]["dtype"] == "fp16"
+    assert beside["weights_sha256"] == scorer.backbone.sha256
+    assert explain(path).reproduces
+    record = study(pack.manifest, pack, store, statistics=FEW).record
+    stored = study(rows, scorer, store, statistics=FEW).record
+    assert record["config"].pop("pack_sha256") == pack.manifest.pack_sha256
+    assert record["config"].pop("dtype") == "fp16"
+    assert stored["config"].pop("dtype") == "fp32"
+    assert record["config"] == stored["config"]
+
+
+def test_a_pack_made_otherwise_says_how(tmp_path, world, scorer):
+    rows, store, _ = world
+    protocol = Protocol("own", resize=(256, 256), thumbnail=False)
+    view = extract_features(rows, scorer, store, preset="default", protocol=protocol)
+    pack = open_pack(write_pack(tmp_path / "x.safetensors", view, None, scorer))
+    assert pack.crops.config.protocol == protocol
+    assert pack.crops.config.preset == "default"
+    found = study(pack.manifest, scorer, store, clip_iqa=False, statistics=FEW)
+    assert found.record["config"]["preset"] == "default"
+    assert found.record["config"]["protocol"]["name"] == "own"
+
+
+# What a pack refuses -------------------------------------------------------------------------
+
+
+def test_another_backbone_is_an_error_that_names_both(world, scorer, tmp_path):
+    rows = open_dataset(str(world[2]))
+    vit = Maclip(VIT, device="cpu")
+    with pytest.raises(StoreError) as error:
+        extract_features(rows, vit, tmp_path)
+    for said in (RN, VIT, scorer.backbone.sha256, vit.backbone.sha256, "six.safetensors"):
+        assert said in str(error.value)
+    with pytest.raises(StoreError, match=scorer.backbone.sha256):
+        write_pack(tmp_path / "x.safetensors", open_pack(world[2]).crops, None, vit)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"preset": "default"}, "preset is 'default' here and 'official' there"),
+        ({"protocol": Protocol("dense", stride=64)}, "protocol.stride is 64 here and 128 there"),
+    ],
+)
+def test_features_made_otherwise_are_an_error_that_names_both(world, scorer, asked, said):
+    rows = open_dataset(str(world[2]))
+    for whose in (scorer, open_pack(world[2])):
+        with pytest.raises(StoreError, match=said):
+            extract_features(rows, whose, "nowhere", **asked)
+    placed = Maclip(RN, device="cpu", pos_embedding=True)
+    with pytest.raises(StoreError, match="pos_embedding is True here and False there"):
+        extract_features(rows, placed, "nowhere")
+
+
+def test_a_pack_encodes_no_pictures_and_no_other_packs_rows(world, other):
+    rows, store, path = world
+    with pytest.raises(StoreError, match=r"six\.safetensors is not the pack .* 'that of a pack'"):
+        extract_features(rows, open_pack(path), store)
+    changed = rewritten(other, logit_scale="1.0")
+    with pytest.raises(StoreError, match=r"is not the pack that the rows .* come from"):
+        extract_features(open_dataset(str(path)), open_pack(changed), store)
+
+
+def test_without_whole_pictures_there_is_no_clip_iqa(world, scorer, tmp_path):
+    view = open_pack(world[2]).crops
+    path = write_pack(tmp_path / "x.safetensors", view, None, scorer)
+    pack = open_pack(path)
+    assert pack.whole is None
+    with pytest.raises(StoreError, match=r"x\.safetensors holds no features of whole pictures"):
+        study(pack.manifest, pack, tmp_path)
+    found = study(pack.manifest, pack, tmp_path, clip_iqa=False, statistics=FEW)
+    assert "CLIP-IQA" not in set(found.table["method"])
+
+
+def test_crops_and_whole_pictures_are_of_one_manifest(world, scorer, tmp_path):
+    pack = open_pack(world[2])
+    few = pack.whole.subset(open_dataset(str(world[2]), n_pictures=3))
+    with pytest.raises(ValueError, match="different manifests"):
+        write_pack(tmp_path / "x.safetensors", pack.crops, few, scorer)
+
+
+def test_a_set_without_a_usable_picture_is_not_packed(world, scorer, tmp_path):
+    rows, store, _ = world
+    view = extract_features(rows.subset(path="p2.png"), scorer, store)
+    with pytest.raises(StoreError, match="none of the 1 pictures"):
+        write_pack(tmp_path / "x.safetensors", view, None, scorer)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_packs_name_says_what_it_is(world, scorer, tmp_path):
+    with pytest.raises(ValueError, match=r"ends in \.safetensors, got 'x\.npz'"):
+        write_pack(tmp_path / "x.npz", open_pack(world[2]).crops, None, scorer)
+
+
+def test_another_version_is_an_error_that_names_both(other):
+    rewritten(other, maclip_pack="2")
+    for read in (open_pack, lambda path: open_dataset(str(path))):
+        with pytest.raises(DatasetError, match=r"is a pack of version 2, .* reads version 1"):
+            read(other)
+
+
+def test_what_is_no_pack_is_said(tmp_path, other):
+    for content in (b"", b"\0" * 400, b"{}", b"\xff" * 64):
+        (tmp_path / "x.safetensors").write_bytes(content)
+        for read in (open_pack, lambda path: open_dataset(str(path))):
+            with pytest.raises(DatasetError, match=r"x\.safetensors is not a pack of features"):
+                read(tmp_path / "x.safetensors")
+    with pytest.raises(DatasetError, match=r"rn\.safetensors is not a pack of features"):
+        open_dataset(RN)
+    with pytest.raises(DatasetError, match=r"there is no pack '.*y\.safetensors'"):
+        open_dataset(str(tmp_path / "y.safetensors"))
+    with pytest.raises(ValueError, match="leave out the root"):
+        open_dataset(str(other), tmp_path)
+    with pytest.raises(ValueError, match="nine data sets"):
+        open_dataset(str(other), variant="paper")
+
+
+def test_a_pack_cut_short_or_changed_is_damaged(other):
+    whole = other.read_bytes()
+    for length in (4, 100, len(whole) // 2, len(whole) - 1):
+        other.write_bytes(whole[:length])
+        for read in (open_pack, lambda path: open_dataset(str(path))):
+            with pytest.raises(DatasetError, match=r"six\.safetensors is (damaged|not a pack)"):
+                read(other)
+    other.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+    with pytest.raises(DatasetError, match=r"six\.safetensors is damaged"):
+        open_pack(other)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"manifest": "{}"},
+        {"manifest": "nonsense"},
+        {"texts": "[]"},
+        {"crops": "{}"},
+        {"logit_scale": "warm"},
+        {"record": "["},
+    ],
+)
+def test_a_sealed_file_of_nonsense_is_an_error_of_ours(other, changes):
+    with pytest.raises(DatasetError, match=r"six\.safetensors"):
+        open_pack(rewritten(other, **changes))
+
+
+def test_features_that_do_not_fit_their_grids_are_refused(other):
+    told = json.loads(verify_seal(other, "a pack")["crops"])
+    told["pictures"]["status"][2] = "ok"
+    with pytest.raises(DatasetError, match="the crops do not fit their grids"):
+        open_pack(rewritten(other, crops=json.dumps(told)))
+
+
+# The shipped ones ----------------------------------------------------------------------------
+
+
+def test_a_backbone_without_a_shipped_pack_is_told_those_there_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(packs, "data_path", lambda *parts: tmp_path.joinpath(*parts))
+    with pytest.raises(DatasetError, match="as RN50 sees it, only as nobody does"):
+        packs.shipped_pack("clive-part", "RN50")
+    (tmp_path / "packs").mkdir()
+    (tmp_path / "packs" / "clive-part.tiny-rn.safetensors").touch()
+    with pytest.raises(DatasetError, match="as RN50 sees it, only as tiny-rn does"):
+        packs.shipped_pack("clive-part", "RN50")
+    assert packs.shipped_pack("clive-part", "tiny-rn").is_file()
+    assert packed.PACK_SUFFIX in str(packs.shipped_pack("clive-part", "tiny-rn"))
+    assert NATIVE.name == "native"
