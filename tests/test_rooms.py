@@ -24,7 +24,10 @@ MAY_KNOW = {
     "lessons": {
         *("method", "files", "weights", "datasets", "features", "evaluation", "ablations", "plots"),
     },
-    "training": {"method", "files", "weights", "clip", "datasets", "evaluation"},
+    "training": {
+        *("method", "files", "weights", "clip", "datasets", "evaluation"),
+        "ablations",  # one null of random rotations
+    },
     "cli": {
         *("method", "files", "weights", "datasets", "features", "evaluation", "ablations", "plots"),
         *("scale", "lessons", "training"),

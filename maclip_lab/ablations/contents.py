@@ -15,6 +15,9 @@ from numpy.typing import ArrayLike
 from scipy.cluster.vq import kmeans2
 from scipy.stats import wasserstein_distance
 
+from maclip_lab.evaluation.estimates import Estimate
+from maclip_lab.evaluation.intervals import MIN_CLUSTERS, EvaluationSettings
+from maclip_lab.evaluation.pairs import pair_replicates
 from maclip_lab.features import Features
 
 
@@ -80,6 +83,27 @@ def mean_distance(distances: pd.DataFrame) -> float:
     """Mean over all pairs of different groups, from `content_distances`."""
     upper = np.triu_indices(len(distances), 1)
     return float(distances.to_numpy()[upper].mean())
+
+
+def distance_change(
+    before: pd.DataFrame, after: pd.DataFrame, settings: EvaluationSettings | None = None
+) -> Estimate:
+    """By how much contents move closer: mean distance before less that after.
+
+    Args:
+        before: from `content_distances`.
+        after: of the same contents.
+        settings: of the bootstrap, which draws contents.
+
+    Returns:
+        With an interval; without one where there are fewer than five contents.
+    """
+    settings = settings or EvaluationSettings()
+    change = (before - after).to_numpy()
+    drawn = np.empty(0)
+    if len(change) >= MIN_CLUSTERS:
+        drawn = pair_replicates(change, np.ones_like(change), len(change), settings=settings)
+    return Estimate.of(mean_distance(before) - mean_distance(after), drawn, settings.level)
 
 
 def share_between(values: ArrayLike, groups: Sequence[object]) -> float:

@@ -5,6 +5,7 @@ Pure functions on arrays and tables; no files, models or devices.
 
 from maclip_lab.evaluation.comparison import compare
 from maclip_lab.evaluation.correlations import kendall, outlier_ratio, pearson, spearman
+from maclip_lab.evaluation.estimates import Estimate, finding
 from maclip_lab.evaluation.fits import (
     LogisticFit,
     OfficialResult,
@@ -12,26 +13,31 @@ from maclip_lab.evaluation.fits import (
     official_evaluation,
 )
 from maclip_lab.evaluation.intervals import EvaluationSettings
+from maclip_lab.evaluation.pairs import pair_agreement
 from maclip_lab.evaluation.ratings import METHODS
-from maclip_lab.evaluation.significance import holm, williams
+from maclip_lab.evaluation.significance import chance_p, holm, williams
 from maclip_lab.evaluation.summaries import average_over_datasets, breakdown, macro_mean
 from maclip_lab.evaluation.table import evaluate
 
 __all__ = [
     "METHODS",
+    "Estimate",
     "EvaluationSettings",
     "LogisticFit",
     "OfficialResult",
     "average_over_datasets",
     "breakdown",
+    "chance_p",
     "compare",
     "evaluate",
+    "finding",
     "fit_logistic",
     "holm",
     "kendall",
     "macro_mean",
     "official_evaluation",
     "outlier_ratio",
+    "pair_agreement",
     "pearson",
     "spearman",
     "williams",

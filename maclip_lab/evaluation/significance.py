@@ -62,6 +62,19 @@ def bootstrap_p(differences: Array) -> float:
     return float(min(1.0, 2 * (tail + 1) / (known.size + 1)))
 
 
+def chance_p(null: Array, value: float) -> float:
+    """One-sided p value of a number among draws of chance (B,): how often these do as well.
+
+    The number counts as one draw, so p is never below 1 / (B + 1).
+
+    Source: Davison and Hinkley, Bootstrap Methods and their Application (1997), eq. 4.11.
+
+    >>> chance_p(np.array([0.1, 0.2, 0.3]), 0.25)
+    0.5
+    """
+    return float((1 + np.sum(null >= value)) / (1 + len(null)))
+
+
 def holm(p_values: ArrayLike) -> Array:
     """Holm's step-down adjusted p values (T,); NaN stays NaN and counts as no test.
 

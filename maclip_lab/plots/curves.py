@@ -1,56 +1,59 @@
-"""Figures of the ablations: cues against quality, lambda, fusion, prompts and crops."""
+"""Figures of the ablations: cues against quality, the magnitude cue, lambda, prompts and crops."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from scipy.stats import norm, skew
 
 from maclip_lab.evaluation.correlations import spearman
 from maclip_lab.evaluation.fits import fit_logistic
-from maclip_lab.fusion import FusionSettings, fuse
 from maclip_lab.plots.style import (
     CMAP,
     CUE_COLOURS,
     CUE_LABELS,
     CUE_MARKERS,
-    LINES,
     SERIES,
     SERIES_MARKERS,
+    band,
+    cue_style,
     finish,
     new_axes,
+    panels,
     set_suptitle,
+    span,
     spread,
 )
 
 
-def cue_scatter(
-    table: pd.DataFrame, cues: Sequence[str], *, mos_label: str = "MOS", title: str
-) -> Figure:
-    """Cues against quality, one panel a cue, each with its logistic fit and SRCC.
+def cue_scatter(tables: Mapping[str, pd.DataFrame], cues: Sequence[str], *, title: str) -> Figure:
+    """Quality against cues, one row a data set and one panel a cue, with logistic fit and SRCC.
 
     Args:
-        table: one row a picture: ``mos`` (higher is better) and the cues.
+        tables: what a set's quality is called to its rows, one a picture: ``quality``, higher is
+            better, and the cues.
         cues: columns to show, at most five.
-        mos_label: what ``mos`` is called.
         title: the finding.
     """
-    figure, axes = _panels(len(cues), 2.7, 3.1, title)
-    mos = table["mos"].to_numpy(dtype=float)
-    for ax, cue in zip(axes, cues, strict=True):
-        values = table[cue].to_numpy(dtype=float)
-        _, colour, marker = _style(cue)
-        ax.scatter(spread(mos), values, s=12, color=colour, marker=marker, alpha=0.5, linewidths=0)
-        fit = fit_logistic(values, mos)
-        order = np.argsort(values)
-        if fit.converged:
-            ax.plot(fit.fitted[order], values[order], color="black", linewidth=1.5)
-        finish(ax, f"SRCC {spearman(values, mos):+.2f}", mos_label, CUE_LABELS.get(cue, cue))
+    figure, axes = panels(len(cues), 2.6, 2.9, title, rows=len(tables))
+    for place, (label, table) in enumerate(tables.items()):
+        quality = table["quality"].to_numpy(dtype=float)
+        for i, cue in enumerate(cues):
+            ax = axes[place * len(cues) + i]
+            values = table[cue].to_numpy(dtype=float)
+            known = np.isfinite(values) & np.isfinite(quality)
+            x, y = values[known], quality[known]
+            _, colour, marker = cue_style(cue)
+            ax.scatter(x, spread(y), s=10, color=colour, marker=marker, alpha=0.5, linewidths=0)
+            fit = fit_logistic(x, y)
+            if fit.converged:
+                order = np.argsort(x)
+                ax.plot(x[order], fit.fitted[order], color="black", linewidth=1.5)
+            finish(ax, f"SRCC {spearman(x, y):+.2f}", CUE_LABELS.get(cue, cue), "" if i else label)
     return figure
 
 
@@ -61,6 +64,8 @@ def srcc_dots(
     ax: Axes | None = None,
     *,
     title: str,
+    xlabel: str = "SRCC with quality",
+    none: float = 0.0,
 ) -> Axes:
     """Rank correlations as dots, one row a group and one colour a method, with intervals.
 
@@ -72,6 +77,8 @@ def srcc_dots(
         high: upper ends of the intervals.
         ax: axes to draw on.
         title: the finding.
+        xlabel: what the numbers are.
+        none: where the dotted line stands, the value of a cue that knows nothing.
     """
     width = table.shape[1]
     if ax is None:  # the title starts above the rows' names, which may be long
@@ -80,61 +87,64 @@ def srcc_dots(
         title = ""
     rows = np.arange(len(table))[::-1]
     for i, method in enumerate(table.columns):
-        name, colour, marker = _style(str(method), i)
+        name, colour, marker = cue_style(str(method), i)
         places = rows + (0.5 * (width - 1) - i) * 0.6 / width
         if low is not None and high is not None:
             ax.hlines(places, low[method], high[method], color=colour, linewidth=1.5, alpha=0.6)
         ax.scatter(table[method], places, s=30, color=colour, marker=marker, label=name, zorder=3)
         for place in places[table[method].isna()]:
-            ax.text(0, place, "  one answer for all", va="center", color="#555555", fontsize=8)
-    ax.axvline(0, color="black", linewidth=0.8, linestyle=":")
+            ax.text(none, place, "  one answer for all", va="center", color="#555555", fontsize=8)
+    ax.axvline(none, color="black", linewidth=0.8, linestyle=":")
     ax.set_yticks(rows, [str(group).replace("_", " ") for group in table.index])
     ax.set_ylim(-0.6, len(table) - 0.4)
     for edge in rows[:-1] - 0.5:
         ax.axhline(edge, color="#cccccc", linewidth=0.6)
     if width > 1:
         ax.legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return finish(ax, title, "SRCC with quality", "")
+    return finish(ax, title, xlabel, "")
 
 
-def setting_grid(
-    table: pd.DataFrame,
-    ax: Axes | None = None,
-    *,
-    mark: tuple[object, object] | None = None,
-    xlabel: str,
-    ylabel: str,
-    title: str,
+def group_dots(
+    table: pd.DataFrame, group: str, value: str = "srcc", *, title: str, **look: Any
 ) -> Axes:
-    """Rank correlations of a grid as colours with their numbers, the best nearest to yellow.
+    """`srcc_dots` of a tidy table: one row a group and method.
 
     Args:
-        table: SRCC, rows and columns as in the figure.
-        ax: axes to draw on.
-        mark: row and column label of a cell to frame, such as the paper's setting.
-        xlabel: what the columns are.
-        ylabel: what the rows are.
+        table: columns ``group``, ``method``, and ``value`` with its ``_lo`` and ``_hi``.
+        group: column that makes the rows.
+        value: column to show.
+        title: the finding.
+        look: further arguments of `srcc_dots`.
+    """
+    groups, methods = (list(dict.fromkeys(table[name])) for name in (group, "method"))
+    wide = (
+        table.pivot_table(
+            index=group, columns="method", values=f"{value}{end}", sort=False
+        ).reindex(index=groups, columns=methods)
+        for end in ("", "_lo", "_hi")
+    )
+    return srcc_dots(*wide, title=title, **look)
+
+
+def null_histograms(
+    nulls: Mapping[str, tuple[float, np.ndarray]], *, xlabel: str, title: str
+) -> Figure:
+    """A number among the draws of chance, one panel a data set.
+
+    Args:
+        nulls: a set's name to the number found, and the draws ``(B,)``.
+        xlabel: what the number is.
         title: the finding.
     """
-    rows, cols = table.shape
-    ax = new_axes(ax, 2.6 + 0.62 * cols, 1.4 + 0.42 * rows)
-    values = table.to_numpy(dtype=float)
-    image = ax.imshow(values, cmap=CMAP, aspect="auto")
-    plt.colorbar(image, ax=ax, label="SRCC with quality")
-    middle = (np.nanmin(values) + np.nanmax(values)) / 2
-    for (row, col), value in np.ndenumerate(values):
-        if np.isfinite(value):
-            ink = "black" if value > middle else "white"
-            ax.text(col, row, f"{value:.2f}", ha="center", va="center", color=ink, fontsize=8)
-    if mark is not None:
-        row, col = table.index.get_loc(mark[0]), table.columns.get_loc(mark[1])
-        corner = (col - 0.5, row - 0.5)
-        ax.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=SERIES[1], linewidth=2.5))
-    ax.set_xticks(range(cols), [_tick(name) for name in table.columns])
-    ax.set_yticks(range(rows), [_tick(name) for name in table.index])
-    finish(ax, title, xlabel, ylabel)
-    ax.grid(visible=False)
-    return ax
+    figure, axes = panels(len(nulls), 4.2, 3, title)
+    edges = np.linspace(*span([np.append(null, found) for found, null in nulls.values()]), 31)
+    for ax, (name, (found, null)) in zip(axes, nulls.items(), strict=True):
+        ax.hist(null, edges.tolist(), color="#999999", alpha=0.7, label="random axes")
+        ax.axvline(found, color=CUE_COLOURS["q_mag"], linewidth=2.2, label="trained axes")
+        ax.axvline(0, color="black", linewidth=0.8, linestyle=":")
+        finish(ax, name, xlabel, "rotations")
+    axes[-1].legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
 
 
 def shape_scatter(table: pd.DataFrame, *, title: str) -> Figure:
@@ -145,7 +155,7 @@ def shape_scatter(table: pd.DataFrame, *, title: str) -> Figure:
             root mean square, in (0, 1].
         title: the finding.
     """
-    figure, axes = _panels(2, 4, 3.3, title)
+    figure, axes = panels(2, 4, 3.3, title)
     labels = {"norm": "length $\\|f\\|_2$", "evenness": "mean $|f|$ / RMS of $f$"}
     for ax, (column, label) in zip(axes, labels.items(), strict=True):
         ax.scatter(table[column], table["q_mag"], s=9, color=CUE_COLOURS["q_mag"], alpha=0.5,
@@ -162,7 +172,7 @@ def magnitude_histograms(values: Mapping[str, np.ndarray], *, title: str) -> Fig
         values: what the numbers are to the numbers, any count.
         title: the finding.
     """
-    figure, axes = _panels(len(values), 2.5, 2.8, title)
+    figure, axes = panels(len(values), 2.5, 2.8, title)
     edges = np.linspace(-3.5, 5, 52)
     for ax in axes[1:]:
         ax.sharey(axes[0])
@@ -183,32 +193,35 @@ def normality_curves(table: pd.DataFrame, *, title: str) -> Figure:
             quartile of each over the features, ``skewness_lo``, ``skewness_hi`` and so on.
         title: the finding.
     """
-    figure, axes = _panels(2, 3.8, 3.2, title)
+    figure, axes = panels(2, 3.8, 3.2, title)
     names = {"skewness": "skewness (0 if symmetric)", "shapiro_w": "Shapiro-Wilk W (1 if normal)"}
     for ax, (i, (column, label)) in zip(axes, enumerate(names.items()), strict=True):
-        _band(ax, table.index, table, column, SERIES[i], SERIES_MARKERS[i], "median")
+        band(ax, table.index, table, column, SERIES[i], SERIES_MARKERS[i], "median")
         ax.axhline(i, color="black", linewidth=0.8, linestyle=":")
         ax.axvline(0.5, color="black", linewidth=0.8, linestyle="--")
         finish(ax, "", "$\\lambda$ (0 is the logarithm)", label)
     return figure
 
 
-def lambda_curves(table: pd.DataFrame, ax: Axes | None = None, *, title: str) -> Axes:
-    """Agreement with quality against lambda, with intervals; 0.3 to 0.7 is shaded.
+def lambda_curves(tables: Mapping[str, pd.DataFrame], *, title: str) -> Figure:
+    """Agreement with quality against lambda, one panel a data set; 0.3 to 0.7 is shaded.
 
     Args:
-        table: ``method, box_lam, srcc, srcc_lo, srcc_hi``.
-        ax: axes to draw on.
+        tables: a set's name to its rows ``method, box_lam, srcc, srcc_lo, srcc_hi``.
         title: the finding.
     """
-    ax = new_axes(ax, 6.6, 3.8)
-    ax.axvspan(0.3, 0.7, color="#dddddd", alpha=0.6, linewidth=0, label="steady in the paper")
-    for i, (method, part) in enumerate(table.groupby("method", sort=False)):
-        name, colour, marker = _style(str(method), i)
-        _band(ax, part["box_lam"], part, "srcc", colour, marker, name)
-    ax.axhline(0, color="black", linewidth=0.8, linestyle=":")
-    ax.legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return finish(ax, title, "$\\lambda$ (0 is the logarithm)", "SRCC with quality")
+    figure, axes = panels(len(tables), 4.4, 3.5, title)
+    for ax, (panel, table) in zip(axes, tables.items(), strict=True):
+        ax.sharey(axes[0])
+        ax.axvspan(0.3, 0.7, color="#dddddd", alpha=0.6, linewidth=0, label="steady in the paper")
+        for i, (method, part) in enumerate(table.groupby("method", sort=False)):
+            name, colour, marker = cue_style(str(method), i)
+            band(ax, part["box_lam"], part, "srcc", colour, marker, name)
+        ax.axhline(0, color="black", linewidth=0.8, linestyle=":")
+        finish(ax, panel, "$\\lambda$ (0 is the logarithm)", "SRCC with quality")
+        ax.label_outer()
+    axes[-1].legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
 
 
 def distance_matrices(tables: Mapping[str, pd.DataFrame], *, title: str) -> Figure:
@@ -218,7 +231,7 @@ def distance_matrices(tables: Mapping[str, pd.DataFrame], *, title: str) -> Figu
         tables: what a stage is called to its symmetric ``(G, G)`` distances.
         title: the finding.
     """
-    figure, axes = _panels(len(tables), 3.1, 3.6, title)
+    figure, axes = panels(len(tables), 3.1, 3.6, title)
     top = max(float(table.to_numpy().max()) for table in tables.values())
     for ax, (name, table) in zip(axes, tables.items(), strict=True):
         image = ax.imshow(table, cmap=CMAP, vmin=0, vmax=top)
@@ -233,78 +246,6 @@ def distance_matrices(tables: Mapping[str, pd.DataFrame], *, title: str) -> Figu
     return figure
 
 
-def weight_curve(
-    table: pd.DataFrame, rules: Mapping[str, float], ax: Axes | None = None, *, title: str
-) -> Axes:
-    """Agreement with quality of every fixed weight, and of other rules as level lines.
-
-    Args:
-        table: ``w_cos, srcc, srcc_lo, srcc_hi``, one row a fixed weight of the cosine cue.
-        rules: what a rule is called to its SRCC.
-        ax: axes to draw on.
-        title: the finding.
-    """
-    ax = new_axes(ax, 6.6, 3.6)
-    _band(ax, table["w_cos"], table, "srcc", SERIES[0], SERIES_MARKERS[0], "fixed weight")
-    for i, (name, srcc) in enumerate(rules.items(), start=1):
-        ax.axhline(srcc, color=SERIES[i], linestyle=LINES[i % 4], label=name)
-    ax.legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    label = "fixed weight of the cosine cue (0: magnitude alone, 1: cosine alone)"
-    return finish(ax, title, label, "SRCC with quality")
-
-
-def fusion_plane(
-    q_cos: np.ndarray,
-    q_mag: np.ndarray,
-    settings: FusionSettings | None = None,
-    ax: Axes | None = None,
-    *,
-    title: str,
-) -> Axes:
-    """The fused score over both cues; hatched where more magnitude makes it lower.
-
-    Args:
-        q_cos: cosine cue of some crops, ``(M,)``, shown as points.
-        q_mag: their magnitude cue, ``(M,)``.
-        settings: the method's constants; None for the paper's.
-        ax: axes to draw on.
-        title: the finding.
-    """
-    ax = new_axes(ax, 6.2, 4)
-    top = max(1.2, float(np.max(q_mag)) * 1.1)
-    cos, mag = np.meshgrid(np.linspace(0, 1, 121), np.linspace(0, top, 121))
-    score = fuse(torch.from_numpy(cos), torch.from_numpy(mag), settings or FusionSettings())[0]
-    filled = ax.contourf(cos, mag, score, levels=12, cmap=CMAP)
-    plt.colorbar(filled, ax=ax, label="fused score of a crop")
-    falls = (np.gradient(score.numpy(), mag[:, 0], axis=0) < 0).astype(float)
-    ax.contourf(cos, mag, falls, levels=[-0.5, 0.5, 1.5], colors="none", hatches=["", "//"])
-    ax.scatter(q_cos, q_mag, s=8, color="white", edgecolors="black", linewidths=0.3, label="crops")
-    ax.legend(fontsize="small", loc="upper left")
-    finish(ax, title, CUE_LABELS["q_cos"], CUE_LABELS["q_mag"])
-    ax.grid(visible=False)
-    return ax
-
-
-def weight_histograms(
-    groups: Mapping[str, np.ndarray], ax: Axes | None = None, *, title: str
-) -> Axes:
-    """How the cosine cue's weight is distributed over the crops of several groups of pictures.
-
-    Args:
-        groups: what a group is called to its crops' weights in [0, 1].
-        ax: axes to draw on.
-        title: the finding.
-    """
-    ax = new_axes(ax, 6, 3.4)
-    edges = np.linspace(*_range(list(groups.values())), 31).tolist()
-    for i, (name, weights) in enumerate(groups.items()):
-        ax.hist(weights, edges, density=True, histtype="step", label=name, color=SERIES[i],
-                linestyle=LINES[i % 4], linewidth=1.8)  # fmt: skip
-        ax.axvline(float(np.mean(weights)), color=SERIES[i], linestyle=":", linewidth=1)
-    ax.legend(fontsize="small", frameon=False)
-    return finish(ax, title, "weight of the cosine cue", "density of crops")
-
-
 def agreement_scatter(
     before: pd.Series, after: pd.Series, ax: Axes | None = None, *, title: str
 ) -> Axes:
@@ -317,58 +258,9 @@ def agreement_scatter(
         title: the finding.
     """
     ax = new_axes(ax, 4.6, 4)
-    ends = _range([before.to_numpy(), after.to_numpy()])
+    ends = span([before.to_numpy(), after.to_numpy()])
     ax.plot(ends, ends, color="black", linewidth=0.8, linestyle=":", label="no difference")
     ax.scatter(before, after, s=14, color=CUE_COLOURS["score"], marker=CUE_MARKERS["score"],
                alpha=0.5, linewidths=0)  # fmt: skip
     ax.legend(fontsize="small", frameon=False)
     return finish(ax, title, str(before.name), str(after.name))
-
-
-def _panels(count: int, width: float, height: float, title: str) -> tuple[Figure, list[Axes]]:
-    """Panels side by side under one title, each of that size in inches."""
-    figure, axes = plt.subplots(
-        1,
-        count,
-        figsize=(width * count, height),
-        dpi=100,
-        layout="constrained",
-        facecolor="white",
-        squeeze=False,
-    )
-    set_suptitle(figure, title)
-    return figure, list(axes[0])
-
-
-def _style(name: str, place: int = 0) -> tuple[str, str, str]:
-    """Label, colour and marker: a cue's own, or those of a place in the series."""
-    colour = CUE_COLOURS.get(name, SERIES[place % len(SERIES)])
-    marker = CUE_MARKERS.get(name, SERIES_MARKERS[place % len(SERIES_MARKERS)])
-    return CUE_LABELS.get(name, name), colour, marker
-
-
-def _band(
-    ax: Axes,
-    x: "pd.Index[float] | pd.Series[float]",
-    table: pd.DataFrame,
-    column: str,
-    colour: str,
-    marker: str,
-    name: str,
-) -> None:
-    """A line with the band between its ``_lo`` and ``_hi``."""
-    ax.fill_between(x, table[f"{column}_lo"], table[f"{column}_hi"], color=colour, alpha=0.15,
-                    linewidth=0)  # fmt: skip
-    ax.plot(x, table[column], color=colour, marker=marker, markersize=4, label=name)
-
-
-def _range(arrays: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Lowest and highest of all numbers, a little apart even where they are equal."""
-    numbers = np.concatenate([np.ravel(array) for array in arrays])
-    low, high = float(np.nanmin(numbers)), float(np.nanmax(numbers))
-    margin = 0.03 * (high - low) or 1e-3
-    return low - margin, high + margin
-
-
-def _tick(name: object) -> str:
-    return f"{name:g}" if isinstance(name, int | float) else str(name).replace("_", " ")

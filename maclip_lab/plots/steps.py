@@ -14,7 +14,12 @@ from maclip_lab.plots.style import CUE_COLOURS, LINES, SERIES, SERIES_MARKERS, f
 
 
 def severity_curves(
-    table: pd.DataFrame, column: str = "score", ax: Axes | None = None, *, title: str
+    table: pd.DataFrame,
+    column: str = "score",
+    ax: Axes | None = None,
+    *,
+    ylabel: str = "MA-CLIP score, mean",
+    title: str,
 ) -> Axes:
     """A number against the level of every degradation, the mean over the photographs.
 
@@ -22,6 +27,7 @@ def severity_curves(
         table: rows with ``dist_type``, ``dist_level`` (0 is the clean photograph) and ``column``.
         column: what to show.
         ax: axes to draw on.
+        ylabel: what that is.
         title: the finding.
     """
     ax = new_axes(ax, 6.4, 3.8)
@@ -34,7 +40,7 @@ def severity_curves(
         ax.plot(line.index, line, color=style[0], marker=style[1], markersize=5, label=label)
     ax.set_xticks(sorted(table["dist_level"].unique()))
     ax.legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return finish(ax, title, "level of the degradation (0 is clean)", "MA-CLIP score, mean")
+    return finish(ax, title, "level of the degradation (0 is clean)", ylabel)
 
 
 def feature_profiles(features: Mapping[str, Tensor], ax: Axes | None = None, *, title: str) -> Axes:

@@ -1,11 +1,13 @@
 """What all figures share: a colour, a marker and a name for every cue."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import FigureBase
+from matplotlib.figure import Figure, FigureBase
 from numpy.typing import NDArray
 
 CUE_COLOURS = {
@@ -85,3 +87,50 @@ def finish(ax: Axes, title: str, xlabel: str, ylabel: str) -> Axes:
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
     return ax
+
+
+def panels(
+    count: int, width: float, height: float, title: str, rows: int = 1
+) -> tuple[Figure, list[Axes]]:
+    """Panels side by side under one title, each of that size in inches, row by row."""
+    figure, axes = plt.subplots(
+        rows,
+        count,
+        figsize=(width * count, height * rows),
+        dpi=100,
+        layout="constrained",
+        facecolor="white",
+        squeeze=False,
+    )
+    set_suptitle(figure, title)
+    return figure, list(axes.flat)
+
+
+def cue_style(name: str, place: int = 0) -> tuple[str, str, str]:
+    """Label, colour and marker: a cue's own, or those of a place in the series."""
+    colour = CUE_COLOURS.get(name, SERIES[place % len(SERIES)])
+    marker = CUE_MARKERS.get(name, SERIES_MARKERS[place % len(SERIES_MARKERS)])
+    return CUE_LABELS.get(name, name), colour, marker
+
+
+def band(
+    ax: Axes,
+    x: "pd.Index[float] | pd.Series[float]",
+    table: pd.DataFrame,
+    column: str,
+    colour: str,
+    marker: str,
+    name: str,
+) -> None:
+    """A line with the band between its ``_lo`` and ``_hi``."""
+    ax.fill_between(x, table[f"{column}_lo"], table[f"{column}_hi"], color=colour, alpha=0.15,
+                    linewidth=0)  # fmt: skip
+    ax.plot(x, table[column], color=colour, marker=marker, markersize=4, label=name)
+
+
+def span(arrays: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Lowest and highest of all numbers, a little apart even where they are equal."""
+    numbers = np.concatenate([np.ravel(array) for array in arrays])
+    low, high = float(np.nanmin(numbers)), float(np.nanmax(numbers))
+    margin = 0.03 * (high - low) or 1e-3
+    return low - margin, high + margin

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 
+from maclip_lab.ablations.rotations import ROTATIONS, random_rotations
 from maclip_lab.clip.model import CLIP
 from maclip_lab.clip.tokenizer import tokenize
 from maclip_lab.crops import crop_batches
@@ -22,7 +23,6 @@ from maclip_lab.training.photographs import Photograph
 
 CUES = ("q_cos", "q_mag", "mean", "score")
 """The cosine and the magnitude cue, their plain mean, and MA-CLIP."""
-ROTATIONS = 200
 CANDIDATES = 2
 """Sentences of every photograph that are candidates in retrieval, the first ones."""
 _TEXTS = 64
@@ -89,10 +89,8 @@ def rated_scores(scorer: Maclip, pictures: Iterable[tuple[Path, float]]) -> pd.D
     Returns:
         Columns mos, ``CUES``, and ``rotated_0`` to ``rotated_199``.
     """
-    generator = torch.Generator().manual_seed(0)
     dimensions = scorer.anchors.features.shape[1]
-    size = (ROTATIONS, dimensions, dimensions)
-    rotations = torch.linalg.qr(torch.randn(size, generator=generator))[0]
+    rotations = torch.stack(list(random_rotations(dimensions, ROTATIONS)))
     rows = []
     for path, mos in pictures:
         features = scorer.extract(path)

@@ -19,6 +19,7 @@ from maclip_lab.evaluation.intervals import (
     percentile_interval,
     resample_counts,
 )
+from maclip_lab.evaluation.significance import chance_p
 from maclip_lab.training.bank import UNSEEN_TYPES
 from maclip_lab.training.measuring import CUES
 
@@ -96,10 +97,9 @@ def opinion_rows(table: pd.DataFrame) -> list[Row]:
     turned = [c for c in table if str(c).startswith("rotated_")]
     if turned:
         null = np.array([spearman(table[name].to_numpy(float), mos) for name in turned])
-        beyond = float((null >= values[CUES.index("q_mag")]).sum())
         low, high = percentile_interval(null, SETTINGS.level)
         rows.append(("", "q_mag", "srcc, axes rotated", float(null.mean()), low, high, len(mos)))
-        p = (1 + beyond) / (1 + len(null))
+        p = chance_p(null, values[CUES.index("q_mag")])
         rows.append(("", "q_mag", "rotation p", p, np.nan, np.nan, len(null)))
     return rows
 
