@@ -11,18 +11,14 @@ from maclip_lab.crops import Protocol
 from maclip_lab.cues import magnitude_cue
 from maclip_lab.features.stored_cues import StoredCues
 from maclip_lab.fusion import FusionSettings, fuse
-from maclip_lab.lessons.explorer import (
-    PRESETS,
-    RANGES,
-    STOPS,
-    Explorer,
-    ExplorerModel,
+from maclip_lab.lessons.drawings import (
     details_html,
     equal_scores,
     number_html,
     scatter_svg,
     thumbnail_html,
 )
+from maclip_lab.lessons.explorer import PRESETS, RANGES, STOPS, Explorer, ExplorerModel
 
 PICTURES, CROPS, D = 12, 3, 64
 FEATURES = torch.randn(PICTURES * CROPS, D, generator=torch.Generator().manual_seed(0))
@@ -104,7 +100,7 @@ def test_without_mos_there_are_scores_and_no_srcc(tmp_path):
     move = ExplorerModel(cues(mos=np.full(PICTURES, np.nan)), tmp_path).move()
     assert move.table["score"].notna().all()
     assert all(np.isnan(value) for value in move.srcc.values())
-    assert "nan" in number_html(move)
+    assert "nan" in number_html(move.srcc, move.halves, move.table)
 
 
 def test_a_picture_that_cannot_be_read_is_no_choice_and_no_number(tmp_path):
