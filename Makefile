@@ -4,7 +4,7 @@ READY := .venv/.installed
 
 OLDEST := .venv-oldest
 
-.PHONY: help demo test test-oldest lab lint notebooks bench clean
+.PHONY: help demo test test-oldest lab lint notebooks bench packs clean
 
 help:  ## say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -39,6 +39,15 @@ notebooks: $(READY)  ## execute all notebooks again and store their outputs
 
 bench: $(READY)  ## measure speed and memory, as ratios within one run
 	$(BIN)/python -m benchmarks
+
+PACK := pack --overwrite --offline
+packs: $(READY)  ## make data/packs anew: CLIVE=FOLDER BIQ2021=FOLDER
+	-for backbone in tiny-rn tiny-vit; do \
+		$(BIN)/maclip-lab $(PACK) CLIVE --root "$(CLIVE)" -b $$backbone \
+			-o data/packs/clive-part.$$backbone.safetensors; \
+		$(BIN)/maclip-lab $(PACK) BIQ2021 --annotations "$(BIQ2021)/Train (Images and MOS).csv" \
+			--n-pictures 400 -b $$backbone -o data/packs/biq2021-part.$$backbone.safetensors; \
+	done
 
 clean:  ## remove everything that was made, downloads of yours excepted
 	rm -rf .venv $(OLDEST) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""The demonstration: a dozen photographs, clean and degraded, scored and ranked."""
+"""The demonstration: a dozen photographs scored and ranked, and two rated sets read from packs."""
 
 from dataclasses import dataclass
 from io import BytesIO
@@ -8,8 +8,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from maclip_lab import plots
+from maclip_lab.ablations.sweeps import score_store
 from maclip_lab.datasets.synthetic import EDITIONS, make_synthetic
-from maclip_lab.evaluation import breakdown, evaluate, macro_mean
+from maclip_lab.errors import MaclipError
+from maclip_lab.evaluation import breakdown, evaluate, macro_mean, spearman
+from maclip_lab.features import extract_features, open_pack
+from maclip_lab.features.packs import SHIPPED, shipped_pack
 from maclip_lab.files.provenance import provenance_record, write_result, write_table
 from maclip_lab.scorer import Maclip, score_folder
 
@@ -26,10 +30,15 @@ class Demo:
         table: one row a picture, best first, with its reference, degradation and level; the
             backbone, the settings and the pictures' hash stand in ``attrs``.
         agreement: one row a cue: SRCC with severity within a photograph and over all.
+        opinion: one row a cue: SRCC with people's opinion of each shipped set, and how many
+            pictures; no columns where no pack of the backbone is shipped.
+        without: why a set is absent from ``opinion``, in words.
     """
 
     table: pd.DataFrame
     agreement: pd.DataFrame
+    opinion: pd.DataFrame
+    without: tuple[str, ...] = ()
 
 
 def run_demo(folder: Path, backbone: str = "tiny-rn", *, progress: bool = False) -> Demo:
@@ -42,7 +51,8 @@ def run_demo(folder: Path, backbone: str = "tiny-rn", *, progress: bool = False)
     """
     manifest = make_synthetic(folder, EDITION)
     paths = [manifest.root / path for path in manifest.table["path"]]
-    scores = score_folder(paths, Maclip(backbone, offline=True), progress=progress)
+    scorer = Maclip(backbone, offline=True)
+    scores = score_folder(paths, scorer, progress=progress)
     facts = manifest.table[["name", "ref_id", "dist_type", "dist_level", "mos"]]
     table = pd.concat([facts.reset_index(drop=True), scores], axis=1)
     predictions = table[list(CUES.values())].rename(columns={v: k for k, v in CUES.items()})
@@ -58,7 +68,25 @@ def run_demo(folder: Path, backbone: str = "tiny-rn", *, progress: bool = False)
     ).rename_axis("cue")
     ranked = table.sort_values("score", ascending=False, ignore_index=True)
     ranked.attrs = {**scores.attrs, **manifest.facts}
-    return Demo(ranked, agreement)
+    return Demo(ranked, agreement, *read_opinion(scorer))
+
+
+def read_opinion(scorer: Maclip) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """How the cues follow people's opinion on the shipped packs: see `Demo`."""
+    columns, without = {}, []
+    for name in SHIPPED:
+        try:
+            pack = open_pack(shipped_pack(name, scorer.backbone.name))
+            view = extract_features(pack.manifest, scorer, pack.manifest.root)
+        except MaclipError as error:
+            without.append(str(error))
+            continue
+        rated = score_store(view, scorer.anchors).dropna(subset=["score", "mos"])
+        quality = rated["mos"].to_numpy() * (1 if pack.manifest.higher_is_better else -1)
+        columns[f"{name}, n={len(rated)}"] = {
+            cue: spearman(rated[column].to_numpy(), quality) for cue, column in CUES.items()
+        }
+    return pd.DataFrame(columns, index=list(CUES)).rename_axis("cue"), tuple(without)
 
 
 def write_demo(demo: Demo, folder: Path) -> tuple[Path, Path]:

@@ -251,7 +251,9 @@ def _other_weights(record: Mapping[str, object], backbone: str | None) -> Iterat
 
     for part in record_parts(record):
         name, then = backbone or part.get("backbone"), part.get("weights_sha256")
-        if not name or not then:
+        config = part.get("config")
+        packed = isinstance(config, dict) and "pack_sha256" in config  # no weights were needed
+        if not name or not then or (packed and backbone is None):
             continue
         try:
             here = verify(str(name)).sha256

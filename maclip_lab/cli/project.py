@@ -34,6 +34,13 @@ def demo(
         typer.echo(part.to_string(index=False, float_format="{:.3f}".format))
     typer.echo(f"\nSRCC with severity ({backbone}, synthetic pictures, pseudo-MOS)")
     typer.echo(found.agreement.to_string(float_format="{:+.3f}".format))
+    typer.echo(
+        f"\nSRCC with people's opinion, another question ({backbone}, packs of real pictures)"
+    )
+    if len(found.opinion.columns):
+        typer.echo(found.opinion.to_string(float_format="{:+.3f}".format))
+    for reason in found.without:
+        typer.echo(reason)
     figure, table = write_demo(found, output)
     typer.echo(
         f"\nFigure: {figure}\nTable:  {table}\n\nNext:\n"

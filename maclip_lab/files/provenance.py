@@ -88,7 +88,7 @@ def provenance_record(config: Mapping[str, object]) -> dict[str, object]:
     return {
         "layout": _LAYOUT,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": list(sys.argv),
+        "command": [*(Path(program).name for program in sys.argv[:1]), *sys.argv[1:]],
         **{name: str(config.get(name, "")) for name in _IDENTITY},
         "config": settings,
         "config_sha256": config_sha256(config),

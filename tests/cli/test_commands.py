@@ -213,7 +213,7 @@ def test_every_command_that_takes_a_backbone_refuses_unknown_names():
         if parameter.name == "backbone" or (parameter.name == "name" and "weights" in name)
     }
     assert takers == {
-        *("score", "features", "evaluate", "sweep", "explain", "demo"),
+        *("score", "features", "pack", "evaluate", "sweep", "explain", "demo"),
         *("weights fetch", "weights verify"),
     }
 
@@ -275,7 +275,7 @@ def test_two_settings_never_share_a_record(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("there.csv", "exists"), ("s.txt", "neither .parquet nor .csv"), ("no/s.csv", "not exist")],
+    [("there.csv", "exists"), ("s.txt", "not end in .parquet or .csv"), ("no/s.csv", "not exist")],
 )
 def test_an_output_that_cannot_be_is_refused_before_any_work(name, said, tmp_path):
     (tmp_path / "there.csv").write_text("mine")
@@ -482,6 +482,68 @@ def test_two_backbones_share_a_table_that_can_be_explained(rated, tmp_path):
 def test_all_data_sets_without_a_place_are_a_wrong_call(tmp_path):
     assert run("evaluate", "all", "-b", VIT)[0] == 2
     assert run("evaluate", "all", "--root", tmp_path, "-b", VIT)[0] == 2
+
+
+# Packs ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def packed(rated, tmp_path):
+    """A pack of the eight pictures, and where their store lies."""
+    out = tmp_path / "eight.safetensors"
+    arguments = ["--annotations", rated, "--store", tmp_path / "store", "-b", VIT, "-q"]
+    code, output, said = run("pack", "mine", *arguments, "-o", out)
+    assert (code, f"written to {out}" in output) == (0, True), said
+    return out
+
+
+def test_a_pack_is_evaluated_without_pictures_or_weights(packed, rated, tmp_path, monkeypatch):
+    common = ["--store", tmp_path / "store", "--n-boot", "0", "-q"]
+    source = ["mine", "--annotations", rated, "-b", VIT]
+    assert run("evaluate", *source, *common, "-o", tmp_path / "a.csv")[0] == 0
+    monkeypatch.setattr("maclip_lab.scorer.load_backbone", None)
+    assert run("evaluate", packed, *common, "-o", tmp_path / "b.csv")[0] == 0
+    seen, again = (pd.read_csv(tmp_path / name) for name in ("a.csv", "b.csv"))
+    assert list(again["method"]) == list(seen["method"])
+    assert (again["backbone"] == VIT).all()
+    np.testing.assert_allclose(again["plcc_raw"], seen["plcc_raw"], atol=0.01)
+    record = read_record(tmp_path / "b.csv")
+    assert record["manifest_sha256"] == read_record(tmp_path / "a.csv")["manifest_sha256"]
+    assert len(record["config"]["pack_sha256"]) == 64
+    code, output, _ = run("explain", tmp_path / "b.csv")
+    assert (code, "would reproduce" in output) == (0, True)
+    code, output, _ = run("sweep", packed, "--grid", "rules", "-o", tmp_path / "c.csv")
+    assert (code, len(pd.read_csv(tmp_path / "c.csv"))) == (0, len(RULE_GRID))
+    assert run("evaluate", packed, *common, "--n-pictures", 5)[1].count(" 5 ") >= 3
+
+
+def test_a_pack_is_refused_for_another_backbone_and_made_of_pictures_alone(packed, tmp_path):
+    error, _, said = run("evaluate", packed, "-b", RN, "-q", "--store", tmp_path / "none")
+    assert error.__name__ == "StoreError"
+    for name in (RN, VIT, "eight.safetensors"):
+        assert name in said
+    assert not (tmp_path / "none").exists()
+    assert run("pack", packed, "-b", VIT, "-o", tmp_path / "x.safetensors")[0] == 2
+    code, _, said = run("pack", packed, "-b", VIT, "-o", packed)
+    assert (code, "exists" in said) == (2, True)
+    assert run("pack", packed, "-b", VIT, "-o", tmp_path / "x.csv")[0] == 2
+
+
+def test_pictures_that_failed_or_were_absent_when_packed_are_said(rated, tmp_path):
+    (rated.parent / "p3.png").write_text("no picture")
+    rated.write_text(rated.read_text() + "gone.png,3\n")
+    out = tmp_path / "part.safetensors"
+    common = ["--store", tmp_path / "store", "-b", VIT, "-q"]
+    rows = ["--annotations", rated, "--no-clip-iqa"]
+    with pytest.warns(DatasetWarning, match="gone"):
+        code, _, said = run("pack", "mine", *rows, *common, "-o", out)
+    assert (code, "p3.png: " in said) == (1, True)
+    code, _, said = run("evaluate", out, "--no-clip-iqa", "--n-boot", "0", "-q")
+    assert (code, "p3.png: " in said) == (1, True)
+    assert "1 of 8 pictures could not be used" in said
+    error, _, said = run("evaluate", out, "-q")
+    assert error.__name__ == "StoreError"
+    assert "--no-clip-iqa" in said
 
 
 # Explain -------------------------------------------------------------------------------------

@@ -56,3 +56,12 @@ def test_a_full_disk_leaves_the_older_figure_and_table_alone(found, tmp_path, mo
     with pytest.raises(StorageFullError):
         write_demo(found, tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_opinion_is_told_apart_from_severity_and_absent_packs_are_said(found, monkeypatch):
+    assert len(found.opinion.columns) + len(found.without) == len(demo.SHIPPED)
+    assert list(found.opinion.index) == list(found.agreement.index)
+    monkeypatch.setattr(demo, "shipped_pack", lambda *_: demo.Path("nowhere.safetensors"))
+    table, without = demo.read_opinion(demo.Maclip("tiny-rn", offline=True))
+    assert table.empty
+    assert all("no pack 'nowhere.safetensors'" in reason for reason in without)

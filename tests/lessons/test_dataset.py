@@ -1,9 +1,20 @@
+from dataclasses import replace
+
 import pytest
 from PIL import Image
 
-from maclip_lab.datasets import Edition, synthetic
+from maclip_lab import Maclip
+from maclip_lab.datasets import DatasetError, Edition, synthetic
+from maclip_lab.features import packs, write_pack
 from maclip_lab.lessons import dataset
-from maclip_lab.lessons.dataset import open_dataset, open_pictures, work_folder
+from maclip_lab.lessons.dataset import (
+    open_crops_and_whole,
+    open_dataset,
+    open_features,
+    open_pictures,
+    work_folder,
+)
+from tests.store_world import RN, pictures
 
 
 def test_without_a_folder_all_notebooks_share_one(tmp_path, monkeypatch):
@@ -68,3 +79,31 @@ def test_a_few_pictures_are_drawn_always_the_same(own):
         assert len(few) == 2
         assert few == open_pictures(name, n_pictures=2)[0]
         assert len(open_pictures(name, n_pictures=99)[0]) >= 3
+
+
+def test_features_come_from_pictures_a_pack_or_a_shipped_pack_alike(tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset, "work_folder", lambda *parts: tmp_path.joinpath(*parts))
+    monkeypatch.setattr(packs, "data_path", lambda *parts: tmp_path.joinpath("data", *parts))
+    scorer = Maclip(RN, device="cpu")
+    scorer.backbone = replace(scorer.backbone, name="tiny-rn")
+    names = pictures(tmp_path / "set", 3)
+    rows = "".join(f"{name},{i}\n" for i, name in enumerate(names))
+    (tmp_path / "set" / "mine.csv").write_text("path,mos\n" + rows)
+    mine = str(tmp_path / "set" / "mine.csv")
+    crops, whole = open_crops_and_whole(mine, scorer)
+    assert crops.manifest.has_pictures
+    assert (tmp_path / "features").is_dir()
+    (tmp_path / "data" / "packs").mkdir(parents=True)
+    path = tmp_path / "data" / "packs" / "clive-part.tiny-rn.safetensors"
+    write_pack(path, crops, whole, scorer)
+    monkeypatch.setattr(dataset, "work_folder", lambda *parts: tmp_path / "none")
+    for name in (str(path), "clive-part", "CLIVE-part"):
+        for view, seen in zip(open_crops_and_whole(name, scorer), (crops, whole), strict=True):
+            assert view.offsets.tolist() == seen.offsets.tolist()
+            assert not view.manifest.has_pictures
+    assert len(open_features("clive-part", scorer, n_pictures=2)) == 2
+    assert not (tmp_path / "none").exists()
+    with pytest.raises(DatasetError, match="no pack of biq2021-part as tiny-rn sees it"):
+        open_features("biq2021-part", scorer)
+    with pytest.raises(ValueError, match="leave out the root"):
+        open_features("clive-part", scorer, tmp_path)
