@@ -63,7 +63,7 @@ LESSON = of_all(LESSONS)
 
 
 def checks(source):
-    return re.search(r"^\s*(assert |claim\(|check\()|assert_allclose|assert_close", source, re.M)
+    return re.search(r"^\s*(assert |claim[.(]|check\()|assert_allclose|assert_close", source, re.M)
 
 
 def test_there_are_notebooks():
