@@ -12,9 +12,9 @@ from maclip_lab.ablations.sweeps import score_store
 from maclip_lab.datasets.synthetic import EDITIONS, make_synthetic
 from maclip_lab.errors import MaclipError
 from maclip_lab.evaluation import breakdown, evaluate, macro_mean, spearman
-from maclip_lab.features import extract_features, open_pack
-from maclip_lab.features.packs import SHIPPED, shipped_pack
+from maclip_lab.features.packs import SHIPPED
 from maclip_lab.files.provenance import provenance_record, write_result, write_table
+from maclip_lab.lessons.dataset import open_features
 from maclip_lab.scorer import Maclip, score_folder
 
 EDITION = EDITIONS["synthetic-demo"]
@@ -76,15 +76,14 @@ def read_opinion(scorer: Maclip) -> tuple[pd.DataFrame, tuple[str, ...]]:
     columns, without = {}, []
     for name in SHIPPED:
         try:
-            pack = open_pack(shipped_pack(name, scorer.backbone.name))
-            view = extract_features(pack.manifest, scorer, pack.manifest.root)
+            view = open_features(name, scorer)
         except MaclipError as error:
             without.append(str(error))
             continue
         rated = score_store(view, scorer.anchors).dropna(subset=["score", "mos"])
-        quality = rated["mos"].to_numpy() * (1 if pack.manifest.higher_is_better else -1)
         columns[f"{name}, n={len(rated)}"] = {
-            cue: spearman(rated[column].to_numpy(), quality) for cue, column in CUES.items()
+            cue: spearman(rated[column].to_numpy(), rated["mos"].to_numpy())
+            for cue, column in CUES.items()
         }
     return pd.DataFrame(columns, index=list(CUES)).rename_axis("cue"), tuple(without)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -95,11 +95,12 @@ def pack(
     if len(manifests) > 1 or not manifests[0].has_pictures:
         raise typer.BadParameter("a pack is made of the pictures of one data set")
     scorer = encoder.scorer(backbone)
-    both = extract_crops_and_whole if clip_iqa else extract_features
-    views = both(
-        manifests[0], scorer, kept.store, preset=preset, dtype=kept.dtype, progress=not quiet
+    choices: dict[str, Any] = {"preset": preset, "dtype": kept.dtype, "progress": not quiet}
+    crops, whole = (
+        extract_crops_and_whole(manifests[0], scorer, kept.store, **choices)
+        if clip_iqa
+        else (extract_features(manifests[0], scorer, kept.store, **choices), None)
     )
-    crops, whole = views if isinstance(views, tuple) else (views, None)
     write_pack(output, crops, whole, scorer)
     typer.echo(f"{crops!r}\nwritten to {output}, {output.stat().st_size / 1e6:.1f} MB")
     if options.report_failures(crops.table, manifests[0]):

@@ -163,6 +163,8 @@ def write_pack(
         )
     if whole is not None and whole.manifest.sha256 != manifest.sha256:
         raise ValueError("the crops and the whole pictures are of different manifests")
+    if not len(crops.ok):
+        raise StoreError(f"none of the {len(crops)} pictures of {manifest.dataset} has features")
     anchors = [scorer.text_anchors(pairs) for pairs in prompts]
     texts = {
         text: features.numpy()
@@ -181,10 +183,10 @@ def write_pack(
         "record": json.dumps(record),
         "texts": json.dumps(list(texts)),
     }
-    tensors = {"texts": np.stack(list(texts.values())).astype(np.float32)}
+    tensors = {"texts": np.stack(list(texts.values()))}
     for part, features in (("crops", crops), ("whole", whole)):
         if features is not None:
-            header[part], arrays = _packed(features)
+            header[part], arrays = _packed(features, tensors["texts"].shape[1])
             tensors |= {f"{part}.{name}": array for name, array in arrays.items()}
     return write_result(seal(tensors, header), path, record)
 
@@ -240,12 +242,10 @@ def shipped_pack(dataset: str, backbone: str) -> Path:
     return path
 
 
-def _packed(view: Features) -> tuple[str, dict[str, np.ndarray]]:
-    """What a pack's header and its tensors hold of some features."""
-    if not len(view.ok):
-        raise StoreError(f"none of the {len(view)} pictures of {view.manifest.dataset} is usable")
+def _packed(view: Features, dim: int) -> tuple[str, dict[str, np.ndarray]]:
+    """What a pack's header and its tensors hold of some features ``(P, dim)``."""
     rows = np.flatnonzero(~view.table["path"].duplicated())
-    empty = np.zeros((0, view.features(view.ok[0]).shape[1]), dtype=np.float16)
+    empty = np.zeros((0, dim), dtype=np.float16)
     pictures = []
     for i in rows:
         record = PictureRecord(view.table["path"].iloc[i])

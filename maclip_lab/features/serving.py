@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -153,7 +154,7 @@ def _pack_of(
             f"sha256 is {pack.manifest.pack_sha256}, not {manifest.pack_sha256 or 'that of a pack'}"
         )
     made = pack.crops.config
-    asked = {"preset": preset or made.preset, "protocol": protocol or made.protocol}
+    asked: dict[str, Any] = {"preset": preset or made.preset, "protocol": protocol or made.protocol}
     if isinstance(scorer, Pack):
         wanted = replace(made, **asked)
     else:

@@ -4,9 +4,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from maclip_lab import Maclip
 from maclip_lab.cli import demo
 from maclip_lab.cli.demo import run_demo, write_demo
 from maclip_lab.datasets import Edition
+from maclip_lab.features import packs
 from maclip_lab.files.atomic import StorageFullError
 from maclip_lab.files.provenance import explain, read_record
 
@@ -58,10 +60,14 @@ def test_a_full_disk_leaves_the_older_figure_and_table_alone(found, tmp_path, mo
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_opinion_is_told_apart_from_severity_and_absent_packs_are_said(found, monkeypatch):
+def test_opinion_is_told_apart_from_severity_and_absent_packs_are_said(
+    found, tmp_path, monkeypatch
+):
     assert len(found.opinion.columns) + len(found.without) == len(demo.SHIPPED)
     assert list(found.opinion.index) == list(found.agreement.index)
-    monkeypatch.setattr(demo, "shipped_pack", lambda *_: demo.Path("nowhere.safetensors"))
-    table, without = demo.read_opinion(demo.Maclip("tiny-rn", offline=True))
+    monkeypatch.setattr(packs, "data_path", lambda *parts: tmp_path.joinpath(*parts))
+    table, without = demo.read_opinion(Maclip("tiny-rn", offline=True))
     assert table.empty
-    assert all("no pack 'nowhere.safetensors'" in reason for reason in without)
+    assert [reason.split(" as ")[0] for reason in without] == [
+        f"there is no pack of {name}" for name in demo.SHIPPED
+    ]

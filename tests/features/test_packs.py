@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,8 @@ from safetensors.numpy import load_file
 from maclip_lab import Maclip
 from maclip_lab.ablations.study import study
 from maclip_lab.ablations.sweeps import lambda_sweep, named_sweep, score_store
-from maclip_lab.crops import NATIVE, Protocol
-from maclip_lab.datasets import DatasetError, Manifest, open_dataset, packed
+from maclip_lab.crops import Protocol
+from maclip_lab.datasets import DatasetError, Manifest, open_dataset
 from maclip_lab.evaluation import EvaluationSettings
 from maclip_lab.features import (
     extract_crops_and_whole,
@@ -232,12 +233,12 @@ def test_a_pack_carries_its_record_and_results_name_the_pack(world, scorer):
 def test_a_pack_made_otherwise_says_how(tmp_path, world, scorer):
     rows, store, _ = world
     protocol = Protocol("own", resize=(256, 256), thumbnail=False)
-    view = extract_features(rows, scorer, store, preset="default", protocol=protocol)
+    view = extract_features(rows, scorer, store, preset="official", protocol=protocol)
     pack = open_pack(write_pack(tmp_path / "x.safetensors", view, None, scorer))
     assert pack.crops.config.protocol == protocol
-    assert pack.crops.config.preset == "default"
+    assert pack.crops.config.preset == "official"
     found = study(pack.manifest, scorer, store, clip_iqa=False, statistics=FEW)
-    assert found.record["config"]["preset"] == "default"
+    assert found.record["config"]["preset"] == "official"
     assert found.record["config"]["protocol"]["name"] == "own"
 
 
@@ -258,7 +259,7 @@ def test_another_backbone_is_an_error_that_names_both(world, scorer, tmp_path):
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"preset": "default"}, "preset is 'default' here and 'official' there"),
+        ({"preset": "official"}, "preset is 'official' here and 'default' there"),
         ({"protocol": Protocol("dense", stride=64)}, "protocol.stride is 64 here and 128 there"),
     ],
 )
@@ -274,7 +275,7 @@ def test_features_made_otherwise_are_an_error_that_names_both(world, scorer, ask
 
 def test_a_pack_encodes_no_pictures_and_no_other_packs_rows(world, other):
     rows, store, path = world
-    with pytest.raises(StoreError, match=r"six\.safetensors is not the pack .* 'that of a pack'"):
+    with pytest.raises(StoreError, match=r"six\.safetensors is not the pack .* not that of a pack"):
         extract_features(rows, open_pack(path), store)
     changed = rewritten(other, logit_scale="1.0")
     with pytest.raises(StoreError, match=r"is not the pack that the rows .* come from"):
@@ -290,6 +291,15 @@ def test_without_whole_pictures_there_is_no_clip_iqa(world, scorer, tmp_path):
         study(pack.manifest, pack, tmp_path)
     found = study(pack.manifest, pack, tmp_path, clip_iqa=False, statistics=FEW)
     assert "CLIP-IQA" not in set(found.table["method"])
+
+
+def test_whole_pictures_that_all_were_too_large_keep_their_reason(world, scorer, tmp_path):
+    pack = open_pack(world[2])
+    lost = pack.whole.table.assign(status="too_large", message="huge")
+    whole = replace(pack.whole, table=lost)
+    back = open_pack(write_pack(tmp_path / "x.safetensors", pack.crops, whole, scorer))
+    assert set(back.whole.table["message"]) == {"huge"}
+    assert len(back.crops.ok) == 5
 
 
 def test_crops_and_whole_pictures_are_of_one_manifest(world, scorer, tmp_path):
@@ -382,5 +392,3 @@ def test_a_backbone_without_a_shipped_pack_is_told_those_there_are(tmp_path, mon
     with pytest.raises(DatasetError, match="as RN50 sees it, only as tiny-rn does"):
         packs.shipped_pack("clive-part", "RN50")
     assert packs.shipped_pack("clive-part", "tiny-rn").is_file()
-    assert packed.PACK_SUFFIX in str(packs.shipped_pack("clive-part", "tiny-rn"))
-    assert NATIVE.name == "native"
