@@ -4,6 +4,7 @@ A `RatedSet` is one data set seen by one backbone, with statistics of one kind; 
 ask it. `sweeps` runs grids of settings, `study` makes the table of a full evaluation.
 """
 
+from maclip_lab.ablations.constants import grid_agreement
 from maclip_lab.ablations.contents import (
     content_distances,
     content_groups,
@@ -33,6 +34,7 @@ __all__ = [
     "cue_changes",
     "directions",
     "distance_change",
+    "grid_agreement",
     "ladder",
     "lambda_agreement",
     "lambda_scores",

@@ -57,8 +57,8 @@ def srcc_by_mixture(rated: RatedSet, changes: pd.DataFrame, cue: str = "q_mag") 
     """
     change = directions(changes)
     parts = {
-        f"harms that lower {cue}": list(change.index[change < 0]),
-        f"harms that raise {cue}": list(change.index[change >= 0]),
+        "harms that lower the cue": list(change.index[change < 0]),
+        "harms that raise the cue": list(change.index[change >= 0]),
         "all harms": list(change.index),
     }
     kind, clean = rated.facts["dist_type"], rated.facts["dist_level"] == 0

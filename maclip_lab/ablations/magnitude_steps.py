@@ -22,15 +22,24 @@ STEPS = {
 """The magnitude cue with each of its steps on or off."""
 
 
-def unit_table(rated: RatedSet, units: Sequence[float] = (0.01, 1, 100)) -> pd.DataFrame:
+def unit_table(
+    rated: RatedSet,
+    units: Sequence[float] = (0.01, 1, 100),
+    divisions: Sequence[str] = ("on", "off"),
+) -> pd.DataFrame:
     """The fused score with and without the division, for features stored in another unit.
+
+    Args:
+        rated: the data set.
+        units: factors on the features.
+        divisions: "on", "off", or both.
 
     Returns:
         Index ``division`` ("on", "off") and ``unit``; columns ``q_mag`` and ``w_cos``, means over
         the pictures, and ``srcc`` of the fused score.
     """
     rows = {}
-    for division in ("on", "off"):
+    for division in divisions:
         for unit in units:
             q_mag, w_cos, score = _fused(rated, unit, divide=division == "on")
             rows[division, unit] = (q_mag.mean(), w_cos.mean(), rated.srcc(score).value)

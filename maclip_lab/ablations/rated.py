@@ -1,6 +1,6 @@
 """A rated data set as the ablations ask it: its cues, its quality, and statistics of one kind."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -111,7 +111,9 @@ class RatedSet:
         means = {name: self.stored.means(values, everything) for name, values in found.items()}
         return pd.DataFrame(means, index=self.facts.index)
 
-    def agreement(self, predictions: pd.DataFrame, baseline: str | None = None) -> pd.DataFrame:
+    def agreement(
+        self, predictions: pd.DataFrame, baseline: Hashable | None = None
+    ) -> pd.DataFrame:
         """SRCC with quality of several predictions, on the pictures that have all of them.
 
         Args:

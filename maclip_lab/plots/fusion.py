@@ -133,11 +133,12 @@ def fusion_pays(
 
     Args:
         points: a set's name to the cues' correlation with each other, and the weaker cue's
-            correlation with quality over the stronger's.
+            correlation with quality over the stronger's; beyond -1 or 1 it stands at the edge.
         relative_gain: a gain over the stronger cue whose line is drawn, such as the paper's.
         title: the finding.
     """
     ax = new_axes(None, 6.6, 4.4)
+    points = {name: (r, float(np.clip(ratio, -1, 1))) for name, (r, ratio) in points.items()}
     floor = min(0.0, *(ratio for _, ratio in points.values())) - 0.1
     between, ratio = np.meshgrid(np.linspace(-0.3, 1, 131), np.linspace(floor, 1, 131))
     gain = (1 + ratio) / np.sqrt(2 + 2 * between) - 1

@@ -7,6 +7,7 @@ from scipy.stats import wasserstein_distance
 from maclip_lab.ablations.contents import (
     content_distances,
     content_groups,
+    distance_change,
     mean_distance,
     share_between,
 )
@@ -78,3 +79,21 @@ def test_the_share_between_groups_is_eta_squared():
     means = [values[labels == name].mean() for name in labels]
     expected = np.var(means) / np.var(values)
     assert share_between(values, labels) == pytest.approx(expected)
+
+
+def test_contents_that_move_closer_have_an_interval_above_zero():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(list("abcdefgh"), 50)
+    own = np.repeat(rng.normal(size=8), 50)
+    noise = rng.normal(size=400)
+    far, near = (content_distances(share * own + noise, groups) for share in (2.0, 0.2))
+    change = distance_change(far, near)
+    assert change.value == pytest.approx(mean_distance(far) - mean_distance(near))
+    assert change.low > 0
+    assert distance_change(near, far).high < 0
+    assert distance_change(far, far) == (0, 0, 0)
+
+
+def test_few_contents_give_no_interval():
+    far = content_distances([0.0, 1.0, 0.5, 3.0], list("aabb"))
+    assert np.isnan(distance_change(far, far / 2).low)

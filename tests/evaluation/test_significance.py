@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from maclip_lab.evaluation.significance import bootstrap_p, holm, williams
+from maclip_lab.evaluation.significance import bootstrap_p, chance_p, holm, williams
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,10 @@ def test_the_bootstrap_p_value_counts_the_smaller_tail():
     assert bootstrap_p(np.ones(99)) == pytest.approx(2 / 100)
     assert bootstrap_p(np.zeros(9)) == 1.0
     assert np.isnan(bootstrap_p(np.array([np.nan])))
+
+
+def test_a_number_among_chance_has_the_share_of_draws_that_do_as_well():
+    null = np.arange(99.0)
+    assert chance_p(null, 98.0) == pytest.approx(0.02)
+    assert chance_p(null, 1000.0) == pytest.approx(0.01)
+    assert chance_p(null, -1.0) == 1.0

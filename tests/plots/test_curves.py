@@ -8,11 +8,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from matplotlib.colors import to_hex
 
 from maclip_lab import plots
-from maclip_lab.fusion import FusionSettings, fuse
 
 
 @pytest.fixture(autouse=True)
@@ -26,35 +24,59 @@ def cues():
     generator = np.random.default_rng(3)
     mos = np.repeat([0.0, 2.0, 4.0, 5.0], 10)
     noise = generator.normal(size=(2, 40))
-    return pd.DataFrame({"mos": mos, "q_cos": mos / 5 + 0.05 * noise[0], "q_mag": noise[1]})
+    return pd.DataFrame({"quality": mos, "q_cos": mos / 5 + 0.05 * noise[0], "q_mag": noise[1]})
 
 
 def offsets(ax, i=0):
     return np.asarray(ax.collections[i].get_offsets())
 
 
-def test_cue_scatter_has_a_panel_a_cue_with_quality_on_x_and_its_srcc_above(cues):
-    figure = plots.cue_scatter(cues, ["q_mag", "q_cos"], mos_label="MOS", title="finding")
-    left, right = figure.axes
-    np.testing.assert_array_equal(offsets(right)[:, 1], cues["q_cos"])
-    assert np.abs(offsets(right)[:, 0] - cues["mos"]).max() < 0.2
+def test_cue_scatter_has_a_row_a_set_and_a_panel_a_cue_with_the_statistic_on_x(cues):
+    tables = {"opinion": cues, "severity": cues.assign(q_cos=-cues["q_cos"])}
+    figure = plots.cue_scatter(tables, ["q_mag", "q_cos"], title="finding")
+    left, right, _, below = figure.axes
+    np.testing.assert_array_equal(offsets(right)[:, 0], cues["q_cos"])
+    assert np.abs(offsets(right)[:, 1] - cues["quality"]).max() < 0.2
     assert float(right.get_title(loc="left").split()[-1]) > 0.8
-    assert left.get_xlabel() == "MOS"
+    assert float(below.get_title(loc="left").split()[-1]) < -0.8
+    assert (left.get_ylabel(), right.get_ylabel()) == ("opinion", "")
+    assert left.get_xlabel() == plots.CUE_LABELS["q_mag"]
     assert figure.get_suptitle() == "finding"
 
 
 def test_cue_scatter_draws_the_curve_that_maps_the_cue_to_quality(cues):
-    ax = plots.cue_scatter(cues, ["q_cos"], title="t").axes[0]
-    fitted, values = ax.lines[0].get_xydata().T
+    ax = plots.cue_scatter({"MOS": cues}, ["q_cos"], title="t").axes[0]
+    values, fitted = ax.lines[0].get_xydata().T
     assert (np.diff(values) >= 0).all()
     assert (np.diff(fitted) >= -1e-9).all()
     assert fitted.max() > 3
 
 
 def test_cue_scatter_does_not_move_scores_that_are_all_different():
-    table = pd.DataFrame({"mos": np.linspace(1, 5, 30), "q_cos": np.linspace(0, 1, 30)})
-    ax = plots.cue_scatter(table, ["q_cos"], title="t").axes[0]
-    np.testing.assert_array_equal(offsets(ax)[:, 0], table["mos"])
+    table = pd.DataFrame({"quality": np.linspace(1, 5, 30), "q_cos": np.linspace(0, 1, 30)})
+    ax = plots.cue_scatter({"MOS": table}, ["q_cos"], title="t").axes[0]
+    np.testing.assert_array_equal(offsets(ax)[:, 1], table["quality"])
+
+
+def test_group_dots_keep_the_order_of_a_tidy_table():
+    rows = [("z", "q_mag", 0.1), ("z", "q_cos", 0.2), ("a", "q_mag", 0.3)]
+    table = pd.DataFrame(rows, columns=["set", "method", "srcc"])
+    table["srcc_lo"], table["srcc_hi"] = table["srcc"] - 0.1, table["srcc"] + 0.1
+    ax = plots.group_dots(table, "set", title="t", none=0.5, xlabel="share")
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["z", "a"]
+    assert ax.get_xlabel() == "share"
+    points = {c.get_label(): offsets for c in ax.collections if (offsets := c.get_offsets()).size}
+    np.testing.assert_array_equal(points[plots.CUE_LABELS["q_mag"]][:, 0], [0.1, 0.3])
+    assert ax.lines[0].get_xdata()[0] == 0.5
+
+
+def test_null_histograms_share_their_bins_and_mark_the_number_found():
+    null = np.random.default_rng(0).normal(size=200)
+    figure = plots.null_histograms({"a": (2.0, null), "b": (-1.0, null)}, xlabel="SRCC", title="t")
+    for ax, found in zip(figure.axes, (2.0, -1.0), strict=True):
+        assert sum(bar.get_height() for bar in ax.patches) == 200
+        assert ax.lines[0].get_xdata()[0] == found
+    assert figure.axes[0].patches[0].get_x() == figure.axes[1].patches[0].get_x()
 
 
 def test_srcc_dots_keep_each_cues_colour_and_the_tables_order_from_the_top():
@@ -77,21 +99,6 @@ def test_a_method_that_gives_all_one_score_has_a_mark_in_place_of_its_dot():
     assert [(t.get_text().strip(), t.get_position()[1]) for t in ax.texts] == [
         ("one answer for all", 0)
     ]
-
-
-def test_setting_grid_writes_every_number_and_frames_the_marked_cell():
-    table = pd.DataFrame([[0.1, 0.2], [0.3, 0.456]], index=[0.5, 1.0], columns=[0.0, 0.4])
-    ax = plots.setting_grid(table, mark=(1.0, 0.4), xlabel="x", ylabel="y", title="t")
-    assert [text.get_text() for text in ax.texts] == ["0.10", "0.20", "0.30", "0.46"]
-    frame = ax.patches[0]
-    assert (frame.get_x(), frame.get_y()) == (0.5, 0.5)
-    assert [text.get_text() for text in ax.get_xticklabels()] == ["0", "0.4"]
-
-
-def test_setting_grid_leaves_a_missing_number_blank():
-    table = pd.DataFrame([[0.1, np.nan]], index=["a"], columns=[1, 2])
-    ax = plots.setting_grid(table, xlabel="x", ylabel="y", title="t")
-    assert len(ax.texts) == 1
 
 
 def test_shape_scatter_sets_the_cue_against_length_and_evenness():
@@ -136,7 +143,9 @@ def test_lambda_curves_draw_one_line_a_method_with_its_interval():
         }
     )
     table["srcc_lo"], table["srcc_hi"] = table["srcc"] - 0.1, table["srcc"] + 0.1
-    ax = plots.lambda_curves(table, title="t")
+    figure = plots.lambda_curves({"opinion": table, "severity": table}, title="t")
+    ax = figure.axes[0]
+    assert figure.axes[1].get_title(loc="left") == "severity"
     lines = {line.get_label(): line.get_xydata() for line in ax.lines}
     np.testing.assert_array_equal(lines[plots.CUE_LABELS["score"]], [[0, 0.6], [1, 0.5]])
     band = ax.collections[0].get_datalim(ax.transData)
@@ -150,39 +159,6 @@ def test_distance_matrices_share_a_scale_and_name_their_means():
     assert images[0].get_clim() == images[1].get_clim() == (0, 0.8)
     assert figure.axes[0].get_title(loc="left") == "before: mean 0.80"
     assert figure.axes[1].get_title(loc="left") == "after: mean 0.20"
-
-
-def test_weight_curve_shows_fixed_weights_and_other_rules_as_level_lines():
-    table = pd.DataFrame({"w_cos": [0.0, 1.0], "srcc": [0.1, 0.6]})
-    table["srcc_lo"], table["srcc_hi"] = table["srcc"] - 0.1, table["srcc"] + 0.1
-    ax = plots.weight_curve(table, {"adaptive": 0.55}, title="t")
-    lines = {line.get_label(): line.get_ydata() for line in ax.lines}
-    np.testing.assert_array_equal(lines["fixed weight"], [0.1, 0.6])
-    assert set(np.asarray(lines["adaptive"])) == {0.55}
-
-
-def test_fusion_plane_hatches_where_more_magnitude_lowers_the_score():
-    settings = FusionSettings()
-    ax = plots.fusion_plane(np.array([0.7]), np.array([0.4]), settings, title="t")
-    hatched = ax.collections[1].get_paths()[1]
-    cos, mag = torch.tensor([0.95, 0.5]), torch.tensor([0.05, 0.4])
-    falls = fuse(cos, mag + 0.01, settings)[0] < fuse(cos, mag, settings)[0]
-    inside = [
-        hatched.contains_point(point) for point in zip(cos.tolist(), mag.tolist(), strict=True)
-    ]
-    assert falls.tolist() == inside == [True, False]
-    np.testing.assert_array_equal(offsets(ax, 2), [[0.7, 0.4]])
-
-
-def test_weight_histograms_mark_each_groups_mean():
-    groups = {"good": np.array([0.7, 0.8]), "poor": np.array([0.5, 0.7])}
-    ax = plots.weight_histograms(groups, title="t")
-    means = [line.get_xdata()[0] for line in ax.lines]
-    assert means == pytest.approx([0.75, 0.6])
-
-
-def test_weight_histograms_bear_weights_that_are_all_equal():
-    assert plots.weight_histograms({"all": np.full(5, 0.5)}, title="t").lines
 
 
 def test_agreement_scatter_names_its_axes_after_the_series():
