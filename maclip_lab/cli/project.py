@@ -12,6 +12,7 @@ import typer
 from maclip_lab.cli import options
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
+_FIRST = "notebooks/00_quickstart.ipynb"
 
 
 def demo(
@@ -56,10 +57,11 @@ def lab(
     """Open the notebooks in JupyterLab, on this machine alone and with its token."""
     if importlib.util.find_spec("jupyterlab") is None:
         raise typer.BadParameter("JupyterLab is not installed; pip install 'maclip-lab[lab]'")
-    notebooks = _CHECKOUT / "notebooks"
-    folder = notebooks if notebooks.is_dir() else Path.cwd()
     command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1"]
-    command += [f"--ServerApp.port={port}", f"--ServerApp.root_dir={folder}"]
+    command.append(f"--ServerApp.port={port}")
+    if (_CHECKOUT / _FIRST).is_file():  # the whole checkout, for notebooks link to files above them
+        command.append(f"--ServerApp.root_dir={_CHECKOUT}")
+        command.append(f"--LabApp.default_url=/lab/tree/{_FIRST}")
     if not browser:
         command.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:

@@ -1,8 +1,25 @@
 """What only a notebook imports: claims, exercises, the explorer, a data set by name."""
 
 from maclip_lab.lessons.claims import Claims
-from maclip_lab.lessons.dataset import open_crops_and_whole, open_dataset, open_features
+from maclip_lab.lessons.dataset import (
+    open_crops_and_whole,
+    open_dataset,
+    open_features,
+    open_pictures,
+    quality_label,
+    work_folder,
+)
 from maclip_lab.lessons.exercises import check
 from maclip_lab.lessons.sets import open_rated
 
-__all__ = ["Claims", "check", "open_crops_and_whole", "open_dataset", "open_features", "open_rated"]
+__all__ = [
+    "Claims",
+    "check",
+    "open_crops_and_whole",
+    "open_dataset",
+    "open_features",
+    "open_pictures",
+    "open_rated",
+    "quality_label",
+    "work_folder",
+]

@@ -9,21 +9,41 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from maclip_lab import datasets
+from maclip_lab.crops import canonical_name
+from maclip_lab.datasets.annotations import READERS
 from maclip_lab.features import Features, extract_crops_and_whole, extract_features
 from maclip_lab.features.packs import SHIPPED, shipped_pack
 from maclip_lab.files.shipped import data_path
+from maclip_lab.images import find_pictures
 from maclip_lab.scorer import Maclip
 from maclip_lab.weights.cache import cache_folder
 
 
 def open_dataset(
-    name: str, root: str | os.PathLike[str] | None = None, **choices: Any
+    name: str,
+    root: str | os.PathLike[str] | None = None,
+    *,
+    n_pictures: int | None = None,
+    **choices: Any,
 ) -> datasets.Manifest:
-    """`datasets.open_dataset`, with one folder for what all notebooks share."""
-    if root is None and name.lower() in datasets.EDITIONS:
+    """`datasets.open_dataset`, with one folder for what all notebooks share.
+
+    Args:
+        name: as there, or ``"name=path"``: your own list, and what it is called.
+        root: as there.
+        n_pictures: at most so many, drawn at random and always the same; None for all.
+        choices: as there.
+    """
+    title, is_named, path = name.partition("=")
+    if is_named and not Path(name).exists():
+        name, choices["annotations"] = title, path
+    elif root is None and name.lower() in datasets.EDITIONS:
         root = work_folder(name.lower())
-    return datasets.open_dataset(name, root, **choices)
+    manifest = datasets.open_dataset(name, root, **choices)
+    return manifest if n_pictures is None else manifest.sample(min(n_pictures, len(manifest)))
 
 
 def open_features(
@@ -71,3 +91,41 @@ def work_folder(*parts: str) -> Path:
     checkout = data_path().parent
     inside = (checkout / "pyproject.toml").is_file()
     return (checkout / "build" if inside else cache_folder()).joinpath("notebooks", *parts)
+
+
+def open_pictures(
+    name: str, root: str | os.PathLike[str] | None = None, n_pictures: int | None = None
+) -> tuple[list[Path], str]:
+    """Pictures to look at one by one, and the protocol they are cut by.
+
+    Args:
+        name: a folder of pictures; your own list, as for `open_dataset`; one of the nine sets with
+            its root; or ``"synthetic"`` with a folder as root. A name without anything of yours
+            gives the photographs that ship with the project.
+        root: as for `open_dataset`.
+        n_pictures: at most so many, drawn at random and always the same; None for all.
+
+    Raises:
+        DatasetError: files that are not as they should be.
+        ValueError: no data set has that name.
+    """
+    folder, protocol = Path(name), "native"
+    if name.lower() in ("native", *datasets.EDITIONS, *SHIPPED):
+        folder = Path(root or data_path("photos"))
+    elif not folder.is_dir():
+        if root is not None or "=" in name or folder.suffix.lower() in READERS:
+            manifest = open_dataset(name, root, n_pictures=n_pictures)
+            return manifest.paths, manifest.protocol
+        folder, protocol = data_path("photos"), canonical_name(name)
+    paths = find_pictures(folder)
+    if n_pictures is not None and n_pictures < len(paths):
+        chosen = np.random.default_rng(0).choice(len(paths), n_pictures, replace=False)
+        paths = [paths[i] for i in sorted(chosen)]
+    return paths, protocol
+
+
+def quality_label(manifest: datasets.Manifest) -> str:
+    """What a data set's scores are, for an axis; higher is better once they are turned round."""
+    if manifest.dataset.lower() in datasets.EDITIONS:
+        return "pseudo-MOS (5 minus level)"
+    return "MOS, higher is better" if manifest.higher_is_better else "DMOS turned round"

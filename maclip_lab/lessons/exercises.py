@@ -1,42 +1,50 @@
 """Exercises that turn green: an answer is compared with what the package computes."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 
+from maclip_lab.lessons.answers import ANSWERS
 from maclip_lab.lessons.claims import Verdict
 
 
 def check(
-    answer: object,
-    expected: object | Callable[[object], bool],
-    *,
-    atol: float = 1e-4,
-    hint: str = "",
+    exercise: object, answer: object, *material: object, atol: float = 1e-4, hint: str = ""
 ) -> Verdict:
     """Whether an exercise's answer is right; never an error, so that a reader can go on.
 
+    What is expected stands in `answers`, out of sight. Numbers, arrays and tensors are compared by
+    value, anything else by equality. An older form gives the answer, and then what is expected.
+
     Args:
+        exercise: its number, such as ``"01.1"``.
         answer: the reader's; None, or ``...``, while there is none.
-        expected: the right one, or a function that judges the answer. Numbers, arrays and tensors
-            are compared by value, anything else by equality.
+        material: what the answer is computed from.
         atol: how far a number may be off.
         hint: said beside a wrong answer.
 
-    >>> check(None, 4)
+    >>> check("01.1", None)
     … your turn
-    >>> check(2 + 2, 4)
-    ✓ correct
-    >>> check(5, 4, hint="count again")
-    ✗ not yet: 5 is not it; count again
+    >>> check("01.1", 35)
+    ✗ not yet: 35 is not it; the solutions fold a hint away
     """
+    if isinstance(exercise, str) and exercise in ANSWERS:
+        expected = partial(ANSWERS[exercise], *material)
+        hint = hint or "the solutions fold a hint away"
+    else:
+        expected, answer = partial(_same, answer), exercise
     if answer is None or answer is ...:
         return Verdict(None, "your turn")
-    problem = _problem(answer, expected, atol)
+    problem = _problem(answer, expected(), atol)
     if problem is None:
         return Verdict(True, "correct")
     return Verdict(False, f"not yet: {problem}" + (f"; {hint}" if hint else ""))
+
+
+def _same(value: object) -> object:
+    return value
 
 
 def _problem(

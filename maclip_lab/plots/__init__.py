@@ -60,6 +60,7 @@ from maclip_lab.plots.style import (
     SERIES,
     SERIES_MARKERS,
     backbone_label,
+    spread,
 )
 
 __all__ = [
@@ -103,6 +104,7 @@ __all__ = [
     "setting_grid",
     "severity_curves",
     "shape_scatter",
+    "spread",
     "srcc_dots",
     "srcc_heat_map",
     "srcc_intervals",

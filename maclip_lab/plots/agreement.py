@@ -25,6 +25,7 @@ from maclip_lab.plots.style import (
     finish,
     new_axes,
     set_suptitle,
+    spread,
 )
 
 METHOD_STYLES = {name: (CUE_COLOURS[cue], CUE_MARKERS[cue]) for cue, name in METHODS.items()}
@@ -61,11 +62,11 @@ def srcc_intervals(
     ax.set_yticks(range(len(groups)), [str(name) for name in groups])
     ax.set_ylim(len(groups) - 0.5, -0.5)
     ax.legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return finish(ax, title, "SRCC with the MOS, 95 % interval", "")
+    return finish(ax, title, "SRCC with quality, 95 % interval", "")
 
 
 def difference_intervals(
-    table: pd.DataFrame, labels: Sequence[str], ax: Axes | None = None, *, title: str
+    table: pd.DataFrame, labels: Sequence[str], ax: Axes | None = None, *, xlabel: str, title: str
 ) -> Axes:
     """Differences in SRCC with their intervals; filled where Holm's correction leaves p < 0.05.
 
@@ -73,6 +74,7 @@ def difference_intervals(
         table: rows of `compare`.
         labels: one a row.
         ax: axes to draw on.
+        xlabel: which SRCC is taken from which.
         title: the finding.
     """
     ax = new_axes(ax, 8.5, 0.36 * len(table) + 1.3)
@@ -87,7 +89,7 @@ def difference_intervals(
     ax.set_yticks(y, list(labels))
     ax.set_ylim(len(table) - 0.5, -0.5)
     ax.legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return finish(ax, title, "difference in SRCC, 95 % interval", "")
+    return finish(ax, title, f"{xlabel}, 95 % interval", "")
 
 
 def srcc_heat_map(
@@ -119,9 +121,7 @@ def srcc_heat_map(
     return ax
 
 
-def cue_trends(
-    tables: Mapping[str, pd.DataFrame], *, title: str, xlabel: str = "MOS, higher is better"
-) -> Figure:
+def cue_trends(tables: Mapping[str, pd.DataFrame], *, title: str, xlabel: str) -> Figure:
     """Both cues and the score against quality, one panel a backbone: mean and middle half.
 
     Args:
@@ -170,7 +170,7 @@ def cost_quality(table: pd.DataFrame, ax: Axes | None = None, *, title: str) -> 
     ax.margins(x=0.15)
     ax.legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return finish(
-        ax, title, "parameters of the image tower (millions)", "SRCC with the MOS, 95 % interval"
+        ax, title, "parameters of the image tower (millions)", "SRCC with quality, 95 % interval"
     )
 
 
@@ -180,26 +180,28 @@ def prediction_fits(
     fits: Mapping[str, NDArray[np.float64]],
     ax: Axes | None = None,
     *,
+    ylabel: str,
     title: str,
 ) -> Axes:
-    """Scores against quality, and the curves that take a score to the MOS scale.
+    """Quality against scores, and the curves that take a score to the scale of quality.
 
     Args:
         scores: predictions ``(N,)``.
         quality: MOS ``(N,)``, higher is better.
-        fits: a curve's name to the fitted MOS ``(N,)``.
+        fits: a curve's name to the fitted quality ``(N,)``.
         ax: axes to draw on.
+        ylabel: what quality is.
         title: the finding.
     """
     ax = new_axes(ax, 6.4, 4)
-    ax.scatter(quality, scores, s=12, alpha=0.35, color=CUE_COLOURS["score"],
+    ax.scatter(scores, spread(quality), s=12, alpha=0.35, color=CUE_COLOURS["score"],
                marker=CUE_MARKERS["score"], label="a picture", linewidths=0)  # fmt: skip
     order = np.argsort(scores)
     for i, (name, fitted) in enumerate(fits.items()):
-        ax.plot(fitted[order], scores[order], color=(SERIES[6], SERIES[1], SERIES[0])[i % 3],
+        ax.plot(scores[order], fitted[order], color=(SERIES[6], SERIES[1], SERIES[0])[i % 3],
                 linestyle=LINES[i % 4], label=name)  # fmt: skip
     ax.legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return finish(ax, title, "MOS, higher is better", "MA-CLIP score")
+    return finish(ax, title, "MA-CLIP score", ylabel)
 
 
 def beside_paper(
@@ -239,7 +241,12 @@ def beside_paper(
 
 
 def score_scatter(
-    table: pd.DataFrame, chosen: Sequence[str] = (), ax: Axes | None = None, *, title: str
+    table: pd.DataFrame,
+    chosen: Sequence[str] = (),
+    ax: Axes | None = None,
+    *,
+    xlabel: str = "MOS, higher is better",
+    title: str,
 ) -> Axes:
     """Scores of a data set against quality, some pictures encircled.
 
@@ -247,28 +254,35 @@ def score_scatter(
         table: rows with ``name, quality, score``; without quality the order stands for it.
         chosen: names to encircle.
         ax: axes to draw on.
+        xlabel: what quality is.
         title: the finding.
     """
     ax = new_axes(ax, 5.4, 3.6)
     rated = table["quality"].notna().any()
     x = table["quality"] if rated else pd.Series(np.arange(len(table)), index=table.index)
+    x = pd.Series(spread(x.to_numpy(float)), index=table.index)
     marked = table["name"].isin(list(chosen))
     ax.scatter(x, table["score"], s=14, alpha=0.4, color=CUE_COLOURS["score"],
                marker=CUE_MARKERS["score"], linewidths=0)  # fmt: skip
     ax.scatter(x[marked], table["score"][marked], s=80, facecolors="none", edgecolors="black",
                linewidths=1.4)  # fmt: skip
-    label = "MOS, higher is better" if rated else "picture, in the data set's order"
+    label = xlabel if rated else "picture, in the data set's order"
     return finish(ax, title, label, "MA-CLIP score")
 
 
 def score_panels(
-    tables: Mapping[str, pd.DataFrame], chosen: Sequence[str] = (), *, title: str
+    tables: Mapping[str, pd.DataFrame],
+    chosen: Sequence[str] = (),
+    *,
+    xlabel: str = "MOS, higher is better",
+    title: str,
 ) -> Figure:
     """Scores against quality under several settings side by side, on one scale.
 
     Args:
         tables: a panel's title to rows as for `score_scatter`.
         chosen: names to encircle.
+        xlabel: what quality is.
         title: the finding.
     """
     figure, axes = plt.subplots(
@@ -276,7 +290,7 @@ def score_panels(
         facecolor="white", sharey=True, squeeze=False,
     )  # fmt: skip
     for ax, (name, table) in zip(axes[0], tables.items(), strict=True):
-        score_scatter(table, chosen, ax, title=name).label_outer()
+        score_scatter(table, chosen, ax, xlabel=xlabel, title=name).label_outer()
     set_suptitle(figure, title)
     return figure
 

@@ -26,9 +26,8 @@ from maclip_lab.plots.style import (
     panels,
     set_suptitle,
     span,
+    spread,
 )
-
-_FEW = 20  # different scores below which points of a scatter are spread sideways
 
 
 def cue_scatter(tables: Mapping[str, pd.DataFrame], cues: Sequence[str], *, title: str) -> Figure:
@@ -49,7 +48,7 @@ def cue_scatter(tables: Mapping[str, pd.DataFrame], cues: Sequence[str], *, titl
             known = np.isfinite(values) & np.isfinite(quality)
             x, y = values[known], quality[known]
             _, colour, marker = cue_style(cue)
-            ax.scatter(x, _spread(y), s=10, color=colour, marker=marker, alpha=0.5, linewidths=0)
+            ax.scatter(x, spread(y), s=10, color=colour, marker=marker, alpha=0.5, linewidths=0)
             fit = fit_logistic(x, y)
             if fit.converged:
                 order = np.argsort(x)
@@ -69,6 +68,8 @@ def srcc_dots(
     none: float = 0.0,
 ) -> Axes:
     """Rank correlations as dots, one row a group and one colour a method, with intervals.
+
+    A method that gives all pictures of a group one score has no dot, and says so.
 
     Args:
         table: SRCC, groups as index and methods as columns.
@@ -91,6 +92,8 @@ def srcc_dots(
         if low is not None and high is not None:
             ax.hlines(places, low[method], high[method], color=colour, linewidth=1.5, alpha=0.6)
         ax.scatter(table[method], places, s=30, color=colour, marker=marker, label=name, zorder=3)
+        for place in places[table[method].isna()]:
+            ax.text(none, place, "  one answer for all", va="center", color="#555555", fontsize=8)
     ax.axvline(none, color="black", linewidth=0.8, linestyle=":")
     ax.set_yticks(rows, [str(group).replace("_", " ") for group in table.index])
     ax.set_ylim(-0.6, len(table) - 0.4)
@@ -259,11 +262,3 @@ def agreement_scatter(
                alpha=0.5, linewidths=0)  # fmt: skip
     ax.legend(fontsize="small", frameon=False)
     return finish(ax, title, str(before.name), str(after.name))
-
-
-def _spread(mos: np.ndarray) -> np.ndarray:
-    """Scores for a scatter's axis: a few different ones are spread a little, always alike."""
-    if len(np.unique(mos)) >= _FEW:
-        return mos
-    reach = 0.03 * np.ptp(mos)
-    return mos + np.random.default_rng(0).uniform(-reach, reach, mos.shape)

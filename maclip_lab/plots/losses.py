@@ -36,6 +36,7 @@ def acceptance_curves(
 
 def loss_curves(
     losses: Mapping[str, Sequence[float]],
+    levels: Mapping[str, float] | None = None,
     ax: Axes | None = None,
     *,
     title: str,
@@ -45,6 +46,7 @@ def loss_curves(
 
     Args:
         losses: a loss's name to its value at every step.
+        levels: what a loss is to be held against, by name.
         ax: axes to draw on.
         title: the finding.
         window: steps in the running mean.
@@ -55,5 +57,7 @@ def loss_curves(
         ax.plot(series.index, series, color=SERIES[i], alpha=0.3, linewidth=0.8)
         smooth = series.rolling(window, center=True, min_periods=1).mean()
         ax.plot(series.index, smooth, color=SERIES[i], linestyle=LINES[i % 4], label=name)
+    for i, (name, level) in enumerate((levels or {}).items(), start=2):
+        ax.axhline(level, color="black", linewidth=1.2, linestyle=LINES[i % 4], label=name)
     ax.legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return finish(ax, title, "step of training", "loss, mean over captions")

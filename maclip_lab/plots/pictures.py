@@ -13,7 +13,6 @@ from PIL import Image
 
 from maclip_lab.crops import CropGrid
 from maclip_lab.plots.style import (
-    CMAP,
     CUE_COLOURS,
     CUE_LABELS,
     CUE_MARKERS,
@@ -24,6 +23,8 @@ from maclip_lab.plots.style import (
     set_title,
 )
 from maclip_lab.score import Score
+
+_LAID = "plasma"  # no grey in it, which the picture beneath has
 
 
 def ranking(table: pd.DataFrame, pictures: Sequence[str], *, title: str) -> Figure:
@@ -66,8 +67,9 @@ def ranking(table: pd.DataFrame, pictures: Sequence[str], *, title: str) -> Figu
             label=CUE_LABELS[cue],
             alpha=0.8,
         )
-    ax.scatter(rank[shown.index], ordered["score"][shown.index], s=70, facecolors="none",
-               edgecolors="black", label="shown above")  # fmt: skip
+    if len(shown) < len(ordered):
+        ax.scatter(rank[shown.index], ordered["score"][shown.index], s=70, facecolors="none",
+                   edgecolors="black", label="shown above")  # fmt: skip
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4, fontsize="small",
               frameon=False)  # fmt: skip
     finish(ax, "", "rank (1 is the best score)", "cue or score, higher is better")
@@ -77,7 +79,7 @@ def ranking(table: pd.DataFrame, pictures: Sequence[str], *, title: str) -> Figu
 def quality_map(
     image: Image.Image, score: Score, column: str = "score", ax: Axes | None = None, *, title: str
 ) -> Axes:
-    """A picture with its crops' numbers laid over it; unseen strips stay as they are.
+    """A picture with its crops' numbers laid over it; strips that no crop reaches are hatched.
 
     Args:
         image: the picture that was scored, as it was cut.
@@ -88,7 +90,11 @@ def quality_map(
     """
     ax = new_axes(ax, 6, 4.2)
     ax.imshow(image.convert("L"), cmap="gray")
-    laid = ax.imshow(score.quality_map(column), cmap=CMAP, alpha=0.55)
+    numbers = score.quality_map(column)
+    laid = ax.imshow(numbers, cmap=_LAID, alpha=0.55)
+    if np.isnan(numbers).any():
+        unseen = np.isnan(numbers).astype(float)
+        ax.contourf(unseen, levels=[0.5, 1.5], colors="none", hatches=["//"])
     plt.colorbar(laid, ax=ax, label=CUE_LABELS.get(column, column), shrink=0.8)
     set_title(ax, title)
     ax.set(xticks=[], yticks=[])

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
+from numpy.typing import NDArray
 
 CUE_COLOURS = {
     "q_cos": "#0072B2",
@@ -35,6 +36,8 @@ LINES = ("-", "--", "-.", ":")
 """Line styles, in the order a figure takes them."""
 CMAP = "cividis"
 
+_FEW = 20  # different numbers below which points of a scatter are spread
+
 
 def new_axes(ax: Axes | None, width: float = 6, height: float = 4) -> Axes:
     """The axes given, or new ones of that size in inches at 100 dpi on white."""
@@ -55,6 +58,14 @@ def backbone_label(backbone: str) -> str:
     """
     is_file = Path(backbone).suffix and not backbone.startswith("hf-hub:")
     return Path(backbone).name if is_file else backbone
+
+
+def spread(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Numbers for a scatter's axis: a few that repeat are spread a little, always alike."""
+    if len(np.unique(numbers)) >= min(_FEW, len(numbers)):
+        return numbers
+    reach = 0.03 * (np.nanmax(numbers) - np.nanmin(numbers))
+    return numbers + np.random.default_rng(0).uniform(-reach, reach, numbers.shape)
 
 
 def set_title(ax: Axes, title: str) -> None:

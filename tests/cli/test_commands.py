@@ -624,6 +624,16 @@ def test_jupyterlab_stays_on_this_machine_and_keeps_its_token(monkeypatch):
     assert not any("token" in part or "password" in part for part in called[0])
 
 
+def test_jupyterlab_shows_the_whole_checkout_so_that_no_link_of_a_notebook_is_dead(monkeypatch):
+    called = []
+    monkeypatch.setattr(subprocess, "call", lambda command: called.append(command) or 0)
+    assert run("lab", "--no-browser")[0] == 0
+    root = next(Path(p.split("=")[1]) for p in called[0] if p.startswith("--ServerApp.root_dir="))
+    first = next(p.split("/lab/tree/")[1] for p in called[0] if "default_url" in p)
+    assert (root / first).is_file()
+    assert (root / "README.md").is_file()
+
+
 def test_the_doctor_prints_a_line_a_finding_and_its_verdict(monkeypatch):
     frame = pd.DataFrame([("python", "ok", "3"), ("cache", "bad", "no")])
     frame.columns = ["what", "verdict", "finding"]

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
 from maclip_lab import Maclip
 from maclip_lab.datasets import DatasetError, Edition, synthetic
@@ -10,6 +11,7 @@ from maclip_lab.lessons.dataset import (
     open_crops_and_whole,
     open_dataset,
     open_features,
+    open_pictures,
     work_folder,
 )
 from tests.store_world import RN, pictures
@@ -32,6 +34,51 @@ def test_an_installed_package_keeps_it_in_the_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(dataset, "data_path", lambda: tmp_path / "maclip_lab" / "data")
     monkeypatch.setenv("MACLIP_LAB_CACHE", str(tmp_path / "cache"))
     assert work_folder("features") == tmp_path / "cache" / "notebooks" / "features"
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A folder of four pictures, and a list of three of them."""
+    for i in range(4):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"p{i}.png")
+    lines = ["image,mos", *(f"p{i}.png,{i}" for i in range(3))]
+    (tmp_path / "own.csv").write_text("\n".join(lines))
+    return tmp_path
+
+
+def test_a_list_has_the_name_it_is_given(own):
+    manifest = open_dataset(f"holiday={own / 'own.csv'}")
+    assert (manifest.dataset, len(manifest)) == ("holiday", 3)
+
+
+def names(paths):
+    return [path.name for path in paths]
+
+
+def test_pictures_come_from_a_folder_or_ones_own_list(own):
+    folder, protocol = open_pictures(str(own))
+    assert (names(folder), protocol) == ([f"p{i}.png" for i in range(4)], "native")
+    assert open_pictures("synthetic", own)[0] == folder
+    for name in (str(own / "own.csv"), f"holiday={own / 'own.csv'}"):
+        listed, protocol = open_pictures(name)
+        assert (names(listed), protocol) == (["p0.png", "p1.png", "p2.png"], "native")
+
+
+def test_a_set_without_a_root_lends_its_protocol_to_the_shipped_photographs():
+    pictures, protocol = open_pictures("spaq")
+    assert protocol == "SPAQ"
+    assert pictures == open_pictures("synthetic")[0]
+    assert len(pictures) == 12
+    with pytest.raises(ValueError, match="nowhere"):
+        open_pictures("nowhere")
+
+
+def test_a_few_pictures_are_drawn_always_the_same(own):
+    for name in (str(own), str(own / "own.csv")):
+        few, _ = open_pictures(name, n_pictures=2)
+        assert len(few) == 2
+        assert few == open_pictures(name, n_pictures=2)[0]
+        assert len(open_pictures(name, n_pictures=99)[0]) >= 3
 
 
 def test_features_come_from_pictures_a_pack_or_a_shipped_pack_alike(tmp_path, monkeypatch):

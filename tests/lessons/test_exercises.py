@@ -1,9 +1,14 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from maclip_lab.cues import magnitude_cue
+from maclip_lab.lessons.answers import ANSWERS
 from maclip_lab.lessons.exercises import check
+from tests.notebooks.reading import LESSONS, code_cells, read
 
 
 @pytest.mark.parametrize("nothing", [None, ...])
@@ -64,3 +69,33 @@ def test_the_tolerance_is_the_callers():
 
 def test_a_long_answer_is_shortened():
     assert len(check("x" * 500, "y").text) < 100
+
+
+def test_an_exercise_by_its_number_keeps_the_answer_out_of_sight():
+    assert check("01.1", None).text == "your turn"
+    assert check("01.1", 36)
+    assert check("01.1", 35).text == "not yet: 35 is not it; the solutions fold a hint away"
+
+
+def test_an_answer_is_computed_from_what_the_notebook_has():
+    features = torch.randn(3, 64, generator=torch.Generator().manual_seed(0))
+    assert check("01.5", magnitude_cue(features, 0.3), features)
+    assert not check("01.5", magnitude_cue(features, 0.5), features)
+
+
+@pytest.mark.parametrize(
+    ("place", "falls"),
+    [((0.2, 0.95), True), ((0.5, 0.9), False), ((-1.0, 3.0), False), ("nowhere", False)],
+)
+def test_where_a_better_cosine_lowers_the_score_is_told_by_the_fusion(place, falls):
+    assert bool(check("08.4", place)) == falls
+
+
+def test_every_exercise_of_the_notebooks_has_its_answer_and_the_other_way_round():
+    asked = {
+        number
+        for path in LESSONS
+        for cell in code_cells(read(path), "exercise")
+        for number in re.findall(r'check\(\s*"(\d\d\.\d)"', cell.source)
+    }
+    assert set(ANSWERS) == asked

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,16 +11,14 @@ from maclip_lab.crops import Protocol
 from maclip_lab.cues import magnitude_cue
 from maclip_lab.features.stored_cues import StoredCues
 from maclip_lab.fusion import FusionSettings, fuse
-from maclip_lab.lessons.explorer import (
-    RANGES,
-    STOPS,
-    Explorer,
-    ExplorerModel,
+from maclip_lab.lessons.drawings import (
     details_html,
+    equal_scores,
     number_html,
     scatter_svg,
     thumbnail_html,
 )
+from maclip_lab.lessons.explorer import PRESETS, RANGES, STOPS, Explorer, ExplorerModel
 
 PICTURES, CROPS, D = 12, 3, 64
 FEATURES = torch.randn(PICTURES * CROPS, D, generator=torch.Generator().manual_seed(0))
@@ -100,7 +100,7 @@ def test_without_mos_there_are_scores_and_no_srcc(tmp_path):
     move = ExplorerModel(cues(mos=np.full(PICTURES, np.nan)), tmp_path).move()
     assert move.table["score"].notna().all()
     assert all(np.isnan(value) for value in move.srcc.values())
-    assert "nan" in number_html(move)
+    assert "nan" in number_html(move.srcc, move.halves, move.table)
 
 
 def test_a_picture_that_cannot_be_read_is_no_choice_and_no_number(tmp_path):
@@ -177,10 +177,57 @@ def test_choosing_pictures_changes_the_table_and_the_rings(model):
 
 def test_the_drawing_puts_better_scores_higher_and_hides_no_name(model):
     table = pd.DataFrame({"name": ["a", "b"], "quality": [1.0, 5.0], "score": [0.2, 0.9]})
-    svg = scatter_svg(table, [], "a <b> title")
+    svg = scatter_svg(table, table, [], "a <b> title", "MOS")
     heights = [float(part.split("'")[0]) for part in svg.split("cy='")[1:]]
     assert heights[1] < heights[0]
     assert "&lt;b&gt;" in svg
+
+
+def test_the_papers_scores_stay_as_ghosts_while_the_dots_move(model):
+    table = pd.DataFrame({"name": ["a", "b"], "quality": [1.0, 5.0], "score": [0.2, 0.9]})
+    before = scatter_svg(table, table, [], "", "MOS")
+    after = scatter_svg(table.assign(score=[0.4, 99.0]), table, [], "", "MOS")
+    ghosts, dots = (after.split("<g fill")[i].count("<circle") for i in (1, 2))
+    assert (ghosts, dots) == (2, 2)
+    assert before.split("<g fill")[1] == after.split("<g fill")[1]
+    assert before.split("<text")[1:] == after.split("<text")[1:]  # the axes stay, whatever comes
+    assert "cy='30.0'" in after  # what leaves them stays at their edge
+
+
+@pytest.mark.parametrize("settings", PRESETS.values(), ids=PRESETS)
+def test_lines_of_equal_score_run_through_crops_of_that_score(settings):
+    x, y = equal_scores(settings, 1.5)
+    score = fuse(torch.from_numpy(x), torch.from_numpy(y), settings)[0].numpy()
+    assert len(x) > 100
+    np.testing.assert_allclose(10 * score, np.round(10 * score), atol=5e-3)
+    assert (x.min() >= 0, x.max() <= 1, y.min() >= 0, y.max() <= 1.5) == (True,) * 4
+
+
+def test_two_halves_of_the_pictures_are_judged_apart_and_versions_stay_together(tmp_path):
+    references = np.arange(PICTURES) // 2
+    move = ExplorerModel(cues(), None, references).move()
+    assert ExplorerModel(cues(), None, references).move().halves == move.halves
+    table = move.table
+    found = {
+        round(spearmanr(table["score"][rows], table["quality"][rows]).statistic, 9)
+        for chosen in itertools.combinations(range(PICTURES // 2), PICTURES // 4)
+        for rows in [np.isin(references, chosen)]
+    }
+    assert {round(srcc, 9) for srcc in move.halves} <= found
+
+
+def test_a_preset_moves_all_sliders_at_once(model):
+    explorer = Explorer(model, "tiny-rn")
+    for name, settings in PRESETS.items():
+        explorer.go(settings)
+        assert explorer.settings == settings, name
+        assert f"{model.move(settings).halves[1]:.3f}" in explorer.number.value
+
+
+def test_without_pictures_there_are_numbers_and_drawings_alone():
+    explorer = Explorer(ExplorerModel(cues(), None), "tiny-rn", chosen=["p1.png"])
+    assert "(features only)" in explorer.details.value
+    assert "<circle" in explorer.plane.value
 
 
 def test_a_name_cannot_smuggle_markup_into_the_table(model):

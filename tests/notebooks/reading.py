@@ -59,7 +59,7 @@ def shown(cell: NotebookNode) -> str:
 
 def figures(notebook: NotebookNode) -> int:
     return sum(
-        "image/png" in output.get("data", {})
+        any(kind.startswith("image/") for kind in output.get("data", {}))
         for cell in code_cells(notebook)
         for output in cell.outputs
     )

@@ -1,11 +1,13 @@
 """Notebooks run by papermill with other parameters: another backbone, another crop protocol."""
 
+import itertools
 import os
 import subprocess
 import sys
 
 import nbformat
 import pytest
+from PIL import Image, ImageFilter
 
 from tests.notebooks.reading import FOLDER, LESSONS, ROOT, code_cells, shown
 
@@ -36,6 +38,38 @@ def test_papermill_runs_a_notebook_on_another_backbone_and_protocol(tmp_path):
     text = "\n".join(shown(cell) for cell in cells)
     assert "vit.safetensors: D = 48" in text
     assert "2 rows x 2 columns + 1 thumbnail = P = 5" in text  # SPAQ is cut at 448 x 448
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Forty photographs under four levels of blur: a folder, a list, and a set as published."""
+    sources = sorted((ROOT / "data" / "photos").glob("*.jpg"))[:10]
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    lines = ["image,mos"]
+    for source, level in itertools.product(sources, range(4)):
+        with Image.open(source) as image:
+            small = image.convert("RGB").resize((240, 232))
+            name = f"{source.stem}.{level}.png"
+            small.filter(ImageFilter.GaussianBlur(level)).save(folder / name)
+        lines.append(f"photos/{name},{5 - level}")
+    (tmp_path / "own.csv").write_text("\n".join(lines))
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("notebook", ["00_quickstart", "01_the_method_step_by_step"])
+@pytest.mark.parametrize("name", ["photos", "own.csv", "mine=own.csv"])
+def test_pictures_of_ones_own_are_taken_apart_from_a_folder_or_a_list(notebook, name, own):
+    cells = run(notebook, own, DATASET=name)
+    text = "\n".join(shown(cell) for cell in cells)
+    assert "240 x 232 pixels" in text or "12 pictures, seen by tiny-rn" in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("notebook", [path.stem for path in LESSONS[2:]])
+def test_a_rated_list_of_ones_own_runs_every_notebook(notebook, own):
+    run(notebook, own, DATASET="mine=own.csv")
 
 
 @pytest.mark.slow

@@ -82,7 +82,7 @@ def test_differences_are_filled_only_where_they_are_sure():
             "p_srcc_holm": [0.01, 0.6],
         }
     )
-    ax = difference_intervals(table, ["first", "second"], title="")
+    ax = difference_intervals(table, ["first", "second"], xlabel="a − b", title="")
     drawn = {line.get_label(): line for line in ax.lines}
     np.testing.assert_allclose(drawn["p < 0.05 (Holm)"].get_xydata(), [[0.1, 0]])
     np.testing.assert_allclose(drawn["not sure"].get_xydata(), [[-0.02, 1]])
@@ -93,7 +93,7 @@ def test_differences_are_filled_only_where_they_are_sure():
 
 def test_a_difference_without_a_p_value_is_not_sure():
     table = pd.DataFrame({c: [np.nan] for c in ("delta_srcc_lo", "delta_srcc_hi", "p_srcc_holm")})
-    ax = difference_intervals(table.assign(delta_srcc=0.3), ["only"], title="")
+    ax = difference_intervals(table.assign(delta_srcc=0.3), ["only"], xlabel="a − b", title="")
     assert [line.get_label() for line in ax.lines if len(line.get_xdata()) == 1] == ["not sure"]
 
 
@@ -115,7 +115,7 @@ def test_cue_trends_are_means_at_each_level_of_quality():
             "score": [0.3, 0.5, 0.7, 0.9],
         }
     )
-    figure = cue_trends({"mine": table, "yours": table}, title="Found")
+    figure = cue_trends({"mine": table, "yours": table}, xlabel="MOS", title="Found")
     assert [title_of(ax) for ax in figure.axes] == ["mine", "yours"]
     lines = {line.get_label(): line.get_xydata() for line in figure.axes[0].lines}
     cosine = next(data for label, data in lines.items() if "cosine" in label)
@@ -126,7 +126,7 @@ def test_cue_trends_are_means_at_each_level_of_quality():
 def test_cue_trends_of_many_ratings_are_cut_at_their_quantiles():
     quality = np.linspace(1, 5, 60)
     table = pd.DataFrame({c: quality / 5 for c in ("q_cos", "q_mag", "score")})
-    figure = cue_trends({"mine": table.assign(quality=quality)}, title="")
+    figure = cue_trends({"mine": table.assign(quality=quality)}, xlabel="MOS", title="")
     assert [len(line.get_xdata()) for line in figure.axes[0].lines] == [6, 6, 6]
 
 
@@ -141,9 +141,9 @@ def test_cost_stands_in_millions_against_quality():
 
 def test_fits_are_drawn_in_the_order_of_the_scores():
     scores, quality = np.array([0.3, 0.1, 0.2]), np.array([3.0, 1.0, 2.0])
-    ax = prediction_fits(scores, quality, {"curve": quality * 1.1}, title="")
-    np.testing.assert_allclose(ax.lines[0].get_xydata(), [[1.1, 0.1], [2.2, 0.2], [3.3, 0.3]])
-    np.testing.assert_allclose(ax.collections[0].get_offsets(), np.stack([quality, scores], axis=1))
+    ax = prediction_fits(scores, quality, {"curve": quality * 1.1}, ylabel="MOS", title="")
+    np.testing.assert_allclose(ax.lines[0].get_xydata(), [[0.1, 1.1], [0.2, 2.2], [0.3, 3.3]])
+    np.testing.assert_allclose(ax.collections[0].get_offsets(), np.stack([scores, quality], axis=1))
 
 
 def test_the_papers_numbers_and_ours_never_share_a_panel(table):

@@ -93,6 +93,14 @@ def test_srcc_dots_keep_each_cues_colour_and_the_tables_order_from_the_top():
     np.testing.assert_allclose(ends, np.array([[0.4, 0.6], [-0.3, -0.1]]))
 
 
+def test_a_method_that_gives_all_one_score_has_a_mark_in_place_of_its_dot():
+    table = pd.DataFrame({"pair": [0.5, np.nan]}, index=["good / bad", "dog / cat"])
+    ax = plots.srcc_dots(table, title="")
+    assert [(t.get_text().strip(), t.get_position()[1]) for t in ax.texts] == [
+        ("one answer for all", 0)
+    ]
+
+
 def test_shape_scatter_sets_the_cue_against_length_and_evenness():
     table = pd.DataFrame({"q_mag": [0.2, 0.3], "norm": [10.0, 1000.0], "evenness": [0.4, 0.5]})
     left, right = plots.shape_scatter(table, title="t").axes

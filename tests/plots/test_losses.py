@@ -29,3 +29,9 @@ def test_losses_are_drawn_as_they_come_and_smoothed_from_step_one():
     np.testing.assert_allclose(raw, [[1, 4], [2, 2], [3, 0]])
     np.testing.assert_allclose(smooth, [[1, 3], [2, 2], [3, 1]])
     assert "step" in ax.get_xlabel()
+
+
+def test_a_loss_is_held_against_levels_with_names_of_their_own():
+    ax = loss_curves({"quality": [4.0, 2.0]}, {"the floor": 1.5}, title="")
+    line = ax.lines[-1]
+    assert (line.get_label(), set(line.get_ydata())) == ("the floor", {1.5})

@@ -1,10 +1,11 @@
 """What all figures share."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from maclip_lab.plots.style import finish, new_axes, set_suptitle
+from maclip_lab.plots.style import finish, new_axes, set_suptitle, spread
 
 LONG = "A finding about one of the backbones that has been told in rather too many words " * 2
 
@@ -30,3 +31,11 @@ def test_a_long_finding_above_panels_stays_inside_too():
     figure = plt.figure(figsize=(4, 3), layout="constrained")
     set_suptitle(figure, LONG)
     assert right_end(figure, figure._suptitle) <= figure.bbox.x1
+
+
+def test_levels_are_spread_a_little_and_different_numbers_stay_where_they_are():
+    levels = np.repeat([0.0, 2.0, 5.0, np.nan], 10)
+    moved = spread(levels)
+    assert np.nanmax(np.abs(moved - levels)) <= 0.15
+    assert len(np.unique(moved[:10])) == 10
+    np.testing.assert_array_equal(spread(np.array([3.0, 1.0])), [3.0, 1.0])

@@ -1,0 +1,90 @@
+"""What exercises expect, out of a reader's sight: computed from what the notebook has at hand.
+
+One function an exercise, by its number: the notebook, a dot, and its place there. It takes what
+the notebook hands to `check` and returns the right answer, or a function that judges one.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from maclip_lab.ablations.sweeps import AUTHORS_GRID, PAPER
+from maclip_lab.crops import CropGrid, Protocol
+from maclip_lab.cues import magnitude_cue
+from maclip_lab.evaluation import spearman
+from maclip_lab.fusion import FusionSettings, fuse
+from maclip_lab.prompts import MACLIP_PROMPTS
+from maclip_lab.scorer import Maclip
+
+
+def _darkness(backbone: str, picture: Any, protocol: str) -> float:
+    own = Maclip(backbone, prompts=[("well exposed photo", "badly exposed photo")])
+    return own(picture, protocol).q_cos
+
+
+def _most_wrong(colours: Tensor, windows: Tensor) -> Tensor:
+    """How far windows cut without the permute are off."""
+    wrong = colours.unfold(1, 224, 128).unfold(2, 224, 128).reshape(-1, 3, 224, 224)
+    return (wrong - windows).abs().max()
+
+
+def _a_pair_of_ones_own(srcc: Callable[[Any], float]) -> Callable[[Any], bool]:
+    return lambda pair: tuple(pair) not in MACLIP_PROMPTS and srcc(pair) > 0.2
+
+
+def _falls_though_a_cue_rises(place: tuple[float, float]) -> bool:
+    """Whether a little more of the cosine cue lowers the score of such a crop."""
+    cues = torch.tensor(place, dtype=torch.float64)
+    if not (0 <= cues[0] <= 1 and cues[1] >= 0):
+        return False
+    q_cos, q_mag = cues[0] + torch.tensor([0.0, 1e-4]), cues[1].repeat(2)
+    return bool(fuse(q_cos, q_mag, PAPER)[0].diff() < 0)
+
+
+def _best_to_tune(model: Any) -> FusionSettings:
+    return max(AUTHORS_GRID, key=lambda settings: model.move(settings).halves[0])
+
+
+def _changes(model: Any) -> float:
+    scores = [
+        model.move(FusionSettings(base_cos=base + 1.0, base_norm=base + 0.6)).table["score"][0]
+        for base in (0.0, 1.0)
+    ]
+    return scores[1] - scores[0]
+
+
+ANSWERS: Mapping[str, Callable[..., Any]] = {
+    "00.1": lambda scores, kinds: min(kinds, key=lambda kind: scores[kind].q_cos),
+    "00.2": lambda result: result.score,
+    "00.3": _darkness,
+    "01.1": lambda: len(CropGrid(768, 1024)),
+    "01.2": _most_wrong,
+    "01.3": lambda a: a,
+    "01.4": lambda: torch.sigmoid(torch.tensor(PAPER.base_cos - PAPER.base_norm)),
+    "01.5": lambda features: magnitude_cue(features, 0.3),
+    "05.1": _a_pair_of_ones_own,
+    "05.2": lambda: len(CropGrid(768, 1024, Protocol(stride=64))),
+    "05.3": lambda by_type: by_type.iloc[:5, 0].idxmax(),
+    "06.1": lambda cost: cost["image tower"].iloc[0] / cost["all"].iloc[0],
+    "06.2": lambda scores, quality: spearman(
+        scores.rank().mean(axis=1).to_numpy(), np.asarray(quality, dtype=float)
+    ),
+    "06.3": lambda seen: [(one["w_cos"] < 0.5).mean() for one in seen.values()],
+    "07.1": lambda rows: (rows["MA-CLIP"] - rows["CLIP-IQA"]).idxmax(),
+    "07.2": lambda: 0.03,
+    "07.3": lambda scores, mos, higher: spearman(
+        scores["q_cos"].to_numpy(), np.asarray(mos if higher else -mos, dtype=float)
+    ),
+    "08.1": lambda model: (
+        lambda settings: np.allclose(model.move(settings).table["w_cos"].dropna(), 0.5, atol=1e-5)
+    ),
+    "08.2": _changes,
+    "08.3": _best_to_tune,
+    "08.4": lambda: _falls_though_a_cue_rises,
+    "09.1": lambda captions: next(c.centre for c in captions if c.text == "excellent image"),
+    "09.2": lambda: lambda names: not list(names),
+    "09.3": magnitude_cue,
+}

@@ -1,0 +1,52 @@
+"""What the script that executes the notebooks makes of their pictures and cells."""
+
+import base64
+import importlib.util
+import io
+
+import nbformat
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.notebooks.reading import FOLDER, ROOT
+
+
+@pytest.fixture(scope="module")
+def refresh():
+    spec = importlib.util.spec_from_file_location("refresh", FOLDER / "refresh.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def encoded(image):
+    image.save(buffer := io.BytesIO(), "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def test_a_photograph_keeps_its_colours(refresh):
+    with Image.open(ROOT / "data" / "photos" / "astronaut.jpg") as image:
+        photo = image.convert("RGB").resize((200, 200))
+    (kind, data), *more = refresh.shrink(encoded(photo)).items()
+    assert (kind, more) == ("image/jpeg", [])
+    stored = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))), dtype=float)
+    assert np.abs(stored - np.asarray(photo)).mean() < 3
+
+
+def test_a_drawing_becomes_a_small_png_of_a_palette(refresh):
+    noise = np.random.default_rng(0).integers(0, 40, (300, 300, 1), dtype=np.uint8)
+    drawing = encoded(Image.fromarray(np.repeat(noise, 3, axis=2)))
+    (kind, data), *more = refresh.shrink(drawing).items()
+    assert (kind, more) == ("image/png", [])
+    assert len(data) <= len(drawing)
+
+
+def test_tags_and_folded_solutions_stay_and_timings_go(refresh):
+    cell = nbformat.v4.new_code_cell("1")
+    cell.metadata = nbformat.from_dict(
+        {"tags": ["exercise"], "jupyter": {"source_hidden": True}, "execution": {"busy": 1}}
+    )
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    refresh.trim(notebook)
+    assert cell.metadata == {"tags": ["exercise"], "jupyter": {"source_hidden": True}}
