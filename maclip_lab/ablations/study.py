@@ -5,6 +5,7 @@ five prompt pairs), the magnitude cue alone, the cosine cue alone, and MA-CLIP.
 """
 
 import os
+import warnings
 from dataclasses import dataclass
 
 import pandas as pd
@@ -12,6 +13,8 @@ import pandas as pd
 from maclip_lab.ablations.published import with_published
 from maclip_lab.ablations.sweeps import score_store
 from maclip_lab.crops import protocol_for
+from maclip_lab.datasets.checks import unlike_published
+from maclip_lab.datasets.errors import DatasetWarning
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.evaluation import METHODS, EvaluationSettings, breakdown, compare, evaluate
 from maclip_lab.features import extract_crops_and_whole, extract_features
@@ -87,7 +90,15 @@ def study(
         predictions["clip_iqa"] = whole["q_cos"]
         lost = (predictions["status"] == "ok") & (whole["status"] != "ok")
         predictions.loc[lost, "message"] = "no CLIP-IQA: " + whole["message"][lost]
-    return assess(predictions, manifest, scorer, settings, statistics=statistics, preset=preset)
+    return assess(
+        predictions,
+        manifest,
+        scorer,
+        settings,
+        statistics=statistics,
+        preset=preset,
+        pictures=crops.table,
+    )
 
 
 def assess(
@@ -98,8 +109,19 @@ def assess(
     *,
     statistics: EvaluationSettings | None = None,
     preset: Preset | None = None,
+    pictures: pd.DataFrame | None = None,
 ) -> Study:
-    """The statistics of predictions that are at hand; arguments as in `study`."""
+    """The statistics of predictions that are at hand.
+
+    Args:
+        predictions: one row a picture of the manifest.
+        manifest: see `study`, as the next four.
+        scorer: that made them.
+        settings: the fusion's constants.
+        statistics: of the bootstrap.
+        preset: how files were read.
+        pictures: ``path, width, height, sha256`` of the files; None where they are not at hand.
+    """
     facts = manifest.table
     methods = predictions[[name for name in METHODS if name in predictions]].rename(columns=METHODS)
     clusters = facts["ref_id"] if facts["ref_id"].notna().all() else None
@@ -128,6 +150,24 @@ def assess(
     protocol = protocol_for(manifest.protocol)
     config = scorer.config(protocol, settings, preset=preset or manifest.preset)
     record = provenance_record(
-        {**config.facts, **manifest.facts, "statistics": statistics or EvaluationSettings()}
+        {
+            **config.facts,
+            **manifest.facts,
+            "statistics": statistics or EvaluationSettings(),
+            "data": manifest.data(pictures),
+        }
     )
-    return Study(predictions, with_published(table), differences, by_type, record)
+    table = with_published(table)
+    sizes = [(0, 0)] * len(facts)
+    if pictures is not None:
+        sizes = list(zip(pictures["width"], pictures["height"], strict=True))
+    reasons = unlike_published(manifest, sizes)
+    if reasons:
+        warnings.warn(
+            f"{manifest.dataset}: {'; '.join(reasons)}. The paper's numbers are not put beside",
+            DatasetWarning,
+            stacklevel=2,
+        )
+    if reasons or manifest.protocol == "native":  # a list may be called like one of the nine
+        table[["paper_rn50_srcc", "minus_paper_rn50"]] = float("nan")
+    return Study(predictions, table, differences, by_type, record)
