@@ -25,6 +25,7 @@ from typing import IO, TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile
+from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from maclip_lab.decoding import colour, media, png, tiff
@@ -347,6 +348,8 @@ def _decode(image: Image.Image, settings: _Settings) -> Picture:
             "pass a float tensor in [0, 1]",
             image.size,
         )
+    if isinstance(image, PngImageFile):
+        png.put_key_right(image)
     if isinstance(image, TiffImageFile):
         if refusal := tiff.refusal(image):
             raise _Refused("unsupported", refusal, image.size)
@@ -429,7 +432,7 @@ def _scaled_to_8bit(image: Image.Image) -> Image.Image:
             image.size,
         )
     if isinstance(image, TiffImageFile):
-        return grey_8bit(image, tiff.full_scale(image), tiff.white_is_zero(image))
+        return grey_8bit(image, tiff.span(image, high), tiff.white_is_zero(image))
     return grey_8bit(image)
 
 
