@@ -41,7 +41,7 @@ _INTERRUPTED = 130  # Typer's exit status after Ctrl-C
 def main() -> None:
     """Runs the command line; errors become one line, and an exit status as said above."""
     warnings.showwarning = _show_warning
-    logging.getLogger("maclip_lab").addHandler(_log_handler())
+    logging.getLogger("maclip_lab").handlers = [_log_handler()]
     sys.argv[1:] = [_from_home(argument) for argument in sys.argv[1:]]
     if sys.stderr is None:  # closed by whoever started us; progress bars need something to write to
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
