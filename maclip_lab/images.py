@@ -338,7 +338,7 @@ def _decode(image: Image.Image, settings: _Settings) -> Picture:
         raise _Refused(
             "too_large",
             f"{width} x {height} = {width * height / 1e6:.1f} megapixels, more than "
-            f"max_pixels={settings.max_pixels}; scale it down or raise max_pixels",
+            f"the {settings.max_pixels / 1e6:.1f} that are read; scale it down",
             image.size,
         )
     if image.mode == "F":

@@ -88,9 +88,9 @@ _SWITCHES = {
     "quick_gelu": ("--quick-gelu", "--gelu"),
 }
 _KEYWORD = re.compile(
-    r"\b(?P<name>quick_gelu|path_column|score_column|higher_is_better|on_collision|on_duplicate|variant"
-    r"|resolution|scores|annotations|weights_dir|offline|preset|precision|device)="
-    r"(?P<value>\"[^\"]*\"|'[^']*'|True|False|)"
+    r"(?<![\w/.-])(?P<name>quick_gelu|path_column|score_column|higher_is_better|on_collision"
+    r"|on_duplicate|variant|resolution|scores|annotations|weights_dir|offline|preset|precision|device)="
+    r"(?P<value>\"[^\"]*\"|'[^']*'|True|False|(?=[\s,.;)]|$))"
 )
 
 Backbone = Annotated[
@@ -211,7 +211,7 @@ class DataOptions:
         manifests = [open_dataset(name, folder, **choices) for name, folder in found.items()]
         for manifest in manifests:
             if manifest.note:
-                typer.echo(f"{manifest.dataset}: {manifest.note}", err=True)
+                typer.echo(f"{manifest.dataset} in {manifest.root}: {manifest.note}", err=True)
         return manifests
 
 

@@ -158,7 +158,7 @@ def load_annotations(
         on_duplicate="error" if on_duplicate == "mean" else on_duplicate,
         on_collision=on_collision,
         aliases=getattr(ADAPTERS[known], "ALIASES", None) if known else None,
-        beside=path.absolute().parent,
+        beside=Path(os.path.abspath(path)).parent,
     )
     warn_of_gaps(manifest, missing)
     return manifest

@@ -153,10 +153,10 @@ class _Finder:
         sought = [(name, file) for name, file in pairs if file and not self._exact(name, "")]
         if not sought:
             return ""
+        name, file = sought[0]
         return (
-            f"{len(sought)} of {len(names)} pictures were found by a search through "
-            f"{str(self.index.root)!r} for the ends of their names, the first "
-            f"{sought[0][0]!r} as {sought[0][1]!r}"
+            f"{len(sought)} of {len(names)} pictures were found by a search below the root for the "
+            f"ends of their names, the first {name!r} as {os.path.relpath(file, self.index.root)!r}"
         )
 
     def _exact(self, name: str, home: str) -> str | None:

@@ -54,7 +54,7 @@ class FileIndex:
         Raises:
             DatasetError: ``root`` is not a folder.
         """
-        folder = Path(root).expanduser().absolute()
+        folder = Path(os.path.abspath(Path(root).expanduser()))
         if not folder.is_dir():
             hint = "; unpack the archive first" if folder.is_file() else ""
             raise DatasetError(f"expected a folder, got {str(folder)!r}, which is not one{hint}")

@@ -646,10 +646,22 @@ def turned(path, seed):
     made.save(path, exif=exif, quality=60)
 
 
-@pytest.mark.parametrize("preset", [None, "default", "official"])
-def test_a_picture_has_one_score_whichever_command_reads_it(tmp_path, preset):
+def transparent(path, seed):
+    """A picture with holes, under which its pixels go on."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (260, 300, 4), np.uint8)
+    Image.fromarray(pixels).save(path, "PNG")
+
+
+@pytest.mark.parametrize(
+    ("make", "preset", "flag"),
+    [
+        *[(turned, preset, "exif_rotated") for preset in (None, "default", "official")],
+        *[(transparent, preset, "alpha") for preset in (None, "official")],
+    ],
+)
+def test_a_picture_has_one_score_whichever_command_reads_it(tmp_path, make, preset, flag):
     for i in range(6):
-        turned(tmp_path / f"{i}.jpg", i)
+        make(tmp_path / f"{i}.jpg", i)
     rows = [f"{i}.jpg,{i}" for i in range(6)]
     (tmp_path / "list.csv").write_text("\n".join(["image,mos", *rows]))
     asked = [] if preset is None else ["--preset", preset]
@@ -663,11 +675,16 @@ def test_a_picture_has_one_score_whichever_command_reads_it(tmp_path, preset):
     assert code == 0, errors
     scored, predicted = (pd.read_csv(tmp_path / name) for name in ("s.csv", "d/predictions.csv"))
     assert predicted["score"].tolist() == pytest.approx(scored["score"].tolist(), abs=1e-6)
-    assert predicted["flags"].tolist() == scored["flags"].tolist() == ["exif_rotated"] * 6
+    assert predicted["flags"].tolist() == scored["flags"].tolist() == [flag] * 6
     for name in ("s.csv", "e.csv", "d/predictions.csv", "w.csv"):
         assert read_record(tmp_path / name)["config"]["preset"] == (preset or "default")
-    wide = scored["width"].tolist() == [300] * 6
-    assert wide is (preset == "official")
+    from maclip_lab import Maclip
+
+    mine = Maclip(RN, device="cpu")(tmp_path / "0.jpg", preset=preset or "default")
+    assert scored["score"][0] == pytest.approx(mine.score, abs=1e-6)
+    if make is turned:
+        wide = scored["width"].tolist() == [300] * 6
+        assert wide is (preset == "official")
 
 
 # What a result was made of -------------------------------------------------------------------

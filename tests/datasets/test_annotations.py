@@ -311,8 +311,19 @@ def test_what_is_left_is_searched_for_and_said(tmp_path):
     manifest = load_annotations(listed(tmp_path, rows))
     assert manifest.paths == [tmp_path / "a.png", tmp_path / "new/set/b.png"]
     assert "1 of 2 pictures were found by a search" in manifest.note
-    assert "'/old/set/b.png' as " in manifest.note
+    assert "'/old/set/b.png' as 'new/set/b.png'" in manifest.note
     assert manifest.facts["note"] == manifest.note
+
+
+def test_a_root_and_a_list_may_be_named_by_way_of_other_folders(tmp_path):
+    pictures(tmp_path, "set/a.png", "set/sub/b.png")
+    (tmp_path / "x").mkdir()
+    rows = [{"path": "a.png", "mos": 1}, {"path": "b.png", "mos": 2}]
+    listing = listed(tmp_path / "x" / ".." / "set", rows)
+    for root in (None, tmp_path / "x" / ".." / "set"):
+        manifest = load_annotations(listing, root=root)
+        assert manifest.root == tmp_path / "set"
+        assert manifest.table["path"].tolist() == ["a.png", "sub/b.png"]
 
 
 def test_names_may_lack_their_suffix(tmp_path):
