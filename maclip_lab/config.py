@@ -9,7 +9,7 @@ from maclip_lab.files.provenance import config_sha256, versions
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.images import Preset
 from maclip_lab.prompts import PromptPairs, prompt_pairs
-from maclip_lab.weights.loading import fetch
+from maclip_lab.weights.loading import activation, fetch
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class ScoreConfig:
         pos_embedding: add the visual positional embedding.
         weights_dir: folder to look for weights in first.
         offline: never use the network; None follows the environment.
+        quick_gelu: the backbone's activation; None for what its file says.
     """
 
     backbone: str = "RN50"
@@ -43,6 +44,7 @@ class ScoreConfig:
     pos_embedding: bool = False
     weights_dir: str | None = None
     offline: bool | None = None
+    quick_gelu: bool | None = None
 
     def __post_init__(self) -> None:
         pairs = prompt_pairs(self.prompts)
@@ -78,6 +80,7 @@ class ScoreConfig:
             "prompts": [list(pair) for pair in prompt_pairs(self.prompts)],
             "precision": self.precision,
             "pos_embedding": self.pos_embedding,
+            "quick_gelu": self.quick_gelu,
             **vars(self.settings),
         }
 
@@ -101,4 +104,5 @@ class ScoreConfig:
             raise IntegrityError(
                 f"{self.backbone} is {found.sha256} here, not the {self.weights_sha256} asked for"
             )
-        return replace(here, weights_sha256=found.sha256)
+        quick_gelu = activation(here.backbone, found, self.quick_gelu)
+        return replace(here, weights_sha256=found.sha256, quick_gelu=quick_gelu)

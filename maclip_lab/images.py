@@ -12,17 +12,24 @@ import re
 import stat
 import unicodedata
 import warnings
+from collections import Counter
 from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile
+from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from maclip_lab.decoding import colour, media, png, tiff
+from maclip_lab.files.folders import files_below
 from maclip_lab.pixels import (
     from_array,
     from_tensor,
@@ -55,11 +62,13 @@ EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
     | {".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".jpf", ".avif"}
 )
+HEIF = find_spec("pillow_heif") is not None  # Pillow's plugin, read where it is installed
+if HEIF:
+    FORMATS += ("HEIF",)
+    EXTENSIONS |= {".heic", ".heif", ".hif"}
 MAX_PIXELS = 2**27  # 134 megapixels, 400 MB once decoded: above any camera phone
 
 _GREY_MODES = {"1", "L", "LA", "La", "I"}
-_JUNK = {"__macosx", "@eadir", "$recycle.bin", "system volume information"}
-_JUNK |= {"thumbs.db", "desktop.ini"}
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -69,6 +78,10 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+being_read: ContextVar[str] = ContextVar("being_read", default="")
+"""Path of the picture that this thread reads, for warnings of decoders, which do not name it."""
 
 
 @dataclass(frozen=True)
@@ -171,25 +184,38 @@ def announced_pixels(source: Source) -> int:
 def find_pictures(folder: str | os.PathLike[str]) -> list[Path]:
     """Picture files below a folder, by extension, in natural order (``2.jpg`` before ``10.jpg``).
 
-    Hidden files, and the copies that macOS and storage servers leave behind, are skipped.
+    Links are followed, each folder once. Hidden files, and the copies that macOS and storage
+    servers leave behind, are skipped. Other pictures are left out with a warning that counts them
+    by kind: of formats that are not read, or under names that do not say what they are.
 
     Raises:
         FileNotFoundError: there is no such folder.
         NotADirectoryError: it is a file.
     """
-    root = Path(folder)
+    root = Path(folder).expanduser()
     if not root.exists():
         raise FileNotFoundError(f"no such folder: {root}")
     if not root.is_dir():
         raise NotADirectoryError(f"not a folder: {root}; to score one file, pass it directly")
-    found = []
-    for parent, folders, files in os.walk(root, onerror=_warn_skipped):
-        folders[:] = [name for name in folders if not is_junk(name)]
-        found += [
-            Path(parent, name)
-            for name in files
-            if not is_junk(name) and Path(name).suffix.lower() in EXTENSIONS
-        ]
+    found, left, unreadable = list[Path](), Counter[str](), list[str]()
+    for name, regular in files_below(str(root), unreadable):
+        path, suffix = root / name, Path(name).suffix.lower()
+        if suffix in EXTENSIONS:
+            found.append(path)
+        elif regular and _begins_like_a_picture(path):
+            left[suffix or "without suffix"] += 1
+    for skipped in unreadable:
+        warnings.warn(f"skipped a folder that cannot be read: {root / skipped}", stacklevel=2)
+    if left:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(left.items()))
+        heif = not HEIF and {".heic", ".heif", ".hif"} & set(left)
+        warnings.warn(
+            f"{left.total()} pictures under {root} are left out: {kinds}. A search takes files "
+            f"named {' '.join(sorted(EXTENSIONS))}; rename or convert the others"
+            + "; pillow-heif, where it is installed, reads HEIC"
+            * bool(heif),
+            stacklevel=2,
+        )
     return sorted(found, key=lambda path: _natural_key(path.relative_to(root)))
 
 
@@ -209,6 +235,7 @@ class _Refused(Exception):
 
 
 def _from_path(path: str, settings: _Settings) -> Picture:
+    being_read.set(path)
     try:
         status = _file_status(path)
         if status != "ok":
@@ -245,7 +272,7 @@ def _open(stream: IO[bytes], name: str) -> Image.Image:
     ``Image.open`` would do, but for its decompression-bomb warning: it obeys a process-wide
     number instead of ``max_pixels``, and silencing it is not safe in threads.
     """
-    Image.init()
+    _load_plugins()
     prefix = stream.read(16)
     for name_of_format in FORMATS:
         factory, accept = Image.OPEN.get(name_of_format, (None, None))
@@ -274,8 +301,19 @@ def _open(stream: IO[bytes], name: str) -> Image.Image:
     raise _Refused(
         "unsupported",
         f"{name} is {media.named(prefix)}; accepted are {', '.join(FORMATS)}. Convert it, PNG "
-        "loses nothing",
+        "loses nothing" + "; pillow-heif, where it is installed, reads it" * _is_heif(prefix),
     )
+
+
+@cache
+def _load_plugins() -> None:
+    Image.init()
+    if HEIF:
+        import_module("pillow_heif").register_heif_opener()
+
+
+def _is_heif(prefix: bytes) -> bool:
+    return not HEIF and "HEIC" in media.named(prefix)
 
 
 def _guarded(image: Image.Image, name: str, settings: _Settings) -> Picture:
@@ -300,7 +338,7 @@ def _decode(image: Image.Image, settings: _Settings) -> Picture:
         raise _Refused(
             "too_large",
             f"{width} x {height} = {width * height / 1e6:.1f} megapixels, more than "
-            f"max_pixels={settings.max_pixels}; scale it down or raise max_pixels",
+            f"the {settings.max_pixels / 1e6:.1f} that are read; scale it down",
             image.size,
         )
     if image.mode == "F":
@@ -310,6 +348,8 @@ def _decode(image: Image.Image, settings: _Settings) -> Picture:
             "pass a float tensor in [0, 1]",
             image.size,
         )
+    if isinstance(image, PngImageFile):
+        png.put_key_right(image)
     if isinstance(image, TiffImageFile):
         if refusal := tiff.refusal(image):
             raise _Refused("unsupported", refusal, image.size)
@@ -392,17 +432,16 @@ def _scaled_to_8bit(image: Image.Image) -> Image.Image:
             image.size,
         )
     if isinstance(image, TiffImageFile):
-        return grey_8bit(image, tiff.full_scale(image), tiff.white_is_zero(image))
+        return grey_8bit(image, tiff.span(image, high), tiff.white_is_zero(image))
     return grey_8bit(image)
 
 
-def is_junk(name: str) -> bool:
-    """Whether a file or folder is hidden, or what systems litter folders with."""
-    return name.startswith(".") or name.lower() in _JUNK
-
-
-def _warn_skipped(error: OSError) -> None:
-    warnings.warn(f"skipped a folder that cannot be read: {error}", stacklevel=2)
+def _begins_like_a_picture(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return media.is_picture(stream.read(16))
+    except OSError:
+        return False
 
 
 def _natural_key(path: Path) -> list[tuple[int, int | str]]:

@@ -47,22 +47,26 @@ def sample_range(image: Image.Image) -> tuple[int, int]:
     return min(low for low, _ in ranges), max(high for _, high in ranges)
 
 
-def grey_8bit(image: Image.Image, white: int = 65535, negative: bool = False) -> Image.Image:
+def grey_8bit(
+    image: Image.Image, span: tuple[int, int] = (0, 65535), negative: bool = False
+) -> Image.Image:
     """An integer image of one band as mode L, or LA where one level is transparent.
 
     Args:
         image: samples in 0..65535.
-        white: the sample that is white.
+        span: the samples that are black and white.
         negative: whether white is stored as zero.
     """
     grey, key = Image.new("L", image.size), image.info.get("transparency")
     alpha = Image.new("L", image.size) if isinstance(key, int) else None
+    black, white = span
     for top, values in _strips(image):
-        levels = eight_bit(white - values if negative else values, white)
+        shown = np.clip(values, black, white)
+        levels = eight_bit(white - shown if negative else shown - black, white - black)
         grey.paste(Image.fromarray(levels), (0, top))
         if alpha is not None:
-            shown = np.where(values == key, 0, 255).astype(np.uint8)
-            alpha.paste(Image.fromarray(shown), (0, top))
+            seen = np.where(values == key, 0, 255).astype(np.uint8)
+            alpha.paste(Image.fromarray(seen), (0, top))
     if alpha is not None:
         grey.putalpha(alpha)
     return grey

@@ -101,6 +101,18 @@ class Score:
         """The score."""
         return self.score
 
+    def __format__(self, how: str) -> str:
+        """The number in a number's format; without one, as `repr`."""
+        return format(self.score, how) if how else repr(self)
+
+    def __lt__(self, other: object) -> bool:
+        """Whether this is the lower number, so that scores sort."""
+        return self.score < float(other)  # type: ignore[arg-type]
+
+    def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
+        """The number as NumPy takes it, alone or in a list."""
+        return np.array(self.score, dtype=dtype)  # type: ignore[call-overload]
+
     def __repr__(self) -> str:
         """The score and the cues behind it, in one line."""
         return (

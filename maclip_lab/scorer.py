@@ -18,6 +18,7 @@ from maclip_lab.config import ScoreConfig
 from maclip_lab.crops import WHOLE, Protocol
 from maclip_lab.encoder import ImageEncoder, choose_device
 from maclip_lab.errors import IntegrityError, PictureError
+from maclip_lab.files.identity import content_sha256, joint_sha256
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.images import Picture, Preset, Source, find_pictures
 from maclip_lab.prepared import PreparedPicture, pixels_to_decode, prepare_picture
@@ -45,6 +46,8 @@ class Maclip:
         weights_dir: folder to look for weights in first.
         offline: never use the network; None follows the environment.
         trust: open a TorchScript archive although its sha256 is none of OpenAI's.
+        quick_gelu: the activation, where the weights do not say; None takes OpenAI's QuickGELU and
+            logs a warning.
 
     Raises:
         WeightsError: no weights can be had; the message says what to do.
@@ -67,6 +70,7 @@ class Maclip:
         weights_dir: str | os.PathLike[str] | None = None,
         offline: bool | None = None,
         trust: bool = False,
+        quick_gelu: bool | None = None,
     ) -> None:
         pairs = prompt_pairs(prompts)
         where = choose_device(device)
@@ -74,7 +78,12 @@ class Maclip:
             _loaded(backbone)
             if isinstance(backbone, CLIP)
             else load_backbone(
-                backbone, weights_dir=weights_dir, offline=offline, trust=trust, progress=True
+                backbone,
+                weights_dir=weights_dir,
+                offline=offline,
+                trust=trust,
+                quick_gelu=quick_gelu,
+                progress=True,
             )
         )
         self.pos_embedding = pos_embedding
@@ -98,6 +107,7 @@ class Maclip:
             pos_embedding=config.pos_embedding,
             weights_dir=config.weights_dir,
             offline=config.offline,
+            quick_gelu=config.quick_gelu,
         )
         if config.weights_sha256 not in ("", scorer.backbone.sha256):
             raise IntegrityError(
@@ -131,6 +141,7 @@ class Maclip:
             device=str(self.encoder.device),
             precision=self.encoder.precision,
             pos_embedding=self.pos_embedding,
+            quick_gelu=self.backbone.metadata["quick_gelu"] == "true",
         )
 
     def text_anchors(self, prompts: str | Sequence[tuple[str, str]]) -> TextAnchors:
@@ -293,7 +304,9 @@ def score_folder(
     bar = tqdm(results, total=len(paths), unit="picture", disable=not progress)
     rows = [score_row(path, result) for path, result in zip(paths, bar, strict=True)]
     table = pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
-    table.attrs = scorer.config(dataset, settings, preset=preset).facts
+    pairs = ((row["path"], content_sha256(path)) for row, path in zip(rows, paths, strict=True))
+    data = {"folder": os.getcwd(), "pictures_sha256": joint_sha256(pairs)}
+    table.attrs = {**scorer.config(dataset, settings, preset=preset).facts, "data": data}
     return table
 
 

@@ -69,6 +69,13 @@ RIGHT = {
     "a palette to 65535": ([8], 3, [BYTES], {"t320": [level * 257 for level in SHOWN] * 3}),
     "YCbCr, not subsampled": ([8] * 3, 6, [YCBCR], {"t530": [1, 1]}),
     "a sub-image that is smaller": ([8], 1, [BYTES], {"t330": [8]}),
+    "12 bits in 16, as stated": ([16], 1, [WIDE // 257 * 16 + RAMP // 16], {"t341": [4095]}),
+    "12 bits in 16, by the largest": ([16], 1, [RAMP * 16 + RAMP // 16], {"t281": [4095]}),
+    "white is zero, 10 bits in 16": ([16], 0, [1023 - RAMP * 4 - RAMP // 64], {"t341": [1023]}),
+    "from 1000 to 1255": ([16], 1, [1000 + RAMP], {"t340": [1000], "t341": [1255]}),
+    "a largest value that is exceeded": ([16], 1, [WIDE], {"t341": [4095]}),
+    "a largest value that occurs": ([16], 1, [WIDE], {"t281": [61234]}),
+    "the whole range, stated": ([8] * 3, 2, [np.dstack([BYTES] * 3)], {"t341": [255] * 3}),
 }
 
 
@@ -99,6 +106,11 @@ REFUSED = {
     "10 bit": ([10], 1, [WIDE], {}, r"BitsPerSample \(10,\)"),
     "14 bit": ([14], 1, [WIDE], {}, r"BitsPerSample \(14,\)"),
     "grey and alpha of 16": ([16] * 2, 1, [WIDE] * 2, {"t338": [2]}, r"BitsPerSample \(16, 16\)"),
+    "12 bits in 16, RGB": (
+        *([16] * 3, 2, [np.dstack([RAMP * 16] * 3)], {"t341": [4095] * 3}),
+        "SMaxSampleValue 4095",
+    ),
+    "6 bits in 8": ([8], 1, [BYTES // 4], {"t341": [63]}, "SMaxSampleValue 63"),
     "floating RGB": ([32] * 3, 2, [WIDE] * 6, {"t339": [3] * 3}, "floating"),
     "ICCLab": ([8] * 3, 9, [YCBCR], {}, "ICCLab"),
     "a raw sensor": ([16], 32803, [WIDE], {}, "raw sensor"),
@@ -123,6 +135,36 @@ def test_a_larger_sub_image_means_that_the_first_page_is_a_preview():
     picture = load_picture(data + table + b"\0\0\0\0")
     assert picture.status == "unsupported"
     assert "SubIFDs" in picture.message
+
+
+@pytest.mark.parametrize("kind", [13, 16, 18])
+def test_a_larger_sub_image_of_a_bigtiff_is_seen_too(kind):
+    """Pillow reads two of the kinds of offset, and passes over the third."""
+
+    def directory(entries):
+        packed = [struct.pack("<HHQQ", *entry) for entry in entries]
+        return struct.pack("<Q", len(packed)) + b"".join(packed) + bytes(8)
+
+    def file(place, width):
+        page = {256: WIDTH, 257: HEIGHT, 258: 8, 259: 1, 262: 1, 273: 16, 277: 1, 278: HEIGHT}
+        entries = [(tag, 4, 1, value) for tag, value in page.items()]
+        entries += [(279, 4, 1, BYTES.size), (330, kind, 1, place)]
+        head = b"II+\0" + struct.pack("<HHQ", 8, 0, 16 + BYTES.size)
+        first = head + BYTES.tobytes() + directory(entries)
+        return first + directory([(256, 4, 1, width), (257, 4, 1, 3000)]), len(first)
+
+    place = file(0, 0)[1]
+    picture = load_picture(file(place, 4000)[0])
+    assert picture.status == "unsupported"
+    assert "SubIFDs" in picture.message
+    smaller = load_picture(file(place, 1)[0])
+    np.testing.assert_array_equal(np.asarray(smaller.image)[0, :, 0], SHOWN)
+
+
+def test_a_bigtiff_of_the_other_byte_order_is_unsupported_not_damaged():
+    picture = load_picture(b"MM\0+" + struct.pack(">HHQ", 8, 0, 16) + bytes(64))
+    assert picture.status == "unsupported"
+    assert "BigTIFF" in picture.message
 
 
 def test_grey_of_sixteen_bit_is_the_same_in_strips():
@@ -156,6 +198,64 @@ def test_a_media_file_is_called_what_it_is(brand, word):
     assert picture.status == "unsupported"
     assert word in picture.message
     assert ("HEIC" in picture.message) == (word == "HEIC")
+
+
+def png(bits: int, colour: int, row: bytes, *chunks: bytes, width: int = 4) -> bytes:
+    head = struct.pack(">IIBBBBB", width, 1, bits, colour, 0, 0, 0)
+    body = png_chunk(b"IDAT", zlib.compress(b"\0" + row))
+    start = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", head)
+    return start + b"".join(chunks) + body + png_chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("bits", "colour", "samples", "key", "shown"),
+    [
+        (1, 0, [0b01010000], [1], [0, 255, 0, 255]),
+        (2, 0, [0b00011011], [1], [0, 255, 170, 255]),
+        (4, 0, [0x03, 0x7F], [3], [0, 255, 119, 255]),
+        (8, 0, [0, 51, 102, 153], [51], [0, 255, 102, 153]),
+        (16, 0, [0, 0, 51, 51, 102, 102, 153, 153], [51 * 257], [0, 255, 102, 153]),
+        (
+            16,
+            2,
+            [0] * 6 + [51, 240] * 3 + [102] * 6 + [9] * 6,
+            [51 * 256 + 240] * 3,
+            [0, 255, 102, 9],
+        ),
+    ],
+)
+def test_a_transparent_colour_of_a_png_is_found_at_every_depth(bits, colour, samples, key, shown):
+    note = png_chunk(b"tRNS", struct.pack(f">{len(key)}H", *key))
+    picture = load_picture(png(bits, colour, bytes(samples), note))
+    assert "alpha" in picture.flags
+    assert np.asarray(picture.image)[0, :, 0].tolist() == shown
+    plain = load_picture(png(bits, colour, bytes(samples)))
+    assert "alpha" not in plain.flags
+
+
+def test_a_bitmap_of_sixteen_bits_has_its_levels_spread():
+    """Of red, green and blue 5 bits each."""
+    levels = [0, 8, 16, 31]
+    data = struct.pack("<4H", *(level << 10 | level << 5 | level for level in levels))
+    head = struct.pack("<IiiHHIIiiII", 40, 4, 1, 1, 16, 0, 8, 0, 0, 0, 0)
+    picture = load_picture(b"BM" + struct.pack("<IHHI", 54 + 8, 0, 0, 54) + head + data)
+    assert np.asarray(picture.image)[0, :, 1].tolist() == [0, 66, 132, 255]
+    deep = struct.pack("<IiiHHIIiiII", 40, 4, 1, 1, 64, 0, 32, 0, 0, 0, 0) + bytes(32)
+    refused = load_picture(b"BM" + struct.pack("<IHHI", 54 + 32, 0, 0, 54) + deep)
+    assert refused.status == "unsupported"
+
+
+@pytest.mark.parametrize("bits", [10, 12, 16])
+def test_jpeg_2000_of_more_than_eight_bits_keeps_its_range(bits):
+    levels = np.rint(RAMP / 255.0 * (2**bits - 1)).astype(np.int32)
+    stream = BytesIO()
+    wide = (levels - 2 ** (bits - 1) + 2**15).astype(np.uint16)
+    Image.fromarray(wide).save(stream, "JPEG2000", irreversible=False, no_jp2=True)
+    data = bytearray(stream.getvalue())
+    data[data.index(b"\xff\x51") + 40] = bits - 1
+    picture = load_picture(bytes(data))
+    assert picture.flags == ("grey", "16bit")
+    np.testing.assert_allclose(np.asarray(picture.image)[0, :, 0], SHOWN, atol=1)
 
 
 def with_profile(pixels: np.ndarray, profile: bytes) -> bytes:
@@ -192,6 +292,60 @@ def test_an_srgb_profile_changes_nothing_and_a_broken_one_is_no_error():
         picture = load_picture(with_profile(pixels, profile))
         assert (picture.status, picture.flags) == ("ok", flags)
         np.testing.assert_array_equal(np.asarray(picture.image), pixels)
+
+
+def ramp_profile(space: bytes, curve: bytes) -> bytes:
+    """A profile of grey, its curve a gamma of 1: half the light is a light grey."""
+    white = b"XYZ " + bytes(4) + struct.pack(">iii", 63190, 65536, 54061)
+    place, tags, table = 128 + 4 + 2 * 12, b"", struct.pack(">I", 2)
+    for name, body in ((b"wtpt", white), (b"kTRC", curve)):
+        table += name + struct.pack(">II", place + len(tags), len(body))
+        tags += body
+    head = bytearray(128)
+    struct.pack_into(">I", head, 0, place + len(tags))
+    head[8:12], head[12:24], head[36:40] = b"\2\x40\0\0", b"mntr" + space + b"XYZ ", b"acsp"
+    struct.pack_into(">iii", head, 68, 63190, 65536, 54061)
+    return bytes(head) + table + tags
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_a_profile_of_grey_is_converted(alpha):
+    linear = ramp_profile(b"GRAY", b"curv" + bytes(8))
+    stream = BytesIO()
+    grey = Image.fromarray(BYTES)
+    (Image.merge("LA", [grey, Image.new("L", grey.size, 255)]) if alpha else grey).save(
+        stream, "PNG", icc_profile=linear
+    )
+    picture = load_picture(stream.getvalue())
+    assert "icc" in picture.flags
+    light = np.arange(256) / 255
+    srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    shown = np.asarray(picture.image)[0, :, 0]
+    np.testing.assert_allclose(shown[8:], 255 * srgb[8:], atol=2)  # LittleCMS is coarse near black
+    official = load_picture(stream.getvalue(), preset="official")
+    np.testing.assert_array_equal(np.asarray(official.image)[0, :, 0], SHOWN)
+
+
+def test_a_palette_is_converted_by_its_profile():
+    stream = BytesIO()
+    image = Image.new("P", (4, 4), 1)
+    image.putpalette([0, 0, 0, 200, 10, 30])
+    image.save(stream, "PNG", icc_profile=swapped_profile())
+    picture = load_picture(stream.getvalue())
+    assert set(picture.flags) == {"palette", "icc"}
+    np.testing.assert_allclose(np.asarray(picture.image)[0, 0], [10, 200, 30], atol=2)
+
+
+def test_a_profile_of_other_pixels_is_broken_for_cmyk_too():
+    stream = BytesIO()
+    Image.new("CMYK", (8, 8), (10, 20, 30, 0)).save(stream, "JPEG", icc_profile=swapped_profile())
+    picture = load_picture(stream.getvalue())
+    assert set(picture.flags) == {"cmyk", "icc_broken"}
+    plain = BytesIO()
+    Image.new("CMYK", (8, 8), (10, 20, 30, 0)).save(plain, "JPEG")
+    np.testing.assert_array_equal(
+        np.asarray(picture.image), np.asarray(load_picture(plain.getvalue()).image)
+    )
 
 
 def png_chunk(kind: bytes, body: bytes) -> bytes:

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps, features
 
-from maclip_lab.images import FORMATS, STATUSES, find_pictures, load_picture
+from maclip_lab.datasets.index import FileIndex
+from maclip_lab.images import FORMATS, HEIF, STATUSES, find_pictures, load_picture
 from maclip_lab.pixels import eight_bit
 
 RGB = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
@@ -477,3 +478,58 @@ def test_a_folder_that_is_none_is_an_error(tmp_path):
         find_pictures(tmp_path / "none")
     with pytest.raises(NotADirectoryError, match="to score one file, pass it directly"):
         find_pictures(tmp_path / "a.jpg")
+
+
+def test_what_a_search_leaves_out_is_counted_by_kind(tmp_path):
+    """Pictures alone: lists and notes beside them are nobody's loss."""
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    sound = (tmp_path / "a.png").read_bytes()
+    for name in ("b", "sub/c", "d.jpg_large", "e.bak"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(sound)
+    (tmp_path / "f.DNG").write_bytes(b"II*\0" + bytes(20))
+    (tmp_path / "g.psd").write_bytes(b"8BPS" + bytes(20))
+    (tmp_path / "h.mp4").write_bytes(b"\0\0\0\x18ftypisom" + bytes(20))
+    for name in ("list.csv", "notes.txt", "empty"):
+        (tmp_path / name).write_text("P5 BMW Python" if name != "empty" else "")
+    kinds = r"6 pictures under .* are left out: 1 \.bak, 1 \.dng, 1 \.jpg_large, 1 \.psd, 2 without"
+    with pytest.warns(UserWarning, match=kinds):
+        assert find_pictures(tmp_path) == [tmp_path / "a.png"]
+
+
+@pytest.mark.skipif(HEIF, reason="pillow-heif is installed")
+def test_heic_is_left_out_with_the_plugins_name_where_that_is_absent(tmp_path):
+    heic = b"\0\0\0\x18ftypheic" + bytes(20)
+    (tmp_path / "a.HEIC").write_bytes(heic)
+    with pytest.warns(UserWarning, match=r"1 \.heic.*; pillow-heif, where it is installed"):
+        assert find_pictures(tmp_path) == []
+    refused(load_picture(heic), "unsupported")
+    assert "pillow-heif" in load_picture(heic).message
+
+
+@pytest.mark.skipif(not HEIF, reason="needs pillow-heif")
+def test_heic_is_read_where_its_plugin_is_installed(tmp_path):
+    import pillow_heif
+
+    picture = Image.new("RGB", (64, 48), (200, 30, 90))
+    pillow_heif.from_pillow(picture).save(tmp_path / "a.heic", quality=95)
+    assert find_pictures(tmp_path) == [tmp_path / "a.heic"]
+    read = load_picture(tmp_path / "a.heic")
+    assert read.status == "ok", read.message
+    np.testing.assert_allclose(pixels(read).mean((0, 1)), [200, 30, 90], atol=4)
+
+
+def test_linked_folders_are_searched_once_each_by_their_own_name(tmp_path):
+    for name in ("here/1.jpg", "disk/2.jpg"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    (tmp_path / "here" / "z").mkdir()
+    (tmp_path / "here" / "z" / "3.jpg").touch()
+    (tmp_path / "here" / "a link").symlink_to(tmp_path / "here" / "z")
+    (tmp_path / "here" / "circle").symlink_to(tmp_path / "here")
+    (tmp_path / "here" / "disk").symlink_to(tmp_path / "disk")
+    found = [
+        path.relative_to(tmp_path / "here").as_posix() for path in find_pictures(tmp_path / "here")
+    ]
+    assert found == ["1.jpg", "disk/2.jpg", "z/3.jpg"]
+    assert FileIndex.scan(tmp_path / "here").files == tuple(sorted(found))

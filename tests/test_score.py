@@ -86,3 +86,15 @@ def test_the_notebook_display_shows_the_score_and_what_was_done():
     assert f"{score_features(picture, ANCHORS).score:.3f}" in html
     assert "upscaled" in html
     assert "tiny-rn" in html
+
+
+def test_a_score_is_formatted_sorted_and_averaged_as_its_number():
+    scores = [score_features(features(CropGrid(300, 300), seed), ANCHORS) for seed in range(3)]
+    numbers = [float(score) for score in scores]
+    assert f"{scores[0]:.2f}" == f"{numbers[0]:.2f}"
+    assert f"{scores[0]}" == str(scores[0]) == repr(scores[0])
+    assert [float(score) for score in sorted(scores)] == sorted(numbers)
+    assert float(max(scores)) == max(numbers)
+    assert np.mean(scores) == pytest.approx(np.mean(numbers))
+    assert np.asarray(scores).tolist() == numbers
+    assert pd.Series(np.asarray(scores)).dtype == float

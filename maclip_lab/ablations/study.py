@@ -5,12 +5,15 @@ five prompt pairs), the magnitude cue alone, the cosine cue alone, and MA-CLIP.
 """
 
 import os
+import warnings
 from dataclasses import dataclass
 
 import pandas as pd
 
 from maclip_lab.ablations.published import with_published
 from maclip_lab.ablations.sweeps import score_store
+from maclip_lab.datasets.checks import unlike_published
+from maclip_lab.datasets.errors import DatasetWarning
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.evaluation import METHODS, EvaluationSettings, breakdown, compare, evaluate
 from maclip_lab.features import Features, Pack, extract_crops_and_whole, extract_features
@@ -131,6 +134,18 @@ def assess(
             **manifest.facts,
             "dtype": view.config.dtype,
             "statistics": statistics or EvaluationSettings(),
+            "data": manifest.data(view.table),
         }
     )
-    return Study(predictions, with_published(table), differences, by_type, record)
+    table = with_published(table)
+    sizes = list(zip(view.table["width"], view.table["height"], strict=True))
+    reasons = unlike_published(manifest, sizes)
+    if reasons:
+        warnings.warn(
+            f"{manifest.dataset}: {'; '.join(reasons)}. The paper's numbers are not put beside",
+            DatasetWarning,
+            stacklevel=2,
+        )
+    if reasons or manifest.protocol == "native":  # a list may be called like one of the nine
+        table[["paper_rn50_srcc", "minus_paper_rn50"]] = float("nan")
+    return Study(predictions, table, differences, by_type, record)

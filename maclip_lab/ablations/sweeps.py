@@ -123,8 +123,8 @@ def sweep(
 
     Returns:
         One row a combination: ``prompts, crops, rule, box_lam, base_cos, base_norm, alpha, srcc,
-        plcc, n, n_dropped`` (and ``krcc``). ``plcc`` is that of the raw scores. A picture without
-        a finite score is dropped and counted.
+        plcc_raw, n, n_dropped`` (and ``krcc``), of the raw scores. A picture without a finite
+        score is dropped and counted.
 
     Raises:
         ValueError: the manifest has no scores, or there is no such rule, subset or box_lam.
@@ -223,7 +223,7 @@ class _Target:
         if not np.array_equal(kept, self._kept):
             self._kept, self._ranks = kept, rankdata(self._mos[kept])
         scores, mos = scores[kept], self._mos[kept]
-        found = {"srcc": pearson(rankdata(scores), self._ranks), "plcc": pearson(scores, mos)}
+        found = {"srcc": pearson(rankdata(scores), self._ranks), "plcc_raw": pearson(scores, mos)}
         if krcc:
             found["krcc"] = kendall(scores, mos)
         return found | {"n": int(kept.sum()), "n_dropped": int((~kept).sum())}

@@ -1,7 +1,5 @@
-"""``maclip-lab features|pack|evaluate|sweep|explain``: data sets to tables of correlations."""
+"""``maclip-lab features|pack|evaluate|sweep``: data sets to tables of correlations."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -205,12 +203,13 @@ def sweep(
         table.insert(0, "dataset", manifest.dataset)
         tables.append(table)
         config = scorer.config(view.config.protocol, preset=view.config.preset)
-        swept = {
+        found = {
             "grid": grid,
             "dtype": view.config.dtype,
             "prompts": list(table["prompts"].unique()),
+            "data": manifest.data(view.table),
         }
-        records.append(provenance_record({**config.facts, **manifest.facts, **swept}))
+        records.append(provenance_record({**config.facts, **manifest.facts, **found}))
         failed += options.report_failures(view.table, manifest)
         typer.echo(table.to_string(index=False, float_format="{:.4f}".format))
     if output is not None:
@@ -219,51 +218,6 @@ def sweep(
         typer.echo(f"written to {output}", err=True)
     if failed:
         raise typer.Exit(1)
-
-
-def explain(
-    result: Annotated[Path, typer.Argument(help="A table written by this command line.")],
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            "--backbone",
-            "-b",
-            help="Compare with these weights; else the recorded ones.",
-            callback=options.known_backbones,
-        ),
-    ] = None,
-) -> None:
-    """Say what a result was made from, and whether this set-up would reproduce it."""
-    from maclip_lab.files.provenance import explain as explain_result
-
-    explanation = explain_result(result)
-    doubts = tuple(_other_weights(explanation.record, backbone))
-    explanation = replace(explanation, differences=(*explanation.differences, *doubts))
-    typer.echo(str(explanation))
-    if not explanation.reproduces:
-        raise typer.Exit(1)
-
-
-def _other_weights(record: Mapping[str, object], backbone: str | None) -> Iterator[str]:
-    """What keeps the weights found here from being those that made a result."""
-    from maclip_lab.errors import UnknownBackboneError
-    from maclip_lab.files.provenance import record_parts
-    from maclip_lab.weights.loading import verify
-
-    for part in record_parts(record):
-        name, then = backbone or part.get("backbone"), part.get("weights_sha256")
-        config = part.get("config")
-        packed = isinstance(config, dict) and "pack_sha256" in config  # no weights were needed
-        if not name or not then or (packed and backbone is None):
-            continue
-        try:
-            here = verify(str(name)).sha256
-        except UnknownBackboneError:  # recorded by another version
-            here = None
-        if here is None:
-            yield f"the weights of {name} are not on this machine"
-        elif here != then:
-            yield f"the weights differ: their sha256 was {then} and is {here}"
 
 
 def _report_lost_baseline(predictions: "pd.DataFrame") -> None:

@@ -7,6 +7,7 @@ shows Typer the options and hands the command the dataclass.
 import functools
 import inspect
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -70,6 +71,29 @@ def known_backbones(value: str | list[str] | None) -> str | list[str] | None:
     return value
 
 
+def in_options(message: str) -> str:
+    """A message of the package in the command line's words: ``a_b="c"`` becomes ``--a-b c``."""
+
+    def spelled(match: re.Match[str]) -> str:
+        name, value = match["name"], match["value"].strip("\"'")
+        if name in _SWITCHES:
+            return _SWITCHES[name][value == "False"]
+        return f"--{name.replace('_', '-')} {value}".removesuffix(" True").rstrip()
+
+    message = message.replace("with load_annotations", "with --annotations")
+    return _KEYWORD.sub(spelled, message)
+
+
+_SWITCHES = {
+    "higher_is_better": ("--higher-is-better", "--lower-is-better"),
+    "quick_gelu": ("--quick-gelu", "--gelu"),
+}
+_KEYWORD = re.compile(
+    r"(?<![\w/.-])(?P<name>quick_gelu|path_column|score_column|higher_is_better|on_collision"
+    r"|on_duplicate|variant|resolution|scores|annotations|weights_dir|offline|preset|precision|device)="
+    r"(?P<value>\"[^\"]*\"|'[^']*'|True|False|(?=[\s,.;)]|$))"
+)
+
 Backbone = Annotated[
     str,
     typer.Option(
@@ -91,6 +115,14 @@ WeightsDir = Annotated[
 ]
 Offline = Annotated[
     bool, typer.Option("--offline", help="Never use the network.", show_default=False)
+]
+QuickGelu = Annotated[
+    bool | None,
+    typer.Option(
+        "--quick-gelu/--gelu",
+        help="Activation of a weights file that does not say; OpenAI's is QuickGELU.",
+        show_default=False,
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.", show_default=False)]
 Overwrite = Annotated[
@@ -114,14 +146,30 @@ Root = Annotated[
 ]
 Annotations = Annotated[
     Path | None,
-    typer.Option(help="Your own list of pictures and scores: .csv, .parquet or .json."),
+    typer.Option(help="Your own list of pictures and scores: .csv, .txt, .xlsx, .json, .parquet."),
 ]
 Scores = Annotated[
     str | None,
     typer.Option(help="KonIQ-10k: mos, the default, or zscore; AGIQA-1K: zscore or raw."),
 ]
 OnDuplicate = Annotated[
-    Literal["error", "keep"], typer.Option(help="What a picture in several rows means.")
+    Literal["error", "keep", "mean"],
+    typer.Option(help="What a picture in several rows means; mean: each row is a rating."),
+]
+OnCollision = Annotated[
+    Literal["error", "first"], typer.Option(help="What a name borne by several files means.")
+]
+PathColumn = Annotated[
+    str | None, typer.Option(help="Column of your list that holds the pictures.")
+]
+ScoreColumn = Annotated[str | None, typer.Option(help="Column of your list that holds the scores.")]
+HigherIsBetter = Annotated[
+    bool | None,
+    typer.Option(
+        "--higher-is-better/--lower-is-better",
+        help="Direction of your list's scores; higher, unless it is one of the nine sets'.",
+        show_default=False,
+    ),
 ]
 NPictures = Annotated[
     int | None,
@@ -157,6 +205,10 @@ class DataOptions:
     scores: Scores = None
     on_duplicate: OnDuplicate = "error"
     n_pictures: NPictures = None
+    on_collision: OnCollision = "error"
+    path_column: PathColumn = None
+    score_column: ScoreColumn = None
+    higher_is_better: HigherIsBetter = None
 
     def manifests(self, dataset: str) -> list["Manifest"]:
         """The manifests of a data set by name, or of all that lie under the root."""
@@ -169,19 +221,13 @@ class DataOptions:
             found = dict(find_datasets(self.root))
             if not found:
                 raise typer.BadParameter("no data set was found there", param_hint="--root")
-        return [
-            open_dataset(
-                name,
-                folder,
-                annotations=self.annotations,
-                variant=self.variant,
-                resolution=self.resolution,
-                scores=self.scores,
-                on_duplicate=self.on_duplicate,
-                n_pictures=self.n_pictures,
-            )
-            for name, folder in found.items()
-        ]
+        choices = {field.name: getattr(self, field.name) for field in fields(self)}
+        del choices["root"]
+        manifests = [open_dataset(name, folder, **choices) for name, folder in found.items()]
+        for manifest in manifests:
+            if manifest.note:
+                typer.echo(f"{manifest.dataset} in {manifest.root}: {manifest.note}", err=True)
+        return manifests
 
 
 @dataclass(frozen=True)
@@ -209,6 +255,7 @@ class EncoderOptions:
     precision: Precision = "fp32"
     weights_dir: WeightsDir = None
     offline: Offline = False
+    quick_gelu: QuickGelu = None
 
     def config(self, backbone: str) -> "ScoreConfig":
         """All other settings at their defaults."""
@@ -220,6 +267,7 @@ class EncoderOptions:
             precision=self.precision,
             weights_dir=None if self.weights_dir is None else str(self.weights_dir),
             offline=self.offline or None,
+            quick_gelu=self.quick_gelu,
         )
 
     def scorer(self, backbone: str) -> "Maclip":

@@ -49,28 +49,35 @@ def verify(
         list[Path] | None,
         typer.Argument(help="I01.BMP and i01_01_5.bmp of TID2013, to check RN50's known answers."),
     ] = None,
+    weights_dir: options.WeightsDir = None,
 ) -> None:
     """Hash a backbone's file anew; with two TID2013 pictures, check known CLIP-IQA scores too."""
+    from maclip_lab.weights.loading import load_backbone
     from maclip_lab.weights.loading import verify as verify_weights
 
-    found = verify_weights(name)
+    found = verify_weights(name, weights_dir)
+    if found.status == "missing":
+        typer.echo(f"{found.name}: missing; there is no such file on this machine", err=True)
+        raise typer.Exit(1)
+    if found.status == "unrecorded":  # nothing to compare with, so at least it must be a CLIP
+        load_backbone(name, weights_dir=weights_dir, offline=True)
     typer.echo(f"{found.name}: {found.status}\nfile     {found.path}\nsha256   {found.sha256}")
     typer.echo(f"expected {found.expected or 'unknown: nothing on record to compare with'}")
     good = found.status in ("ok", "unrecorded")
     if good and pictures:
-        good = _known_answers(name, pictures)
+        good = _known_answers(name, pictures, weights_dir)
     if not good:
         raise typer.Exit(1)
 
 
-def _known_answers(name: str, pictures: list[Path]) -> bool:
+def _known_answers(name: str, pictures: list[Path], weights_dir: Path | None) -> bool:
     """Scores the pictures whose CLIP-IQA is published and says whether each is right."""
     from maclip_lab.ablations.published import CLIP_IQA_ANSWERS
     from maclip_lab.scorer import Maclip
 
     if name.lower() != "rn50":
         raise typer.BadParameter("the known answers are RN50's", param_hint="PICTURES")
-    scorer, right = Maclip(name), True
+    scorer, right = Maclip(name, weights_dir=weights_dir), True
     for picture in pictures:
         wanted = CLIP_IQA_ANSWERS.get(picture.name.lower())
         if wanted is None:

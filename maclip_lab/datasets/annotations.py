@@ -23,23 +23,36 @@ from maclip_lab.datasets.errors import DatasetError
 from maclip_lab.datasets.index import FileIndex
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.datasets.publishers import koniq
-from maclip_lab.datasets.readers import read_csv, read_json_list, read_parquet, to_numbers
+from maclip_lab.datasets.readers import (
+    read_csv,
+    read_json_list,
+    read_parquet,
+    read_sheet,
+    to_numbers,
+)
 from maclip_lab.files.provenance import record_path
 
 PATH_COLUMNS = (
     *("img_path", "image_path", "path", "file_path", "filepath", "image_name", "img_name"),
-    *("image", "img", "filename", "file_name", "file", "dist_name", "dist_img"),
-    *("distorted_image", "images", "name"),
+    *("image_file", "image_key", "image_id", "image", "img", "filename", "file", "photo"),
+    *("picture", "dist_name", "dist_img", "dist_path", "distorted_image", "distorted_path"),
+    *("distorted", "images", "stimulus", "key", "name"),
 )
-"""Columns taken for the picture, in order of preference; case and spaces do not count."""
+"""Columns taken for the picture, in order of preference; only letters and digits count, and
+nothing in brackets."""
 
 SCORE_COLUMNS = (
-    *("gt_score", "mos", "mos_quality", "mean_opinion_score", "score", "quality"),
-    *("quality_score", "elo", "dmos"),
+    *("gt_score", "mos", "mos_quality", "quality_mos", "mean_opinion_score", "mean_mos"),
+    *("score", "quality", "quality_score", "mean_score", "average_score", "quality_score_mean"),
+    *("rating", "mean_rating", "average_rating", "opinion_score", "mos_zscore", "zmos", "elo"),
+    *("mean", "dmos"),
 )
 """Columns taken for the score, likewise."""
 
-STD_COLUMNS = ("mos_std", "std", "sd", "std_quality", "mos_sd", "score_std", "dmos_std")
+STD_COLUMNS = (
+    *("mos_std", "std", "sd", "std_quality", "mos_sd", "score_std", "rating_std", "dmos_std"),
+    *("std_dev", "standard_deviation"),
+)
 """Columns taken for its deviation, likewise."""
 
 _OURS = frozenset({"q_cos", "q_mag", "w_cos"})
@@ -50,6 +63,7 @@ READERS = {
     ".csv": read_csv,
     ".tsv": read_csv,
     ".txt": read_csv,
+    ".xlsx": read_sheet,
     ".parquet": read_parquet,
     ".pq": read_parquet,
 }
@@ -73,7 +87,8 @@ def load_annotations(
 
     Args:
         file: JSON in the authors' form (``[{"img_path": ..., "gt_score": ...}]``, the score a
-            number or its spelling), CSV, TSV or Parquet.
+            number or its spelling), CSV, TSV, text parted by blanks, a workbook's first sheet, or
+            Parquet. A picture's name is a path, from ``root`` or the list's folder, or its end.
         dataset: one of the nine by any name, which settles direction, range and crop protocol and
             reads references and distortions from the names; or a name of your own; None for the
             file's.
@@ -84,8 +99,12 @@ def load_annotations(
         mos_range: lowest and highest possible score; None for that of ``dataset`` where the
             scores fit it, else the lowest and highest that occur.
         missing: rows without picture are dropped with a warning, kept, or an error.
-        on_duplicate: a picture in several rows is an ``"error"``, or they are kept (``"keep"``).
+        on_duplicate: a picture in several rows is an ``"error"``, or they are kept (``"keep"``),
+            or each is one person's rating, of which the ``"mean"`` and deviation are taken.
         on_collision: a name borne by several files is an ``"error"`` or means the ``"first"``.
+
+    Returns:
+        The manifest; its ``note`` says which columns were taken, and what was searched for.
 
     Raises:
         DatasetError: the file, its columns or its values are not as expected.
@@ -96,12 +115,14 @@ def load_annotations(
         raise DatasetError(f"expected a file in {', '.join(READERS)}, got {str(path)!r}")
     rows = reader(path)
     _refuse_our_own(rows, score_column, path)
-    names = _column(rows, path_column, PATH_COLUMNS, "picture", path)
-    scores = _column(rows, score_column, SCORE_COLUMNS, "score", path)
+    guesses = _without_header(rows)
+    names = _column(rows, path_column or guesses[0], PATH_COLUMNS, "picture", path)
+    scores = _column(rows, score_column or guesses[1], SCORE_COLUMNS, "score", path)
     known = _known(dataset)
-    if known is None and higher_is_better is None and _fold(scores) == "dmos":
+    if known is None and higher_is_better is None and "dmos" in _fold(scores):
         raise DatasetError(
-            f"{str(path)!r}: a DMOS may mean either direction; say higher_is_better=True or False"
+            f"{str(path)!r}: a DMOS may mean either direction; say higher_is_better=True "
+            "or higher_is_better=False"
         )
     table = pd.DataFrame(
         {
@@ -109,14 +130,23 @@ def load_annotations(
             "mos": to_numbers(rows[scores], f"{path.name}, {scores}"),
         }
     )
-    spread = _first(rows, STD_COLUMNS)
+    spread = next(iter(_usual(rows, STD_COLUMNS)), None)
     if spread is not None:
-        table["mos_std"] = to_numbers(rows[spread], f"{path.name}, {spread}")
+        table["mos_std"] = to_numbers(rows[spread], f"{path.name}, {spread}", optional=True)
     if higher_is_better is None:
         higher_is_better = card_for(known).higher_is_better if known else True
+    others = [column for column in _usual(rows, SCORE_COLUMNS) if column != scores]
+    note = (
+        f"from {path.name}: pictures by column {names!r}, scores by {scores!r}"
+        + f" (not {', '.join(map(repr, others))})" * bool(others)
+        + (f", deviations by {spread!r}" if spread is not None else "")
+        + f", {'higher' if higher_is_better else 'lower'} is better"
+    )
+    if on_duplicate == "mean":
+        table, note = _means(table), f"{note}; means of {len(table)} ratings"
     index = FileIndex.scan(root if root is not None else _root_of(table["name"], path))
     manifest = build_manifest(
-        Annotated(table, source="", folder=_folder(known, index), note=f"from {path.name}"),
+        Annotated(table, source="", folder=_folder(known, index), note=note),
         index,
         ADAPTERS[known].describe if known else _nothing,
         dataset=known or dataset or path.stem,
@@ -125,9 +155,10 @@ def load_annotations(
         protocol=known or "native",
         variant="file",
         missing=missing,
-        on_duplicate=on_duplicate,
+        on_duplicate="error" if on_duplicate == "mean" else on_duplicate,
         on_collision=on_collision,
         aliases=getattr(ADAPTERS[known], "ALIASES", None) if known else None,
+        beside=Path(os.path.abspath(path)).parent,
     )
     warn_of_gaps(manifest, missing)
     return manifest
@@ -159,7 +190,7 @@ def _column(
 ) -> str:
     if named is not None and named not in rows:
         raise DatasetError(f"{str(path)!r} has no column {named!r}; it has {_titles(rows)}")
-    column = named if named is not None else _first(rows, usual)
+    column = named if named is not None else next(iter(_usual(rows, usual)), None)
     if column is None:
         raise DatasetError(
             f"{str(path)!r}: which column holds the {what}? It has {_titles(rows)}; "
@@ -168,14 +199,34 @@ def _column(
     return column
 
 
-def _first(rows: pd.DataFrame, usual: Sequence[str]) -> str | None:
-    """The column whose name comes first among the usual ones."""
+def _usual(rows: pd.DataFrame, usual: Sequence[str]) -> list[str]:
+    """The columns that have usual names, in the order of those."""
     folded = {_fold(column): column for column in reversed(list(rows))}
-    return next((folded[name] for name in usual if name in folded), None)
+    return [folded[name] for name in dict.fromkeys(map(_fold, usual)) if name in folded]
 
 
 def _fold(column: object) -> str:
-    return re.sub(r"[\s\-]+", "_", str(column).strip().lower())
+    return re.sub(r"[\W_]", "", re.sub(r"[(\[].*", "", str(column)).lower())
+
+
+def _without_header(rows: pd.DataFrame) -> tuple[str | None, str | None]:
+    """Picture and score of a list of two columns and no header, whichever holds the numbers."""
+    if list(rows) != ["column 1", "column 2"]:
+        return None, None
+    return ("column 2", "column 1") if _is_number(rows.iloc[0, 0]) else ("column 1", "column 2")
+
+
+def _is_number(value: object) -> bool:
+    try:
+        return bool(np.isfinite(float(str(value))))
+    except ValueError:
+        return False
+
+
+def _means(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean and deviation of each picture's ratings, in the order of the first."""
+    ratings = table.groupby("name", sort=False)["mos"]
+    return ratings.agg(mos="mean", mos_std="std").reset_index()
 
 
 def _titles(rows: pd.DataFrame) -> str:
@@ -183,6 +234,8 @@ def _titles(rows: pd.DataFrame) -> str:
 
 
 def _name(value: object, path: Path) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if not isinstance(value, (str, int, np.integer)) or isinstance(value, bool) or value == "":
         raise DatasetError(f"{str(path)!r}: expected the name of a picture, got {value!r}")
     if not str(value).isascii() and _SURROGATE.search(str(value)):

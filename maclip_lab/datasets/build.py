@@ -1,9 +1,11 @@
 """From annotated names to a manifest: each name is looked up, and what is absent is accounted for.
 
-The root may be the set's own folder or any folder above it. The search starts beside the
-annotation file and widens upwards until the pictures are found.
+A name that is the path of a file, from the root or from the list's folder, means that file. Only
+what is left is searched for. The root may be the set's own folder or any folder above it: the
+search starts beside the annotation file and widens upwards until the pictures are found.
 """
 
+import os
 import re
 import warnings
 from collections.abc import Callable, Mapping
@@ -21,7 +23,7 @@ Missing = Literal["error", "drop", "keep"]
 _SIZE = re.compile(r"(?<!\d)\d+x\d+(?!\d)")
 
 OnCollision = Literal["error", "first"]
-OnDuplicate = Literal["error", "keep"]
+OnDuplicate = Literal["error", "keep", "mean"]
 
 
 def check_choice(option: str, value: str, *choices: str) -> None:
@@ -44,6 +46,7 @@ def build_manifest(
     on_collision: OnCollision = "error",
     on_duplicate: OnDuplicate = "error",
     aliases: Mapping[str, str] | None = None,
+    beside: Path | None = None,
 ) -> Manifest:
     """A manifest of annotated rows whose pictures lie under an index.
 
@@ -60,6 +63,8 @@ def build_manifest(
         on_collision: a name borne by several files is an ``"error"`` or means the ``"first"``.
         on_duplicate: a picture in several rows is an ``"error"``, or they are kept (``"keep"``).
         aliases: names under which a picture may lie on disk instead.
+        beside: folder of a list that may name pictures outside the index; the note then says
+            what had to be searched for.
 
     Raises:
         DatasetError: the rows do not make a valid manifest.
@@ -71,18 +76,20 @@ def build_manifest(
     names = [str(name) for name in table["name"]]
     if not all(fold_name(name) for name in names):
         raise DatasetError(f"{annotated.source!r} has rows without a name")
-    finder = _Finder(index, annotated.folder, aliases or {}, on_collision)
+    finder = _Finder(index, annotated.folder, aliases or {}, on_collision, beside)
     home = finder.home(annotated.source, names)
     found = [finder.find(name, home) for name in names]
     absent = tuple(name for name, path in zip(names, found, strict=True) if path is None)
     _check_distinct(names, found)
+    _check_present(dataset, index.root / home, annotated.folder, absent, len(table), missing)
+    root = _shared_root(index.root / home, found)
     table["path"] = [
-        path[len(home) + 1 :] if path and home else path or _as_posix(name)
+        Path(path).relative_to(root).as_posix() if path else _as_posix(name)
         for name, path in zip(names, found, strict=True)
     ]
     table = _with_facets(table, describe)
     present = pd.Series([path is not None for path in found])
-    _check_present(dataset, index.root / home, annotated.folder, absent, len(table), missing)
+    notes = [annotated.note, finder.searched(names, found) if beside else ""]
     return Manifest(
         table=table[present] if missing == "drop" else table,
         dataset=dataset,
@@ -90,9 +97,9 @@ def build_manifest(
         mos_range=annotated.mos_range or mos_range,
         protocol=protocol,
         variant=variant,
-        root=index.root / home,
+        root=root,
         on_duplicate="keep" if annotated.keep_duplicates else on_duplicate,
-        note=annotated.note,
+        note="; ".join(filter(None, notes)),
         missing=absent,
     )
 
@@ -111,8 +118,14 @@ class _Finder:
     """Looks names up, in a folder of the index and under the set's other names."""
 
     def __init__(
-        self, index: FileIndex, folder: str | None, aliases: Mapping[str, str], on_collision: str
+        self,
+        index: FileIndex,
+        folder: str | None,
+        aliases: Mapping[str, str],
+        on_collision: str,
+        beside: Path | None = None,
     ) -> None:
+        self.beside = beside
         self.index = index
         self.aliases = aliases
         self.on_collision = on_collision
@@ -131,6 +144,35 @@ class _Finder:
         return best
 
     def find(self, name: str, home: str) -> str | None:
+        """The file that a name is the path of, else the one that a search finds; absolute."""
+        return self._exact(name, home) or self._searched(name, home)
+
+    def searched(self, names: list[str], found: list[str | None]) -> str:
+        """What had to be searched for, in words."""
+        pairs = zip(names, found, strict=True)
+        sought = [(name, file) for name, file in pairs if file and not self._exact(name, "")]
+        if not sought:
+            return ""
+        name, file = sought[0]
+        return (
+            f"{len(sought)} of {len(names)} pictures were found by a search below the root for the "
+            f"ends of their names, the first {name!r} as {os.path.relpath(file, self.index.root)!r}"
+        )
+
+    def _exact(self, name: str, home: str) -> str | None:
+        folders = [self.index.root / home, *([self.beside] if self.beside else [])]
+        for file in (os.path.abspath(os.path.join(folder, name)) for folder in folders):
+            inside = file.startswith(f"{self.index.root}{os.sep}") or self.beside is not None
+            if inside and self._of_wanted_size(name, file) and os.path.isfile(file):
+                return file
+        return None
+
+    def _of_wanted_size(self, name: str, file: str) -> bool:
+        """A bare name of KonIQ-10k must not mean the file of another resolution beside a list."""
+        inside = file.removeprefix(f"{self.index.root}{os.sep}")
+        return self.folder is None or "/" in name or bool(self._in_folder((inside,)))
+
+    def _searched(self, name: str, home: str) -> str | None:
         found = self._candidates(name, home)
         if len(found) > 1 and self.on_collision == "error":
             raise DatasetError(
@@ -138,7 +180,8 @@ class _Finder:
                 f"{', '.join(found[:4])}; keep one copy, give a narrower root, "
                 'or pass on_collision="first"'
             )
-        return min(found, key=lambda file: (file.count("/"), file), default=None)
+        nearest = min(found, key=lambda file: (file.count("/"), file), default=None)
+        return None if nearest is None else str(self.index.root / nearest)
 
     def _candidates(self, name: str, home: str) -> tuple[str, ...]:
         found = self.index.candidates(name, home)
@@ -152,6 +195,14 @@ class _Finder:
         """Of several resolutions the wanted one; a folder that names none holds what it holds."""
         stated = {file: _SIZE.findall(file.rpartition("/")[0].lower()) for file in found}
         return tuple(f for f, sizes in stated.items() if not sizes or sizes[-1] == self.folder)
+
+
+def _shared_root(home: Path, found: list[str | None]) -> Path:
+    """The home of the pictures, or the nearest folder above it that holds those elsewhere too."""
+    outside = {
+        os.path.dirname(file) for file in found if file and not Path(file).is_relative_to(home)
+    }
+    return Path(os.path.commonpath([home, *outside])) if outside else home
 
 
 def _as_posix(name: str) -> str:

@@ -14,7 +14,7 @@ from typing import Literal
 from scipy.stats import spearmanr
 
 from maclip_lab.crops import canonical_name
-from maclip_lab.datasets.cards import Card, Variant, card_for
+from maclip_lab.datasets.cards import CARDS, Card, Variant, card_for
 from maclip_lab.datasets.catalog import assemble, checked_request, complete_rows
 from maclip_lab.datasets.errors import DatasetError
 from maclip_lab.datasets.index import FileIndex, fold_name
@@ -164,6 +164,36 @@ def check_manifest(
     if decode:
         findings += _pictures(manifest, size, other_sizes or {}, workers, progress)
     return Report(manifest.dataset, manifest.root, len(manifest), _ordered(findings))
+
+
+def unlike_published(manifest: Manifest, sizes: Sequence[tuple[int, int]]) -> tuple[str, ...]:
+    """Why results on these rows do not stand beside the published ones, as `check_dataset` sees it.
+
+    Args:
+        manifest: of any data set.
+        sizes: ``(width, height)`` of its pictures as read, in its order; zeros where unread.
+
+    Returns:
+        One sentence a reason; none for a list of your own, which nothing published is about.
+    """
+    if manifest.protocol not in CARDS:
+        return ()
+    card = card_for(manifest.protocol)
+    unordered = card.unordered if card.level_is_severity else None
+    doubts = [*_out_of_range(manifest), *_direction(manifest, unordered)]
+    others = {fold_name(name): size for name, size in card.other_sizes}
+    wrong = [
+        size
+        for name, size in zip(manifest.table["name"], sizes, strict=True)
+        if card.size and any(size) and size != others.get(fold_name(name), card.size)
+    ]
+    reasons = [doubt.message for doubt in doubts if doubt.severity == "error"]
+    if wrong and card.size:
+        reasons.append(
+            f"{len(wrong)} of {len(sizes)} pictures are not {_times(card.size)}, the first is "
+            f"{_times(wrong[0])}"
+        )
+    return tuple(reasons)
 
 
 def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:

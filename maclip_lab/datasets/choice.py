@@ -1,11 +1,12 @@
 """A data set by name, whichever kind it is: published, one's own list, or made here."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from maclip_lab.crops import canonical_name
 from maclip_lab.datasets.annotations import READERS, load_annotations
-from maclip_lab.datasets.build import OnDuplicate
+from maclip_lab.datasets.build import OnCollision, OnDuplicate
 from maclip_lab.datasets.cards import Variant
 from maclip_lab.datasets.catalog import load_dataset
 from maclip_lab.datasets.manifest import Manifest
@@ -22,6 +23,10 @@ def open_dataset(
     resolution: str | None = None,
     scores: str | None = None,
     on_duplicate: OnDuplicate = "error",
+    on_collision: OnCollision = "error",
+    path_column: str | None = None,
+    score_column: str | None = None,
+    higher_is_better: bool | None = None,
     n_pictures: int | None = None,
 ) -> Manifest:
     """The manifest of a data set by name.
@@ -39,22 +44,42 @@ def open_dataset(
         variant: of the nine sets, see `load_dataset`.
         resolution: KonIQ-10k's, see `load_dataset`.
         scores: which of a set's scores, see `load_dataset`.
-        on_duplicate: a picture in several rows is an ``"error"``, or they are kept (``"keep"``).
+        on_duplicate: a picture in several rows is an ``"error"``, or they are kept (``"keep"``), or
+            of your own list's the ``"mean"`` is taken.
+        on_collision: a name borne by several files is an ``"error"`` or means the ``"first"``.
+        path_column: of your own list, see `load_annotations`, as the next two.
+        score_column: its scores.
+        higher_is_better: their direction.
         n_pictures: so many rows, drawn at random and always the same; None for all.
 
     Raises:
         DatasetError: files that are not as they should be.
         ValueError: no data set has that name or that choice, or one of the nine has no root.
     """
+    given = {key: value for key, value in locals().items() if value is not None}
     edition = EDITIONS.get(name.lower())
+    called: str | None = name
     if annotations is None and Path(name).suffix.lower() in READERS:
-        annotations, name = name, Path(name).stem
+        annotations, called = name, None  # a file's name says nothing of what is in it
     packed = annotations is None and Path(name).suffix.lower() == PACK_SUFFIX
     published = annotations is None and edition is None and not packed
     if not published and (variant, resolution, scores) != ("standard", None, None):
         raise ValueError("variant, resolution and scores are for the nine data sets as published")
+    if annotations is None and (path_column, score_column, higher_is_better) != (None,) * 3:
+        raise ValueError(
+            "path_column=, score_column= and higher_is_better= are for a list of your own"
+        )
     if annotations is not None:
-        manifest = load_annotations(annotations, dataset=name, root=root, on_duplicate=on_duplicate)
+        manifest = load_annotations(
+            annotations,
+            dataset=called,
+            root=root,
+            path_column=path_column,
+            score_column=score_column,
+            higher_is_better=higher_is_better,
+            on_duplicate=on_duplicate,
+            on_collision=on_collision,
+        )
     elif packed:
         if root is not None:
             raise ValueError(f"{name} is a pack and has no pictures: leave out the root, {root}")
@@ -75,5 +100,10 @@ def open_dataset(
             resolution=resolution,
             scores=scores,
             on_duplicate=on_duplicate,
+            on_collision=on_collision,
         )
-    return manifest if n_pictures is None else manifest.sample(n_pictures)
+    manifest = manifest if n_pictures is None else manifest.sample(n_pictures)
+    for key in ("name", "root", "annotations"):
+        if key in given and (key != "name" or Path(name).is_file()):
+            given[key] = str(Path(given[key]).expanduser().absolute())
+    return replace(manifest, opened=given)

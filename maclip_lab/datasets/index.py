@@ -8,13 +8,14 @@ name to the files that bear it and refuses to guess between two.
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from maclip_lab.datasets.errors import DatasetError
-from maclip_lab.images import EXTENSIONS, is_junk
+from maclip_lab.files.folders import files_below
+from maclip_lab.images import EXTENSIONS
 
 
 def fold_name(name: str) -> str:
@@ -53,12 +54,13 @@ class FileIndex:
         Raises:
             DatasetError: ``root`` is not a folder.
         """
-        folder = Path(root).expanduser().absolute()
+        folder = Path(os.path.abspath(Path(root).expanduser()))
         if not folder.is_dir():
             hint = "; unpack the archive first" if folder.is_file() else ""
             raise DatasetError(f"expected a folder, got {str(folder)!r}, which is not one{hint}")
         unreadable: list[str] = []
-        files = tuple(sorted(_walk(str(folder), unreadable)))
+        found = files_below(str(folder), unreadable)
+        files = tuple(sorted(path for path, regular in found if regular))
         return cls(folder, files, tuple(unreadable))
 
     @cached_property
@@ -68,30 +70,35 @@ class FileIndex:
 
     @cached_property
     def _by_name(self) -> dict[str, list[str]]:
-        table: dict[str, list[str]] = defaultdict(list)
-        for file in self.files:
-            table[fold_name(file).rpartition("/")[2]].append(file)
-        return dict(table)
+        return _grouped(self.files, lambda file: fold_name(file).rpartition("/")[2])
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[str]]:
+        return _grouped(self.images, lambda file: fold_name(PurePosixPath(file).stem))
 
     def candidates(self, name: str, home: str = "") -> tuple[str, ...]:
         """The files a name may mean.
 
         A bare name matches in any folder. A name with folders matches where at least its last
-        folder agrees, and where more of them agree it matches nothing else.
+        folder agrees, and where more of them agree it matches nothing else. What is not found
+        may be a picture's name without its suffix.
 
         Args:
             name: from an annotation file.
             home: restricts the search to this folder, relative to ``root``.
         """
-        wanted = fold_name(name).split("/")
-        same = self._by_name.get(wanted[-1], ())
-        if home:
-            same = [file for file in same if file.startswith(home + "/")]
-        if len(wanted) == 1:
-            return tuple(same)
-        agreeing = {file: _common_tail(wanted, self._parts(file)) for file in same}
-        best = max(agreeing.values(), default=0)
-        return tuple(file for file, tail in agreeing.items() if tail == best >= 2)
+        *folders, last = fold_name(name).split("/")
+        for table in ("_by_name", "_by_stem"):
+            same = getattr(self, table).get(last, ())
+            if home:
+                same = [file for file in same if file.startswith(home + "/")]
+            if folders:
+                agreeing = {file: _common_tail(folders, self._folders(file)) for file in same}
+                best = max(agreeing.values(), default=0)
+                same = [file for file, tail in agreeing.items() if tail == best >= 1]
+            if same:
+                return tuple(same)
+        return ()
 
     def beside(self, file: str, name: str) -> str | None:
         """The file called ``name`` in the folder of ``file``; None where there is none."""
@@ -103,41 +110,15 @@ class FileIndex:
         found = [file for name in names for file in self.candidates(name)]
         return tuple(sorted(found, key=lambda file: (file.count("/"), file)))
 
-    def _parts(self, file: str) -> list[str]:
-        return fold_name(f"{self.root.as_posix()}/{file}").split("/")
+    def _folders(self, file: str) -> list[str]:
+        return fold_name(f"{self.root.as_posix()}/{file}").split("/")[:-1]
 
 
-def _walk(root: str, unreadable: list[str]) -> Iterator[str]:
-    waiting, seen = [""], set()
-    while waiting:
-        folder = waiting.pop()
-        try:
-            status = os.stat(os.path.join(root, folder))
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            entries = sorted(os.scandir(os.path.join(root, folder)), key=lambda e: e.name)
-        except OSError:
-            unreadable.append(folder)
-            continue
-        folders = []
-        for entry in entries:
-            if is_junk(entry.name):
-                continue
-            path = f"{folder}/{entry.name}" if folder else entry.name
-            if _is(entry, "is_dir"):
-                folders.append(path)
-            elif _is(entry, "is_file"):
-                yield path
-        waiting.extend(reversed(folders))
-
-
-def _is(entry: "os.DirEntry[str]", kind: str) -> bool:
-    """A link that leads in a circle is neither file nor folder."""
-    try:
-        return bool(getattr(entry, kind)())
-    except OSError:
-        return False
+def _grouped(files: Iterable[str], key: Callable[[str], str]) -> dict[str, list[str]]:
+    table: dict[str, list[str]] = defaultdict(list)
+    for file in files:
+        table[key(file)].append(file)
+    return dict(table)
 
 
 def _common_tail(wanted: list[str], parts: list[str]) -> int:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from maclip_lab.datasets.errors import DatasetError
+from maclip_lab.files.identity import joint_sha256
 from maclip_lab.images import Preset
 
 COLUMNS = {
@@ -55,6 +56,7 @@ class Manifest:
         missing: names of annotated pictures that the copy does not hold.
         pack_sha256: of the pack the rows come from, whose path ``root`` then is; empty where the
             pictures themselves are there.
+        opened: the arguments with which `open_dataset` gives these rows; None if nobody knows.
 
     Raises:
         DatasetError: a column is missing or of the wrong type, a score is not finite (unless all
@@ -72,6 +74,7 @@ class Manifest:
     note: str = ""
     missing: tuple[str, ...] = ()
     pack_sha256: str = ""
+    opened: Mapping[str, object] | None = None
 
     def __post_init__(self) -> None:
         if self.on_duplicate not in ("error", "keep"):
@@ -132,8 +135,21 @@ class Manifest:
             "dataset": self.dataset,
             "manifest_sha256": self.sha256,
             "variant": self.variant,
+            "note": self.note,
             **({} if self.has_pictures else {"pack_sha256": self.pack_sha256}),
         }
+
+    def data(self, pictures: pd.DataFrame | None = None) -> dict[str, object]:
+        """What a record holds so that the rows and pictures can be looked at again.
+
+        Args:
+            pictures: ``path`` and ``sha256`` of the files; None where they are not at hand.
+        """
+        known: dict[str, object] = {} if self.opened is None else {"opened": dict(self.opened)}
+        if pictures is not None:
+            pairs = zip(pictures["path"], pictures["sha256"], strict=True)
+            known["pictures_sha256"] = joint_sha256(pairs)
+        return known
 
     @property
     def content(self) -> dict[str, object]:
@@ -180,7 +196,7 @@ class Manifest:
             mask &= self.table[column].isin(list(values)).to_numpy(dtype=bool)
         if not mask.any():
             raise DatasetError(f"no row of {self.dataset} is left: {equals or 'an empty mask'}")
-        return replace(self, table=self.table[mask])
+        return replace(self, table=self.table[mask], opened=None)
 
     def sample(self, n: int, seed: int = 0) -> "Manifest":
         """``n`` rows drawn without replacement, in the table's order.
@@ -191,7 +207,7 @@ class Manifest:
         if not 1 <= n <= len(self):
             raise ValueError(f"expected 1 to {len(self)} rows of {self.dataset}, got {n}")
         chosen = np.sort(np.random.default_rng(seed).choice(len(self), size=n, replace=False))
-        return replace(self, table=self.table.iloc[chosen])
+        return replace(self, table=self.table.iloc[chosen], opened=None)
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
@@ -233,7 +249,8 @@ def _check_paths(paths: "pd.Series[str]", *, keep: bool) -> None:
     if len(twice) and not keep:
         raise DatasetError(
             f"{len(twice)} rows repeat a picture, the first {twice.iloc[0]!r}; "
-            'pass on_duplicate="keep" if that is meant'
+            'pass on_duplicate="keep" if that is meant, or, in a list of your own with a row a '
+            'rating, on_duplicate="mean"'
         )
 
 

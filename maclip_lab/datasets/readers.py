@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import math
+import re
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,22 +29,28 @@ _MAT_NUMBERS = {
 }
 _MAT_MATRIX, _MAT_ZIPPED, _MAT_CELLS, _MAT_TEXT = 14, 15, 1, 4
 _MAT_LARGEST = 2**26
+_BLANK = {"", "-", "nan", "NaN", "NA", "N/A", "None", "null"}
 
 
-def to_numbers(values: Iterable[object], source: str) -> NDArray[np.float64]:
+def to_numbers(
+    values: Iterable[object], source: str, *, optional: bool = False
+) -> NDArray[np.float64]:
     """Finite numbers from numbers or their decimal spelling.
 
     Args:
         values: as read.
         source: the file and column, for the message.
+        optional: an empty value is NaN, not an error.
 
     Raises:
         DatasetError: a value is empty, text, a truth value, NaN or infinite.
     """
+    values = list(values)
     numbers = np.array([_number(value) for value in values], dtype=np.float64)
-    bad = np.flatnonzero(~np.isfinite(numbers))
+    allowed = [optional and (value is None or str(value).strip() in _BLANK) for value in values]
+    bad = np.flatnonzero(~np.isfinite(numbers) & ~np.array(allowed, dtype=bool))
     if len(bad):
-        first = list(values)[bad[0]]
+        first = values[bad[0]]
         raise DatasetError(
             f"{source}: {len(bad)} of {len(numbers)} scores are no finite numbers, "
             f"the first is {first!r} in row {bad[0] + 1}"
@@ -71,20 +78,59 @@ def read_text(path: Path) -> str:
 
 
 def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
-    """A delimited table with a header, all values as text and empty ones as ``""``.
+    """A delimited table, all values as text and empty ones as ``""``.
+
+    A first line such as ``sep=;`` and comments after ``#`` are passed over.
 
     Args:
-        path: comma, semicolon or tab separated.
-        columns: names that must be there.
+        path: separated by commas, semicolons, tabs or blanks.
+        columns: names that must be there; without them a table may lack its header, and its
+            columns are ``column 1``, ``column 2`` ...
     """
     text = read_text(path)
-    header = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=header.count)
+    stated = re.match(r"sep=(.)\r?\n", text, re.IGNORECASE)
+    text = text[stated.end() :] if stated else text
+    lines = (line for line in text.splitlines() if line.strip() and not line.startswith("#"))
+    header = next(lines, "")
+    delimiter = stated[1] if stated else max(",;\t", key=header.count)
     try:
-        rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(row)]
+        if stated or delimiter in header:
+            parsed = csv.reader(io.StringIO(text), delimiter=delimiter)
+            rows = [row for row in parsed if any(row)]
+        else:
+            rows = [line.split() for line in text.splitlines() if line.strip()]
     except csv.Error as error:
         raise DatasetError(f"{str(path)!r} is no table: {error}") from error
-    return _framed(rows, path, columns)
+    return _framed(_headed(rows, headless=not columns), path, columns)
+
+
+def read_sheet(path: Path) -> pd.DataFrame:
+    """The first worksheet of a workbook, as `read_csv` gives a table."""
+    rows = [[_cell(cell) for cell in row] for row in _worksheet(path)]
+    return _framed(_headed([row for row in rows if any(row)], headless=True), path, ())
+
+
+def _cell(cell: object) -> str:
+    if cell is None:
+        return ""
+    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
+
+
+def _headed(rows: list[list[str]], *, headless: bool) -> list[list[str]]:
+    """The rows without comments, and with a header where a table may do without."""
+    start = next((n for n, row in enumerate(rows) if not row[0].startswith("#")), len(rows))
+    comments, rows = rows[:start], rows[start:]
+    if not rows:
+        return []
+    if headless and any(math.isfinite(_number(cell)) for cell in rows[0]):
+        titles = [f"column {number}" for number in range(1, len(rows[0]) + 1)]
+        for row in comments:
+            stripped = [row[0].lstrip("# "), *row[1:]]
+            named = stripped if stripped[0] else stripped[1:]
+            titles = named if len(named) == len(titles) else titles
+        rows = [titles, *rows]
+    # a picture may be called #1.png
+    return [row for row in rows if not row[0].startswith("#") or len(row) == len(rows[0])]
 
 
 def read_words(path: Path, names: Sequence[str]) -> pd.DataFrame:
@@ -104,12 +150,7 @@ def read_xlsx(
         sheet: its name; None for the first.
         header: number of the header row, from 1.
     """
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        rows = list(book[sheet or book.sheetnames[0]].iter_rows(min_row=header, values_only=True))
-        book.close()
-    except Exception as error:  # the reader of a damaged workbook raises anything
-        raise DatasetError(f"{str(path)!r} is no workbook as expected: {error}") from error
+    rows = _worksheet(path, sheet, header)
     if not rows:
         raise DatasetError(f"{str(path)!r} is empty")
     titles = [str(cell).strip().lower() if cell is not None else "" for cell in rows[0]]
@@ -123,6 +164,19 @@ def read_xlsx(
     wanted = [[row[place] if place < len(row) else None for place in places] for row in rows[1:]]
     filled = [row for row in wanted if any(cell is not None for cell in row)]
     return _nonempty(pd.DataFrame(filled, columns=list(columns), dtype=object), path)
+
+
+def _worksheet(
+    path: Path, sheet: str | None = None, first_row: int = 1
+) -> list[tuple[object, ...]]:
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        wanted = book[sheet or book.sheetnames[0]]
+        rows = list(wanted.iter_rows(min_row=first_row, values_only=True))
+        book.close()
+    except Exception as error:  # the reader of a damaged workbook raises anything
+        raise DatasetError(f"{str(path)!r} is no workbook as expected: {error}") from error
+    return rows
 
 
 def read_mat(files: Mapping[str, Path]) -> dict[str, list[object]]:

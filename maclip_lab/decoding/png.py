@@ -1,11 +1,23 @@
-"""PNG: text and profiles that Pillow refuses for their size once unpacked, left out."""
+"""PNG: transparent colours at the depth of the pixels; notes that Pillow refuses, left out."""
 
 import struct
 import zlib
 from io import BytesIO
 from typing import IO
 
-from PIL.PngImagePlugin import MAX_TEXT_CHUNK
+from PIL.PngImagePlugin import MAX_TEXT_CHUNK, PngImageFile
+
+
+def put_key_right(image: PngImageFile) -> None:
+    """Before decoding: the transparent colour as the pixels will be, which Pillow leaves as stored.
+
+    Grey of 2 and 4 bit is spread over 8, and colours of 16 bit lose their lower half.
+    """
+    key, stored = image.info.get("transparency"), {str(tile.args) for tile in image.tile}
+    if isinstance(key, int) and stored & {"L;2", "L;4"}:
+        image.info["transparency"] = key * (85 if "L;2" in stored else 17)
+    if isinstance(key, tuple) and "RGB;16B" in stored:
+        image.info["transparency"] = tuple(level >> 8 for level in key)
 
 
 def without_large_notes(stream: IO[bytes]) -> tuple[BytesIO, tuple[str, ...]]:

@@ -3,6 +3,8 @@
 A refusal is a message that names the tag; the caller makes a status of it.
 """
 
+import struct
+from collections.abc import Iterable
 from typing import IO
 
 from PIL import Image, ImagePalette
@@ -12,8 +14,11 @@ BITS, PHOTOMETRIC, PLANAR, SAMPLE_FORMAT = 258, 262, 284, 339
 _WIDTH, _HEIGHT, _COMPRESSION, _COLOUR_MAP, _SUB_IMAGES = 256, 257, 259, 320, 330
 _FILL_ORDER, _EXTRA = 266, 338
 _SUBFILE, _OLD_SUBFILE, _STRIP_BYTES, _TILE_BYTES = 254, 255, 279, 325
+_MAX_SAMPLE, _SMALLEST, _LARGEST = 281, 340, 341
 _COEFFICIENTS, _SUBSAMPLING, _BLACK_AND_WHITE = 529, 530, 532
 _WHITE_IS_ZERO, _YCBCR = 0, 6
+_SCALED = {0, 1, 2, 5}  # where a sample is an amount of light or ink
+_IFD8 = 18
 _PHOTOMETRICS = {
     **{0: "white is zero", 1: "black is zero", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr"},
     **{4: "mask", 8: "CIELab", 9: "ICCLab", 10: "ITULab", 32803: "raw sensor (CFA)"},
@@ -27,9 +32,9 @@ def why_unknown(stream: IO[bytes]) -> str | None:
     """What a sound header announces that the decoder has no reading for; None where damaged."""
     try:
         stream.seek(0)
-        tags = ImageFileDirectory_v2(stream.read(8))
-        stream.seek(tags.next)
-        tags.load(stream)
+        if stream.read(4) == b"MM\0+":
+            return f"a BigTIFF whose bytes run from the largest is not read; {_ADVICE}"
+        tags = _directory(stream)
         bits, photometric = tags[BITS], tags[PHOTOMETRIC]
         formats = tags.get(SAMPLE_FORMAT, (1,))
         if not tags[_WIDTH] or not tags[_HEIGHT] or not all(1 <= bit <= 64 for bit in bits):
@@ -63,6 +68,13 @@ def refusal(image: TiffImageFile) -> str | None:
         return f"SampleFormat 2: signed {max(bits)}-bit samples, whose black is unknown; {_ADVICE}"
     if tags.get(PLANAR, 1) == 2 and not _planes_are_read(image):
         return f"PlanarConfiguration 2 is not read with {_kind(tags)}; {_ADVICE}"
+    if len(bits) > 1 or bits[0] <= 8:
+        low, high = _stated_span(tags)
+        if (low, high) != (0, 2 ** max(bits) - 1) and tags.get(PHOTOMETRIC) in _SCALED:
+            return (
+                f"SMinSampleValue {low} and SMaxSampleValue {high} of {max(bits)}-bit samples are "
+                f"not read; {_ADVICE}, scaled to the whole range"
+            )
     if tags.get(PHOTOMETRIC) == _YCBCR and not image.use_load_libtiff and len(bits) == 3:
         return _ycbcr_refusal(image)
     return None
@@ -88,14 +100,40 @@ def put_right(image: TiffImageFile) -> None:
         image.im = Image.new(image.mode, image._tile_size).im
 
 
-def full_scale(image: TiffImageFile) -> int:
-    """The largest value of a grey sample: 12 bit arrives in 16 unscaled."""
-    return 4095 if tuple(image.tag_v2.get(BITS, ())) == (12,) else 65535
+def span(image: TiffImageFile, highest: int) -> tuple[int, int]:
+    """The grey samples that are black and white, of more than 8 bit: 12 arrive in 16 unscaled.
+
+    Args:
+        image: of one band.
+        highest: its largest sample; above what a tag says, the tag is not true.
+    """
+    low, high = _stated_span(image.tag_v2)
+    return (low, high) if highest <= high <= 65535 else (0, 65535)
 
 
 def white_is_zero(image: TiffImageFile) -> bool:
     """Whether grey of 16 bit, which arrives as stored, is a negative."""
     return image.tag_v2.get(PHOTOMETRIC) == _WHITE_IS_ZERO
+
+
+def _stated_span(tags: ImageFileDirectory_v2) -> tuple[int, int]:
+    """The range of samples by the tags; MaxSampleValue may be what occurs, unless it is a depth."""
+    whole = 2 ** max(tags.get(BITS, (1,))) - 1
+    try:
+        low, high = (
+            int(max(_several(tags.get(tag, value))))
+            for tag, value in ((_SMALLEST, 0), (_LARGEST, whole))
+        )
+        depth = int(max(_several(tags.get(_MAX_SAMPLE, whole))))
+    except (TypeError, ValueError):  # a garbled tag
+        return 0, whole
+    if _LARGEST not in tags and whole == 65535 and depth in (1023, 4095, 16383):
+        high = depth
+    return (low, high) if 0 <= low < high <= whole else (0, whole)
+
+
+def _several(value: object) -> Iterable[float]:
+    return value if isinstance(value, tuple) else (value,)  # type: ignore[return-value]
 
 
 def _planes_are_read(image: TiffImageFile) -> bool:
@@ -120,15 +158,12 @@ def _plane_mode(mode: str, plane: str, order: str) -> str:
 
 
 def _has_larger_sub_image(image: TiffImageFile) -> bool:
-    offsets = image.tag_v2.get(_SUB_IMAGES, ())
-    if image.fp is None or not offsets:
+    if image.fp is None:
         return False
     place = image.fp.tell()
     try:
-        for offset in offsets if isinstance(offsets, tuple) else (offsets,):
-            tags = ImageFileDirectory_v2(prefix=image.tag_v2.prefix)
-            image.fp.seek(offset)
-            tags.load(image.fp)
+        for offset in _sub_images(image.fp, image.tag_v2):
+            tags = _directory(image.fp, offset)
             if tags.get(_WIDTH, 0) * tags.get(_HEIGHT, 0) > image.width * image.height:
                 return True
     except Exception:  # a broken pointer says nothing about the first page
@@ -136,6 +171,35 @@ def _has_larger_sub_image(image: TiffImageFile) -> bool:
     finally:
         image.fp.seek(place)
     return False
+
+
+def _directory(stream: IO[bytes], offset: int | None = None) -> ImageFileDirectory_v2:
+    """The tags at a place of a file, by default the first page's."""
+    stream.seek(0)
+    header = stream.read(8)
+    tags = ImageFileDirectory_v2(header + stream.read(8) if header[2] == 43 else header)
+    stream.seek(tags.next if offset is None else offset)
+    tags.load(stream)
+    return tags
+
+
+def _sub_images(stream: IO[bytes], tags: ImageFileDirectory_v2) -> tuple[int, ...]:
+    """Where SubIFDs points; Pillow passes over the kind of offset that only BigTIFF has."""
+    stated = tuple(_several(tags.get(_SUB_IMAGES, ())))
+    stream.seek(0)
+    header = stream.read(16)
+    if stated or header[:4] != b"II+\0":
+        return stated  # type: ignore[return-value]
+    stream.seek(struct.unpack_from("<Q", header, 8)[0])
+    (entries,) = struct.unpack("<Q", stream.read(8))
+    for _ in range(min(entries, 4096)):
+        tag, kind, count, value = struct.unpack("<HHQQ", stream.read(20))
+        if (tag, kind) == (_SUB_IMAGES, _IFD8):
+            if count == 1:
+                return (value,)
+            stream.seek(value)
+            return struct.unpack(f"<{min(count, 64)}Q", stream.read(8 * min(count, 64)))
+    return ()
 
 
 def _ycbcr_refusal(image: TiffImageFile) -> str | None:

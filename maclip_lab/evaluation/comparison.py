@@ -20,7 +20,7 @@ from maclip_lab.evaluation.ratings import Predictions, Ratings, Rows, align, ali
 from maclip_lab.evaluation.significance import bootstrap_p, holm, williams
 
 Pair = tuple[int, int]
-_P_VALUES = ("p_srcc", "p_plcc", "williams_p")
+_P_VALUES = ("p_srcc", "p_plcc_4p", "williams_p")
 
 
 def compare(
@@ -138,15 +138,15 @@ def _differences(
     a, b = columns
     enough = quality.size >= MIN_PICTURES
     row: dict[str, float] = {}
-    for name, values, correlate in (("srcc", raw, spearman), ("plcc", fitted, pearson)):
+    drawn_of = {} if replicates is None else {"srcc": replicates.srcc, "plcc_4p": replicates.plcc}
+    for name, values, correlate in (("srcc", raw, spearman), ("plcc_4p", fitted, pearson)):
         r1, r2 = (correlate(values[:, c], quality) if enough else np.nan for c in columns)
-        empty = np.empty(0)
-        drawn = empty if replicates is None else getattr(replicates, name)
-        change = drawn[:, a] - drawn[:, b] if drawn.size else empty
+        drawn = drawn_of.get(name, np.empty(0))
+        change = drawn[:, a] - drawn[:, b] if drawn.size else drawn
         low, high = percentile_interval(change, settings.level)
         row |= {name: r1, f"{name}_other": r2, f"delta_{name}": r1 - r2}
         row |= {f"delta_{name}_lo": low, f"delta_{name}_hi": high}
         row[f"p_{name}"] = bootstrap_p(change) if np.isfinite(low) else np.nan
     r12 = pearson(fitted[:, a], fitted[:, b]) if enough else np.nan
-    test = williams(row["plcc"], row["plcc_other"], r12, quality.size)
+    test = williams(row["plcc_4p"], row["plcc_4p_other"], r12, quality.size)
     return row | {"williams_t": test.statistic, "williams_p": test.p}

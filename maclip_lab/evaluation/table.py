@@ -43,7 +43,7 @@ from maclip_lab.evaluation.ratings import (
 
 COLUMNS = (
     *("method", "n", "n_dropped", "mos_direction", "srcc", "srcc_lo", "srcc_hi"),
-    *("krcc", "plcc_raw", "plcc_4p", "plcc_lo", "plcc_hi", "plcc_5p"),
+    *("krcc", "plcc_raw", "plcc_4p", "plcc_4p_lo", "plcc_4p_hi", "plcc_5p"),
     *("rmse_raw", "rmse_4p", "rmse_5p", "mae", "outlier_ratio", "fit_status", "fit_monotone"),
     *("srcc_official", "plcc_official", "rmse_official", "official_fell_back", "n_clusters"),
     "reason",
@@ -77,8 +77,8 @@ def evaluate(
     Returns:
         One row per method. ``srcc``, ``krcc`` (tau-b) and ``plcc_raw`` are of the raw
         predictions, ``plcc_4p``, ``rmse_4p``, ``mae`` and ``outlier_ratio`` of the
-        four-parameter fit, ``*_5p`` of the five-parameter one. ``plcc_lo, plcc_hi`` belong to
-        ``plcc_4p`` with its curve held; near zero they flatter, as any fitted correlation.
+        four-parameter fit, ``*_5p`` of the five-parameter one. ``plcc_4p_lo`` and
+        ``plcc_4p_hi`` hold the curve; near zero they flatter, as any fitted correlation.
         ``rmse_raw`` takes the raw predictions as if in MOS units. ``fit_status`` is the worse
         of the two fits': ok, nonmonotone, failed or degenerate. ``*_official`` is the
         authors' variant, on the scores as they are: its SRCC has lost its sign, and
@@ -184,7 +184,7 @@ def _add_intervals(
     if codes is not None and codes.max() + 1 < MIN_CLUSTERS:
         return f"{codes.max() + 1} clusters, at least {MIN_CLUSTERS} are needed for intervals"
     drawn = bootstrap(x[:, None], signed[:, None], quality, clusters=codes, settings=settings)
-    for name, replicates in (("srcc", drawn.srcc), ("plcc", drawn.plcc)):
+    for name, replicates in (("srcc", drawn.srcc), ("plcc_4p", drawn.plcc)):
         interval = percentile_interval(replicates[:, 0], settings.level)
         row[f"{name}_lo"], row[f"{name}_hi"] = interval
     blank = np.isnan(row["srcc_lo"])  # type: ignore[call-overload]

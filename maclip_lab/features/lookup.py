@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from maclip_lab.features.shards import PictureRecord
-from maclip_lab.files.identity import file_times, sha256_of
+from maclip_lab.files.identity import content_sha256, file_times
 
 NOT_EXTRACTED = "not_extracted"
 
@@ -87,13 +87,8 @@ def identify(name: str, path: Path, lookups: Sequence[Lookup]) -> PictureRecord:
         lookups: that spare reading what has not been touched.
     """
     record = PictureRecord(name, "", *file_times(path), status=NOT_EXTRACTED)
-    try:
-        content = next(filter(None, (lookup.sha256(record) for lookup in lookups)), "")
-        if not content and path.is_file():
-            content = sha256_of(path)
-    except (OSError, ValueError):
-        return record
-    return replace(record, sha256=content)
+    known = next(filter(None, (lookup.sha256(record) for lookup in lookups)), "")
+    return replace(record, sha256=known or content_sha256(path))
 
 
 def untouched(path: Path, record: PictureRecord) -> bool:

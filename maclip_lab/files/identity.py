@@ -1,7 +1,10 @@
 """What a file is, apart from its name: the hash of its bytes, its size and its times."""
 
 import hashlib
+import json
+import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeGuard
 
@@ -16,6 +19,22 @@ def sha256_of(path: Path) -> str:
     """
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def content_sha256(path: str | os.PathLike[str]) -> str:
+    """The sha256 of a regular file; empty where there is none or it cannot be read."""
+    try:
+        return sha256_of(Path(path)) if os.path.isfile(path) else ""
+    except OSError:
+        return ""
+
+
+def joint_sha256(files: Iterable[tuple[str, str]]) -> str:
+    """The sha256 of names and their files' sha256, in any order."""
+    content = hashlib.sha256()
+    for pair in sorted((str(name), str(digest)) for name, digest in files):
+        content.update(json.dumps(pair).encode())
+    return content.hexdigest()
 
 
 def is_sha256(text: str | None) -> TypeGuard[str]:

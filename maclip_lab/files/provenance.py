@@ -82,14 +82,18 @@ def provenance_record(config: Mapping[str, object]) -> dict[str, object]:
     Args:
         config: every setting the result depends on; dataclasses become mappings. Of those,
             ``backbone``, ``weights_sha256``, ``dataset`` and ``manifest_sha256`` stand at the
-            record's head as well.
+            record's head as well. ``data`` stands apart, being no setting: how the pictures are
+            found again, and their joint sha256.
     """
+    config = dict(config)
+    data = _jsonable({"data": config.pop("data", {})})["data"]
     settings = _jsonable(config)
     return {
         "layout": _LAYOUT,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": [*(Path(program).name for program in sys.argv[:1]), *sys.argv[1:]],
         **{name: str(config.get(name, "")) for name in _IDENTITY},
+        "data": data,
         "config": settings,
         "config_sha256": config_sha256(config),
         "versions": versions(),
@@ -167,6 +171,8 @@ def read_record(result: str | Path) -> dict[str, object]:
         ProvenanceError: there is none, or it is not one.
     """
     path = record_path(result)
+    if not Path(result).exists():
+        raise FileNotFoundError(f"{result}: no such result")
     try:
         record = json.loads(path.read_bytes())
     except FileNotFoundError:

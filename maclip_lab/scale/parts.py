@@ -21,8 +21,10 @@ import torch
 from maclip_lab.config import ScoreConfig
 from maclip_lab.errors import IntegrityError
 from maclip_lab.files.atomic import write_bytes
-from maclip_lab.files.identity import file_times
+from maclip_lab.files.identity import content_sha256, file_times
 from maclip_lab.scorer import TABLE_COLUMNS, Maclip, score_row
+
+_COLUMNS = [*TABLE_COLUMNS, "sha256"]
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,15 @@ class Part:
 
     def key(self, config: ScoreConfig) -> str:
         """Hash of the pictures, with their sizes and times, and of the configuration."""
-        content = [config.sha256, *([path, *file_times(file)] for path, file in self._pairs())]
+        content = [
+            _COLUMNS,
+            config.sha256,
+            *([path, *file_times(file)] for path, file in self.pairs()),
+        ]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
-    def _pairs(self) -> Iterator[tuple[str, Path]]:
+    def pairs(self) -> Iterator[tuple[str, Path]]:
+        """Each picture's name in the table and its file."""
         return zip(self.paths, self.files(), strict=True)
 
 
@@ -119,10 +126,12 @@ def score_part(part: Part, config: ScoreConfig, folder: Path, workers: int = 1) 
         results = scorer.score_all(
             part.files(), config.dataset, config.settings, preset=config.preset, workers=workers
         )
-        named = zip(part.paths, results, strict=True)
-        rows = [score_row(Path(name), result) for name, result in named]
+        rows = [
+            {**score_row(Path(name), result), "sha256": content_sha256(file)}
+            for (name, file), result in zip(part.pairs(), results, strict=True)
+        ]
     buffer = BytesIO()
-    pd.DataFrame(rows, columns=list(TABLE_COLUMNS)).to_parquet(buffer, index=False)
+    pd.DataFrame(rows, columns=_COLUMNS).to_parquet(buffer, index=False)
     path = Path(folder) / f"{name}-{_digest(name, buffer.getvalue())}.parquet"
     write_bytes(path, buffer.getvalue())
     return FinishedPart(part.number, path, len(part.paths), resumed=False)

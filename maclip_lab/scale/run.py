@@ -5,6 +5,7 @@ others kept; a worker that dies is replaced and its part done again; a run that 
 does what is missing. The table is the same to the last bit however it was made.
 """
 
+import ast
 import logging
 import math
 import os
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -23,6 +25,7 @@ from tqdm.auto import tqdm
 from maclip_lab.config import ScoreConfig
 from maclip_lab.errors import MaclipError, StorageFullError
 from maclip_lab.files.atomic import sweep
+from maclip_lab.files.identity import joint_sha256
 from maclip_lab.scale.parts import FinishedPart, Part, divide, read_part, score_part
 from maclip_lab.scorer import TABLE_COLUMNS
 
@@ -62,11 +65,13 @@ class ScaleRun:
         config: with the weights pinned.
         finished: parts on the disk, in order.
         failed: parts that are not, in order; run again to do them alone.
+        folder: that the pictures' relative paths start from.
     """
 
     config: ScoreConfig
     finished: tuple[FinishedPart, ...]
     failed: tuple[FailedPart, ...]
+    folder: str
 
     def table(self) -> pd.DataFrame:
         """All rows in the order of the pictures, as `score_folder` gives them.
@@ -76,7 +81,10 @@ class ScaleRun:
         pieces = {part.number: read_part(part.path) for part in self.finished}
         pieces |= {failed.part.number: _failed_rows(failed) for failed in self.failed}
         table = pd.concat([pieces[number] for number in sorted(pieces)], ignore_index=True)
-        table.attrs = self.config.facts
+        digests = table.pop("sha256")
+        pictures = joint_sha256(zip(table["path"], digests, strict=True))
+        data = {"folder": self.folder, "pictures_sha256": pictures}
+        table.attrs = {**self.config.facts, "data": data}
         return table
 
 
@@ -132,6 +140,7 @@ def score_many(
         config,
         tuple(sorted(finished, key=lambda part: part.number)),
         tuple(sorted(failed, key=lambda failure: failure.part.number)),
+        os.getcwd(),
     )
 
 
@@ -193,6 +202,7 @@ def _local_cluster(workers: int) -> "LocalCluster":
     """Workers on this machine; where one dies as it starts, all are started again."""
     from distributed import LocalCluster
 
+    _require_main_guard()
     reason: RuntimeError | None = None
     for _ in range(_STARTS):
         try:
@@ -207,6 +217,38 @@ def _local_cluster(workers: int) -> "LocalCluster":
         except RuntimeError as error:
             reason = error
     raise ScaleError(f"no workers can be started on this machine: {reason}") from reason
+
+
+def _require_main_guard() -> None:
+    """Each worker runs the caller's script again, up to the guard that keeps it from going on.
+
+    Raises:
+        ScaleError: the script that is running has none around the call.
+    """
+    main = sys.modules["__main__"]
+    file = getattr(main, "__file__", None)
+    spec = getattr(main, "__spec__", None)
+    if file is None or (spec and spec.name.endswith("__main__")):
+        return  # a notebook, or a package's own entry, which workers do not run
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_globals is not vars(main):
+        frame = frame.f_back
+    while frame is not None and frame.f_code.co_name != "<module>":
+        frame = frame.f_back
+    if frame is None:
+        return
+    line = frame.f_lineno
+    try:
+        blocks = [n for n in ast.parse(Path(file).read_bytes()).body if isinstance(n, ast.If)]
+    except (OSError, SyntaxError):
+        return
+    guards = [block for block in blocks if "__name__" in ast.unparse(block.test)]
+    if any(guard.lineno <= line <= (guard.end_lineno or 0) for guard in guards):
+        return
+    raise ScaleError(
+        f"workers run {file} again when they start, and line {line} would start workers in each: "
+        "put it, and what else the script does, under if __name__ == '__main__':"
+    )
 
 
 Outcome = FinishedPart | Exception
@@ -286,5 +328,5 @@ def _lost(reason: object) -> ScaleError:
 def _failed_rows(failed: FailedPart) -> pd.DataFrame:
     rows = pd.DataFrame({"path": list(failed.part.paths)}).reindex(columns=list(TABLE_COLUMNS))
     rows[["n_crops", "width", "height"]] = 0
-    rows[["status", "flags", "message"]] = "failed", "", failed.error
+    rows[["status", "flags", "message", "sha256"]] = "failed", "", failed.error, ""
     return rows

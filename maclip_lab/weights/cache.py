@@ -92,14 +92,14 @@ def places_of(
     return places + [(HUBS, hub_cache_path(place, folder)) for folder in _hub_folders()]
 
 
-def local_paths(place: Place) -> list[Path]:
+def local_paths(place: Place, weights_dir: str | os.PathLike[str] | None = None) -> list[Path]:
     """Every copy of a backbone's file on this machine, unchecked, the preferred first."""
     if isinstance(place, Path):
         paths = [place / HUB_WEIGHTS] if place.is_dir() else [place]
     elif isinstance(place, Embedded):
         paths = [data_path("backbones", f"{place.name}.safetensors")]
     else:
-        paths = [path for _, path in places_of(place)]
+        paths = [path for _, path in places_of(place, weights_dir)]
     return [path for path in paths if path.is_file()]
 
 

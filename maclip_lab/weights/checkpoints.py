@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -41,7 +42,8 @@ def read_tensors(path: Path, *, trust_archive: bool) -> tuple[dict[str, Tensor],
         if not trust_archive:
             raise WeightsError(
                 f"{path} is a TorchScript archive, which can carry code, and its sha256 is none "
-                "of OpenAI's; if you know where it comes from, say trust=True"
+                "of OpenAI's. Save its state dict as .safetensors, or, in Python and if you know "
+                "where it comes from, say trust=True"
             )
         return _read_archive(path), {}
     return _read_pickle(path), {}
@@ -124,6 +126,22 @@ def read_hub_config(path: Path) -> dict[str, object]:
     return dict(model)
 
 
+def stated_activation(path: Path) -> bool | None:
+    """Whether a safetensors file says of itself that it has QuickGELU; None where it says nothing.
+
+    Raises:
+        WeightsError: it is no safetensors file, whatever its name.
+    """
+    if path.suffix != ".safetensors":
+        return None
+    try:
+        with safe_open(path, framework="pt") as stream:
+            said = (stream.metadata() or {}).get("quick_gelu")
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} is not a safetensors file: {error}") from error
+    return None if said is None else said.lower() != "false"
+
+
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as stream:
@@ -157,9 +175,12 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        # torch's own message advises to switch this check off
+        asked = re.search(r"GLOBAL (\S+)", str(error))
+        wants = f"it asks for {asked[1]}; " if asked else ""
         raise WeightsError(
-            f"{path} holds more than tensors, or is damaged, and was not opened: a pickle can run "
-            f"code. Save its state dict alone, best as .safetensors ({_first_line(error)})"
+            f"{path} holds more than tensors, or is damaged, and was not opened: {wants}a pickle "
+            "can run code. Save its state dict alone, best as .safetensors"
         ) from error
     except Exception as error:  # the reader of damaged bytes raises anything
         raise WeightsError(f"{path} is not a PyTorch file: {_first_line(error)}") from error

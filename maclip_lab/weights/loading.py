@@ -4,6 +4,7 @@ A name is one of OpenAI's nine (``RN50`` ... ``ViT-L/14@336px``), ``tiny-rn`` or
 (shipped with the package), ``hf-hub:org/name`` (an open_clip checkpoint) or a file.
 """
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,9 @@ from maclip_lab.weights.sources import Checkpoint, find_checkpoint
 
 if TYPE_CHECKING:
     from maclip_lab.clip.model import CLIP
+
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ def load_backbone(
     weights_dir: str | os.PathLike[str] | None = None,
     offline: bool | None = None,
     trust: bool = False,
+    quick_gelu: bool | None = None,
     progress: bool = False,
 ) -> Backbone:
     """A CLIP by name, its file verified, fetched first if this machine lacks it.
@@ -91,6 +96,8 @@ def load_backbone(
         offline: True never touches the network; None asks ``MACLIP_LAB_OFFLINE`` and
             ``HF_HUB_OFFLINE``.
         trust: open a TorchScript archive although its sha256 is none of OpenAI's.
+        quick_gelu: the activation, where neither the file nor a configuration beside it says;
+            None takes QuickGELU, OpenAI's, and logs a warning.
         progress: show a bar while downloading.
 
     Raises:
@@ -99,7 +106,7 @@ def load_backbone(
         WeightsError: it cannot be had, read, or made a CLIP of; the message says what to do.
     """
     from maclip_lab.clip.model import build_clip
-    from maclip_lab.weights.checkpoints import openai_names, read_hub_config, read_tensors
+    from maclip_lab.weights.checkpoints import openai_names, read_tensors
 
     place = parse_name(os.fspath(name))
     found = find_checkpoint(place, weights_dir=weights_dir, offline=offline, progress=progress)
@@ -107,10 +114,9 @@ def load_backbone(
         raise WeightsError(
             f"{found.path} lacks its {HUB_CONFIG}, which names the activation; put it beside"
         )
-    config = {} if isinstance(place, BackboneSpec) else read_hub_config(found.path)
     known = found.sha256 in OPENAI_SHA256
     tensors, metadata = read_tensors(found.path, trust_archive=trust or known)
-    quick_gelu = _quick_gelu(config, metadata)
+    quick_gelu = activation(name, found, quick_gelu)
     try:
         clip = build_clip(openai_names(tensors, found.path), quick_gelu=quick_gelu)
     except (ValueError, KeyError, IndexError, ArithmeticError, RuntimeError) as error:
@@ -118,6 +124,44 @@ def load_backbone(
         raise WeightsError(f"{found.path} does not make a CLIP: {reason[:800]}") from error
     facts = {**metadata, "path": str(found.path), "quick_gelu": str(quick_gelu).lower()}
     return Backbone(_shown(place), found.sha256, found.source, clip, facts)
+
+
+def activation(
+    name: str | os.PathLike[str], found: Checkpoint, quick_gelu: bool | None = None
+) -> bool:
+    """Whether a backbone's activation is QuickGELU, by its file, its configuration, or the caller.
+
+    Args:
+        name: of the backbone.
+        found: its file.
+        quick_gelu: what the caller says; None for nothing.
+
+    Raises:
+        WeightsError: the caller says one thing and the file another.
+    """
+    from maclip_lab.weights.checkpoints import read_hub_config, stated_activation
+
+    stated: bool | None = True
+    if not isinstance(parse_name(os.fspath(name)), BackboneSpec):
+        config = read_hub_config(found.path)
+        stated = stated_activation(found.path)
+        if config:
+            stated = bool(config.get("quick_gelu", False))
+        elif found.sha256 in OPENAI_SHA256:
+            stated = True
+    if quick_gelu is None and stated is None:
+        _LOGGER.warning(
+            "%s: neither the file nor a configuration beside it says which activation it was "
+            "trained with; QuickGELU, OpenAI's, is taken, where open_clip's own models have GELU. "
+            "Say quick_gelu=True or quick_gelu=False",
+            found.path,
+        )
+    if None not in (quick_gelu, stated) and quick_gelu != stated:
+        raise WeightsError(
+            f"{found.path} says quick_gelu={stated} of its activation, not quick_gelu={quick_gelu}"
+        )
+    said = quick_gelu if stated is None else stated
+    return True if said is None else said
 
 
 def fetch(
@@ -137,14 +181,20 @@ def fetch(
     )
 
 
-def verify(name: str | os.PathLike[str]) -> Verification:
+def verify(
+    name: str | os.PathLike[str], weights_dir: str | os.PathLike[str] | None = None
+) -> Verification:
     """Hash a backbone's file anew and compare; no network, nothing is changed.
+
+    Args:
+        name: of the backbone, or a file.
+        weights_dir: folder to look in first.
 
     Raises:
         WeightsError: the name means nothing.
     """
     place = parse_name(os.fspath(name))
-    return next(_verified(place), Verification(_shown(place), "missing"))
+    return next(_verified(place, weights_dir), Verification(_shown(place), "missing"))
 
 
 def verify_copies(name: str | os.PathLike[str]) -> list[Verification]:
@@ -156,8 +206,10 @@ def verify_copies(name: str | os.PathLike[str]) -> list[Verification]:
     return list(_verified(parse_name(os.fspath(name))))
 
 
-def _verified(place: Place) -> Iterator[Verification]:
-    for path in local_paths(place):
+def _verified(
+    place: Place, weights_dir: str | os.PathLike[str] | None = None
+) -> Iterator[Verification]:
+    for path in local_paths(place, weights_dir):
         expected, digest = expected_sha256(place, path), sha256_of(path)
         if expected is None:
             status = "ok" if digest in OPENAI_SHA256 else "unrecorded"
@@ -195,10 +247,3 @@ def _row(place: Embedded | BackboneSpec | HubRepo) -> dict[str, str | int | bool
         "sha256": expected_sha256(place, path or absent),
         "size": path.stat().st_size if path else None,
     }
-
-
-def _quick_gelu(config: Mapping[str, object], metadata: Mapping[str, str]) -> bool:
-    """The activation as the configuration or the file says; OpenAI's is QuickGELU."""
-    if config:
-        return bool(config.get("quick_gelu", False))
-    return metadata.get("quick_gelu", "true").lower() != "false"

@@ -379,7 +379,7 @@ def test_an_evaluation_leaves_the_scores_of_every_picture_on_request(rated, tmp_
 
 @pytest.mark.filterwarnings("ignore::maclip_lab.datasets.DatasetWarning")
 def test_an_embedded_backbones_result_is_never_the_papers(tmp_path):
-    clive = build("livec", tmp_path, rows=12, size=(64, 64))
+    clive = build("livec", tmp_path, rows=3, size=(500, 500))
     store = ["--store", tmp_path / "store", "-b", VIT, "-q", "--n-boot", "0"]
     out = tmp_path / "t.csv"
     code, output, errors = run("evaluate", "livec", "--root", clive, *store, "-o", out)
@@ -718,10 +718,22 @@ def turned(path, seed):
     made.save(path, exif=exif, quality=60)
 
 
-@pytest.mark.parametrize("preset", [None, "default", "official"])
-def test_a_picture_has_one_score_whichever_command_reads_it(tmp_path, preset):
+def transparent(path, seed):
+    """A picture with holes, under which its pixels go on."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (260, 300, 4), np.uint8)
+    Image.fromarray(pixels).save(path, "PNG")
+
+
+@pytest.mark.parametrize(
+    ("make", "preset", "flag"),
+    [
+        *[(turned, preset, "exif_rotated") for preset in (None, "default", "official")],
+        *[(transparent, preset, "alpha") for preset in (None, "official")],
+    ],
+)
+def test_a_picture_has_one_score_whichever_command_reads_it(tmp_path, make, preset, flag):
     for i in range(6):
-        turned(tmp_path / f"{i}.jpg", i)
+        make(tmp_path / f"{i}.jpg", i)
     rows = [f"{i}.jpg,{i}" for i in range(6)]
     (tmp_path / "list.csv").write_text("\n".join(["image,mos", *rows]))
     asked = [] if preset is None else ["--preset", preset]
@@ -735,8 +747,175 @@ def test_a_picture_has_one_score_whichever_command_reads_it(tmp_path, preset):
     assert code == 0, errors
     scored, predicted = (pd.read_csv(tmp_path / name) for name in ("s.csv", "d/predictions.csv"))
     assert predicted["score"].tolist() == pytest.approx(scored["score"].tolist(), abs=1e-6)
-    assert predicted["flags"].tolist() == scored["flags"].tolist() == ["exif_rotated"] * 6
+    assert predicted["flags"].tolist() == scored["flags"].tolist() == [flag] * 6
     for name in ("s.csv", "e.csv", "d/predictions.csv", "w.csv"):
         assert read_record(tmp_path / name)["config"]["preset"] == (preset or "default")
-    wide = scored["width"].tolist() == [300] * 6
-    assert wide is (preset == "official")
+    from maclip_lab import Maclip
+
+    mine = Maclip(RN, device="cpu")(tmp_path / "0.jpg", preset=preset or "default")
+    assert scored["score"][0] == pytest.approx(mine.score, abs=1e-6)
+    if make is turned:
+        wide = scored["width"].tolist() == [300] * 6
+        assert wide is (preset == "official")
+
+
+# What a result was made of -------------------------------------------------------------------
+
+
+def test_a_result_of_pictures_that_changed_or_went_is_not_said_to_reproduce(tmp_path):
+    for i in range(2):
+        picture(tmp_path / "set" / f"p{i}.png", i)
+    out = tmp_path / "s.csv"
+    assert run("score", tmp_path / "set", "-b", VIT, "-q", "-o", out)[0] == 0
+    first = tmp_path / "set" / "p0.png"
+    before = first.read_bytes()
+    assert run("explain", out)[0] == 0
+    picture(first, 7)
+    code, output, _ = run("explain", out)
+    assert code == 1
+    assert "have been changed or replaced" in output
+    first.unlink()
+    code, output, _ = run("explain", out)
+    assert code == 1
+    assert "1 of 2 pictures are gone" in output
+    assert "p0.png" in output
+    first.write_bytes(before)
+    assert run("explain", out)[0] == 0
+
+
+def test_an_evaluation_of_rows_or_pictures_that_changed_is_not_said_to_reproduce(rated, tmp_path):
+    out = tmp_path / "t.csv"
+    store = ["--store", tmp_path / "store", "-b", VIT, "-q", "--n-boot", "0"]
+    assert run("evaluate", "mine", "--annotations", rated, *store, "-o", out)[0] == 0
+    text, first = rated.read_text(), rated.parent / "p0.png"
+    before = first.read_bytes()
+    assert run("explain", out)[0] == 0
+    rated.write_text(text.replace("p0.png,", "p0.png,1"))
+    code, output, _ = run("explain", out)
+    assert code == 1
+    assert "the data set's rows differ" in output
+    rated.unlink()
+    assert "the data set cannot be read as it was" in run("explain", out)[1]
+    rated.write_text(text)
+    picture(first, 99)
+    assert "have been changed or replaced" in run("explain", out)[1]
+    first.unlink()
+    assert "1 pictures are gone" in run("explain", out)[1]
+    first.write_bytes(before)
+    assert run("explain", out)[0] == 0
+
+
+# The caller's language -----------------------------------------------------------------------
+
+
+def program(monkeypatch, capsys, *arguments):
+    """The program itself, in this process: exit status, output, errors."""
+    monkeypatch.setattr(sys, "argv", ["maclip-lab", *map(str, arguments)])
+    monkeypatch.setattr("warnings.showwarning", print)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = capsys.readouterr()
+    return ended.value.code or 0, said.out, said.err
+
+
+def test_messages_name_options_that_exist_and_following_them_works(monkeypatch, capsys, tmp_path):
+    for i in range(5):
+        picture(tmp_path / f"p{i}.png", i)
+    rows = "".join(f"p{i}.png,{i}\n" for i in range(5))
+    (tmp_path / "csiq.csv").write_text("shot,dmos\n" + rows + rows)
+    arguments = ["evaluate", tmp_path / "csiq.csv", "-b", VIT, "-q", "--n-boot", 0]
+    arguments += [f"--store={tmp_path}/store", "-o", tmp_path / "t.csv"]
+    for asked, answer in (
+        ("It has shot, dmos; pass --path-column", ["--path-column", "shot"]),
+        ("say --higher-is-better or --lower-is-better", ["--lower-is-better"]),
+        ("pass --on-duplicate keep if that is meant", ["--on-duplicate", "mean"]),
+    ):
+        code, _, errors = program(monkeypatch, capsys, *arguments)
+        assert code == 1
+        assert asked in errors
+        assert "_column=" not in errors
+        arguments += answer
+    code, _, errors = program(monkeypatch, capsys, *arguments)
+    assert code == 0, errors
+    assert "pictures by column 'shot', scores by 'dmos', lower is better" in errors
+    table = pd.read_csv(tmp_path / "t.csv")
+    assert table["mos_direction"].unique().tolist() == ["lower is better"]
+    assert table["paper_rn50_srcc"].isna().all(), "a list is none of the nine for its file's name"
+    config = read_record(tmp_path / "t.csv")["config"]
+    assert "scores by 'dmos'" in config["note"]
+    assert config["quick_gelu"] is True
+
+
+def test_a_home_folder_is_found_after_an_equals_sign(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path.parent)
+    copy = build("CSIQ", tmp_path, rows=12)
+    arguments = ["datasets", "check", "CSIQ", f"--root=~/{copy.name}", "-q", "--no-decode"]
+    code, output, errors = program(monkeypatch, capsys, *arguments)
+    assert str(copy) in output, errors
+    assert code == 1
+
+
+def test_a_decoders_warning_has_the_name_of_its_file(capsys):
+    from maclip_lab.images import being_read
+
+    being_read.set("holiday/7.jpg")
+    cli._show_warning(UserWarning("Corrupt EXIF data"))
+    assert capsys.readouterr().err == "warning: holiday/7.jpg: Corrupt EXIF data\n"
+    being_read.set("")
+
+
+def test_what_a_search_leaves_out_is_a_failure(folder):
+    (folder / "cut.png").unlink()
+    (folder / "raw.dng").write_bytes(b"II*\0" + bytes(9))
+    with pytest.warns(UserWarning, match=r"1 pictures under .* are left out: 1 \.dng"):
+        code, _, errors = run("score", folder, "-b", VIT, "-q")
+    assert code == 1
+    assert "2 of 2 pictures scored" in errors
+
+
+# What only a check knew ----------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:koniq. its annotations")
+@pytest.mark.parametrize("size", [(1024, 768), (512, 384)])
+def test_pictures_of_another_size_do_not_stand_beside_the_papers(size, tmp_path):
+    copy = build("koniq", tmp_path, rows=3, size=size)
+    (copy / "1024x768").rename(copy / "pictures")
+    for path in (copy / "512x384").iterdir():
+        path.unlink()
+    out = tmp_path / "t.csv"
+    arguments = ["evaluate", "koniq", "--root", copy, "--store", tmp_path / "store", "-b", VIT]
+    arguments += ["-q", "--n-boot", "0", "--no-clip-iqa", "-o", out]
+    if size == (1024, 768):
+        assert run(*arguments)[0] == 0
+    else:
+        with pytest.warns(DatasetWarning, match="3 of 3 pictures are not 1024 x 768, the first is"):
+            assert run(*arguments)[0] == 0
+    beside = pd.read_csv(out).set_index("method")["paper_rn50_srcc"]
+    assert beside.notna()["MA-CLIP"] == (size == (1024, 768))
+
+
+def test_a_file_that_is_absent_or_no_weights_is_not_verified(tmp_path, monkeypatch, capsys):
+    (tmp_path / "x.safetensors").write_bytes(b"nothing of the kind")
+    code, output, errors = program(monkeypatch, capsys, "weights", "verify", tmp_path / "gone.pt")
+    assert (code, output) == (1, "")
+    assert "gone.pt: missing" in errors
+    code, _, errors = program(monkeypatch, capsys, "weights", "verify", tmp_path / "x.safetensors")
+    assert code == 1
+    assert "is not a safetensors file" in errors
+
+
+def test_weights_are_verified_where_they_are_said_to_lie(tmp_path, monkeypatch, capsys):
+    (tmp_path / "RN50.pt").write_bytes(b"not these")
+    arguments = ["weights", "verify", "RN50", "--weights-dir", tmp_path]
+    code, output, _ = program(monkeypatch, capsys, *arguments)
+    assert code == 1
+    assert "mismatch" in output
+    assert str(tmp_path / "RN50.pt") in output
+
+
+def test_nothing_is_explained_of_no_file(monkeypatch, capsys, tmp_path):
+    code, _, errors = program(monkeypatch, capsys, "explain", tmp_path / "none.csv")
+    assert code == 1
+    assert "none.csv: no such result" in errors

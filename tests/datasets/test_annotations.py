@@ -103,19 +103,19 @@ def test_columns_may_be_named(tmp_path):
 
 
 def test_unknown_columns_are_asked_for(tmp_path):
-    (tmp_path / "s.csv").write_text("photo,MOS\na.png,1\n")
+    (tmp_path / "s.csv").write_text("snap,MOS\na.png,1\n")
     with pytest.raises(
-        DatasetError, match=r"which column holds the picture.*photo, MOS.*path_column="
+        DatasetError, match=r"which column holds the picture.*snap, MOS.*path_column="
     ):
         load_annotations(tmp_path / "s.csv")
-    with pytest.raises(DatasetError, match="no column 'x'; it has photo, MOS"):
+    with pytest.raises(DatasetError, match="no column 'x'; it has snap, MOS"):
         load_annotations(tmp_path / "s.csv", path_column="x")
 
 
 def test_a_dmos_of_unknown_direction_is_asked_about(tmp_path):
     pictures(tmp_path, "a.png")
     (tmp_path / "s.csv").write_text("image,dmos\na.png,1\n")
-    with pytest.raises(DatasetError, match="higher_is_better=True or False"):
+    with pytest.raises(DatasetError, match="higher_is_better=True or higher_is_better=False"):
         load_annotations(tmp_path / "s.csv")
     assert load_annotations(tmp_path / "s.csv", higher_is_better=False).higher_is_better is False
 
@@ -139,7 +139,7 @@ def test_absolute_paths_find_their_own_root(tmp_path):
 def test_two_names_of_one_picture_are_an_error_whatever_is_asked(tmp_path):
     pictures(tmp_path, "a/1.png")
     listing = listed(tmp_path, [{"path": "a/1.png", "mos": 1}, {"path": "1.png", "mos": 2}])
-    with pytest.raises(DatasetError, match=r"'a/1\.png' and '1\.png' both lead to 'a/1\.png'"):
+    with pytest.raises(DatasetError, match=r"'a/1\.png' and '1\.png' both lead to '.*/a/1\.png'"):
         load_annotations(listing, on_duplicate="keep")
 
 
@@ -271,3 +271,159 @@ def test_opinions_kept_in_a_result_may_be_named(tmp_path):
     (tmp_path / "own.csv").write_text("path,mos,score,q_cos\na.png,3,1,2\n")
     manifest = load_annotations(tmp_path / "own.csv", score_column="mos")
     assert manifest.table["mos"].tolist() == [3]
+
+
+# Where a name leads --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spelling", ["a.png", "./a.png", "../set/a.png", "{set}/a.png"])
+def test_a_name_that_is_a_path_means_that_file_beside_any_copy(tmp_path, spelling):
+    pictures(tmp_path, "set/a.png", "set/a.PNG", "set/backup/a.png", "set/backup/set/a.png")
+    name = spelling.format(set=tmp_path / "set")
+    manifest = load_annotations(listed(tmp_path / "set", [{"path": name, "mos": 1}]))
+    assert manifest.paths == [tmp_path / "set" / "a.png"]
+    assert "search" not in manifest.note
+
+
+def test_two_spellings_that_are_two_files_are_two_pictures(tmp_path):
+    pictures(tmp_path, "a.png", "a.PNG")
+    rows = [{"path": "a.PNG", "mos": 1}, {"path": "a.png", "mos": 2}]
+    assert [path.name for path in load_annotations(listed(tmp_path, rows)).paths] == [
+        "a.PNG",
+        "a.png",
+    ]
+
+
+@pytest.mark.parametrize("root", [None, "elsewhere"])
+def test_an_absolute_path_is_not_overruled_by_a_file_of_that_name_under_the_root(tmp_path, root):
+    pictures(tmp_path, "photos/set/a.png", "list/b.png", "list/set/a.png", "elsewhere/set/a.png")
+    rows = [{"path": str(tmp_path / "photos/set/a.png"), "mos": 1}, {"path": "b.png", "mos": 2}]
+    listing = listed(tmp_path / "list", rows)
+    manifest = load_annotations(listing, root=root and tmp_path / root)
+    assert manifest.paths == [tmp_path / "photos/set/a.png", tmp_path / "list/b.png"]
+    assert manifest.root == tmp_path
+    assert manifest.table["path"].tolist() == ["photos/set/a.png", "list/b.png"]
+
+
+def test_what_is_left_is_searched_for_and_said(tmp_path):
+    pictures(tmp_path, "a.png", "new/set/b.png")
+    rows = [{"path": "a.png", "mos": 1}, {"path": "/old/set/b.png", "mos": 2}]
+    manifest = load_annotations(listed(tmp_path, rows))
+    assert manifest.paths == [tmp_path / "a.png", tmp_path / "new/set/b.png"]
+    assert "1 of 2 pictures were found by a search" in manifest.note
+    assert "'/old/set/b.png' as 'new/set/b.png'" in manifest.note
+    assert manifest.facts["note"] == manifest.note
+
+
+def test_a_root_and_a_list_may_be_named_by_way_of_other_folders(tmp_path):
+    pictures(tmp_path, "set/a.png", "set/sub/b.png")
+    (tmp_path / "x").mkdir()
+    rows = [{"path": "a.png", "mos": 1}, {"path": "b.png", "mos": 2}]
+    listing = listed(tmp_path / "x" / ".." / "set", rows)
+    for root in (None, tmp_path / "x" / ".." / "set"):
+        manifest = load_annotations(listing, root=root)
+        assert manifest.root == tmp_path / "set"
+        assert manifest.table["path"].tolist() == ["a.png", "sub/b.png"]
+
+
+def test_names_may_lack_their_suffix(tmp_path):
+    pictures(tmp_path, "img/1600.awgn.1.png", "img/17.jpg", "img/17.txt.png")
+    rows = [{"path": "1600.AWGN.1", "mos": 1}, {"path": 17, "mos": 2}]
+    manifest = load_annotations(listed(tmp_path, rows))
+    assert manifest.table["path"].tolist() == ["img/1600.awgn.1.png", "img/17.jpg"]
+    pictures(tmp_path, "img/17.png")
+    with pytest.raises(DatasetError, match="'17' is 2 files"):
+        load_annotations(listed(tmp_path, rows))
+
+
+# Lists as people have them -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "image mos sd\na.png 1.5 0.5\nb.png 2 0.2\n",
+        "image\tmos\tsd\na.png\t1.5\t0.5\nb.png\t2\t0.2\n",
+        "sep=;\nimage;mos;sd\na.png;1.5;0.5\nb.png;2;0.2\n",
+        "sep=;\r\nimage;mos;sd\r\na.png;1.5;0.5\r\nb.png;2;0.2\r\n",
+        "# made by hand, in spring\nimage,mos,sd\na.png,1.5,0.5\n# lunch\nb.png,2,0.2\n",
+        "#image,mos,sd\na.png,1.5,0.5\nb.png,2,0.2\n",
+        "# image mos sd\na.png 1.5 0.5\n\nb.png   2   0.2\n",
+        "image_key,rating (1-5),standard deviation\na.png,1.5,0.5\nb.png,2,0.2\n",
+        "imageName,MOS [0..100],std_dev,dmos\na.png,1.5,0.5,7\nb.png,2,0.2,8\n",
+    ],
+)
+def test_tables_of_many_makes_say_the_same(tmp_path, text):
+    pictures(tmp_path, "a.png", "b.png")
+    (tmp_path / "s.txt").write_text(text, newline="")
+    manifest = load_annotations(tmp_path / "s.txt")
+    assert manifest.table["name"].tolist() == ["a.png", "b.png"]
+    assert manifest.table["mos"].tolist() == [1.5, 2]
+    assert manifest.table["mos_std"].tolist() == [0.5, 0.2]
+
+
+@pytest.mark.parametrize(
+    "text", ["a.png 1.5\nb.png 2\n", "1.5 a.png\n2 b.png\n", "a.png,1.5\nb.png,2"]
+)
+def test_two_columns_need_no_header(tmp_path, text):
+    pictures(tmp_path, "a.png", "b.png")
+    (tmp_path / "s.txt").write_text(text)
+    table = load_annotations(tmp_path / "s.txt").table
+    assert (table["name"].tolist(), table["mos"].tolist()) == (["a.png", "b.png"], [1.5, 2])
+
+
+def test_three_columns_without_header_are_asked_about_by_number(tmp_path):
+    pictures(tmp_path, "a.png")
+    (tmp_path / "s.txt").write_text("a.png 1.5 2\n")
+    with pytest.raises(DatasetError, match="column 1, column 2, column 3"):
+        load_annotations(tmp_path / "s.txt")
+    chosen = load_annotations(tmp_path / "s.txt", path_column="column 1", score_column="column 3")
+    assert chosen.table["mos"].tolist() == [2]
+
+
+def test_a_picture_may_be_called_like_a_comment(tmp_path):
+    pictures(tmp_path, "a.png", "#1.png")
+    (tmp_path / "s.csv").write_text("image,mos\na.png,1\n#1.png,2\n")
+    assert load_annotations(tmp_path / "s.csv").table["name"].tolist() == ["a.png", "#1.png"]
+
+
+def test_a_workbooks_first_sheet_is_a_list(tmp_path):
+    pictures(tmp_path, "a.png", "17.png")
+    table = pd.DataFrame({"Image": ["a.png", 17], "MOS": [1.5, 2], "SD": [0.5, None]})
+    table.to_excel(tmp_path / "s.xlsx", index=False)
+    manifest = load_annotations(tmp_path / "s.xlsx")
+    assert manifest.table["path"].tolist() == ["a.png", "17.png"]
+    assert manifest.table["mos"].tolist() == [1.5, 2]
+    assert manifest.table["mos_std"].isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize("blank", ["", "NA", "nan"])
+def test_a_deviation_may_be_blank_and_a_score_may_not(tmp_path, blank):
+    pictures(tmp_path, "a.png", "b.png")
+    (tmp_path / "s.csv").write_text(f"image,mos,sd\na.png,1,{blank}\nb.png,2,0.5\n")
+    assert load_annotations(tmp_path / "s.csv").table["mos_std"].isna().tolist() == [True, False]
+    (tmp_path / "s.csv").write_text(f"image,mos,sd\na.png,{blank},1\nb.png,2,0.5\n")
+    with pytest.raises(DatasetError, match="1 of 2 scores are no finite numbers"):
+        load_annotations(tmp_path / "s.csv")
+
+
+def test_one_row_a_rater_is_offered_the_mean_with_deviation(tmp_path):
+    pictures(tmp_path, "a.png", "b.png")
+    (tmp_path / "s.csv").write_text("image,rating\nb.png,1\na.png,2\nb.png,5\nb.png,3\n")
+    with pytest.raises(DatasetError, match='a row a rating, on_duplicate="mean"'):
+        load_annotations(tmp_path / "s.csv")
+    manifest = load_annotations(tmp_path / "s.csv", on_duplicate="mean")
+    assert manifest.table["name"].tolist() == ["b.png", "a.png"]
+    assert manifest.table["mos"].tolist() == [3, 2]
+    assert manifest.table["mos_std"].tolist() == pytest.approx([2, np.nan], nan_ok=True)
+    assert "means of 4 ratings" in manifest.note
+
+
+def test_the_choices_made_are_stated(tmp_path):
+    pictures(tmp_path, "a.png")
+    (tmp_path / "csiq.csv").write_text("file,dmos,mos,sd\na.png,1,2,3\n")
+    manifest = load_annotations(tmp_path / "csiq.csv")
+    assert manifest.note == (
+        "from csiq.csv: pictures by column 'file', scores by 'mos' (not 'dmos'), deviations by "
+        "'sd', higher is better"
+    )

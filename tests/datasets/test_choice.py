@@ -83,3 +83,24 @@ def test_an_unknown_name_is_refused_even_without_a_folder():
 def test_a_folder_without_the_set_is_our_own_error(tmp_path):
     with pytest.raises(DatasetError, match="no annotations of KonIQ-10k"):
         open_dataset("koniq", tmp_path)
+
+
+@pytest.mark.parametrize("called", ["csiq", "koniq", "mine"])
+def test_a_lists_file_name_says_nothing_of_direction_or_protocol(called, tmp_path):
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / f"{called}.csv").write_text("path,mos\na.png,0.5\n")
+    manifest = open_dataset(str(tmp_path / f"{called}.csv"))
+    assert (manifest.dataset, manifest.protocol) == (called, "native")
+    assert manifest.higher_is_better is True
+    assert manifest.preset == "default"
+
+
+def test_columns_and_direction_of_ones_own_list_are_for_the_asking(tmp_path):
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "mine.csv").write_text("shot,blurriness\na.png,0.5\n")
+    choices = {"path_column": "shot", "score_column": "blurriness", "higher_is_better": False}
+    manifest = open_dataset(str(tmp_path / "mine.csv"), **choices)
+    assert manifest.table["mos"].tolist() == [0.5]
+    assert manifest.higher_is_better is False
+    with pytest.raises(ValueError, match="are for a list of your own"):
+        open_dataset("koniq", tmp_path, **choices)

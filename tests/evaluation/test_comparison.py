@@ -53,7 +53,7 @@ def test_numbers_equal_scipys_and_the_tests_take_them(predictions, mos):
 def test_a_real_difference_is_found_and_a_tiny_one_is_not(predictions, mos):
     table = compare(predictions, mos, settings=QUICK).set_index(["method", "other"])
     same, different = table.loc[("a", "b")], table.loc[("a", "c")]
-    for name in ("srcc", "plcc"):
+    for name in ("srcc", "plcc_4p"):
         assert same[f"delta_{name}_lo"] < same[f"delta_{name}"] < same[f"delta_{name}_hi"]
         assert different[f"delta_{name}_lo"] > 0.1
         assert different[f"p_{name}"] == pytest.approx(2 / 301)
@@ -70,7 +70,7 @@ def test_the_intervals_are_paired(predictions, mos):
 
 def test_holm_runs_over_the_whole_table(predictions, mos):
     table = compare(predictions, mos, settings=QUICK)
-    for name in ("p_srcc", "p_plcc", "williams_p"):
+    for name in ("p_srcc", "p_plcc_4p", "williams_p"):
         np.testing.assert_array_equal(table[f"{name}_holm"], holm(table[name]))
 
 
@@ -93,7 +93,7 @@ def test_a_pair_is_compared_on_the_pictures_both_have(predictions, mos):
 def test_a_method_without_numbers_blanks_its_own_rows_only(predictions, mos):
     predictions |= {"flat": np.ones(400), "absent": np.full(400, np.nan)}
     table = compare(predictions, mos, baseline="a", settings=QUICK).set_index("method")
-    numbers = ["delta_srcc", "delta_srcc_lo", "p_srcc", "delta_plcc", "williams_p_holm"]
+    numbers = ["delta_srcc", "delta_srcc_lo", "p_srcc", "delta_plcc_4p", "williams_p_holm"]
     assert table.loc[["b", "c"], numbers].notna().all(axis=None)
     assert table.loc[["flat", "absent"], numbers].isna().all(axis=None)
     assert table.loc["flat", "reason"] == "flat: constant predictions"
@@ -124,7 +124,7 @@ def test_too_few_clusters_are_named(predictions, mos):
 def test_identical_methods_do_not_differ(predictions, mos):
     row = compare({"a": predictions["a"], "again": predictions["a"]}, mos, settings=QUICK).iloc[0]
     assert row["delta_srcc"] == 0
-    assert row[["p_srcc", "p_plcc", "williams_p"]].tolist() == [1.0] * 3
+    assert row[["p_srcc", "p_plcc_4p", "williams_p"]].tolist() == [1.0] * 3
 
 
 def test_a_comparison_needs_two_methods_and_a_known_baseline(predictions, mos):

@@ -1,6 +1,8 @@
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from contextlib import nullcontext
@@ -318,3 +320,45 @@ def test_a_cluster_that_goes_away_is_an_error_that_says_how_to_go_on(paths, tmp_
 def test_a_cluster_that_does_not_answer_is_an_error_that_names_it(paths, tmp_path):
     with pytest.raises(ScaleError, match=r"answers at tcp://127\.0\.0\.1:9"):
         score_many(paths, CONFIG, tmp_path, cluster="tcp://127.0.0.1:9")
+
+
+# The caller's script -------------------------------------------------------------------------
+
+UNGUARDED = """
+from maclip_lab.config import ScoreConfig
+from maclip_lab.scale.run import score_many
+
+def main():
+    score_many(["a.png"], ScoreConfig("tiny-rn"), "parts", workers=2)
+
+main()
+"""
+
+GUARDED = """
+from maclip_lab.scale.run import _require_main_guard
+
+def main():
+    _require_main_guard()
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+def test_a_script_without_a_main_guard_is_told_so_at_once(guarded, tmp_path):
+    (tmp_path / "script.py").write_text(GUARDED if guarded else UNGUARDED)
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        check=False,
+    )
+    assert done.returncode == (0 if guarded else 1), done.stderr
+    if not guarded:
+        assert done.stderr.count("ScaleError: workers run") == 1
+        assert "line 8" in done.stderr
+        assert "if __name__ == '__main__'" in done.stderr
+        assert len(done.stderr.splitlines()) < 40

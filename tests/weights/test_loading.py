@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from huggingface_hub import constants
@@ -699,3 +701,39 @@ def test_an_embedded_backbone_of_which_a_bit_flipped_is_not_loaded(home, monkeyp
     with pytest.raises(IntegrityError, match=f"{digests}.*install the package anew"):
         load_backbone("tiny-vit")
     assert verify("tiny-vit").status == "mismatch"
+
+
+# What a file does not say --------------------------------------------------------------------
+
+
+def test_an_activation_that_nobody_states_is_asked_about(home, caplog):
+    save_file(STATE, home / "x.safetensors")
+    assumed = load_backbone(home / "x.safetensors")
+    assert assumed.metadata["quick_gelu"] == "true"
+    assert "which activation" in caplog.text
+    assert "quick_gelu=True or quick_gelu=False" in caplog.text
+    caplog.clear()
+    for said in (True, False):
+        backbone = load_backbone(home / "x.safetensors", quick_gelu=said)
+        assert backbone.clip.quick_gelu is said
+        assert backbone.metadata["quick_gelu"] == str(said).lower()
+    assert not caplog.text
+
+
+def test_an_activation_that_a_file_states_is_not_overruled(home, caplog):
+    save_file(STATE, home / "x.safetensors", metadata={"quick_gelu": "false"})
+    assert load_backbone(home / "x.safetensors").clip.quick_gelu is False
+    with pytest.raises(WeightsError, match="says quick_gelu=False of its activation"):
+        load_backbone(home / "x.safetensors", quick_gelu=True)
+    assert not caplog.text
+
+
+def test_the_advice_of_torch_to_switch_safety_off_is_not_passed_on(home):
+    torch.save({"a": Path("x")}, home / "x.pt")
+    (home / "random.pt").write_bytes(np.random.default_rng(0).bytes(3000))
+    for name in ("x.pt", "random.pt"):
+        with pytest.raises(WeightsError) as caught:
+            load_backbone(home / name)
+        assert not re.search("weights_only|trust|safe_globals|two options", str(caught.value))
+    with pytest.raises(WeightsError, match=r"it asks for pathlib\.\w*Path"):
+        load_backbone(home / "x.pt")

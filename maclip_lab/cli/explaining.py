@@ -1,0 +1,116 @@
+"""``maclip-lab explain``: what a result was made from, and whether it would come out again here."""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from maclip_lab.cli import options
+from maclip_lab.errors import MaclipError, UnknownBackboneError
+from maclip_lab.files.identity import content_sha256, joint_sha256
+from maclip_lab.files.provenance import Explanation, record_parts
+from maclip_lab.files.provenance import explain as explain_result
+
+
+def explain(
+    result: Annotated[Path, typer.Argument(help="A table written by this command line.")],
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            "--backbone",
+            "-b",
+            help="Compare with these weights; else the recorded ones.",
+            callback=options.known_backbones,
+        ),
+    ] = None,
+) -> None:
+    """Say what a result was made from, and whether this set-up would reproduce it."""
+    explanation = explain_result(result)
+    doubts = (*_other_weights(explanation.record, backbone), *_other_data(explanation, result))
+    explanation = replace(explanation, differences=(*explanation.differences, *doubts))
+    typer.echo(str(explanation))
+    if not explanation.reproduces:
+        raise typer.Exit(1)
+
+
+def _other_weights(record: Mapping[str, object], backbone: str | None) -> Iterator[str]:
+    """What keeps the weights found here from being those that made a result."""
+    from maclip_lab.weights.loading import verify
+
+    for part in record_parts(record):
+        name, then = backbone or part.get("backbone"), part.get("weights_sha256")
+        config = part.get("config")
+        packed = isinstance(config, dict) and "pack_sha256" in config  # no weights were needed
+        if not name or not then or (packed and backbone is None):
+            continue
+        try:
+            here = verify(str(name)).sha256
+        except UnknownBackboneError:  # recorded by another version
+            here = None
+        if here is None:
+            yield f"the weights of {name} are not on this machine"
+        elif here != then:
+            yield f"the weights differ: their sha256 was {then} and is {here}"
+
+
+def _other_data(explanation: Explanation, result: Path) -> Iterator[str]:
+    """What keeps the rows and pictures found here from being those that made a result."""
+    for part in record_parts(explanation.record):
+        data = part.get("data")
+        opened = data.get("opened") if isinstance(data, dict) else None
+        if not isinstance(data, dict) or not (data or part.get("manifest_sha256")):
+            yield "its pictures were not looked at: the record does not say which they are"
+        elif opened is not None:
+            yield from _other_rows(opened, part, data)
+        elif "folder" in data:
+            paths = _column_of_paths(result)
+            yield from _other_pictures(paths, Path(data["folder"]), data)
+        else:
+            yield "its rows were not looked at: the record does not say where they come from"
+
+
+def _other_rows(
+    opened: dict[str, Any], record: Mapping[str, object], data: Mapping[str, object]
+) -> Iterator[str]:
+    from maclip_lab.datasets import EDITIONS, open_dataset
+
+    if opened.get("name") in EDITIONS:  # made anew where it is not as it was
+        return
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            manifest = open_dataset(**opened)
+    except (MaclipError, OSError, ValueError, TypeError) as error:
+        yield f"the data set cannot be read as it was: {error}"
+        return
+    if manifest.sha256 != record.get("manifest_sha256"):
+        gone = f"; {len(manifest.missing)} pictures are gone" if manifest.missing else ""
+        yield f"the data set's rows differ from those of then{gone}"
+    elif manifest.has_pictures:
+        yield from _other_pictures(manifest.table["path"], manifest.root, data)
+
+
+def _other_pictures(
+    names: Sequence[str], folder: Path, data: Mapping[str, object]
+) -> Iterator[str]:
+    found = [(name, content_sha256(folder / name)) for name in names]
+    if joint_sha256(found) == data.get("pictures_sha256"):
+        return
+    gone = [name for name in names if not (folder / name).exists()]
+    if gone:
+        yield f"{len(gone)} of {len(names)} pictures are gone from {folder}, the first {gone[0]}"
+    else:
+        yield f"pictures in {folder} have been changed or replaced"
+
+
+def _column_of_paths(result: Path) -> list[str]:
+    import pandas as pd
+
+    read = pd.read_parquet if result.suffix == ".parquet" else pd.read_csv
+    try:
+        return [str(path) for path in read(result)["path"]]
+    except (OSError, ValueError, KeyError):  # it has been changed, which is told already
+        return []
