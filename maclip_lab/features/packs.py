@@ -244,7 +244,7 @@ def shipped_pack(dataset: str, backbone: str) -> Path:
 
 def _packed(view: Features, dim: int) -> tuple[str, dict[str, np.ndarray]]:
     """What a pack's header and its tensors hold of some features ``(P, dim)``."""
-    rows = np.flatnonzero(~view.table["path"].duplicated())
+    rows = np.flatnonzero(~view.table["path"].duplicated()).tolist()
     empty = np.zeros((0, dim), dtype=np.float16)
     pictures = []
     for i in rows:

@@ -217,7 +217,7 @@ def open_features(
     if nearest:
         raise StoreError(
             f"{root} holds no features of this configuration; the nearest differs: "
-            + "; "._view(nearest)
+            + "; ".join(nearest)
         )
     store = FeatureStore(root, config)
     lookup = Lookup(store.index)
