@@ -25,6 +25,7 @@ from maclip_lab.score import TextAnchors
 Statistic = Callable[[Tensor], Tensor]
 
 STATISTICS = EvaluationSettings(n_boot=300)
+MOST_PAIRED = 4000
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,11 +158,18 @@ class RatedSet:
     def halves(self, cues: Sequence[str] = ("q_cos", "q_mag")) -> tuple[pd.DataFrame, Estimate]:
         """How well two cues order the pairs inside the better and inside the worse half.
 
+        Of a set of more than `MOST_PAIRED` pictures so many are drawn, since pairs are many.
+
         Returns:
             One row a half and cue, ``half, method, agreement, agreement_lo, agreement_hi, n``, and
             by how much the first cue's lead over the second is larger in the better half.
         """
         kept, quality = self._usable(self.table[list(cues)])
+        if len(quality) > MOST_PAIRED:
+            rng = np.random.default_rng(self.statistics.seed)
+            drawn_rows = rng.choice(np.flatnonzero(kept), MOST_PAIRED, replace=False)
+            kept = np.isin(np.arange(len(kept)), drawn_rows)
+            quality = self.quality.to_numpy(dtype=float)[kept]
         predictions = self.table.loc[kept, list(cues)].to_numpy()
         better = quality > np.median(quality)
         rows, leads = [], []

@@ -149,7 +149,7 @@ def fusion_pays(
     ax.plot(r, np.sqrt(2 + 2 * r) - 1, color="black", label="the mean pays above")
     ax.plot(r, r, color="black", linestyle=":", label="below, the weaker cue deserves no weight")
     ax.plot(r, (1 + relative_gain) * np.sqrt(2 + 2 * r) - 1, color="black", linestyle="--",
-            label=f"gain of {relative_gain:.0%}, the paper's over CLIP-IQA")  # fmt: skip
+            label=f"gain of {relative_gain:.1%}, the paper's over CLIP-IQA")  # fmt: skip
     for i, (name, place) in enumerate(points.items()):
         ax.scatter(*place, s=70, color=SERIES[i], marker=SERIES_MARKERS[i], edgecolors="white",
                    zorder=3, label=name)  # fmt: skip

@@ -83,6 +83,11 @@ def test_scores_by_another_rule_are_those_of_the_sweeps(rated):
     np.testing.assert_array_equal(rated.scores(rule="mean"), expected)
 
 
+def test_of_a_large_set_some_pictures_are_paired(rated, monkeypatch):
+    monkeypatch.setattr("maclip_lab.ablations.rated.MOST_PAIRED", 50)
+    assert rated.halves()[0]["n"].tolist() == [25] * 4
+
+
 def test_halves_find_a_cue_that_knows_poor_pictures_only():
     rated = rated_set(300, n_boot=EvaluationSettings().n_boot // 5)
     rng, quality = np.random.default_rng(9), rated.quality
