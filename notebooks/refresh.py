@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 MAX_BYTES = 400_000
 CELL_TIMEOUT = 300
 SMALL_PICTURE = 8_000
-MOST_DRAWN = 2_000  # colours in a drawing; photographs have more
+PIXELS_A_COLOUR = 100  # at least so many in a drawing; photographs have fewer
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -89,7 +89,7 @@ def shrink(encoded: str) -> dict[str, str]:
     buffer = io.BytesIO()
     with Image.open(io.BytesIO(raw)) as picture:
         image = picture.convert("RGB")
-    if image.getcolors(MOST_DRAWN) is None:
+    if image.getcolors(image.width * image.height // PIXELS_A_COLOUR) is None:
         image.save(buffer, "JPEG", quality=90, subsampling=0, optimize=True)
         return {"image/jpeg": base64.b64encode(buffer.getvalue()).decode("ascii") + "\n"}
     small = image.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)

@@ -45,7 +45,11 @@ def test_a_drawing_becomes_a_small_png_of_a_palette(refresh):
 def test_tags_and_folded_solutions_stay_and_timings_go(refresh):
     cell = nbformat.v4.new_code_cell("1")
     cell.metadata = nbformat.from_dict(
-        {"tags": ["exercise"], "jupyter": {"source_hidden": True}, "execution": {"busy": 1}}
+        {
+            "tags": ["exercise"],
+            "jupyter": {"source_hidden": True},
+            "execution": {"iopub.status.busy": "now"},
+        }
     )
     notebook = nbformat.v4.new_notebook(cells=[cell])
     refresh.trim(notebook)
