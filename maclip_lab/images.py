@@ -150,7 +150,11 @@ def load_picture(
             return Picture(None, "empty", message="the bytes are empty")
         return _from_stream(BytesIO(source), "the bytes", settings)
     if isinstance(source, str | os.PathLike):
-        return _from_path(os.fspath(source), settings)
+        token = being_read.set(os.fspath(source))
+        try:
+            return _from_path(os.fspath(source), settings)
+        finally:
+            being_read.reset(token)
     if isinstance(source, Image.Image):
         return _guarded(source, "the PIL image", settings)
     if isinstance(source, np.ndarray):
@@ -212,8 +216,7 @@ def find_pictures(folder: str | os.PathLike[str]) -> list[Path]:
         warnings.warn(
             f"{left.total()} pictures under {root} are left out: {kinds}. A search takes files "
             f"named {' '.join(sorted(EXTENSIONS))}; rename or convert the others"
-            + "; pillow-heif, where it is installed, reads HEIC"
-            * bool(heif),
+            + ("; pillow-heif, where it is installed, reads HEIC" if heif else ""),
             stacklevel=2,
         )
     return sorted(found, key=lambda path: _natural_key(path.relative_to(root)))
@@ -235,7 +238,6 @@ class _Refused(Exception):
 
 
 def _from_path(path: str, settings: _Settings) -> Picture:
-    being_read.set(path)
     try:
         status = _file_status(path)
         if status != "ok":

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps, features
 
 from maclip_lab.datasets.index import FileIndex
-from maclip_lab.images import FORMATS, HEIF, STATUSES, find_pictures, load_picture
+from maclip_lab.images import FORMATS, HEIF, STATUSES, being_read, find_pictures, load_picture
 from maclip_lab.pixels import eight_bit
 
 RGB = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
@@ -517,6 +517,16 @@ def test_heic_is_read_where_its_plugin_is_installed(tmp_path):
     read = load_picture(tmp_path / "a.heic")
     assert read.status == "ok", read.message
     np.testing.assert_allclose(pixels(read).mean((0, 1)), [200, 30, 90], atol=4)
+
+
+def test_a_picture_is_named_while_it_is_read_and_no_longer(tmp_path, monkeypatch):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    named = []
+    monkeypatch.setattr(
+        "maclip_lab.images._flags_before_loading", lambda _: named.append(being_read.get()) or ()
+    )
+    load_picture(tmp_path / "a.png")
+    assert (named, being_read.get()) == ([str(tmp_path / "a.png")], "")
 
 
 def test_linked_folders_are_searched_once_each_by_their_own_name(tmp_path):

@@ -77,7 +77,8 @@ def _other_rows(
 ) -> Iterator[str]:
     from maclip_lab.datasets import EDITIONS, open_dataset
 
-    if opened.get("name") in EDITIONS:  # made anew where it is not as it was
+    made = str(opened.get("name")).lower() in EDITIONS
+    if made and "annotations" not in opened:  # made anew where it is not as it was
         return
     try:
         with warnings.catch_warnings():
@@ -109,8 +110,9 @@ def _other_pictures(
 def _column_of_paths(result: Path) -> list[str]:
     import pandas as pd
 
-    read = pd.read_parquet if result.suffix == ".parquet" else pd.read_csv
     try:
-        return [str(path) for path in read(result)["path"]]
+        if result.suffix == ".parquet":
+            return list(pd.read_parquet(result)["path"])
+        return list(pd.read_csv(result, dtype=str, keep_default_na=False)["path"])
     except (OSError, ValueError, KeyError):  # it has been changed, which is told already
         return []

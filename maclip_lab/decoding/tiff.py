@@ -133,7 +133,7 @@ def _stated_span(tags: ImageFileDirectory_v2) -> tuple[int, int]:
 
 
 def _several(value: object) -> Iterable[float]:
-    return value if isinstance(value, tuple) else (value,)  # type: ignore[return-value]
+    return value if isinstance(value, tuple) else (value,)
 
 
 def _planes_are_read(image: TiffImageFile) -> bool:

@@ -763,6 +763,7 @@ def test_a_picture_has_one_score_whichever_command_reads_it(tmp_path, make, pres
 
 
 def test_a_result_of_pictures_that_changed_or_went_is_not_said_to_reproduce(tmp_path):
+    (tmp_path / "set").mkdir()
     for i in range(2):
         picture(tmp_path / "set" / f"p{i}.png", i)
     out = tmp_path / "s.csv"
