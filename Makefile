@@ -1,10 +1,13 @@
 PYTHON ?= python3
-BIN := .venv/bin
+BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 READY := .venv/.installed
 
-OLDEST := .venv-oldest
+SITE_READY := .venv/.installed-site
 
-.PHONY: help demo test test-oldest lab lint notebooks bench clean
+OLDEST := .venv-oldest
+SPHINX := $(BIN)/python -m sphinx -qW --keep-going -j auto -c docs -d build/doctrees
+
+.PHONY: help demo test test-oldest lab lint notebooks site release bench clean
 
 help:  ## say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -36,6 +39,16 @@ lint: $(READY)  ## check style and types
 
 notebooks: $(READY)  ## execute all notebooks again and store their outputs
 	$(BIN)/python notebooks/refresh.py
+
+$(SITE_READY): $(READY)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test,site]'
+	@touch $@
+
+site: $(SITE_READY)  ## build the site from the executed notebooks into build/site
+	$(SPHINX) . build/site
+
+release: site  ## build what a release consists of into dist, and check it in an environment of its own
+	$(BIN)/python docs/release.py
 
 bench: $(READY)  ## measure speed and memory, as ratios within one run
 	$(BIN)/python -m benchmarks

@@ -99,7 +99,9 @@ def _card(card: Card) -> str:
         "Mind": card.note or "-",
     }
     rows = [f"| {fact} | {value} |" for fact, value in facts.items()]
-    return "\n".join(["", f"### {card.title}", "", f"| `{card.name}` | |", "| --- | --- |", *rows, ""])
+    return "\n".join(
+        ["", f"### {card.title}", "", f"| `{card.name}` | |", "| --- | --- |", *rows, ""]
+    )
 
 
 def _commands(context: object) -> str:

@@ -113,8 +113,8 @@ def _walk(root: str, unreadable: list[str]) -> Iterator[str]:
         folder = waiting.pop()
         try:
             status = os.stat(os.path.join(root, folder))
-            if (status.st_dev, status.st_ino) in seen:
-                continue
+            if status.st_ino and (status.st_dev, status.st_ino) in seen:
+                continue  # without numbers, as on a Windows share, there are no links either
             seen.add((status.st_dev, status.st_ino))
             entries = sorted(os.scandir(os.path.join(root, folder)), key=lambda e: e.name)
         except OSError:
