@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from docutils import nodes
-from docutils.utils.math.latex2mathml import tex2mathml
+from latex2mathml.converter import convert
 from sphinx.application import Sphinx
 
 DOCS = Path(__file__).parent
@@ -71,21 +71,23 @@ html_theme_options = {
 
 def inline_math(writer: nodes.NodeVisitor, node: nodes.math) -> None:
     """Writes a formula in a line as MathML, which browsers draw themselves."""
-    writer.body.append(tex2mathml(node.astext(), as_block=False))
+    writer.body.append(convert(node.astext()))
     raise nodes.SkipNode
 
 
 def block_math(writer: nodes.NodeVisitor, node: nodes.math_block) -> None:
     """Writes a formula of its own line; it scrolls where a page is too narrow."""
-    formula = tex2mathml(node.astext(), as_block=True)
+    formula = convert(node.astext(), display="block")
     writer.body.append(f'<div class="math">{formula}</div>')
     raise nodes.SkipNode
 
 
-def append(app: Sphinx, docname: str, source: list[str]) -> None:
+def adapt(app: Sphinx, docname: str, source: list[str]) -> None:
     """Gives pages that are read in the repository as well what only the site can show there."""
     if docname in APPENDED:
         source[0] += (DOCS / APPENDED[docname]).read_text(encoding="utf-8")
+    elif docname.startswith("notebooks/"):  # solutions are downloads, not pages
+        source[0] = source[0].replace("](solutions/", "](path:solutions/")
 
 
 def describe_figures(app: Sphinx, doctree: nodes.document) -> None:
@@ -119,5 +121,5 @@ def setup(app: Sphinx) -> None:
     """Adds what Sphinx lacks."""
     app.add_html_math_renderer("mathml", (inline_math, None), (block_math, None))
     app.connect("builder-inited", write_pages)
-    app.connect("source-read", append)
+    app.connect("source-read", adapt)
     app.connect("doctree-read", describe_figures)
