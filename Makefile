@@ -54,5 +54,5 @@ bench: $(READY)  ## measure speed and memory, as ratios within one run
 	$(BIN)/python -m benchmarks
 
 clean:  ## remove everything that was made, downloads of yours excepted
-	rm -rf .venv $(OLDEST) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv $(OLDEST) build dist docs/generated *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

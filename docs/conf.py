@@ -15,7 +15,7 @@ from sphinx.application import Sphinx
 DOCS = Path(__file__).parent
 sys.path[:0] = [str(DOCS), str(DOCS.parent)]
 
-from pages import write_pages  # noqa: E402
+from pages import STANDALONE, write_pages  # noqa: E402
 
 import maclip_lab  # noqa: E402
 
@@ -58,6 +58,7 @@ napoleon_use_rtype = False
 html_theme = "furo"
 html_title = f"maclip_lab {release}"
 html_static_path = ["_static"]
+html_extra_path = [str(page) for page in STANDALONE]
 html_css_files = ["site.css"]
 templates_path = ["_templates"]
 html_additional_pages = {"index": "redirect.html"}

@@ -19,6 +19,8 @@ from maclip_lab.datasets.cards import CARDS, Card
 
 ROOT = Path(__file__).parents[1]
 GENERATED = ROOT / "docs" / "generated"
+STANDALONE = sorted((ROOT / "notebooks").glob("*.html"))
+"""Pages with a script of their own, which the site takes over as they are."""
 BEST_FIGURES = {
     "00": "map-figure",
     "01": "pairs-figure",
@@ -39,7 +41,8 @@ def write_pages(app: Sphinx) -> None:
     GENERATED.mkdir(exist_ok=True)
     lessons = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
     _write("gallery.md", _gallery(lessons))
-    _write("lessons.md", _contents("In order", [f"/notebooks/{path.name}" for path in lessons]))
+    order = _contents("In order", [f"/notebooks/{path.name}" for path in lessons])
+    _write("lessons.md", order + _beside(ROOT / "notebooks"))
     _write("cards.md", "\n".join(map(_card, CARDS.values())))
     context = get_command(command_line).make_context("maclip-lab", [], resilient_parsing=True)
     _write("commands.md", _commands(context))
@@ -58,6 +61,15 @@ def _write(name: str, text: str) -> None:
 
 def _contents(title: str, pages: list[str]) -> str:
     return "\n".join([f"# {title}", "", "```{toctree}", *pages, "```", ""])
+
+
+def _beside(folder: Path) -> str:
+    """What lies beside the notebooks: programs to read, and pages that stand alone."""
+    parts = [f'\n<a href="../../{page.name}">{page.stem}, a page</a>\n' for page in STANDALONE]
+    for program in sorted(folder.glob("maclip_*.py")):
+        parts += ["", f"## {program.name}", "", f"```{{literalinclude}} /notebooks/{program.name}"]
+        parts += [":language: python", "```", ""]
+    return "\n".join(parts)
 
 
 def _gallery(lessons: list[Path]) -> str:
@@ -85,6 +97,7 @@ def _figure(notebook: nbformat.NotebookNode, best: str) -> bytes:
 
 
 def _card(card: Card) -> str:
+    resize = protocol_for(card.name).resize
     facts = {
         "Where": f"<{card.url}>",
         "Licence": card.licence,
@@ -95,7 +108,7 @@ def _card(card: Card) -> str:
         "Range": "{:g} to {:g}".format(*card.mos_range),
         "Better": "higher" if card.higher_is_better else "lower",
         "Size": "{} x {}".format(*card.size) if card.size else "various",
-        "Resized for scoring": "{} x {}".format(*(protocol_for(card.name).resize or ("no", "no"))),
+        "Resized for scoring": "{} x {}".format(*resize) if resize else "no",
         "Mind": card.note or "-",
     }
     rows = [f"| {fact} | {value} |" for fact, value in facts.items()]
