@@ -1,10 +1,13 @@
 PYTHON ?= python3
-BIN := .venv/bin
+BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 READY := .venv/.installed
 
-OLDEST := .venv-oldest
+SITE_READY := .venv/.installed-site
 
-.PHONY: help demo test test-oldest lab lint notebooks bench packs clean
+OLDEST := .venv-oldest
+SPHINX := $(BIN)/python -m sphinx -qW --keep-going -j auto -c docs -d build/doctrees
+
+.PHONY: help demo test test-oldest lab lint notebooks site release bench packs clean
 
 help:  ## say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -37,6 +40,16 @@ lint: $(READY)  ## check style and types
 notebooks: $(READY)  ## execute all notebooks again and store their outputs
 	$(BIN)/python notebooks/refresh.py
 
+$(SITE_READY): $(READY)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test,site]'
+	@touch $@
+
+site: $(SITE_READY)  ## build the site from the executed notebooks into build/site
+	$(SPHINX) . build/site
+
+release: site  ## build what a release consists of into dist, and check it in an environment of its own
+	$(BIN)/python docs/release.py
+
 bench: $(READY)  ## measure speed and memory, as ratios within one run
 	$(BIN)/python -m benchmarks
 
@@ -50,5 +63,5 @@ packs: $(READY)  ## make data/packs anew: CLIVE=FOLDER BIQ2021=FOLDER
 	done
 
 clean:  ## remove everything that was made, downloads of yours excepted
-	rm -rf .venv $(OLDEST) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv $(OLDEST) build dist docs/generated *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,11 +1,14 @@
 """The files around the package say one thing."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 
 import maclip_lab
@@ -37,6 +40,28 @@ def test_every_dependency_is_pinned_to_a_version_that_is_admitted():
         if needed.name != PROJECT["name"]:
             pin = pins.get(needed.name) or pins[needed.name.replace("-", "_")]
             assert pin in needed.specifier, needed
+
+
+@pytest.mark.parametrize(
+    ("schema", "files"),
+    [
+        ("vendor.citation-file-format", "CITATION.cff"),
+        ("vendor.github-workflows", ".github/workflows/*.yml"),
+    ],
+)
+def test_files_that_others_read_follow_their_schema(schema, files):
+    pytest.importorskip("check_jsonschema", reason="needs the extra: pip install -e '.[site]'")
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema]
+    found = list(ROOT.glob(files))
+    assert found
+    done = subprocess.run([*command, *found], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_papers_authors_are_people():
+    names = re.findall(r"(?:family|given)-names: (.+)", (ROOT / "CITATION.cff").read_text("utf-8"))
+    assert len(names) == 16
+    assert all(re.fullmatch(r"[A-Z][a-z]+", name) for name in names)
 
 
 def test_types_are_there_for_users():

@@ -19,6 +19,8 @@ RECORD_SUFFIX = ".provenance.json"
 """What a result's record is called, after the name of the result."""
 
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+_IN_USE = (5, 32)  # Windows' numbers: access denied, sharing violation
+_PATIENCE = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds, one after the other
 _TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}\.tmp")
 _ABANDONED = 24 * 3600.0  # seconds; whoever still writes has touched the file since
 
@@ -52,7 +54,7 @@ def write_together(files: Mapping[Path, bytes]) -> None:
             staged[path] = temporary_beside(path)
             _write_through(staged[path], path, data)
         for path, temporary in staged.items():
-            os.replace(temporary, path)
+            _replace(temporary, path)
             _sync_folder(path.parent)
     finally:
         for temporary in staged.values():
@@ -110,6 +112,19 @@ def _write_through(temporary: Path, path: Path, data: bytes) -> None:
             "nothing was replaced: free space and run again, what is finished is kept"
         )
         raise StorageFullError(error.errno, message, str(path)) from error
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Renames; Windows refuses for as long as another process reads the file that is there."""
+    for wait in (*_PATIENCE, None):
+        try:
+            os.replace(temporary, path)
+        except PermissionError as error:
+            if wait is None or getattr(error, "winerror", None) not in _IN_USE:
+                raise
+            time.sleep(wait)
+        else:
+            return
 
 
 def _sync_folder(folder: Path) -> None:

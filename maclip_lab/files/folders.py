@@ -22,8 +22,8 @@ def files_below(root: str, unreadable: list[str]) -> Iterator[tuple[str, bool]]:
         folder = waiting.pop() if waiting else linked.pop(0)
         try:
             status = os.stat(os.path.join(root, folder))
-            if (status.st_dev, status.st_ino) in seen:
-                continue
+            if status.st_ino and (status.st_dev, status.st_ino) in seen:
+                continue  # without numbers, as on a Windows share, there are no links either
             seen.add((status.st_dev, status.st_ino))
             entries = sorted(os.scandir(os.path.join(root, folder)), key=lambda e: e.name)
         except OSError:

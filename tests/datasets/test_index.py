@@ -123,3 +123,16 @@ def test_every_file_is_found_by_any_spelling_and_no_other_is(names, data):
     name = data.draw(st.sampled_from(names))
     form = data.draw(st.sampled_from(["NFC", "NFD"]))
     assert index.candidates(unicodedata.normalize(form, name.swapcase())) == (f"images/{name}",)
+
+
+def test_folders_of_a_file_system_without_numbers_are_all_searched(tmp_path, monkeypatch):
+    place(tmp_path, "one/a.png", "two/b.png")
+    numbered = os.stat
+
+    def windows_share(path, *rest, **options):
+        facts = list(numbered(path, *rest, **options))
+        facts[1] = 0
+        return os.stat_result(facts)
+
+    monkeypatch.setattr("maclip_lab.datasets.index.os.stat", windows_share)
+    assert FileIndex.scan(tmp_path).files == ("one/a.png", "two/b.png")

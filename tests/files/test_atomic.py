@@ -62,3 +62,60 @@ def test_a_full_disk_is_an_error_of_ours_and_of_the_system():
     assert isinstance(error, MaclipError)
     assert isinstance(error, OSError)
     assert (error.errno, error.strerror, error.filename) == (28, "no room", "x")
+
+
+def in_use():
+    """What Windows says of a file that another process reads."""
+    refusal = PermissionError(13, "Access is denied")
+    refusal.winerror = 5
+    return refusal
+
+
+def test_on_windows_a_file_that_is_being_read_is_replaced_once_it_is_free(tmp_path, monkeypatch):
+    write_bytes(tmp_path / "a", b"old")
+    refusals, waits, replace = [in_use(), in_use()], [], os.replace
+
+    def busy(source, target):
+        if refusals:
+            raise refusals.pop()
+        replace(source, target)
+
+    monkeypatch.setattr(atomic.os, "replace", busy)
+    monkeypatch.setattr(atomic.time, "sleep", waits.append)
+    write_bytes(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"new"
+    assert len(waits) == 2
+
+
+@pytest.mark.parametrize("winerror", [5, None])
+def test_a_file_that_stays_refused_is_an_error_and_the_old_one_stays(
+    tmp_path, monkeypatch, winerror
+):
+    write_bytes(tmp_path / "a", b"old")
+    waits = []
+
+    def never(source, target):
+        refusal = in_use()
+        refusal.winerror = winerror
+        raise refusal
+
+    monkeypatch.setattr(atomic.os, "replace", never)
+    monkeypatch.setattr(atomic.time, "sleep", waits.append)
+    with pytest.raises(PermissionError):
+        write_bytes(tmp_path / "a", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert bool(waits) == (winerror == 5)
+
+
+def test_where_folders_cannot_be_synced_a_file_is_written_all_the_same(tmp_path, monkeypatch):
+    opened = os.open
+
+    def windows(path, *flags):
+        if os.path.isdir(path):
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *flags)
+
+    monkeypatch.setattr(atomic.os, "open", windows)
+    write_bytes(tmp_path / "a", b"whole")
+    assert (tmp_path / "a").read_bytes() == b"whole"
