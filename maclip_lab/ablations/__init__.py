@@ -6,11 +6,11 @@ ask it. `sweeps` runs grids of settings, `study` makes the table of a full evalu
 
 from maclip_lab.ablations.constants import grid_agreement
 from maclip_lab.ablations.contents import (
-    content_distances,
     content_groups,
     distance_change,
     mean_distance,
     share_between,
+    stage_distances,
 )
 from maclip_lab.ablations.ladder import ladder
 from maclip_lab.ablations.lambdas import lambda_agreement, lambda_scores, steadiness
@@ -29,7 +29,6 @@ __all__ = [
     "STEPS",
     "RatedSet",
     "backward_shares",
-    "content_distances",
     "content_groups",
     "cue_changes",
     "directions",
@@ -48,6 +47,7 @@ __all__ = [
     "score_store",
     "share_between",
     "srcc_by_mixture",
+    "stage_distances",
     "steadiness",
     "sweep",
     "turning_leads",

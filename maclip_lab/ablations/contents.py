@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from scipy.cluster.vq import kmeans2
 from scipy.stats import wasserstein_distance
 
+from maclip_lab.cues import box_cox, scaled_magnitude
 from maclip_lab.evaluation.estimates import Estimate
 from maclip_lab.evaluation.intervals import MIN_CLUSTERS, EvaluationSettings
 from maclip_lab.evaluation.pairs import pair_replicates
@@ -77,6 +78,27 @@ def content_distances(values: ArrayLike, groups: Sequence[object]) -> pd.DataFra
         for col in range(row):
             distances[row, col] = distances[col, row] = wasserstein_distance(left, parts[col])
     return pd.DataFrame(distances, index=names, columns=names)
+
+
+def stage_distances(store: Features, seed: int = 0) -> dict[str, pd.DataFrame]:
+    """Distances between contents at each stage of the magnitude cue.
+
+    Args:
+        store: the features; each picture gives the entries of its last crop, the thumbnail.
+        seed: of the contents, where they are clusters.
+
+    Returns:
+        `content_distances` of the magnitudes as they are, divided by their standard deviation, and
+        then bent by Box-Cox at the paper's lambda.
+    """
+    thumbnails = torch.stack([store.features(i)[-1] for i in store.ok])
+    divided = scaled_magnitude(thumbnails)
+    stages = {"$|f|$": thumbnails.abs(), "divided": divided, "then Box-Cox": box_cox(divided)}
+    labels = content_groups(store, seed=seed).iloc[store.ok].repeat(thumbnails.shape[1])
+    return {
+        stage: content_distances(values.flatten().numpy(), labels.to_numpy())
+        for stage, values in stages.items()
+    }
 
 
 def mean_distance(distances: pd.DataFrame) -> float:

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import pandas as pd
 from torch import Tensor
 
-from maclip_lab.ablations.rated import RatedSet
+from maclip_lab.ablations.rated import RatedSet, Statistic
 from maclip_lab.cues import box_cox, cosine_cue, magnitude_cue, mean_magnitude, scaled_magnitude
 from maclip_lab.fusion import fuse
 
-STEPS = {
+STEPS: dict[str, Statistic] = {
     "mean |f|: neither step": mean_magnitude,
     "Box-Cox alone": lambda f: box_cox(f.abs()).mean(-1),
     "standard deviation alone": lambda f: scaled_magnitude(f).mean(-1),

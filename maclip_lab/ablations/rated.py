@@ -126,16 +126,16 @@ class RatedSet:
         """
         values, drawn = self._correlations(predictions)
         columns = ["method", "srcc", "srcc_lo", "srcc_hi"]
-        rows = [
-            (name, *self._estimate(values[i], drawn[:, i])) for i, name in enumerate(predictions)
-        ]
-        if baseline is not None:
+        names = list(predictions)
+        base = None if baseline is None else names.index(baseline)
+        if base is not None:
             columns += ["lead", "lead_lo", "lead_hi"]
-            base = predictions.columns.get_loc(baseline)
-            rows = [
-                (*row, *self._estimate(values[i] - values[base], drawn[:, i] - drawn[:, base]))
-                for i, row in enumerate(rows)
-            ]
+        rows = []
+        for i, name in enumerate(names):
+            row = [name, *self._estimate(values[i], drawn[:, i])]
+            if base is not None:
+                row += self._estimate(values[i] - values[base], drawn[:, i] - drawn[:, base])
+            rows.append(row)
         return pd.DataFrame(rows, columns=columns)
 
     def srcc(self, prediction: ArrayLike) -> Estimate:

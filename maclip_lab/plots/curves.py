@@ -117,13 +117,11 @@ def group_dots(
         look: further arguments of `srcc_dots`.
     """
     groups, methods = (list(dict.fromkeys(table[name])) for name in (group, "method"))
-    wide = (
-        table.pivot_table(
-            index=group, columns="method", values=f"{value}{end}", sort=False
-        ).reindex(index=groups, columns=methods)
+    middle, low, high = (
+        table.pivot(index=group, columns="method", values=f"{value}{end}").loc[groups, methods]
         for end in ("", "_lo", "_hi")
     )
-    return srcc_dots(*wide, title=title, **look)
+    return srcc_dots(middle, low, high, title=title, **look)
 
 
 def null_histograms(

@@ -113,7 +113,7 @@ def ladder_steps(tables: Mapping[str, pd.DataFrame], *, title: str) -> Figure:
         ax.hlines(table["srcc"], x - 0.3, x + 0.3, color=SERIES[0], linewidth=3)
         ax.fill_between(x, table["srcc_lo"], table["srcc_hi"], color=SERIES[0], alpha=0.12,
                         linewidth=0)  # fmt: skip
-        for (i, below), (_, rung) in pairwise(table.iterrows()):
+        for i, (below, rung) in enumerate(pairwise(row for _, row in table.iterrows())):
             sure = rung["step_lo"] > 0 or rung["step_hi"] < 0
             ax.plot([i + 0.3, i + 0.7], [below["srcc"], rung["srcc"]], color=SERIES[1],
                     linestyle="-" if sure else ":")  # fmt: skip
@@ -144,12 +144,12 @@ def fusion_pays(
     gain = (1 + ratio) / np.sqrt(2 + 2 * between) - 1
     levels = np.linspace(-0.3, 0.3, 13)
     filled = ax.contourf(between, ratio, gain.clip(levels[0], levels[-1]), levels, cmap="PuOr")
-    plt.colorbar(filled, ax=ax, label="gain of the mean over the stronger cue (share of it)")
+    plt.colorbar(filled, ax=ax, label="gain over the stronger cue, share of it")
     r = between[0]
     ax.plot(r, np.sqrt(2 + 2 * r) - 1, color="black", label="the mean pays above")
-    ax.plot(r, r, color="black", linestyle=":", label="the best weights pay, however little, off")
+    ax.plot(r, r, color="black", linestyle=":", label="below, the weaker cue deserves no weight")
     ax.plot(r, (1 + relative_gain) * np.sqrt(2 + 2 * r) - 1, color="black", linestyle="--",
-            label=f"gain of {relative_gain:.0%}, the paper's over CLIP-IQA")  # fmt: skip
+            label=f"gain of {relative_gain:.1%}, the paper's over CLIP-IQA")  # fmt: skip
     for i, (name, place) in enumerate(points.items()):
         ax.scatter(*place, s=70, color=SERIES[i], marker=SERIES_MARKERS[i], edgecolors="white",
                    zorder=3, label=name)  # fmt: skip

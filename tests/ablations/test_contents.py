@@ -10,7 +10,9 @@ from maclip_lab.ablations.contents import (
     distance_change,
     mean_distance,
     share_between,
+    stage_distances,
 )
+from maclip_lab.cues import box_cox, scaled_magnitude
 
 
 class Store:
@@ -92,6 +94,17 @@ def test_contents_that_move_closer_have_an_interval_above_zero():
     assert change.low > 0
     assert distance_change(near, far).high < 0
     assert distance_change(far, far) == (0, 0, 0)
+
+
+def test_the_stages_are_those_of_the_magnitude_cue():
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(12, 32, generator=generator) * torch.arange(1, 13)[:, None]
+    given, divided, bent = stage_distances(Store(list("aaabbbcccddd"), features)).values()
+    assert mean_distance(divided) < mean_distance(given)
+    expected = content_distances(
+        box_cox(scaled_magnitude(features)).flatten().numpy(), np.repeat(list("abcd"), 96)
+    )
+    pd.testing.assert_frame_equal(bent, expected)
 
 
 def test_few_contents_give_no_interval():
