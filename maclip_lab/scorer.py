@@ -304,7 +304,9 @@ def score_folder(
     bar = tqdm(results, total=len(paths), unit="picture", disable=not progress)
     rows = [score_row(path, result) for path, result in zip(paths, bar, strict=True)]
     table = pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
-    pairs = ((row["path"], content_sha256(path)) for row, path in zip(rows, paths, strict=True))
+    pairs = (
+        (str(row["path"]), content_sha256(path)) for row, path in zip(rows, paths, strict=True)
+    )
     data = {"folder": os.getcwd(), "pictures_sha256": joint_sha256(pairs)}
     table.attrs = {**scorer.config(dataset, settings, preset=preset).facts, "data": data}
     return table

@@ -41,7 +41,7 @@ _INTERRUPTED = 130  # Typer's exit status after Ctrl-C
 
 def main() -> None:
     """Runs the command line; errors become one line, and an exit status as said above."""
-    warnings.showwarning = _show_warning
+    warnings.showwarning = lambda message, *_: _show_warning(message)
     logging.getLogger("maclip_lab").handlers = [_log_handler()]
     sys.argv[1:] = [_from_home(argument) for argument in sys.argv[1:]]
     if sys.stderr is None:  # closed by whoever started us; progress bars need something to write to
@@ -62,7 +62,7 @@ def main() -> None:
         raise
 
 
-def _show_warning(message: Warning | str, *_: object) -> None:
+def _show_warning(message: Warning | str) -> None:
     """A warning as one line, with the picture that is being read; those of Pillow name none."""
     from maclip_lab.images import being_read
 
