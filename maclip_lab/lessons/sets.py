@@ -31,7 +31,7 @@ def open_rated(
         choices: further arguments of `open_features`, for the data set asked for.
     """
     statistics = EvaluationSettings(STATISTICS.n_boot, seed)
-    found = {}
+    found: dict[str, RatedSet] = {}
     for name, where, how in ((dataset, root, choices), (SEVERITY, None, {})):
         if whole:
             crops, wholes = open_crops_and_whole(name, scorer, where, **how)
