@@ -11,6 +11,7 @@ from pathlib import Path
 from docutils import nodes
 from latex2mathml.converter import convert
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 
 DOCS = Path(__file__).parent
 sys.path[:0] = [str(DOCS), str(DOCS.parent)]
@@ -91,6 +92,11 @@ def adapt(app: Sphinx, docname: str, source: list[str]) -> None:
         source[0] = source[0].replace("](solutions/", "](path:solutions/")
 
 
+def forget_builtins(app: Sphinx, env: BuildEnvironment) -> None:
+    """Keeps the index of sources from naming one that has no page."""
+    getattr(env, "_viewcode_modules", {}).pop("builtins", None)
+
+
 def describe_figures(app: Sphinx, doctree: nodes.document) -> None:
     """Gives a notebook's figures their alternative text.
 
@@ -123,4 +129,5 @@ def setup(app: Sphinx) -> None:
     app.add_html_math_renderer("mathml", (inline_math, None), (block_math, None))
     app.connect("builder-inited", write_pages)
     app.connect("source-read", adapt)
+    app.connect("env-updated", forget_builtins)
     app.connect("doctree-read", describe_figures)

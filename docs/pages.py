@@ -133,11 +133,12 @@ def _rooms() -> Iterator[tuple[str, list[str]]]:
 
 
 def _room(room: str, modules: list[str]) -> str:
-    lines = [room, "=" * len(room), "", f".. automodule:: {room}", "   :no-members:", ""]
+    lines = [room, "=" * len(room), "", f".. automodule:: {room}"]
     package = importlib.import_module(room)
     exported = [_home(package, name) for name in getattr(package, "__all__", ())]
-    if exported:
-        lines += ["Import from here: " + ", ".join(exported) + ".", ""]
+    if exported:  # described where they are defined
+        lines += ["   :no-members:", "", "Import from here: " + ", ".join(exported) + "."]
+    lines.append("")
     for module in modules:
         lines += [module, "-" * len(module), "", f".. automodule:: {module}", ""]
     return "\n".join(lines)
