@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from maclip_lab.cli import options
+from maclip_lab.cli import calibrating, options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +24,15 @@ def score(
         str | None,
         typer.Option(help="Follow a data set's crop protocol and read files as the authors do."),
     ] = None,
-    prompts: Annotated[str, typer.Option(help="Prompt set: maclip or clip-iqa.")] = "maclip",
+    prompts: options.Prompts = "maclip",
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            help="From maclip-lab calibrate: adds mos_predicted, mos_lo and mos_hi.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes on this machine.", min=1)] = None,
     cluster: Annotated[
         str | None, typer.Option(help='"local", or a Dask scheduler such as tcp://host:8786.')
@@ -40,6 +48,8 @@ def score(
     """Score pictures; a file that cannot be read is a row that says why.
 
     With -o the run is done in parts beside the table and, stopped at any time, goes on from them.
+
+    Example: maclip-lab score holiday/ -b tiny-rn --calibration mine.json -o scores.csv
     """
     options.refuse_existing(output, overwrite)
     if (workers or cluster) and output is None:
@@ -52,17 +62,19 @@ def score(
         prompts=prompts,
         settings=fusion.settings,
     )
-    if output is None:
-        from maclip_lab.scorer import Maclip, score_folder
+    from maclip_lab.files.identity import sha256_of
+    from maclip_lab.files.provenance import write_table
+    from maclip_lab.scorer import TABLE_COLUMNS, Maclip, score_folder
 
+    fitted = None
+    if calibration is not None:
+        fitted, config = calibrating.opened(calibration, config)
+    if output is None:
         scorer = Maclip.from_config(config)
         table = score_folder(
             pictures, scorer, dataset, config.settings, preset=preset, progress=not quiet
         )
-        shown = table[["path", "score", "q_cos", "q_mag", "w_cos", "status", "flags"]]
-        typer.echo(shown.to_string(index=False, float_format="{:.4f}".format))
     else:
-        from maclip_lab.files.provenance import write_table
         from maclip_lab.scale.run import score_many
 
         run = score_many(
@@ -75,7 +87,16 @@ def score(
             progress=not quiet,
         )
         table = run.table()
+    if fitted is not None and calibration is not None:
+        columns = fitted.apply(table["score"])
+        table[list(columns)] = columns
+        table.attrs |= {"calibration_sha256": sha256_of(calibration)}
+    if output is not None:
         write_table(table, output)
+    else:
+        added = [name for name in table if name not in TABLE_COLUMNS]
+        shown = table[["path", "score", "q_cos", "q_mag", "w_cos", *added, "status", "flags"]]
+        typer.echo(shown.to_string(index=False, float_format="{:.4f}".format))
     _report(table, backbone, output)
     if skipped or (table["status"] != "ok").any():
         raise typer.Exit(1)

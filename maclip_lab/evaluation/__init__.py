@@ -3,6 +3,7 @@
 Pure functions on arrays and tables; no files, models or devices.
 """
 
+from maclip_lab.evaluation.calibration import Calibration, calibrate
 from maclip_lab.evaluation.comparison import compare
 from maclip_lab.evaluation.correlations import kendall, outlier_ratio, pearson, spearman
 from maclip_lab.evaluation.fits import (
@@ -19,11 +20,13 @@ from maclip_lab.evaluation.table import evaluate
 
 __all__ = [
     "METHODS",
+    "Calibration",
     "EvaluationSettings",
     "LogisticFit",
     "OfficialResult",
     "average_over_datasets",
     "breakdown",
+    "calibrate",
     "compare",
     "evaluate",
     "fit_logistic",
