@@ -30,6 +30,16 @@ def published_results() -> pd.DataFrame:
     return pd.read_csv(data_path("published.csv"))
 
 
+def published_rivals(dataset: str | None = None) -> pd.DataFrame:
+    """Published numbers of other metrics, one row each: ``dataset, method, srcc, plcc, source``.
+
+    Args:
+        dataset: whose, by any name; None for all.
+    """
+    table = pd.read_csv(data_path("rivals.csv"))
+    return table if dataset is None else table[table["dataset"] == _dataset(dataset)]
+
+
 def with_published(table: pd.DataFrame, names: Mapping[str, str] = PAPER_NAMES) -> pd.DataFrame:
     """An evaluation table with the paper's SRCC and the difference from it beside ours.
 
@@ -38,9 +48,10 @@ def with_published(table: pd.DataFrame, names: Mapping[str, str] = PAPER_NAMES) 
         names: our methods' names (lower case, letters and digits only) to the paper's.
 
     Returns:
-        The same rows with two more columns, NaN where the paper has no such row:
-        ``paper_rn50_srcc``, and ``minus_paper_rn50``, ours less the paper's. The paper's numbers
-        are RN50's on whole sets, whatever backbone and pictures the row itself is of.
+        The same rows with three more columns, NaN where nothing is published:
+        ``paper_rn50_srcc``, and ``minus_paper_rn50``, ours less the paper's; and
+        ``published_srcc`` of other metrics, by their names, from `published_rivals`. Published
+        numbers are of whole sets, the paper's RN50's, whatever the row itself is of.
 
     Raises:
         ValueError: if a column is missing.
@@ -58,6 +69,13 @@ def with_published(table: pd.DataFrame, names: Mapping[str, str] = PAPER_NAMES) 
     result = table.copy()
     result["paper_rn50_srcc"] = [paper.get(key, float("nan")) for key in keys]
     result["minus_paper_rn50"] = result["srcc"] - result["paper_rn50_srcc"]
+    others = {
+        (row.dataset, _plain(row.method)): row.srcc for row in published_rivals().itertuples()
+    }
+    result["published_srcc"] = [
+        others.get((_dataset(str(dataset)), _plain(str(method))), float("nan"))
+        for dataset, method in zip(table["dataset"], table["method"], strict=True)
+    ]
     return result
 
 

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from maclip_lab.cli import options
+from maclip_lab.cli.pairs import PARTS, judge_pairs
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from maclip_lab.ablations.study import Study
 
 Name = Annotated[
     str,
@@ -32,12 +35,39 @@ Backbones = Annotated[
         "--backbone", "-b", help="May be given repeatedly.", callback=options.known_backbones
     ),
 ]
+Also = Annotated[
+    list[str],
+    typer.Option(
+        help="Another metric's scores of the same pictures: a .csv or .parquet file, or "
+        "FILE:COLUMN,-COLUMN with a - where lower is better. May be given repeatedly."
+    ),
+]
+Pairs = Annotated[
+    Path | None,
+    typer.Option(
+        help="People's choices in place of scores: a table with columns a, b, chosen and "
+        "optionally count; the pictures lie below --root.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
 _SHOWN = [
     *("dataset", "backbone", "method", "n", "n_dropped", "srcc", "srcc_lo", "srcc_hi", "krcc"),
     *("plcc_4p", "rmse_4p"),
 ]
 _DETAILS = ("predictions", "differences", "by_type")
-_PAPER = ["paper_rn50_srcc", "minus_paper_rn50", "srcc_official", "plcc_official", "fit_status"]
+_TESTS = [
+    *("method", "other", "n", "delta_srcc", "delta_srcc_lo", "delta_srcc_hi", "p_srcc_holm"),
+    *("delta_plcc", "williams_p_holm", "reason"),
+]
+_PAPER = [
+    "paper_rn50_srcc",
+    "minus_paper_rn50",
+    "published_srcc",
+    "srcc_official",
+    "plcc_official",
+    "fit_status",
+]
 
 
 @options.grouped
@@ -81,28 +111,54 @@ def evaluate(
         bool,
         typer.Option(help="Encode whole pictures too, for CLIP-IQA's row; half as much work."),
     ] = True,
+    also: Also = [],  # noqa: B006
+    pairs: Pairs = None,
     n_boot: Annotated[int, typer.Option(help="Bootstrap replicates of the intervals.")] = 1000,
     overwrite: options.Overwrite = False,
     preset: options.ReadingPreset = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Evaluate backbones on data sets: correlations with intervals, beside the paper's."""
+    """Evaluate backbones on data sets: correlations with intervals, beside the paper's.
+
+    Example: maclip-lab evaluate mine --annotations scores.csv -b tiny-rn --also niqe.csv,
+    or: maclip-lab evaluate mine --pairs pairs.csv --root photos/ -b tiny-rn
+    """
     files = {} if output is None else {output: "table"}
     if details is not None:
-        files |= {details / f"{part}.csv": part for part in _DETAILS}
+        parts = _DETAILS if pairs is None else PARTS
+        files |= {details / f"{part}.csv": part for part in parts}
     for path in files:
         options.refuse_existing(path, overwrite, folder=details)
+    if pairs is not None:
+        judge_pairs(
+            pairs,
+            dataset,
+            data,
+            fusion,
+            encoder,
+            kept,
+            backbone,
+            files,
+            also=also,
+            clip_iqa=clip_iqa,
+            quiet=quiet,
+        )
+        return
     import pandas as pd
 
+    from maclip_lab.ablations.rivals import read_rivals
     from maclip_lab.ablations.study import study
     from maclip_lab.evaluation import EvaluationSettings
     from maclip_lab.files.provenance import write_table
 
     manifests = data.manifests(dataset)
+    others = [read_rivals(also, manifest) for manifest in manifests]
+    for note in (note for rivals in others for note in rivals.notes):
+        typer.echo(note, err=True)
     studies, failed = [], 0
     for name in backbone:
         scorer = encoder.scorer(name)
-        for manifest in manifests:
+        for manifest, rivals in zip(manifests, others, strict=True):
             found = study(
                 manifest,
                 scorer,
@@ -112,6 +168,7 @@ def evaluate(
                 preset=preset,
                 dtype=kept.dtype,
                 clip_iqa=clip_iqa,
+                rivals=rivals,
                 progress=not quiet,
             )
             studies.append(found)
@@ -119,6 +176,8 @@ def evaluate(
             _report_lost_baseline(found.predictions)
             shown = found.table[[*_SHOWN, *_PAPER]]
             typer.echo(shown.to_string(index=False, float_format="{:.4f}".format))
+            if also:
+                _show_rivals(found, manifest.dataset, list(rivals.scores))
     records = [found.record for found in studies]
     record = records[0] if len(records) == 1 else {"parts": records}
     for path, part in files.items():
@@ -232,6 +291,23 @@ def _report_lost_baseline(predictions: "pd.DataFrame") -> None:
         typer.secho(
             f"{len(lost)} of {len(predictions)} pictures have no CLIP-IQA, such as "
             f"{first['path']}: {first['message'].removeprefix('no CLIP-IQA: ')}",
+            fg="yellow",
+            err=True,
+        )
+
+
+def _show_rivals(found: "Study", dataset: str, rivals: list[str]) -> None:
+    """The paired tests, what is published of the set, and metrics that seem to be upside down."""
+    from maclip_lab.ablations.published import published_rivals
+
+    published = published_rivals(dataset).drop(columns="dataset")
+    for table in (found.differences[_TESTS], published):
+        if len(table):
+            typer.echo("\n" + table.to_string(index=False, float_format="{:.4f}".format))
+    falling = found.table[found.table["method"].isin(rivals) & (found.table["srcc_hi"] < 0)]
+    for name in falling["method"]:
+        typer.secho(
+            f"{name} falls where quality rises; if lower is better, say --also FILE:-{name}",
             fg="yellow",
             err=True,
         )

@@ -261,7 +261,7 @@ def refuse_existing(
     if output is None:
         return
     if output.suffix not in suffixes:
-        raise typer.BadParameter(f"{output} ends in none of {', '.join(suffixes)}", param_hint="-o")
+        raise typer.BadParameter(f"{output} is not in {' or '.join(suffixes)}", param_hint="-o")
     if os.path.isdir(output):
         raise typer.BadParameter(f"{output} is a folder", param_hint="-o")
     if os.path.lexists(output) and not overwrite:

@@ -13,6 +13,13 @@ from maclip_lab.evaluation.fits import (
     official_evaluation,
 )
 from maclip_lab.evaluation.intervals import EvaluationSettings
+from maclip_lab.evaluation.preferences import (
+    bradley_terry,
+    compare_pairs,
+    count_votes,
+    evaluate_pairs,
+    pairs_from_mos,
+)
 from maclip_lab.evaluation.ratings import METHODS
 from maclip_lab.evaluation.significance import holm, williams
 from maclip_lab.evaluation.summaries import average_over_datasets, breakdown, macro_mean
@@ -25,16 +32,21 @@ __all__ = [
     "LogisticFit",
     "OfficialResult",
     "average_over_datasets",
+    "bradley_terry",
     "breakdown",
     "calibrate",
     "compare",
+    "compare_pairs",
+    "count_votes",
     "evaluate",
+    "evaluate_pairs",
     "fit_logistic",
     "holm",
     "kendall",
     "macro_mean",
     "official_evaluation",
     "outlier_ratio",
+    "pairs_from_mos",
     "pearson",
     "spearman",
     "williams",

@@ -35,7 +35,7 @@ def held_out_coverage(shape, n, trials, level=0.9, **world):
 
 @pytest.mark.parametrize(("shape", "n"), [("logistic", 40), ("logistic", 120), ("isotonic", 60)])
 def test_intervals_hold_the_share_of_new_pictures_that_they_promise(shape, n):
-    assert 0.87 < held_out_coverage(shape, n, trials=12) < 0.96
+    assert 0.85 < held_out_coverage(shape, n, trials=8) < 0.96
 
 
 def test_opinions_where_lower_is_better_come_out_in_their_own_direction():
