@@ -111,6 +111,26 @@ def protocol_for(dataset: str) -> Protocol:
     return replace(NATIVE, name=name, resize=_RESIZED.get(name))
 
 
+def fitted(protocol: Protocol, side: int | None) -> Protocol:
+    """The protocol for a backbone that takes crops of one side, which overlap as before.
+
+    Args:
+        protocol: as it stands for CLIP.
+        side: in pixels; None leaves the protocol as it is.
+
+    Raises:
+        ValueError: the protocol shows whole pictures, which such a backbone cannot see.
+    """
+    if side is None or (side == protocol.crop and not protocol.whole):
+        return protocol
+    if protocol.whole:
+        raise ValueError(
+            f"this backbone takes pictures of {side} x {side} alone, not whole ones at their size "
+            "as CLIP-IQA does; leave CLIP-IQA out (clip_iqa=False)"
+        )
+    return replace(protocol, crop=side, stride=round(protocol.stride * side / protocol.crop))
+
+
 @dataclass(frozen=True)
 class CropGrid:
     """Where the crops of one picture lie.

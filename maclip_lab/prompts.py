@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from maclip_lab.clip.foreign import ForeignClip
 from maclip_lab.clip.model import CLIP
 from maclip_lab.clip.tokenizer import tokenize
 
@@ -51,12 +52,15 @@ def prompt_pairs(prompts: str | Sequence[tuple[str, str]]) -> PromptPairs:
 
 
 @torch.inference_mode()
-def encode_prompts(clip: CLIP, pairs: PromptPairs) -> Tensor:
+def encode_prompts(clip: CLIP | ForeignClip, pairs: PromptPairs) -> Tensor:
     """Raw text features ``(2K, D)`` in float32, positive and negative members alternating.
 
     Raises:
         ValueError: a prompt is longer than CLIP reads.
     """
-    tokens = tokenize([text for pair in pairs for text in pair], context_length=clip.context_length)
+    texts = [text for pair in pairs for text in pair]
+    if isinstance(clip, ForeignClip):
+        return clip.encode_texts(texts)
+    tokens = tokenize(texts, context_length=clip.context_length)
     tokens = tokens[:, : int(tokens.argmax(-1).max()) + 1]  # what follows the end is never read
     return clip.encode_text(tokens.to(clip.logit_scale.device)).float()

@@ -48,11 +48,13 @@ class TextAnchors:
         pairs: K pairs of (positive, negative) prompts.
         features: raw text features ``(2K, D)``.
         logit_scale: factor on the cosine.
+        logit_bias: see `cosine_cue`.
     """
 
     pairs: PromptPairs
     features: Tensor
     logit_scale: float
+    logit_bias: float | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -183,7 +185,7 @@ def read_cues(
         anchors: the prompt set.
         settings: the fusion's constants.
     """
-    pairs = cosine_cue(features, anchors.features, anchors.logit_scale)
+    pairs = cosine_cue(features, anchors.features, anchors.logit_scale, anchors.logit_bias)
     q_cos, q_mag = pairs.mean(-1), magnitude_cue(features, settings.box_lam)
     score, w_cos, w_mag = fuse(q_cos, q_mag, settings)
     columns = {

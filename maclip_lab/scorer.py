@@ -1,6 +1,5 @@
 """The metric as one object: pictures in, scores out."""
 
-import hashlib
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,9 +12,10 @@ import pandas as pd
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from maclip_lab.clip.foreign import Encoders, ForeignClip, Tokenizer, weights_sha256
 from maclip_lab.clip.model import CLIP
 from maclip_lab.config import ScoreConfig
-from maclip_lab.crops import WHOLE, Protocol
+from maclip_lab.crops import WHOLE, Protocol, fitted
 from maclip_lab.encoder import ImageEncoder, choose_device
 from maclip_lab.errors import IntegrityError, PictureError
 from maclip_lab.fusion import FusionSettings
@@ -37,7 +37,10 @@ class Maclip:
 
     Args:
         backbone: ``"RN50"`` and OpenAI's other names, ``"tiny-rn"``, ``"tiny-vit"``,
-            ``"hf-hub:org/name"``, a weights file, or a `CLIP` that is loaded already.
+            ``"hf-hub:org/name"``, a weights file, a `CLIP` that is loaded already, or any other
+            loaded model, as `maclip_lab.clip.foreign` describes it: open_clip's, or one's own.
+            That is copied and used as it stands, with crops of its size and its positions.
+        tokenizer: of such a model, from a list of strings to what its ``encode_text`` takes.
         device: ``"auto"`` (CUDA, else MPS, else CPU) or a torch device.
         precision: ``"fp32"``, ``"bf16"`` or ``"fp16"`` of the encoder; cues are always fp32.
         prompts: ``"maclip"``, ``"clip-iqa"`` or pairs of (positive, negative).
@@ -48,7 +51,8 @@ class Maclip:
 
     Raises:
         WeightsError: no weights can be had; the message says what to do.
-        ValueError: a setting is not one of those above.
+        TypeError: an object is no CLIP; the message says what it lacks.
+        ValueError: a setting is not one of those above, or a model's features are not raw.
 
     Example:
         >>> scorer = Maclip("tiny-rn")                      # doctest: +SKIP
@@ -58,8 +62,9 @@ class Maclip:
 
     def __init__(
         self,
-        backbone: str | CLIP = "RN50",
+        backbone: str | CLIP | Encoders = "RN50",
         *,
+        tokenizer: Tokenizer | None = None,
         device: str = "auto",
         precision: str = "fp32",
         prompts: str | Sequence[tuple[str, str]] = "maclip",
@@ -71,13 +76,13 @@ class Maclip:
         pairs = prompt_pairs(prompts)
         where = choose_device(device)
         self.backbone = (
-            _loaded(backbone)
-            if isinstance(backbone, CLIP)
-            else load_backbone(
+            load_backbone(
                 backbone, weights_dir=weights_dir, offline=offline, trust=trust, progress=True
             )
+            if isinstance(backbone, str | os.PathLike)
+            else _loaded(backbone, tokenizer)
         )
-        self.pos_embedding = pos_embedding
+        self.pos_embedding = pos_embedding or self.backbone.crop is not None
         self._texts: dict[object, TextAnchors] = {}
         self.encoder = ImageEncoder(self.backbone.clip, device=where, precision=precision)
         self.anchors = self.text_anchors(pairs)
@@ -121,7 +126,7 @@ class Maclip:
         preset: Preset | None = None,
     ) -> ScoreConfig:
         """All settings of the scores that these arguments of a call give."""
-        return ScoreConfig(
+        config = ScoreConfig(
             backbone=self.backbone.name,
             weights_sha256=self.backbone.sha256,
             dataset=dataset,
@@ -132,14 +137,19 @@ class Maclip:
             precision=self.encoder.precision,
             pos_embedding=self.pos_embedding,
         )
+        if self.backbone.crop is None:
+            return config
+        protocol = fitted(config.protocol, self.backbone.crop)
+        return replace(config, dataset=protocol, preset=config.reading)
 
     def text_anchors(self, prompts: str | Sequence[tuple[str, str]]) -> TextAnchors:
         """The text features of a prompt set, encoded once and kept."""
         pairs = prompt_pairs(prompts)
         if pairs not in self._texts:
             clip = self.backbone.clip
+            bias = clip.logit_bias if isinstance(clip, ForeignClip) else None
             self._texts[pairs] = TextAnchors(
-                pairs, encode_prompts(clip, pairs).cpu(), float(clip.logit_scale.exp())
+                pairs, encode_prompts(clip, pairs).cpu(), float(clip.logit_scale.exp()), bias
             )
         return self._texts[pairs]
 
@@ -321,14 +331,14 @@ def score_row(path: Path, result: Score | Picture) -> dict[str, object]:
     )
 
 
-def _loaded(clip: CLIP) -> Backbone:
+def _loaded(clip: CLIP | Encoders, tokenizer: Tokenizer | None) -> Backbone:
     """A CLIP that is in memory, known by the hash of its weights."""
-    content = hashlib.sha256()
-    for name, tensor in clip.state_dict().items():
-        content.update(name.encode() + b"\0")
-        content.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    metadata = {"quick_gelu": str(clip.quick_gelu).lower()}
-    return Backbone("loaded CLIP", content.hexdigest(), "memory", clip, metadata)
+    if isinstance(clip, CLIP):
+        metadata = {"quick_gelu": str(clip.quick_gelu).lower()}
+        digest = weights_sha256(clip.state_dict())
+        return Backbone("loaded CLIP", digest, "memory", clip, metadata)
+    name, own = f"loaded {type(clip).__name__}", ForeignClip(clip, tokenizer)
+    return Backbone(name, own.sha256, "memory", own, crop=own.image_size)
 
 
 def _picture_features(features: Tensor, prepared: PreparedPicture) -> PictureFeatures:

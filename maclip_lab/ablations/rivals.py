@@ -102,10 +102,11 @@ def _rows(path: Path) -> pd.DataFrame:
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise DatasetError(f"expected a table in {', '.join(READERS)}, got {str(path)!r}")
-    head = path.open("rb").read(1) if path.is_file() and reader is read_csv else b""
-    if head and head in b",;\t":  # pandas leaves the title of an index out
-        text = io.StringIO("unnamed" + read_text(path))
-        rows = pd.read_csv(text, sep=head.decode(), dtype=str, keep_default_na=False)
+    text = read_text(path) if reader is read_csv else ""
+    if text[:1] in (",", ";", "\t"):  # pandas leaves the title of an index out
+        rows = pd.read_csv(
+            io.StringIO("unnamed" + text), sep=text[0], dtype=str, keep_default_na=False
+        )
     else:
         rows = reader(path)
     titles = [str(title) for title in rows]
