@@ -30,6 +30,7 @@ class ScoreConfig:
         pos_embedding: add the visual positional embedding.
         weights_dir: folder to look for weights in first.
         offline: never use the network; None follows the environment.
+        attributes: read the named axes as well.
     """
 
     backbone: str = "RN50"
@@ -43,6 +44,7 @@ class ScoreConfig:
     pos_embedding: bool = False
     weights_dir: str | None = None
     offline: bool | None = None
+    attributes: bool = False
 
     def __post_init__(self) -> None:
         pairs = prompt_pairs(self.prompts)
@@ -79,6 +81,7 @@ class ScoreConfig:
             "precision": self.precision,
             "pos_embedding": self.pos_embedding,
             **vars(self.settings),
+            **({"attributes": True} if self.attributes else {}),
         }
 
     @property

@@ -112,22 +112,18 @@ def protocol_for(dataset: str) -> Protocol:
 
 
 def fitted(protocol: Protocol, side: int | None) -> Protocol:
-    """The protocol for a backbone that takes crops of one side, which overlap as before.
-
-    Args:
-        protocol: as it stands for CLIP.
-        side: in pixels; None leaves the protocol as it is.
+    """The protocol for a backbone of one picture size; its windows overlap as before.
 
     Raises:
-        ValueError: the protocol shows whole pictures, which such a backbone cannot see.
+        ValueError: the protocol shows whole pictures.
     """
-    if side is None or (side == protocol.crop and not protocol.whole):
-        return protocol
-    if protocol.whole:
+    if protocol.whole and side is not None:
         raise ValueError(
-            f"this backbone takes pictures of {side} x {side} alone, not whole ones at their size "
-            "as CLIP-IQA does; leave CLIP-IQA out (clip_iqa=False)"
+            f"this backbone sees pictures of {side} x {side}, not whole ones at their size as "
+            "CLIP-IQA does; leave CLIP-IQA out (clip_iqa=False)"
         )
+    if side in (None, protocol.crop):
+        return protocol
     return replace(protocol, crop=side, stride=round(protocol.stride * side / protocol.crop))
 
 

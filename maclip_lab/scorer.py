@@ -21,7 +21,7 @@ from maclip_lab.errors import IntegrityError, PictureError
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.images import Picture, Preset, Source, find_pictures
 from maclip_lab.prepared import PreparedPicture, pixels_to_decode, prepare_picture
-from maclip_lab.prompts import encode_prompts, prompt_pairs
+from maclip_lab.prompts import ATTRIBUTES, encode_prompts, prompt_pairs
 from maclip_lab.readahead import map_ahead
 from maclip_lab.score import NONFINITE, PictureFeatures, Score, TextAnchors, score_features
 from maclip_lab.weights.loading import Backbone, load_backbone
@@ -48,6 +48,7 @@ class Maclip:
         weights_dir: folder to look for weights in first.
         offline: never use the network; None follows the environment.
         trust: open a TorchScript archive although its sha256 is none of OpenAI's.
+        attributes: read the named axes too, see `Score.attributes`.
 
     Raises:
         WeightsError: no weights can be had; the message says what to do.
@@ -72,6 +73,7 @@ class Maclip:
         weights_dir: str | os.PathLike[str] | None = None,
         offline: bool | None = None,
         trust: bool = False,
+        attributes: bool = False,
     ) -> None:
         pairs = prompt_pairs(prompts)
         where = choose_device(device)
@@ -86,6 +88,7 @@ class Maclip:
         self._texts: dict[object, TextAnchors] = {}
         self.encoder = ImageEncoder(self.backbone.clip, device=where, precision=precision)
         self.anchors = self.text_anchors(pairs)
+        self.axes = self.text_anchors("attributes") if attributes else None
 
     @classmethod
     def from_config(cls, config: ScoreConfig) -> "Maclip":
@@ -103,6 +106,7 @@ class Maclip:
             pos_embedding=config.pos_embedding,
             weights_dir=config.weights_dir,
             offline=config.offline,
+            attributes=config.attributes,
         )
         if config.weights_sha256 not in ("", scorer.backbone.sha256):
             raise IntegrityError(
@@ -136,6 +140,7 @@ class Maclip:
             device=str(self.encoder.device),
             precision=self.encoder.precision,
             pos_embedding=self.pos_embedding,
+            attributes=self.axes is not None,
         )
         if self.backbone.crop is None:
             return config
@@ -190,7 +195,7 @@ class Maclip:
         self, features: PictureFeatures, settings: FusionSettings = FusionSettings()
     ) -> Score:
         """The score of a picture whose features are at hand, in about a millisecond."""
-        return score_features(features, self.anchors, settings, self.backbone.name)
+        return score_features(features, self.anchors, settings, self.backbone.name, self.axes)
 
     def extract(
         self,
@@ -289,8 +294,8 @@ def score_folder(
 
     Returns:
         One row a picture: ``path, score, q_cos, q_mag, w_cos, n_crops, width, height, status,
-        flags, message``. Where ``status`` is not ``"ok"`` the numbers are NaN and the message
-        says why. The backbone and settings stand in ``attrs``.
+        flags, message``, and the named axes where they are read. Where ``status`` is not ``"ok"``
+        the numbers are NaN and the message says why. Backbone and settings stand in ``attrs``.
 
     Raises:
         FileNotFoundError: the folder does not exist.
@@ -302,7 +307,7 @@ def score_folder(
     results = scorer.score_all(paths, dataset, settings, preset=preset)
     bar = tqdm(results, total=len(paths), unit="picture", disable=not progress)
     rows = [score_row(path, result) for path, result in zip(paths, bar, strict=True)]
-    table = pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
+    table = pd.DataFrame(rows, columns=[*TABLE_COLUMNS, *(ATTRIBUTES if scorer.axes else ())])
     table.attrs = scorer.config(dataset, settings, preset=preset).facts
     return table
 
@@ -327,7 +332,7 @@ def score_row(path: Path, result: Score | Picture) -> dict[str, object]:
     return (
         row
         | {name: getattr(result, name) for name in ("score", "q_cos", "q_mag", "w_cos")}
-        | {"n_crops": result.n_crops}
+        | {"n_crops": result.n_crops, **result.attributes}
     )
 
 

@@ -30,14 +30,9 @@ def published_results() -> pd.DataFrame:
     return pd.read_csv(data_path("published.csv"))
 
 
-def published_rivals(dataset: str | None = None) -> pd.DataFrame:
-    """Published numbers of other metrics, one row each: ``dataset, method, srcc, plcc, source``.
-
-    Args:
-        dataset: whose, by any name; None for all.
-    """
-    table = pd.read_csv(data_path("rivals.csv"))
-    return table if dataset is None else table[table["dataset"] == _dataset(dataset)]
+def published_rivals() -> pd.DataFrame:
+    """Published numbers of other metrics, one row each: ``dataset, method, srcc, plcc, source``."""
+    return pd.read_csv(data_path("rivals.csv"))
 
 
 def with_published(table: pd.DataFrame, names: Mapping[str, str] = PAPER_NAMES) -> pd.DataFrame:
@@ -49,9 +44,9 @@ def with_published(table: pd.DataFrame, names: Mapping[str, str] = PAPER_NAMES) 
 
     Returns:
         The same rows with three more columns, NaN where nothing is published:
-        ``paper_rn50_srcc``, and ``minus_paper_rn50``, ours less the paper's; and
-        ``published_srcc`` of other metrics, by their names, from `published_rivals`. Published
-        numbers are of whole sets, the paper's RN50's, whatever the row itself is of.
+        ``paper_rn50_srcc``; ``minus_paper_rn50``, ours less the paper's; and ``published_srcc``,
+        other metrics' by their names. The paper's numbers are RN50's, and all are of whole sets,
+        whatever backbone and pictures the row itself is of.
 
     Raises:
         ValueError: if a column is missing.
@@ -69,13 +64,12 @@ def with_published(table: pd.DataFrame, names: Mapping[str, str] = PAPER_NAMES) 
     result = table.copy()
     result["paper_rn50_srcc"] = [paper.get(key, float("nan")) for key in keys]
     result["minus_paper_rn50"] = result["srcc"] - result["paper_rn50_srcc"]
-    others = {
-        (row.dataset, _plain(row.method)): row.srcc for row in published_rivals().itertuples()
-    }
-    result["published_srcc"] = [
-        others.get((_dataset(str(dataset)), _plain(str(method))), float("nan"))
-        for dataset, method in zip(table["dataset"], table["method"], strict=True)
-    ]
+    rivals = published_rivals()
+    named = zip(rivals["dataset"], rivals["method"].map(_plain), strict=True)
+    others = dict(zip(named, rivals["srcc"], strict=True))
+    names = table["dataset"].astype(str).map(_dataset), table["method"].astype(str).map(_plain)
+    keys = zip(*names, strict=True)
+    result["published_srcc"] = [others.get(key, float("nan")) for key in keys]
     return result
 
 

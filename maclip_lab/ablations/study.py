@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from maclip_lab.ablations.choices import judge_choices
 from maclip_lab.ablations.published import with_published
 from maclip_lab.ablations.rivals import Rivals
 from maclip_lab.ablations.sweeps import score_store
@@ -30,7 +31,7 @@ class Study:
         predictions: one row a picture of the manifest: ``name, mos, clip_iqa, q_cos, q_mag, score``
             and what else `score_store` tells, ``status`` first of all.
         table: one row a method: all of `evaluate`, the paper's number and the difference from it.
-        differences: MA-CLIP against the other methods, rivals too, from `compare`.
+        differences: MA-CLIP against the other methods, from `compare`.
         by_type: SRCC of every method for every distortion type or generator; empty where the
             data set has none.
         record: provenance of it all.
@@ -54,6 +55,7 @@ def study(
     dtype: str = "fp32",
     clip_iqa: bool = True,
     rivals: Rivals | None = None,
+    votes: pd.DataFrame | None = None,
     progress: bool = False,
 ) -> Study:
     """Evaluates a backbone on a data set; features come from the store where it has them.
@@ -68,45 +70,15 @@ def study(
         dtype: how features are stored.
         clip_iqa: show the encoder the whole pictures as well, for CLIP-IQA's row; that is about
             half as much work again.
-        rivals: other metrics' scores, judged beside ours and compared with MA-CLIP.
+        rivals: other metrics' scores, judged beside ours.
+        votes: people's choices, from `read_choices`, to judge by in place of scores.
         progress: show progress bars.
 
     Raises:
         ValueError: the manifest has no scores.
     """
-    if not manifest.labelled:
+    if not manifest.labelled and votes is None:
         raise ValueError(f"{manifest.dataset} has no scores to compare with; score it instead")
-    predictions = predict(
-        manifest,
-        scorer,
-        store_folder,
-        settings=settings,
-        preset=preset,
-        dtype=dtype,
-        clip_iqa=clip_iqa,
-        progress=progress,
-    )
-    return assess(
-        predictions, manifest, scorer, settings, statistics=statistics, preset=preset, rivals=rivals
-    )
-
-
-def predict(
-    manifest: Manifest,
-    scorer: Maclip,
-    store_folder: str | os.PathLike[str],
-    *,
-    settings: FusionSettings = FusionSettings(),
-    preset: Preset | None = None,
-    dtype: str = "fp32",
-    clip_iqa: bool = True,
-    progress: bool = False,
-) -> pd.DataFrame:
-    """What all methods say of a manifest's pictures; arguments as in `study`.
-
-    Returns:
-        The table of `score_store`, and ``clip_iqa``.
-    """
     if not clip_iqa:
         crops = extract_features(
             manifest, scorer, store_folder, preset=preset, dtype=dtype, progress=progress
@@ -121,7 +93,7 @@ def predict(
         predictions["clip_iqa"] = whole["q_cos"]
         lost = (predictions["status"] == "ok") & (whole["status"] != "ok")
         predictions.loc[lost, "message"] = "no CLIP-IQA: " + whole["message"][lost]
-    return predictions
+    return assess(predictions, manifest, scorer, settings, statistics, preset, rivals, votes)
 
 
 def assess(
@@ -129,49 +101,48 @@ def assess(
     manifest: Manifest,
     scorer: Maclip,
     settings: FusionSettings = FusionSettings(),
-    *,
     statistics: EvaluationSettings | None = None,
     preset: Preset | None = None,
     rivals: Rivals | None = None,
+    votes: pd.DataFrame | None = None,
 ) -> Study:
     """The statistics of predictions that are at hand; arguments as in `study`."""
     facts = manifest.table
-    methods = methods_of(predictions)
+    methods = predictions[[name for name in METHODS if name in predictions]].rename(columns=METHODS)
+    config = scorer.config(
+        protocol_for(manifest.protocol), settings, preset=preset or manifest.preset
+    )
+    record = {**config.facts, **manifest.facts, "statistics": statistics or EvaluationSettings()}
     if rivals is not None:
+        record["also"] = rivals.facts
         scores = rivals.scores.set_axis(predictions.index)
         methods, predictions = (pd.concat([one, scores], axis=1) for one in (methods, predictions))
     clusters = facts["ref_id"] if facts["ref_id"].notna().all() else None
     oriented = {"higher_is_better": manifest.higher_is_better}
-    table = evaluate(
-        methods,
-        facts["mos"],
-        mos_std=facts["mos_std"],
-        clusters=clusters,
-        settings=statistics,
-        **oriented,
-    )
+    differences = by_type = pd.DataFrame()
+    if votes is not None:
+        record["votes"] = votes.to_dict("list")
+        table, predictions = judge_choices(predictions, methods, votes)
+    else:
+        table = evaluate(
+            methods,
+            facts["mos"],
+            mos_std=facts["mos_std"],
+            clusters=clusters,
+            settings=statistics,
+            **oriented,
+        )
+        differences = compare(
+            methods,
+            facts["mos"],
+            baseline="MA-CLIP",
+            clusters=clusters,
+            settings=statistics,
+            **oriented,
+        )
     table.insert(0, "dataset", manifest.dataset)
     table.insert(1, "backbone", scorer.backbone.name)
-    differences = compare(
-        methods,
-        facts["mos"],
-        baseline="MA-CLIP",
-        clusters=clusters,
-        settings=statistics,
-        **oriented,
-    )
-    by_type = pd.DataFrame()
-    if facts["dist_type"].notna().all():
+    table = table if votes is not None else with_published(table)
+    if votes is None and facts["dist_type"].notna().all():
         by_type = breakdown(methods, facts["mos"], facts["dist_type"], **oriented)
-    protocol = protocol_for(manifest.protocol)
-    config = scorer.config(protocol, settings, preset=preset or manifest.preset)
-    also = {"also": rivals.facts} if rivals is not None and rivals.facts else {}
-    record = provenance_record(
-        {**config.facts, **manifest.facts, "statistics": statistics or EvaluationSettings(), **also}
-    )
-    return Study(predictions, with_published(table), differences, by_type, record)
-
-
-def methods_of(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The columns of `predict` that are methods, by the methods' names."""
-    return predictions[[name for name in METHODS if name in predictions]].rename(columns=METHODS)
+    return Study(predictions, table, differences, by_type, provenance_record(record))

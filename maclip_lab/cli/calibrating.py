@@ -2,22 +2,16 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from maclip_lab.cli import options
 
-if TYPE_CHECKING:
-    from maclip_lab.config import ScoreConfig
-    from maclip_lab.evaluation.calibration import Calibration
-
 
 @options.grouped
 def calibrate(
-    dataset: Annotated[
-        str, typer.Argument(help="koniq, TID2013, ..., or what your own list is called.")
-    ],
+    dataset: Annotated[str, typer.Argument(help="koniq, ..., or what your own list is called.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Calibration to write: .json.")],
     data: options.DataOptions,
     fusion: options.FusionOptions,
@@ -25,13 +19,7 @@ def calibrate(
     kept: options.StoreOptions,
     backbone: options.Backbone = "RN50",
     prompts: options.Prompts = "maclip",
-    shape: Annotated[
-        Literal["logistic", "isotonic"],
-        typer.Option(help="Of the curve: four parameters, or any that does not fall."),
-    ] = "logistic",
-    level: Annotated[
-        float, typer.Option(help="Share of new pictures that the interval holds.")
-    ] = 0.95,
+    level: Annotated[float, typer.Option(help="Share of pictures in the interval.")] = 0.95,
     overwrite: options.Overwrite = False,
     preset: options.ReadingPreset = None,
     quiet: options.Quiet = False,
@@ -44,51 +32,33 @@ def calibrate(
     options.refuse_existing(output, overwrite, suffixes=(".json",))
     from maclip_lab.ablations.sweeps import score_store
     from maclip_lab.crops import protocol_for
-    from maclip_lab.evaluation.calibration import calibrate as fit
+    from maclip_lab.evaluation import calibrate as fit
     from maclip_lab.features import extract_features
     from maclip_lab.files.provenance import provenance_record, write_result
     from maclip_lab.scorer import Maclip
 
-    manifests = data.manifests(dataset)
-    if len(manifests) > 1:
+    manifest, *others = data.manifests(dataset)
+    if others:
         raise typer.BadParameter("a calibration is of one data set", param_hint="DATASET")
-    manifest, table = manifests[0], manifests[0].table
     scorer = Maclip.from_config(replace(encoder.config(backbone), prompts=prompts))
     view = extract_features(
         manifest, scorer, kept.store, preset=preset, dtype=kept.dtype, progress=not quiet
     )
-    scores = score_store(view, scorer.anchors, fusion.settings)["score"]
-    config = scorer.config(
-        protocol_for(manifest.protocol), fusion.settings, preset=view.config.preset
-    )
-    facts = {**config.facts, **manifest.facts}
+    protocol, references = protocol_for(manifest.protocol), manifest.table["ref_id"]
+    config = scorer.config(protocol, fusion.settings, preset=view.config.preset)
     found = fit(
-        scores,
-        table["mos"],
+        score_store(view, scorer.anchors, fusion.settings)["score"],
+        manifest.table["mos"],
         higher_is_better=manifest.higher_is_better,
-        clusters=table["ref_id"] if table["ref_id"].notna().all() else None,
-        shape=shape,
+        clusters=references if references.notna().all() else None,
         level=level,
-        facts=facts,
+        facts={**config.facts, **manifest.facts},
     )
-    record = provenance_record({**facts, "shape": shape, "level": level})
+    record = provenance_record({**found.facts, "level": level})
     write_result(found.to_json().encode(), output, record)
     typer.echo(
-        f"{found.n} pictures, SRCC {found.srcc:.4f}; {level:.0%} of new ones lie within "
-        f"{found.margin:.3g} of the curve; written to {output}"
+        f"{level:.0%} of new pictures should lie within {found.margin:.3g} of the curve through "
+        f"{found.n}; written to {output}"
     )
     if options.report_failures(view.table) or manifest.missing:
         raise typer.Exit(1)
-
-
-def opened(path: Path, config: "ScoreConfig") -> tuple["Calibration", "ScoreConfig"]:
-    """A calibration that fits scores of these settings, and the settings with weights pinned."""
-    from maclip_lab.evaluation.calibration import Calibration
-
-    try:
-        found = Calibration.from_json(path.read_bytes())
-        config = config.pinned()
-        found.require(config.facts)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    return found, config

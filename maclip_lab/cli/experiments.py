@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from maclip_lab.cli import options
-from maclip_lab.cli.pairs import PARTS, judge_pairs
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from maclip_lab.ablations.study import Study
 
 Name = Annotated[
     str,
@@ -35,39 +32,20 @@ Backbones = Annotated[
         "--backbone", "-b", help="May be given repeatedly.", callback=options.known_backbones
     ),
 ]
-Also = Annotated[
-    list[str],
-    typer.Option(
-        help="Another metric's scores of the same pictures: a .csv or .parquet file, or "
-        "FILE:COLUMN,-COLUMN with a - where lower is better. May be given repeatedly."
-    ),
-]
-Pairs = Annotated[
-    Path | None,
-    typer.Option(
-        help="People's choices in place of scores: a table with columns a, b, chosen and "
-        "optionally count; the pictures lie below --root.",
-        exists=True,
-        dir_okay=False,
-    ),
-]
 _SHOWN = [
     *("dataset", "backbone", "method", "n", "n_dropped", "srcc", "srcc_lo", "srcc_hi", "krcc"),
     *("plcc_4p", "rmse_4p"),
 ]
+Also = Annotated[
+    list[str], typer.Option(help="Other metrics' scores: FILE, or FILE:COLUMN,-LOWER_IS_BETTER.")
+]
+Pairs = Annotated[
+    Path | None, typer.Option(help="A table of a, b, chosen[, count]: choices in place of scores.")
+]
 _DETAILS = ("predictions", "differences", "by_type")
-_TESTS = [
-    *("method", "other", "n", "delta_srcc", "delta_srcc_lo", "delta_srcc_hi", "p_srcc_holm"),
-    *("delta_plcc", "williams_p_holm", "reason"),
-]
-_PAPER = [
-    "paper_rn50_srcc",
-    "minus_paper_rn50",
-    "published_srcc",
-    "srcc_official",
-    "plcc_official",
-    "fit_status",
-]
+_TESTS = ["method", "other", "n", "delta_srcc", "delta_srcc_lo", "delta_srcc_hi", "p_srcc_holm"]
+_OFFICIAL = ("srcc_official", "plcc_official", "fit_status")
+_PAPER = ["paper_rn50_srcc", "minus_paper_rn50", "published_srcc", *_OFFICIAL]
 
 
 @options.grouped
@@ -120,38 +98,26 @@ def evaluate(
 ) -> None:
     """Evaluate backbones on data sets: correlations with intervals, beside the paper's.
 
-    Example: maclip-lab evaluate mine --annotations scores.csv -b tiny-rn --also niqe.csv,
-    or: maclip-lab evaluate mine --pairs pairs.csv --root photos/ -b tiny-rn
+    Examples: maclip-lab evaluate mine --annotations scores.csv -b tiny-rn --also niqe.csv;
+    maclip-lab evaluate mine --pairs pairs.csv --root photos/ -b tiny-rn
     """
     files = {} if output is None else {output: "table"}
     if details is not None:
-        parts = _DETAILS if pairs is None else PARTS
-        files |= {details / f"{part}.csv": part for part in parts}
+        files |= {details / f"{part}.csv": part for part in _DETAILS}
     for path in files:
         options.refuse_existing(path, overwrite, folder=details)
-    if pairs is not None:
-        judge_pairs(
-            pairs,
-            dataset,
-            data,
-            fusion,
-            encoder,
-            kept,
-            backbone,
-            files,
-            also=also,
-            clip_iqa=clip_iqa,
-            quiet=quiet,
-        )
-        return
     import pandas as pd
 
+    from maclip_lab.ablations.choices import read_choices
     from maclip_lab.ablations.rivals import read_rivals
     from maclip_lab.ablations.study import study
     from maclip_lab.evaluation import EvaluationSettings
     from maclip_lab.files.provenance import write_table
 
-    manifests = data.manifests(dataset)
+    votes, manifests = None, [] if pairs else data.manifests(dataset)
+    if pairs is not None:
+        votes, listed = read_choices(pairs, dataset, data.root)
+        manifests = [listed]
     others = [read_rivals(also, manifest) for manifest in manifests]
     for note in (note for rivals in others for note in rivals.notes):
         typer.echo(note, err=True)
@@ -169,15 +135,20 @@ def evaluate(
                 dtype=kept.dtype,
                 clip_iqa=clip_iqa,
                 rivals=rivals,
+                votes=votes,
                 progress=not quiet,
             )
             studies.append(found)
             failed += options.report_failures(found.predictions) + len(manifest.missing)
             _report_lost_baseline(found.predictions)
-            shown = found.table[[*_SHOWN, *_PAPER]]
-            typer.echo(shown.to_string(index=False, float_format="{:.4f}".format))
-            if also:
-                _show_rivals(found, manifest.dataset, list(rivals.scores))
+            shown = found.table.set_index("method").T
+            if votes is None:
+                shown = found.table[[*_SHOWN, *_PAPER]]
+            typer.echo(shown.to_string(index=votes is not None, float_format="{:.4f}".format))
+            if also and votes is None:
+                tests = found.differences[_TESTS]
+                typer.echo(tests.to_string(index=False, float_format="{:.4f}".format))
+                _report_upside_down(found.table[found.table["method"].isin(rivals.scores)])
     records = [found.record for found in studies]
     record = records[0] if len(records) == 1 else {"parts": records}
     for path, part in files.items():
@@ -296,21 +267,11 @@ def _report_lost_baseline(predictions: "pd.DataFrame") -> None:
         )
 
 
-def _show_rivals(found: "Study", dataset: str, rivals: list[str]) -> None:
-    """The paired tests, what is published of the set, and metrics that seem to be upside down."""
-    from maclip_lab.ablations.published import published_rivals
-
-    published = published_rivals(dataset).drop(columns="dataset")
-    for table in (found.differences[_TESTS], published):
-        if len(table):
-            typer.echo("\n" + table.to_string(index=False, float_format="{:.4f}".format))
-    falling = found.table[found.table["method"].isin(rivals) & (found.table["srcc_hi"] < 0)]
-    for name in falling["method"]:
-        typer.secho(
-            f"{name} falls where quality rises; if lower is better, say --also FILE:-{name}",
-            fg="yellow",
-            err=True,
-        )
+def _report_upside_down(rivals: "pd.DataFrame") -> None:
+    """Names metrics that fall where quality rises."""
+    for name in rivals.loc[rivals["srcc_hi"] < 0, "method"]:
+        said = f"{name} falls where quality rises; if lower is better: --also FILE:-{name}"
+        typer.secho(said, fg="yellow", err=True)
 
 
 def _labelled(part: "pd.DataFrame", table: "pd.DataFrame") -> "pd.DataFrame":

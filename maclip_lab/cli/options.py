@@ -240,19 +240,13 @@ def name_failures(table: "pd.DataFrame") -> int:
     return len(failed)
 
 
-def refuse_existing(
-    output: Path | None,
-    overwrite: bool,
-    folder: Path | None = None,
-    suffixes: tuple[str, ...] = (".parquet", ".csv"),
-) -> None:
+def refuse_existing(output: Path | None, overwrite: bool, folder: Path | None = None) -> None:
     """Stops, before any work is done, where an output exists or cannot be written.
 
     Args:
         output: the file; None for none.
         overwrite: whether it may be replaced.
         folder: one that will be made where it is absent.
-        suffixes: one of which it ends in.
 
     Raises:
         typer.BadParameter: the file exists, or its folder does not, or its suffix is unknown, or
@@ -260,8 +254,8 @@ def refuse_existing(
     """
     if output is None:
         return
-    if output.suffix not in suffixes:
-        raise typer.BadParameter(f"{output} is not in {' or '.join(suffixes)}", param_hint="-o")
+    if output.suffix not in (".parquet", ".csv"):
+        raise typer.BadParameter(f"{output} ends in neither .parquet nor .csv", param_hint="-o")
     if os.path.isdir(output):
         raise typer.BadParameter(f"{output} is a folder", param_hint="-o")
     if os.path.lexists(output) and not overwrite:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from maclip_lab.cli import calibrating, options
+from maclip_lab.cli import options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,13 +25,11 @@ def score(
         typer.Option(help="Follow a data set's crop protocol and read files as the authors do."),
     ] = None,
     prompts: options.Prompts = "maclip",
+    attributes: Annotated[
+        bool, typer.Option("--attributes", help="A column for sharpness, noise, ...; 1 is good.")
+    ] = False,
     calibration: Annotated[
-        Path | None,
-        typer.Option(
-            help="From maclip-lab calibrate: adds mos_predicted, mos_lo and mos_hi.",
-            exists=True,
-            dir_okay=False,
-        ),
+        Path | None, typer.Option(help="Of maclip-lab calibrate: adds mos_predicted, mos_lo, _hi.")
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes on this machine.", min=1)] = None,
     cluster: Annotated[
@@ -49,7 +47,7 @@ def score(
 
     With -o the run is done in parts beside the table and, stopped at any time, goes on from them.
 
-    Example: maclip-lab score holiday/ -b tiny-rn --calibration mine.json -o scores.csv
+    Example: maclip-lab score holiday/ -b tiny-rn --attributes --calibration mine.json
     """
     options.refuse_existing(output, overwrite)
     if (workers or cluster) and output is None:
@@ -61,14 +59,16 @@ def score(
         preset=preset,
         prompts=prompts,
         settings=fusion.settings,
+        attributes=attributes,
     )
-    from maclip_lab.files.identity import sha256_of
+    from maclip_lab.evaluation import Calibration
     from maclip_lab.files.provenance import write_table
     from maclip_lab.scorer import TABLE_COLUMNS, Maclip, score_folder
 
     fitted = None
     if calibration is not None:
-        fitted, config = calibrating.opened(calibration, config)
+        fitted, config = Calibration.from_json(calibration.read_bytes()), config.pinned()
+        fitted.require(config.facts)
     if output is None:
         scorer = Maclip.from_config(config)
         table = score_folder(
@@ -87,10 +87,10 @@ def score(
             progress=not quiet,
         )
         table = run.table()
-    if fitted is not None and calibration is not None:
-        columns = fitted.apply(table["score"])
-        table[list(columns)] = columns
-        table.attrs |= {"calibration_sha256": sha256_of(calibration)}
+    if fitted is not None:
+        for name, column in fitted.apply(table["score"]).items():
+            table[name] = column
+        table.attrs |= {"calibration": fitted.facts | {"margin": fitted.margin}}
     if output is not None:
         write_table(table, output)
     else:

@@ -15,7 +15,6 @@ from maclip_lab.evaluation.fits import (
 from maclip_lab.evaluation.intervals import EvaluationSettings
 from maclip_lab.evaluation.preferences import (
     bradley_terry,
-    compare_pairs,
     count_votes,
     evaluate_pairs,
     pairs_from_mos,
@@ -36,7 +35,6 @@ __all__ = [
     "breakdown",
     "calibrate",
     "compare",
-    "compare_pairs",
     "count_votes",
     "evaluate",
     "evaluate_pairs",

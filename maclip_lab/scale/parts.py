@@ -22,6 +22,7 @@ from maclip_lab.config import ScoreConfig
 from maclip_lab.errors import IntegrityError
 from maclip_lab.files.atomic import write_bytes
 from maclip_lab.files.identity import file_times
+from maclip_lab.prompts import ATTRIBUTES
 from maclip_lab.scorer import TABLE_COLUMNS, Maclip, score_row
 
 
@@ -122,7 +123,8 @@ def score_part(part: Part, config: ScoreConfig, folder: Path, workers: int = 1) 
         named = zip(part.paths, results, strict=True)
         rows = [score_row(Path(name), result) for name, result in named]
     buffer = BytesIO()
-    pd.DataFrame(rows, columns=list(TABLE_COLUMNS)).to_parquet(buffer, index=False)
+    columns = [*TABLE_COLUMNS, *(ATTRIBUTES if config.attributes else ())]
+    pd.DataFrame(rows, columns=columns).to_parquet(buffer, index=False)
     path = Path(folder) / f"{name}-{_digest(name, buffer.getvalue())}.parquet"
     write_bytes(path, buffer.getvalue())
     return FinishedPart(part.number, path, len(part.paths), resumed=False)

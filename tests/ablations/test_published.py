@@ -51,7 +51,5 @@ def test_published_rivals_stand_in_their_own_column_with_their_source():
     assert table.notna().all(axis=None)
     assert table[["srcc", "plcc"]].map(lambda value: 0 <= value <= 1).all(axis=None)
     assert not table.duplicated(["dataset", "method"]).any()
-    assert set(published_rivals("KonIQ-10k")["dataset"]) == {"koniq"}
-    assert published_rivals("my photos").empty
     ours = pd.DataFrame({"dataset": "clive", "method": ["niqe", "SNP_NIQE", "mine"], "srcc": 0.5})
     np.testing.assert_allclose(with_published(ours)["published_srcc"], [0.4495, 0.4654, np.nan])

@@ -275,7 +275,7 @@ def test_two_settings_never_share_a_record(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("there.csv", "exists"), ("s.txt", "is not in .parquet or .csv"), ("no/s.csv", "not exist")],
+    [("there.csv", "exists"), ("s.txt", "neither .parquet nor .csv"), ("no/s.csv", "not exist")],
 )
 def test_an_output_that_cannot_be_is_refused_before_any_work(name, said, tmp_path):
     (tmp_path / "there.csv").write_text("mine")

@@ -101,7 +101,7 @@ def test_windows_of_another_side_overlap_as_before():
 
 
 def test_whole_pictures_are_refused_in_words(duck):
-    with pytest.raises(ValueError, match=r"64 x 64 alone, .* leave CLIP-IQA out"):
+    with pytest.raises(ValueError, match="64 x 64, not whole ones .* leave CLIP-IQA out"):
         Maclip(duck, device="cpu").clip_iqa(PICTURE)
     with pytest.raises(ValueError, match="leave CLIP-IQA out"):
         fitted(WHOLE, 224)
@@ -202,21 +202,21 @@ class Weightless:
 @pytest.mark.parametrize(
     ("model", "error", "said"),
     [
-        (42, TypeError, "a builtins.int has no encode_image"),
-        (None, TypeError, "a builtins.NoneType has no encode_image"),
-        (nn.Linear(2, 2), TypeError, "Linear has no encode_image"),
-        (Wordless(), TypeError, r"Wordless has no encode_text\(\)"),
-        (changed(image_size=None), TypeError, "has no image_size; set it"),
-        (changed(image_std=None), TypeError, "has no image_std"),
-        (changed(image_size=(64, 32)), ValueError, "side of a square in pixels"),
-        (changed(image_mean=(0.5,)), ValueError, "image_mean of three channels"),
-        (changed(logit_scale=nn.Parameter(torch.tensor(100.0))), ValueError, "as a logarithm"),
-        (Normalised(), ValueError, "L2-normalised already, all of length 1"),
-        (Wide(), ValueError, "images have 24 dimensions and texts 99"),
-        (Wrapped(), ValueError, r"encode_image should give features \(4, D\), got dict"),
-        (Endless(), ValueError, "features that are not finite"),
-        (Tokens(), ValueError, "without tokenizer= it is given strings"),
-        (Weightless(), ValueError, "a state_dict.. of no tensors, so its weights cannot be hashed"),
+        (42, TypeError, "builtins.int is no CLIP as described in maclip_lab.clip.foreign"),
+        (None, TypeError, "builtins.NoneType is no CLIP"),
+        (nn.Linear(2, 2), TypeError, "Linear is no CLIP .* it has no image_size"),
+        (Wordless(), ValueError, r"Wordless cannot encode .*'NoneType' object is not callable"),
+        (changed(image_size=None), TypeError, "it has no image_size"),
+        (changed(image_std=None), TypeError, "it has no image_std"),
+        (changed(image_size=(64, 32)), TypeError, "is no CLIP"),
+        (changed(image_mean=(0.5,)), TypeError, "is no CLIP"),
+        (changed(logit_scale=nn.Parameter(torch.tensor(100.0))), ValueError, "is a logarithm"),
+        (Normalised(), ValueError, "L2-normalised, all of length 1; .* normalize=False"),
+        (Wide(), ValueError, r"of 4 crops and 2 texts \(4, 24\) and \(2, 99\)"),
+        (Wrapped(), ValueError, "cannot encode crops .*'dict' object has no attribute 'float'"),
+        (Endless(), ValueError, "not finite features of one length"),
+        (Tokens(), ValueError, "two texts .strings; tokenizer= makes tokens.: AttributeError"),
+        (Weightless(), ValueError, "cannot be hashed, .* let state_dict.. return every tensor"),
     ],
 )
 def test_what_is_no_clip_for_the_method_is_refused_in_words(model, error, said):

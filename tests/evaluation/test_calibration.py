@@ -4,7 +4,6 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.optimize import isotonic_regression
 
 from maclip_lab.evaluation import Calibration, calibrate, fit_logistic
 
@@ -17,13 +16,12 @@ def rated(n, seed=0, noise=0.3, direction=1):
     return scores, quality if direction > 0 else 6 - quality
 
 
-def held_out_coverage(shape, n, trials, level=0.9, **world):
+def held_out_coverage(n, trials, level=0.9, **world):
     """Share of new pictures whose opinion lies in the interval, over many calibrations."""
     inside = []
     for seed in range(trials):
         fit = calibrate(
             *rated(n, seed, **world),
-            shape=shape,
             level=level,
             higher_is_better=world.get("direction", 1) > 0,
         )
@@ -33,16 +31,15 @@ def held_out_coverage(shape, n, trials, level=0.9, **world):
     return np.mean(inside)
 
 
-@pytest.mark.parametrize(("shape", "n"), [("logistic", 40), ("logistic", 120), ("isotonic", 60)])
-def test_intervals_hold_the_share_of_new_pictures_that_they_promise(shape, n):
-    assert 0.85 < held_out_coverage(shape, n, trials=8) < 0.96
+@pytest.mark.parametrize("n", [40, 120])
+def test_intervals_hold_the_share_of_new_pictures_that_they_promise(n):
+    assert 0.86 < held_out_coverage(n, trials=8) < 0.96
 
 
 def test_opinions_where_lower_is_better_come_out_in_their_own_direction():
-    assert 0.86 < held_out_coverage("logistic", 80, trials=6, direction=-1) < 0.97
+    assert 0.86 < held_out_coverage(80, trials=6, direction=-1) < 0.97
     fit = calibrate(*rated(80, direction=-1), higher_is_better=False)
     assert np.all(np.diff(fit.mos) <= 0)
-    assert fit.srcc > 0.9
 
 
 def test_whole_references_are_held_out_so_that_new_contents_are_covered():
@@ -66,13 +63,10 @@ def test_whole_references_are_held_out_so_that_new_contents_are_covered():
     assert coverage["references"] > 0.88
 
 
-def test_the_curve_is_the_logistic_fit_and_the_isotonic_regression():
+def test_the_curve_is_the_logistic_fit():
     scores, mos = rated(150)
     found = calibrate(scores, mos).apply(scores)["mos_predicted"]
     np.testing.assert_allclose(found, fit_logistic(scores, mos).fitted, atol=1e-9)
-    order = np.argsort(scores)
-    found = calibrate(scores, mos, shape="isotonic").apply(scores[order])["mos_predicted"]
-    np.testing.assert_allclose(found, isotonic_regression(mos[order]).x, atol=1e-12)
 
 
 def test_many_knots_are_thinned_without_moving_the_curve():
@@ -144,14 +138,13 @@ def test_scores_made_otherwise_are_refused_by_what_differs(change, said):
 @pytest.mark.parametrize(
     ("scores", "mos", "options", "said"),
     [
-        (*rated(19), {}, "19 pictures .* too few .* at least 20"),
-        (*rated(50), {"level": 0.99}, "99% interval needs at least 99"),
-        (np.full(50, 0.5), rated(50)[1], {}, "all 50 scores are 0.5"),
-        (rated(50)[0], np.full(50, 3.0), {}, "all 50 opinions are 3"),
+        (*rated(19), {}, "19 rated pictures .* too few .* takes 20"),
+        (*rated(50), {"level": 0.99}, "99% interval, which takes 99"),
+        (np.full(50, 0.5), rated(50)[1], {}, "SRCC nan .* neither is constant"),
+        (rated(50)[0], np.full(50, 3.0), {}, "SRCC nan .* neither is constant"),
         (*rated(50, noise=1000), {}, "do not rise with quality"),
         (*rated(50), {"higher_is_better": False}, "do not rise with quality"),
-        (*rated(50), {"clusters": [1, 2] * 25}, "pictures of 2 references"),
-        (*rated(50), {"shape": "spline"}, "got 'spline'"),
+        (*rated(50), {"clusters": [1, 2] * 25}, "50 rated pictures of 2 contents"),
         (*rated(50), {"level": 95}, "between 0 and 1 such as 0.95, got 95"),
         (rated(50)[0], rated(40)[1], {}, "50 rows but mos has 40"),
     ],
@@ -164,7 +157,6 @@ def test_what_cannot_be_calibrated_says_why(scores, mos, options, said):
 def test_pictures_without_a_score_are_left_out_and_ties_are_welcome():
     scores, mos = rated(80)
     scores, mos = np.append(np.round(scores, 1), [np.nan, 0.7]), np.append(mos, [3.0, np.nan])
-    for shape in ("logistic", "isotonic"):
-        fit = calibrate(scores, mos, shape=shape)
-        assert fit.n == 80
-        assert len(fit.scores) == 5
+    fit = calibrate(scores, mos)
+    assert fit.n == 80
+    assert len(fit.scores) == 5
