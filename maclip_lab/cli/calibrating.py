@@ -21,7 +21,6 @@ def calibrate(
     prompts: options.Prompts = "maclip",
     level: Annotated[float, typer.Option(help="Share of pictures in the interval.")] = 0.95,
     overwrite: options.Overwrite = False,
-    preset: options.ReadingPreset = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Fit the curve from scores to people's own scale, with an interval for a new picture.
@@ -29,7 +28,8 @@ def calibrate(
     Example: maclip-lab calibrate mine --annotations scores.csv -b tiny-rn -o mine.json,
     then: maclip-lab score photos/ -b tiny-rn --calibration mine.json
     """
-    options.refuse_existing(output, overwrite, suffixes=(".json",))
+    if output.suffix != ".json" or (output.exists() and not overwrite):
+        raise typer.BadParameter(f"{output} is no .json, or exists (--overwrite)", param_hint="-o")
     from maclip_lab.ablations.sweeps import score_store
     from maclip_lab.crops import protocol_for
     from maclip_lab.evaluation import calibrate as fit
@@ -41,9 +41,7 @@ def calibrate(
     if others:
         raise typer.BadParameter("a calibration is of one data set", param_hint="DATASET")
     scorer = Maclip.from_config(replace(encoder.config(backbone), prompts=prompts))
-    view = extract_features(
-        manifest, scorer, kept.store, preset=preset, dtype=kept.dtype, progress=not quiet
-    )
+    view = extract_features(manifest, scorer, kept.store, dtype=kept.dtype, progress=not quiet)
     protocol, references = protocol_for(manifest.protocol), manifest.table["ref_id"]
     config = scorer.config(protocol, fusion.settings, preset=view.config.preset)
     found = fit(

@@ -1,13 +1,13 @@
 """From scores to a data set's own scale: a logistic, and how far a new picture may lie off.
 
-The interval is cross-conformal: the quantile, corrected for finite samples, of the errors of curves
-fitted without the picture's fold. It asks for nothing but new pictures of the same kind.
-Source: Barber et al., "Predictive inference with the jackknife+", Ann. Stat. 49 (2021).
+The interval is cross-conformal: the errors' quantile, corrected for finite samples, of curves
+fitted without the picture's fold. Source: Barber et al., "Predictive inference with the
+jackknife+", Ann. Stat. 49 (2021).
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,6 @@ class Calibration:
         scores: knots, ascending.
         mos: the curve there, in the data set's own units and direction.
         margin: half the width of the prediction interval, in units of the MOS.
-        level: share of new pictures whose MOS the interval should hold.
         n: pictures it was fitted on.
         facts: what made the scores, as results record it.
     """
@@ -40,7 +39,6 @@ class Calibration:
     scores: tuple[float, ...]
     mos: tuple[float, ...]
     margin: float
-    level: float
     n: int
     facts: Mapping[str, object] = field(default_factory=dict)
 
@@ -62,14 +60,12 @@ class Calibration:
         ours, theirs = _comparable(self.facts), _comparable(facts)
         other = [f"{n}, {ours[n]}, not {theirs[n]}" for n in ours if ours[n] != theirs[n]]
         if other:
-            raise ValueError(
-                f"the calibration was made with another {'; another '.join(other)}; make one with "
-                "the settings that score (maclip-lab calibrate)"
-            )
+            said = f"the calibration was made with another {'; another '.join(other)}"
+            raise ValueError(f"{said}; make one with the settings that score")
 
     def to_json(self) -> str:
         """The calibration as JSON."""
-        return json.dumps(asdict(self), indent=1)
+        return json.dumps(vars(self), indent=1)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Calibration":
@@ -95,8 +91,7 @@ def calibrate(
         scores: (N,), higher means better quality.
         mos: mean opinion scores (N,) in the data set's own units and direction.
         higher_is_better: direction of ``mos``; False for DMOS.
-        clusters: label of each picture's reference (N,); whole references are held out, so that
-            the interval is one for pictures of new contents.
+        clusters: label of each picture's reference (N,); whole ones are held out, for new contents.
         level: share of new pictures whose MOS the interval should hold.
         facts: what made the scores, as results record it.
 
@@ -131,7 +126,7 @@ def calibrate(
     kept = np.unique(np.linspace(0, knots.size - 1, _KNOTS).round().astype(int))
     values = values if higher_is_better else -values
     curve = tuple(knots[kept].tolist()), tuple(values[kept].tolist())
-    return Calibration(*curve, float(np.sort(errors)[rank - 1]), level, x.size, dict(facts or {}))
+    return Calibration(*curve, float(np.sort(errors)[rank - 1]), x.size, dict(facts or {}))
 
 
 def _curve(x: Array, quality: Array) -> tuple[Array, Array]:
@@ -144,11 +139,7 @@ def _curve(x: Array, quality: Array) -> tuple[Array, Array]:
 
 
 def _comparable(facts: Mapping[str, object]) -> dict[str, object]:
-    """What two sets of scores must share to be on one scale.
-
-    A protocol's name is left out: KonIQ's pictures are cut as one's own are. So are how files are
-    read and the encoder's precision, which move a score by less than pictures differ.
-    """
+    """What two sets of scores must share; a protocol's name, reading and precision need not be."""
     plain = json.loads(json.dumps(facts, default=str))
     cut = {name: v for name, v in (plain.get("protocol") or {}).items() if name != "name"}
     named = {"backbone": plain.get("weights_sha256"), "protocol": cut}

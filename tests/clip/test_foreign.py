@@ -101,7 +101,7 @@ def test_windows_of_another_side_overlap_as_before():
 
 
 def test_whole_pictures_are_refused_in_words(duck):
-    with pytest.raises(ValueError, match="64 x 64, not whole ones .* leave CLIP-IQA out"):
+    with pytest.raises(ValueError, match=r"64 x 64, not whole ones .* leave CLIP-IQA out"):
         Maclip(duck, device="cpu").clip_iqa(PICTURE)
     with pytest.raises(ValueError, match="leave CLIP-IQA out"):
         fitted(WHOLE, 224)

@@ -186,20 +186,6 @@ def test_areas_are_mann_whitneys_and_their_tests_delongs():
     assert tests["p_auc_bw"] == pytest.approx(2 * stats.norm.sf(abs(z)))
 
 
-def test_published_code_gives_the_same_area_on_its_own_example():
-    # Netflix's vmaf, test_auc_perf_metric: AUC_DS 0.95, CC_0 1; it takes ordered pairs, each
-    # picture with itself too, and |z| > 2.
-    votes = np.random.RandomState(0).normal(0, 1, [4, 10]) + np.arange(1, 5)[:, None]
-    a, b = (place.ravel() for place in np.indices((4, 4)))
-    error = votes.var(axis=1, ddof=1) / 10
-    with np.errstate(invalid="ignore"):
-        z = (votes.mean(1)[a] - votes.mean(1)[b]) / np.sqrt(error[a] + error[b])
-    pairs = pd.DataFrame({"a": a, "b": b, "verdict": np.sign(z) * (abs(z) > 2)})
-    pairs["votes_a"], pairs["votes_b"] = 1 * (z > 2), 1 * (z < -2)
-    found = evaluate_pairs({"m": [1, 2, 3, 4]}, pairs).iloc[0]
-    assert found[["auc_ds", "accuracy"]].tolist() == pytest.approx([0.95, 1])
-
-
 def test_pairs_that_share_a_picture_count_as_dependent():
     rng = np.random.default_rng(3)
     truth = rng.normal(size=25)
