@@ -23,10 +23,6 @@ def read_choices(file: Path, dataset: str, root: Path | None) -> tuple[pd.DataFr
         file: the table, Parquet or CSV.
         dataset: one of the nine, whose crop protocol applies, or a name of one's own.
         root: folder that the pictures lie below; None for the file's.
-
-    Raises:
-        DatasetError: the table cannot be read, or none of its pictures lies there.
-        ValueError: a row makes no sense.
     """
     votes = count_votes(read_parquet(file) if file.suffix == ".parquet" else read_csv(file))
     names = pd.unique(votes[["a", "b"]].to_numpy().ravel())
@@ -49,10 +45,7 @@ def judge_choices(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """`evaluate_pairs` with ``srcc_scale``, the SRCC with people's scale; and the pictures on it.
 
-    Args:
-        predictions: one row a picture, with its ``name``.
-        methods: scores of the methods, in the same rows.
-        votes: from `read_choices`.
+    Predictions have a row a picture, with its ``name``, and methods their scores in the same rows.
     """
     scale = bradley_terry(votes).set_index("picture")
     named = methods.set_axis(predictions["name"])

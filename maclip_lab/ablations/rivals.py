@@ -51,9 +51,8 @@ def read_rivals(files: Sequence[str], manifest: Manifest) -> Rivals:
     manifest's paths have none.
 
     Args:
-        files: paths of tables, CSV, TSV or Parquet; ``table.csv:niqe,-mine`` names the columns to
-            take, else all that hold numbers are. ``-`` says that lower is better; of
-            `LOWER_IS_BETTER` it is known.
+        files: tables, CSV, TSV or Parquet, of which all columns of numbers are taken; or, with
+            ``table.csv:niqe,-mine``, those named, ``-`` where lower is better.
         manifest: the pictures.
 
     Raises:

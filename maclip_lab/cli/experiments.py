@@ -114,8 +114,10 @@ def evaluate(
     from maclip_lab.evaluation import EvaluationSettings
     from maclip_lab.files.provenance import write_table
 
-    votes, manifests = None, [] if pairs else data.manifests(dataset)
-    if pairs is not None:
+    votes: pd.DataFrame | None = None
+    if pairs is None:
+        manifests = data.manifests(dataset)
+    else:
         votes, listed = read_choices(pairs, dataset, data.root)
         manifests = [listed]
     others = [read_rivals(also, manifest) for manifest in manifests]

@@ -25,25 +25,13 @@ Tokenizer = Callable[[list[str]], object]
 _FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, LookupError)
 
 
-class Encoders(Protocol):
-    """What is called of a loaded CLIP; the module's docstring says what else it has."""
-
-    def encode_image(self, crops: Tensor) -> Tensor:
-        """Raw image features."""
-
-    def encode_text(self, tokens: object) -> Tensor:
-        """Text features."""
+class Encoders(Protocol):  # noqa: D101
+    encode_image: Callable[[Tensor], Tensor]
+    encode_text: Callable[[object], Tensor]
 
 
 class ForeignClip(nn.Module):
-    """A copy of a loaded CLIP in evaluation mode; training the original on changes nothing here.
-
-    Attributes:
-        embed_dim: D.
-        image_size: side in pixels of the crops it takes.
-        logit_scale: logarithm of the factor on the cosine.
-        logit_bias: of a model trained with a sigmoid, else None.
-        sha256: of its weights, its layers and how its pictures are normalised.
+    """A copy of a loaded CLIP in evaluation mode, with ``embed_dim`` D and a ``sha256``.
 
     Raises:
         TypeError: it lacks something of the protocol.
@@ -67,7 +55,9 @@ class ForeignClip(nn.Module):
             mean, std = (values.float().reshape(3, 1, 1) for values in (mean, std))
             self.logit_scale = torch.as_tensor(_found(model, "logit_scale")).detach().float()
             scale, bias = float(self.logit_scale), getattr(model, "logit_bias", None)
-            (self.image_size,) = map(int, sides)
+            if len(sides) != 1:
+                raise ValueError(f"its image_size {sides} is not the side of a square")
+            self.image_size = int(sides[0])
         except _FAILURES as error:
             raise TypeError(
                 f"{self.kind} is no CLIP as described in maclip_lab.clip.foreign: {error}"

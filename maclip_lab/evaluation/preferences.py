@@ -25,12 +25,12 @@ _STATISTICS = ("accuracy", "auc_ds", "auc_bw")
 
 
 def count_votes(table: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
-    """The votes on every pair, in whatever order and in however many rows they came.
+    """The votes on every pair; a sign test finds it different.
 
     Args:
         table: rows with ``a``, ``b`` and ``chosen``: the name of either, ``"a"``, ``"b"``, or one
             of `TIES`; and optionally ``count``, votes in a row.
-        level: of the sign test that finds a pair different.
+        level: of the test.
 
     Raises:
         ValueError: a column is missing, or a row makes no sense; the message has the first.
@@ -67,11 +67,8 @@ def pairs_from_mos(
     Args:
         mos: mean opinion scores (N,); of more than a thousand a thousand are drawn.
         mos_std: standard deviation of each picture's opinions (N,).
-        n_votes: how many opinions each picture has (N,), or one number for all.
+        n_votes: how many opinions each picture has, (N,) or one number.
         higher_is_better: direction of ``mos``; False for DMOS.
-
-    Raises:
-        ValueError: lengths differ, or fewer than two pictures have all three numbers.
     """
     quality = align({"mos": mos}, mos, higher_is_better=higher_is_better).quality
     spread = aligned_numbers(mos_std, mos, "mos_std")
@@ -90,25 +87,22 @@ def pairs_from_mos(
 
 
 def bradley_terry(votes: pd.DataFrame, prior: float = 0.5) -> pd.DataFrame:
-    """Where every picture stands on one scale: the odds of a choice are ``exp`` of the distance.
+    """Pictures on one scale, best first (Bradley and Terry, Biometrika 39, 1952).
 
     Args:
-        votes: from `count_votes`; a tie is half a vote for each.
-        prior: votes above 0 that each picture is taken to have won, and as many lost, against one
-            in the middle, so that one that never lost has a place too.
+        votes: from `count_votes`; their odds are ``exp`` of the distance, a tie is half for each.
+        prior: votes above 0 that each picture also won, and lost, against one in the middle, so
+            that one that never lost has a place.
 
     Returns:
-        One row a picture, best first: ``picture, strength, strength_lo, strength_hi`` at 95 %,
-        ``n_votes``.
-
-    Source: Bradley and Terry, Biometrika 39 (1952).
+        ``picture, strength, strength_lo, strength_hi`` at 95 %, ``n_votes``.
     """
     codes, names = pd.factorize(np.concatenate([votes["a"], votes["b"]]))
     (a, b), size = codes.reshape(2, -1), len(names)
     won = (votes["votes_a"] + votes["ties"] / 2).to_numpy(float)
     n = votes[["votes_a", "votes_b", "ties"]].sum(axis=1).to_numpy(float)
-    strength, step = np.zeros(size), np.full(size, np.inf)
-    while abs(step).max() > 1e-9:
+    strength = np.zeros(size)
+    for _ in range(200):
         chance, middle = expit(strength[a] - strength[b]), expit(strength)
         weight, surplus = n * chance * (1 - chance), won - n * chance
         degree = _totals(a, b, weight, weight, size) + 2 * prior * middle * (1 - middle)
@@ -117,6 +111,8 @@ def bradley_terry(votes: pd.DataFrame, prior: float = 0.5) -> pd.DataFrame:
         slope = _totals(a, b, surplus, -surplus, size) + prior * (1 - 2 * middle)
         step = np.linalg.solve(curvature, slope)
         strength += step * min(1, 2 / max(abs(step).max(), 2))
+        if abs(step).max() < 1e-9:
+            break
     centre = np.eye(size) - 1 / size
     margin = 1.959964 * np.sqrt(np.diag(centre @ np.linalg.inv(curvature) @ centre))
     table = pd.DataFrame({"picture": names, "strength": strength - strength.mean()})
@@ -131,16 +127,15 @@ def evaluate_pairs(
     """How well each method chooses as people do, on the pairs that all methods have scores of.
 
     Args:
-        predictions: one column per method, higher means better quality; the index has the names
-            that ``pairs`` uses, positions where there is none.
+        predictions: one column per method; the index has the names that ``pairs`` uses.
         pairs: from `count_votes` or `pairs_from_mos`.
         baseline: name of the method all others are compared with.
 
     Returns:
-        One row per method: ``n_pairs, n_dropped, n_different``; ``accuracy``, the share of votes
-        that went as it says, equal scores being right by half; ``auc_ds`` of different against
-        similar and ``auc_bw`` of better against worse, NaN where there are none; all with 95 %
-        intervals ``_lo, _hi``, and with a baseline ``delta_*``, ``p_*`` and ``p_*_holm``.
+        One row per method: ``accuracy``, the share of votes that went as it says, by half where
+        scores are equal; ``auc_ds`` of different against similar and ``auc_bw`` of better against
+        worse, NaN where there are none; 95 % intervals ``_lo, _hi``, and with a baseline
+        ``delta_*``, ``p_*`` and ``p_*_holm``.
 
     Raises:
         ValueError: pairs name pictures that have no row, or there is no such baseline.

@@ -213,7 +213,7 @@ def test_every_command_that_takes_a_backbone_refuses_unknown_names():
         if parameter.name == "backbone" or (parameter.name == "name" and "weights" in name)
     }
     assert takers == {
-        *("score", "features", "evaluate", "sweep", "explain", "demo"),
+        *("score", "features", "evaluate", "sweep", "calibrate", "explain", "demo"),
         *("weights fetch", "weights verify"),
     }
 

@@ -208,7 +208,7 @@ class Weightless:
         (Wordless(), ValueError, r"Wordless cannot encode .*'NoneType' object is not callable"),
         (changed(image_size=None), TypeError, "it has no image_size"),
         (changed(image_std=None), TypeError, "it has no image_std"),
-        (changed(image_size=(64, 32)), TypeError, "is no CLIP"),
+        (changed(image_size=(64, 32)), TypeError, r"image_size \[32, 64\] is not the side"),
         (changed(image_mean=(0.5,)), TypeError, "is no CLIP"),
         (changed(logit_scale=nn.Parameter(torch.tensor(100.0))), ValueError, "is a logarithm"),
         (Normalised(), ValueError, "L2-normalised, all of length 1; .* normalize=False"),
