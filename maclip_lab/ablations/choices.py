@@ -1,12 +1,14 @@
 """People's choices between two pictures, and how the methods choose."""
 
+import warnings
 from pathlib import Path
 
 import pandas as pd
 
 from maclip_lab.crops import DATASETS
 from maclip_lab.datasets.annotated import Annotated, Facets
-from maclip_lab.datasets.build import build_manifest, warn_of_gaps
+from maclip_lab.datasets.build import build_manifest
+from maclip_lab.datasets.errors import DatasetWarning
 from maclip_lab.datasets.index import FileIndex
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.datasets.readers import read_csv, read_parquet
@@ -36,7 +38,9 @@ def read_choices(file: Path, dataset: str, root: Path | None) -> tuple[pd.DataFr
         protocol=dataset if dataset in DATASETS else "native",
         variant="pairs",
     )
-    warn_of_gaps(manifest, "drop")
+    if manifest.missing:
+        lost = f"{len(manifest.missing)} of {len(names)} pictures, such as {manifest.missing[0]!r},"
+        warnings.warn(f"{lost} are not under {manifest.root}", DatasetWarning, stacklevel=2)
     return votes, manifest
 
 

@@ -55,6 +55,7 @@ class ForeignClip(nn.Module):
             mean, std = (values.float().reshape(3, 1, 1) for values in (mean, std))
             self.logit_scale = torch.as_tensor(_found(model, "logit_scale")).detach().float()
             scale, bias = float(self.logit_scale), getattr(model, "logit_bias", None)
+            self.logit_bias = None if bias is None else float(torch.as_tensor(bias).detach())
             if len(sides) != 1:
                 raise ValueError(f"its image_size {sides} is not the side of a square")
             self.image_size = int(sides[0])
@@ -69,7 +70,6 @@ class ForeignClip(nn.Module):
             )
         if abs(scale) > 10:
             raise ValueError(f"logit_scale is a logarithm, CLIP's is 4.6; got {scale:g}")
-        self.logit_bias = None if bias is None else float(bias)
         self.register_buffer("factor", torch.tensor(CLIP_STD).reshape(3, 1, 1) / std)
         self.register_buffer("shift", (torch.tensor(CLIP_MEAN).reshape(3, 1, 1) - mean) / std)
         layers = repr(model) if isinstance(model, nn.Module) else ""

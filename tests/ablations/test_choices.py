@@ -30,15 +30,15 @@ def test_the_pictures_are_found_wherever_they_lie_and_have_no_scores(choices):
 def test_pairs_of_absent_pictures_are_named_and_left_out(choices):
     with (choices / "pairs.csv").open("a") as file:
         file.write("p0.png,gone.png,p0.png\n")
-    with pytest.warns(DatasetWarning, match=r"1 of 5 pictures are not under .* first 'gone\.png'"):
+    with pytest.warns(DatasetWarning, match=r"1 of 5 pictures, such as 'gone\.png', are not under"):
         votes, manifest = read_choices(choices / "pairs.csv", "mine", None)
     names = manifest.table["name"]
     methods = pd.DataFrame({"MA-CLIP": [0.0, 1, 2, 3], "other": [3.0, 2, 1, 0]})
     table, joined = judge_choices(pd.DataFrame({"name": names}), methods, votes)
     assert table["n_pairs"].tolist() == [6, 6]
     assert table["n_dropped"].tolist() == [1, 1]
-    order = names.str[1].astype(int).to_numpy()  # the later name was chosen throughout
-    np.testing.assert_array_equal(np.argsort(joined["strength"]), np.argsort(order))
+    order = names.str[1].astype(int).to_numpy()  # the earlier name was chosen throughout
+    np.testing.assert_array_equal(np.argsort(joined["strength"]), np.argsort(-order))
     assert table["accuracy"].sum() == pytest.approx(1)
     assert table["srcc_scale"].sum() == pytest.approx(0)
 

@@ -211,7 +211,7 @@ class Weightless:
         (changed(image_size=(64, 32)), TypeError, r"image_size \[32, 64\] is not the side"),
         (changed(image_mean=(0.5,)), TypeError, "is no CLIP"),
         (changed(logit_scale=nn.Parameter(torch.tensor(100.0))), ValueError, "is a logarithm"),
-        (Normalised(), ValueError, "L2-normalised, all of length 1; .* normalize=False"),
+        (Normalised(), ValueError, "L2-normalised, all of length 1; .*normalize=False"),
         (Wide(), ValueError, r"of 4 crops and 2 texts \(4, 24\) and \(2, 99\)"),
         (Wrapped(), ValueError, "cannot encode crops .*'dict' object has no attribute 'float'"),
         (Endless(), ValueError, "not finite features of one length"),
