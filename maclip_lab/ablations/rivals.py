@@ -127,7 +127,7 @@ def _places(names: list[str], manifest: Manifest, path: Path) -> tuple[dict[str,
 
 def _metrics(rows: pd.DataFrame, wanted: list[str], path: Path) -> Iterator[tuple[str, np.ndarray]]:
     """Names and numbers of a table's metrics; where lower is better negated, and so is the name."""
-    numbers = rows.apply(pd.to_numeric, errors="coerce").astype(float)
+    numbers = rows.astype(str).apply(pd.to_numeric, errors="coerce").astype(float)
     numbers = numbers.where(np.isfinite(numbers))
     if not wanted:
         filled = [name for name in numbers if numbers[name].notna().mean() > 0.5]

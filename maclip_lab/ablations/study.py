@@ -109,40 +109,40 @@ def assess(
     """The statistics of predictions that are at hand; arguments as in `study`."""
     facts = manifest.table
     methods = predictions[[name for name in METHODS if name in predictions]].rename(columns=METHODS)
-    config = scorer.config(
-        protocol_for(manifest.protocol), settings, preset=preset or manifest.preset
-    )
+    protocol = protocol_for(manifest.protocol)
+    config = scorer.config(protocol, settings, preset=preset or manifest.preset)
     record = {**config.facts, **manifest.facts, "statistics": statistics or EvaluationSettings()}
-    if rivals is not None:
+    if rivals is not None and rivals.facts:
         record["also"] = rivals.facts
         scores = rivals.scores.set_axis(predictions.index)
         methods, predictions = (pd.concat([one, scores], axis=1) for one in (methods, predictions))
+    named = {"dataset": manifest.dataset, "backbone": scorer.backbone.name}
+    if votes is not None:
+        record["votes"], none = votes.to_dict("list"), pd.DataFrame()
+        table, predictions = judge_choices(predictions, methods, votes)
+        table = table.assign(**named)[[*named, *table]]
+        return Study(predictions, table, none, none, provenance_record(record))
     clusters = facts["ref_id"] if facts["ref_id"].notna().all() else None
     oriented = {"higher_is_better": manifest.higher_is_better}
-    differences = by_type = pd.DataFrame()
-    if votes is not None:
-        record["votes"] = votes.to_dict("list")
-        table, predictions = judge_choices(predictions, methods, votes)
-    else:
-        table = evaluate(
-            methods,
-            facts["mos"],
-            mos_std=facts["mos_std"],
-            clusters=clusters,
-            settings=statistics,
-            **oriented,
-        )
-        differences = compare(
-            methods,
-            facts["mos"],
-            baseline="MA-CLIP",
-            clusters=clusters,
-            settings=statistics,
-            **oriented,
-        )
-    table.insert(0, "dataset", manifest.dataset)
-    table.insert(1, "backbone", scorer.backbone.name)
-    table = table if votes is not None else with_published(table)
-    if votes is None and facts["dist_type"].notna().all():
+    table = evaluate(
+        methods,
+        facts["mos"],
+        mos_std=facts["mos_std"],
+        clusters=clusters,
+        settings=statistics,
+        **oriented,
+    )
+    table = table.assign(**named)[[*named, *table]]
+    differences = compare(
+        methods,
+        facts["mos"],
+        baseline="MA-CLIP",
+        clusters=clusters,
+        settings=statistics,
+        **oriented,
+    )
+    by_type = pd.DataFrame()
+    if facts["dist_type"].notna().all():
         by_type = breakdown(methods, facts["mos"], facts["dist_type"], **oriented)
-    return Study(predictions, table, differences, by_type, provenance_record(record))
+    found = with_published(table), differences, by_type
+    return Study(predictions, *found, provenance_record(record))

@@ -150,7 +150,12 @@ def evaluate(
             if also and votes is None:
                 tests = found.differences[_TESTS]
                 typer.echo(tests.to_string(index=False, float_format="{:.4f}".format))
-                _report_upside_down(found.table[found.table["method"].isin(rivals.scores)])
+                upside_down = found.table["method"].isin(rivals.scores) & (
+                    found.table["srcc_hi"] < 0
+                )
+                for name in found.table.loc[upside_down, "method"]:
+                    said = f"{name} falls where quality rises; if lower is better: FILE:-COLUMN"
+                    typer.secho(said, fg="yellow", err=True)
     records = [found.record for found in studies]
     record = records[0] if len(records) == 1 else {"parts": records}
     for path, part in files.items():
@@ -267,13 +272,6 @@ def _report_lost_baseline(predictions: "pd.DataFrame") -> None:
             fg="yellow",
             err=True,
         )
-
-
-def _report_upside_down(rivals: "pd.DataFrame") -> None:
-    """Names metrics that fall where quality rises."""
-    for name in rivals.loc[rivals["srcc_hi"] < 0, "method"]:
-        said = f"{name} falls where quality rises; if lower is better: --also FILE:-{name}"
-        typer.secho(said, fg="yellow", err=True)
 
 
 def _labelled(part: "pd.DataFrame", table: "pd.DataFrame") -> "pd.DataFrame":

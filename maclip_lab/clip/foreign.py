@@ -25,7 +25,9 @@ Tokenizer = Callable[[list[str]], object]
 _FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, LookupError)
 
 
-class Encoders(Protocol):  # noqa: D101
+class Encoders(Protocol):
+    """What is called of a loaded CLIP."""
+
     encode_image: Callable[[Tensor], Tensor]
     encode_text: Callable[[object], Tensor]
 
@@ -43,16 +45,14 @@ class ForeignClip(nn.Module):
 
     def __init__(self, model: Encoders, tokenizer: Tokenizer | None = None) -> None:
         super().__init__()
-        self.tokenizer, self.kind = (
-            tokenizer,
-            f"{type(model).__module__}.{type(model).__qualname__}",
-        )
+        self.tokenizer = tokenizer
+        self.kind = f"{type(model).__module__}.{type(model).__qualname__}"
         try:
             self.model = copy.deepcopy(model)
             state = model.state_dict()  # type: ignore[attr-defined]
             sides = torch.as_tensor(_found(model, "image_size")).flatten().unique().tolist()
             mean, std = (torch.as_tensor(_found(model, f"image_{n}")) for n in ("mean", "std"))
-            mean, std = (values.float().reshape(3, 1, 1) for values in (mean, std))
+            mean, std = (values.float().cpu().reshape(3, 1, 1) for values in (mean, std))
             self.logit_scale = torch.as_tensor(_found(model, "logit_scale")).detach().float()
             scale, bias = float(self.logit_scale), getattr(model, "logit_bias", None)
             self.logit_bias = None if bias is None else float(torch.as_tensor(bias).detach())
