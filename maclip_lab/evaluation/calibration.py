@@ -87,13 +87,8 @@ def calibrate(
 ) -> Calibration:
     """A calibration from rated pictures; those without a score or an opinion are left out.
 
-    Args:
-        scores: (N,), higher means better quality.
-        mos: mean opinion scores (N,) in the data set's own units and direction.
-        higher_is_better: direction of ``mos``; False for DMOS.
-        clusters: label of each picture's reference (N,); whole ones are held out, for new contents.
-        level: share of new pictures whose MOS the interval should hold.
-        facts: what made the scores, as results record it.
+    Arguments are as in `evaluate`, with ``level``, the share of new pictures that the interval
+    should hold, and ``facts``, what made the scores. Whole clusters are held out, for new contents.
 
     Raises:
         ValueError: too few pictures or references, or scores that do not rise with quality.

@@ -64,11 +64,8 @@ def pairs_from_mos(
 ) -> pd.DataFrame:
     """All pairs of rated pictures; a z test at 95 % finds them different, which counts as a vote.
 
-    Args:
-        mos: mean opinion scores (N,); of more than a thousand a thousand are drawn.
-        mos_std: standard deviation of each picture's opinions (N,).
-        n_votes: how many opinions each picture has, (N,) or one number.
-        higher_is_better: direction of ``mos``; False for DMOS.
+    Arguments are as in `evaluate`, with ``n_votes``, how many opinions each picture has, (N,) or
+    one number. Of more than a thousand pictures a thousand are drawn.
     """
     quality = align({"mos": mos}, mos, higher_is_better=higher_is_better).quality
     spread = aligned_numbers(mos_std, mos, "mos_std")
