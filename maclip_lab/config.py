@@ -31,6 +31,7 @@ class ScoreConfig:
         weights_dir: folder to look for weights in first.
         offline: never use the network; None follows the environment.
         quick_gelu: the backbone's activation; None for what its file says.
+        attributes: read the named axes as well.
     """
 
     backbone: str = "RN50"
@@ -45,6 +46,7 @@ class ScoreConfig:
     weights_dir: str | None = None
     offline: bool | None = None
     quick_gelu: bool | None = None
+    attributes: bool = False
 
     def __post_init__(self) -> None:
         pairs = prompt_pairs(self.prompts)
@@ -82,6 +84,7 @@ class ScoreConfig:
             "pos_embedding": self.pos_embedding,
             "quick_gelu": self.quick_gelu,
             **vars(self.settings),
+            **({"attributes": True} if self.attributes else {}),
         }
 
     @property

@@ -111,6 +111,22 @@ def protocol_for(dataset: str) -> Protocol:
     return replace(NATIVE, name=name, resize=_RESIZED.get(name))
 
 
+def fitted(protocol: Protocol, side: int | None) -> Protocol:
+    """The protocol for a backbone of one picture size; its windows overlap as before.
+
+    Raises:
+        ValueError: the protocol shows whole pictures.
+    """
+    if protocol.whole and side is not None:
+        raise ValueError(
+            f"this backbone sees pictures of {side} x {side}, not whole ones at their size as "
+            "CLIP-IQA does; leave CLIP-IQA out (clip_iqa=False)"
+        )
+    if side in (None, protocol.crop):
+        return protocol
+    return replace(protocol, crop=side, stride=round(protocol.stride * side / protocol.crop))
+
+
 @dataclass(frozen=True)
 class CropGrid:
     """Where the crops of one picture lie.

@@ -29,13 +29,18 @@ def box_cox(x: Tensor, lam: float = 0.5) -> Tensor:
     return ((1 + x) ** lam - 1) / lam
 
 
-def cosine_cue(features: Tensor, text_features: Tensor, logit_scale: float) -> Tensor:
+def cosine_cue(
+    features: Tensor, text_features: Tensor, logit_scale: float, logit_bias: float | None = None
+) -> Tensor:
     """Probability of the positive member of every prompt pair.
 
     Args:
         features: raw image features ``(P, D)``.
         text_features: raw text features ``(2K, D)``, positive and negative members alternating.
         logit_scale: factor on the cosine, ``exp`` of CLIP's learned ``logit_scale``.
+        logit_bias: of a model trained to say by a sigmoid of ``logit_scale * cosine + logit_bias``
+            whether a text fits (SigLIP; Zhai et al., ICCV 2023): the positive's share of what it
+            gives both members. None is a softmax over the two, as CLIP was trained.
 
     Returns:
         ``(P, K)`` in [0, 1]; ``Q_cos`` is the mean over K.
@@ -50,6 +55,8 @@ def cosine_cue(features: Tensor, text_features: Tensor, logit_scale: float) -> T
         )
     cosine = F.normalize(features, dim=-1) @ F.normalize(text_features, dim=-1).T
     pairs = (logit_scale * cosine).unflatten(-1, (-1, 2))
+    if logit_bias is not None:
+        pairs = F.logsigmoid(pairs + logit_bias)
     return pairs.softmax(-1)[..., 0]
 
 

@@ -4,6 +4,7 @@ A picture gives between one crop and hundreds. A GPU wants batches of one size, 
 laid end to end in the order of the pictures and cut into batches wherever they fall.
 """
 
+import copy
 import logging
 import math
 from collections import deque
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from maclip_lab.clip.foreign import ForeignClip
 from maclip_lab.clip.inference import inference_tower
 from maclip_lab.clip.model import CLIP
 from maclip_lab.crops import NATIVE, CropGrid, Protocol, crop_batches
@@ -52,7 +54,7 @@ class ImageEncoder:
 
     Args:
         clip: the model; its image tower is copied and stays as published, its text tower moves
-            to the device.
+            to the device. A `ForeignClip` is used as it is, its positions too.
         device: where to run.
         precision: ``"fp32"``, ``"bf16"`` or ``"fp16"``, of the encoder alone.
         micro_batch: crops encoded at once; the default keeps activations in a CPU's cache and
@@ -66,7 +68,7 @@ class ImageEncoder:
 
     def __init__(
         self,
-        clip: CLIP,
+        clip: CLIP | ForeignClip,
         *,
         device: torch.device,
         precision: str = "fp32",
@@ -84,7 +86,11 @@ class ImageEncoder:
         self.embed_dim = clip.embed_dim
         self._dtype = PRECISIONS[precision]
         clip.to(device)
-        self._tower = inference_tower(clip.visual, device=device, dtype=self._dtype)
+        if isinstance(clip, CLIP):
+            self._tower = inference_tower(clip.visual, device=device, dtype=self._dtype)
+        else:
+            exact = self._dtype == torch.float32
+            self._tower = clip if exact else copy.deepcopy(clip).to(self._dtype)
 
     @torch.inference_mode()
     def encode(self, crops: Tensor, pos_embedding: bool = False) -> Tensor:

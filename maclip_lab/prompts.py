@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from maclip_lab.clip.foreign import ForeignClip
 from maclip_lab.clip.model import CLIP
 from maclip_lab.clip.tokenizer import tokenize
 
@@ -22,14 +23,30 @@ MACLIP_PROMPTS: PromptPairs = (
     ("Noise-free image", "noisy image"),
 )
 CLIP_IQA_PROMPTS: PromptPairs = (("Good photo.", "Bad photo."),)
-PROMPT_SETS = {"maclip": MACLIP_PROMPTS, "clip-iqa": CLIP_IQA_PROMPTS}
+ATTRIBUTES = {
+    "sharpness": ("Sharp photo.", "Blurry photo."),
+    "noise": ("Clean photo.", "Noisy photo."),
+    "exposure": ("Well exposed photo.", "Badly exposed photo."),
+    "contrast": ("High contrast photo.", "Low contrast photo."),
+    "colourfulness": ("Colorful photo.", "Dull photo."),
+    "compression": ("Uncompressed photo.", "Heavily compressed photo."),
+    "resolution": ("High resolution image", "low resolution image"),
+}
+"""Named axes, good first: 1 is free of noise. Resolution asks as MA-CLIP does, exposure and
+compression in this project's words, the others as CLIP-IQA."""
+
+PROMPT_SETS: dict[str, PromptPairs] = {
+    "maclip": MACLIP_PROMPTS,
+    "clip-iqa": CLIP_IQA_PROMPTS,
+    "attributes": tuple(ATTRIBUTES.values()),
+}
 
 
 def prompt_pairs(prompts: str | Sequence[tuple[str, str]]) -> PromptPairs:
     """Prompt pairs, by the name of a set or as given.
 
     Args:
-        prompts: ``"maclip"``, ``"clip-iqa"`` or pairs of (positive, negative).
+        prompts: ``"maclip"``, ``"clip-iqa"``, ``"attributes"`` or pairs of (positive, negative).
 
     Raises:
         ValueError: no set has that name, or something else than pairs of texts was given.
@@ -51,12 +68,15 @@ def prompt_pairs(prompts: str | Sequence[tuple[str, str]]) -> PromptPairs:
 
 
 @torch.inference_mode()
-def encode_prompts(clip: CLIP, pairs: PromptPairs) -> Tensor:
+def encode_prompts(clip: CLIP | ForeignClip, pairs: PromptPairs) -> Tensor:
     """Raw text features ``(2K, D)`` in float32, positive and negative members alternating.
 
     Raises:
         ValueError: a prompt is longer than CLIP reads.
     """
-    tokens = tokenize([text for pair in pairs for text in pair], context_length=clip.context_length)
+    texts = [text for pair in pairs for text in pair]
+    if isinstance(clip, ForeignClip):
+        return clip.encode_texts(texts)
+    tokens = tokenize(texts, context_length=clip.context_length)
     tokens = tokens[:, : int(tokens.argmax(-1).max()) + 1]  # what follows the end is never read
     return clip.encode_text(tokens.to(clip.logit_scale.device)).float()

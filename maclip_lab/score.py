@@ -13,7 +13,7 @@ from torch import Tensor
 from maclip_lab.crops import CropGrid
 from maclip_lab.cues import cosine_cue, l2_norm, magnitude_cue, mean_magnitude
 from maclip_lab.fusion import FusionSettings, fuse
-from maclip_lab.prompts import PromptPairs
+from maclip_lab.prompts import ATTRIBUTES, PromptPairs
 
 NONFINITE = "a feature or what follows from it is not finite"
 """What a row says whose numbers are lost."""
@@ -48,11 +48,13 @@ class TextAnchors:
         pairs: K pairs of (positive, negative) prompts.
         features: raw text features ``(2K, D)``.
         logit_scale: factor on the cosine.
+        logit_bias: see `cosine_cue`.
     """
 
     pairs: PromptPairs
     features: Tensor
     logit_scale: float
+    logit_bias: float | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -79,6 +81,8 @@ class Score:
         settings: the fusion's constants.
         grid: where the crops lie.
         cues: ``(P,)`` numbers of the crops, by the names of `crops`.
+        attributes: probability of the good member on each of `maclip_lab.prompts.ATTRIBUTES`, the
+            mean over the crops; empty unless the scorer was made with ``attributes=True``.
     """
 
     score: float
@@ -96,6 +100,7 @@ class Score:
     settings: FusionSettings
     grid: CropGrid
     cues: Mapping[str, np.ndarray] = field(compare=False)
+    attributes: Mapping[str, float] = field(default_factory=dict)
 
     def __float__(self) -> float:
         """The score."""
@@ -195,7 +200,7 @@ def read_cues(
         anchors: the prompt set.
         settings: the fusion's constants.
     """
-    pairs = cosine_cue(features, anchors.features, anchors.logit_scale)
+    pairs = cosine_cue(features, anchors.features, anchors.logit_scale, anchors.logit_bias)
     q_cos, q_mag = pairs.mean(-1), magnitude_cue(features, settings.box_lam)
     score, w_cos, w_mag = fuse(q_cos, q_mag, settings)
     columns = {
@@ -217,6 +222,7 @@ def score_features(
     anchors: TextAnchors,
     settings: FusionSettings = FusionSettings(),
     backbone: str = "",
+    axes: TextAnchors | None = None,
 ) -> Score:
     """The score of a picture whose features are at hand.
 
@@ -225,6 +231,7 @@ def score_features(
         anchors: the prompt set.
         settings: the fusion's constants.
         backbone: that made the features, by name.
+        axes: prompts of the named axes; None leaves ``attributes`` empty.
     """
     cues = read_cues(picture.features, anchors, settings)
     names = ("score", "q_cos", "q_mag", "w_cos", "mean_magnitude", "norm")
@@ -243,7 +250,14 @@ def score_features(
         settings=settings,
         grid=picture.grid,
         cues=cues,
+        attributes={} if axes is None else _read_axes(picture.features, axes, finite),
     )
+
+
+def _read_axes(features: Tensor, axes: TextAnchors, finite: bool) -> dict[str, float]:
+    pairs = cosine_cue(features, axes.features, axes.logit_scale, axes.logit_bias)
+    means = pairs.double().mean(0).tolist()
+    return dict(zip(ATTRIBUTES, means if finite else [nan] * len(means), strict=True))
 
 
 def _places(grid: CropGrid) -> dict[str, list[str] | list[int]]:

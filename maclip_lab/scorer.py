@@ -1,6 +1,5 @@
 """The metric as one object: pictures in, scores out."""
 
-import hashlib
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,16 +12,17 @@ import pandas as pd
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from maclip_lab.clip.foreign import Encoders, ForeignClip, Tokenizer, weights_sha256
 from maclip_lab.clip.model import CLIP
 from maclip_lab.config import ScoreConfig
-from maclip_lab.crops import WHOLE, Protocol
+from maclip_lab.crops import WHOLE, Protocol, fitted
 from maclip_lab.encoder import ImageEncoder, choose_device
 from maclip_lab.errors import IntegrityError, PictureError
 from maclip_lab.files.identity import content_sha256, joint_sha256
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.images import Picture, Preset, Source, find_pictures
 from maclip_lab.prepared import PreparedPicture, pixels_to_decode, prepare_picture
-from maclip_lab.prompts import encode_prompts, prompt_pairs
+from maclip_lab.prompts import ATTRIBUTES, encode_prompts, prompt_pairs
 from maclip_lab.readahead import map_ahead
 from maclip_lab.score import NONFINITE, PictureFeatures, Score, TextAnchors, score_features
 from maclip_lab.weights.loading import Backbone, load_backbone
@@ -38,7 +38,10 @@ class Maclip:
 
     Args:
         backbone: ``"RN50"`` and OpenAI's other names, ``"tiny-rn"``, ``"tiny-vit"``,
-            ``"hf-hub:org/name"``, a weights file, or a `CLIP` that is loaded already.
+            ``"hf-hub:org/name"``, a weights file, a `CLIP` that is loaded already, or any other
+            loaded model, as `maclip_lab.clip.foreign` describes it: open_clip's, or one's own.
+            That is copied and used as it stands, with crops of its size and its positions.
+        tokenizer: of such a model, from a list of strings to what its ``encode_text`` takes.
         device: ``"auto"`` (CUDA, else MPS, else CPU) or a torch device.
         precision: ``"fp32"``, ``"bf16"`` or ``"fp16"`` of the encoder; cues are always fp32.
         prompts: ``"maclip"``, ``"clip-iqa"`` or pairs of (positive, negative).
@@ -48,10 +51,12 @@ class Maclip:
         trust: open a TorchScript archive although its sha256 is none of OpenAI's.
         quick_gelu: the activation, where the weights do not say; None takes OpenAI's QuickGELU and
             logs a warning.
+        attributes: read the named axes too, see `Score.attributes`.
 
     Raises:
         WeightsError: no weights can be had; the message says what to do.
-        ValueError: a setting is not one of those above.
+        TypeError: an object is no CLIP; the message says what it lacks.
+        ValueError: a setting is not one of those above, or a model's features are not raw.
 
     Example:
         >>> scorer = Maclip("tiny-rn")                      # doctest: +SKIP
@@ -61,8 +66,9 @@ class Maclip:
 
     def __init__(
         self,
-        backbone: str | CLIP = "RN50",
+        backbone: str | CLIP | Encoders = "RN50",
         *,
+        tokenizer: Tokenizer | None = None,
         device: str = "auto",
         precision: str = "fp32",
         prompts: str | Sequence[tuple[str, str]] = "maclip",
@@ -71,13 +77,12 @@ class Maclip:
         offline: bool | None = None,
         trust: bool = False,
         quick_gelu: bool | None = None,
+        attributes: bool = False,
     ) -> None:
         pairs = prompt_pairs(prompts)
         where = choose_device(device)
         self.backbone = (
-            _loaded(backbone)
-            if isinstance(backbone, CLIP)
-            else load_backbone(
+            load_backbone(
                 backbone,
                 weights_dir=weights_dir,
                 offline=offline,
@@ -85,11 +90,14 @@ class Maclip:
                 quick_gelu=quick_gelu,
                 progress=True,
             )
+            if isinstance(backbone, str | os.PathLike)
+            else _loaded(backbone, tokenizer)
         )
-        self.pos_embedding = pos_embedding
+        self.pos_embedding = pos_embedding or self.backbone.crop is not None
         self._texts: dict[object, TextAnchors] = {}
         self.encoder = ImageEncoder(self.backbone.clip, device=where, precision=precision)
         self.anchors = self.text_anchors(pairs)
+        self.axes = self.text_anchors("attributes") if attributes else None
 
     @classmethod
     def from_config(cls, config: ScoreConfig) -> "Maclip":
@@ -108,6 +116,7 @@ class Maclip:
             weights_dir=config.weights_dir,
             offline=config.offline,
             quick_gelu=config.quick_gelu,
+            attributes=config.attributes,
         )
         if config.weights_sha256 not in ("", scorer.backbone.sha256):
             raise IntegrityError(
@@ -131,7 +140,7 @@ class Maclip:
         preset: Preset | None = None,
     ) -> ScoreConfig:
         """All settings of the scores that these arguments of a call give."""
-        return ScoreConfig(
+        config = ScoreConfig(
             backbone=self.backbone.name,
             weights_sha256=self.backbone.sha256,
             dataset=dataset,
@@ -141,16 +150,22 @@ class Maclip:
             device=str(self.encoder.device),
             precision=self.encoder.precision,
             pos_embedding=self.pos_embedding,
-            quick_gelu=self.backbone.metadata["quick_gelu"] == "true",
+            quick_gelu=self.backbone.metadata.get("quick_gelu", "true") == "true",
+            attributes=self.axes is not None,
         )
+        if self.backbone.crop is None:
+            return config
+        protocol = fitted(config.protocol, self.backbone.crop)
+        return replace(config, dataset=protocol, preset=config.reading)
 
     def text_anchors(self, prompts: str | Sequence[tuple[str, str]]) -> TextAnchors:
         """The text features of a prompt set, encoded once and kept."""
         pairs = prompt_pairs(prompts)
         if pairs not in self._texts:
             clip = self.backbone.clip
+            bias = clip.logit_bias if isinstance(clip, ForeignClip) else None
             self._texts[pairs] = TextAnchors(
-                pairs, encode_prompts(clip, pairs).cpu(), float(clip.logit_scale.exp())
+                pairs, encode_prompts(clip, pairs).cpu(), float(clip.logit_scale.exp()), bias
             )
         return self._texts[pairs]
 
@@ -191,7 +206,7 @@ class Maclip:
         self, features: PictureFeatures, settings: FusionSettings = FusionSettings()
     ) -> Score:
         """The score of a picture whose features are at hand, in about a millisecond."""
-        return score_features(features, self.anchors, settings, self.backbone.name)
+        return score_features(features, self.anchors, settings, self.backbone.name, self.axes)
 
     def extract(
         self,
@@ -290,8 +305,8 @@ def score_folder(
 
     Returns:
         One row a picture: ``path, score, q_cos, q_mag, w_cos, n_crops, width, height, status,
-        flags, message``. Where ``status`` is not ``"ok"`` the numbers are NaN and the message
-        says why. The backbone and settings stand in ``attrs``.
+        flags, message``, and the named axes where they are read. Where ``status`` is not ``"ok"``
+        the numbers are NaN and the message says why. Backbone and settings stand in ``attrs``.
 
     Raises:
         FileNotFoundError: the folder does not exist.
@@ -303,7 +318,7 @@ def score_folder(
     results = scorer.score_all(paths, dataset, settings, preset=preset)
     bar = tqdm(results, total=len(paths), unit="picture", disable=not progress)
     rows = [score_row(path, result) for path, result in zip(paths, bar, strict=True)]
-    table = pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
+    table = pd.DataFrame(rows, columns=[*TABLE_COLUMNS, *(ATTRIBUTES if scorer.axes else ())])
     pairs = (
         (str(row["path"]), content_sha256(path)) for row, path in zip(rows, paths, strict=True)
     )
@@ -332,18 +347,18 @@ def score_row(path: Path, result: Score | Picture) -> dict[str, object]:
     return (
         row
         | {name: getattr(result, name) for name in ("score", "q_cos", "q_mag", "w_cos")}
-        | {"n_crops": result.n_crops}
+        | {"n_crops": result.n_crops, **result.attributes}
     )
 
 
-def _loaded(clip: CLIP) -> Backbone:
+def _loaded(clip: CLIP | Encoders, tokenizer: Tokenizer | None) -> Backbone:
     """A CLIP that is in memory, known by the hash of its weights."""
-    content = hashlib.sha256()
-    for name, tensor in clip.state_dict().items():
-        content.update(name.encode() + b"\0")
-        content.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    metadata = {"quick_gelu": str(clip.quick_gelu).lower()}
-    return Backbone("loaded CLIP", content.hexdigest(), "memory", clip, metadata)
+    if isinstance(clip, CLIP):
+        metadata = {"quick_gelu": str(clip.quick_gelu).lower()}
+        digest = weights_sha256(clip.state_dict())
+        return Backbone("loaded CLIP", digest, "memory", clip, metadata)
+    name, own = f"loaded {type(clip).__name__}", ForeignClip(clip, tokenizer)
+    return Backbone(name, own.sha256, "memory", own, crop=own.image_size)
 
 
 def _picture_features(features: Tensor, prepared: PreparedPicture) -> PictureFeatures:

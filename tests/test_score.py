@@ -5,6 +5,7 @@ import torch
 
 from maclip_lab.crops import WHOLE, CropGrid, Protocol
 from maclip_lab.fusion import FusionSettings
+from maclip_lab.prompts import ATTRIBUTES, PROMPT_SETS
 from maclip_lab.score import PictureFeatures, TextAnchors, read_cues, score_features
 
 ANCHORS = TextAnchors(
@@ -98,3 +99,20 @@ def test_a_score_is_formatted_sorted_and_averaged_as_its_number():
     assert np.mean(scores) == pytest.approx(np.mean(numbers))
     assert np.asarray(scores).tolist() == numbers
     assert pd.Series(np.asarray(scores)).dtype == float
+
+
+def test_the_named_axes_are_the_pairs_of_their_prompt_set_and_are_lost_with_the_score():
+    draw = torch.Generator().manual_seed(5)
+    axes = TextAnchors(PROMPT_SETS["attributes"], torch.randn(14, 16, generator=draw), 20.0)
+    picture = features(CropGrid(300, 300))
+    found = score_features(picture, ANCHORS, axes=axes)
+    assert list(found.attributes) == list(ATTRIBUTES)
+    assert len(ATTRIBUTES) == 7
+    cues = read_cues(picture.features, axes, FusionSettings())
+    for name, (good, bad) in ATTRIBUTES.items():
+        assert found.attributes[name] == pytest.approx(cues[f"{good} / {bad}"].mean(), abs=1e-7)
+    assert found.score == score_features(picture, ANCHORS).score
+    assert score_features(picture, ANCHORS).attributes == {}
+    picture.features[0, 0] = torch.inf
+    lost = score_features(picture, ANCHORS, axes=axes)
+    assert np.isnan(list(lost.attributes.values())).all()

@@ -39,6 +39,11 @@ def paper_means() -> tuple[float, float]:
     return float(mean["CLIP-IQA"]), float(mean["MA-CLIP"])
 
 
+def published_rivals() -> pd.DataFrame:
+    """Published numbers of other metrics, one row each: ``dataset, method, srcc, plcc, source``."""
+    return pd.read_csv(data_path("rivals.csv"))
+
+
 def with_published(table: pd.DataFrame, names: Mapping[str, str] = PAPER_NAMES) -> pd.DataFrame:
     """An evaluation table with the paper's SRCC and the difference from it beside ours.
 
@@ -47,10 +52,11 @@ def with_published(table: pd.DataFrame, names: Mapping[str, str] = PAPER_NAMES) 
         names: our methods' names (lower case, letters and digits only) to the paper's.
 
     Returns:
-        The same rows with two more columns, NaN where the paper has no such row:
-        ``paper_rn50_srcc``, and ``minus_paper_rn50``, our ``srcc_official`` less the paper's, which
-        is taken from fitted scores too. The paper's numbers are RN50's on whole sets, whatever
-        backbone and pictures the row itself is of.
+        The same rows with three more columns, NaN where nothing is published:
+        ``paper_rn50_srcc``; ``minus_paper_rn50``, our ``srcc_official`` less the paper's, which is
+        taken from fitted scores too; and ``published_srcc``, other metrics' by their names. The
+        paper's numbers are RN50's, and all are of whole sets, whatever backbone and pictures the
+        row itself is of.
 
     Raises:
         ValueError: if a column is missing.
@@ -68,6 +74,12 @@ def with_published(table: pd.DataFrame, names: Mapping[str, str] = PAPER_NAMES) 
     result = table.copy()
     result["paper_rn50_srcc"] = [paper.get(key, float("nan")) for key in keys]
     result["minus_paper_rn50"] = result["srcc_official"] - result["paper_rn50_srcc"]
+    rivals = published_rivals()
+    named = zip(rivals["dataset"], rivals["method"].map(_plain), strict=True)
+    others = dict(zip(named, rivals["srcc"], strict=True))
+    names = table["dataset"].astype(str).map(_dataset), table["method"].astype(str).map(_plain)
+    keys = zip(*names, strict=True)
+    result["published_srcc"] = [others.get(key, float("nan")) for key in keys]
     return result
 
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from maclip_lab.ablations.choices import judge_choices
 from maclip_lab.ablations.published import with_published
+from maclip_lab.ablations.rivals import Rivals
 from maclip_lab.ablations.sweeps import score_store
 from maclip_lab.datasets.checks import unlike_published
 from maclip_lab.datasets.errors import DatasetWarning
@@ -54,6 +56,8 @@ def study(
     preset: Preset | None = None,
     dtype: str = "fp32",
     clip_iqa: bool = True,
+    rivals: Rivals | None = None,
+    votes: pd.DataFrame | None = None,
     progress: bool = False,
 ) -> Study:
     """Evaluates a backbone on a data set; features come from the store where it has them.
@@ -68,12 +72,14 @@ def study(
         dtype: how features are stored.
         clip_iqa: show the encoder the whole pictures as well, for CLIP-IQA's row; that is about
             half as much work again.
+        rivals: other metrics' scores, judged beside ours.
+        votes: people's choices, from `read_choices`, to judge by in place of scores.
         progress: show progress bars.
 
     Raises:
         ValueError: the manifest has no scores.
     """
-    if not manifest.labelled:
+    if not manifest.labelled and votes is None:
         raise ValueError(f"{manifest.dataset} has no scores to compare with; score it instead")
     if not clip_iqa:
         crops = extract_features(
@@ -89,7 +95,7 @@ def study(
         predictions["clip_iqa"] = whole["q_cos"]
         lost = (predictions["status"] == "ok") & (whole["status"] != "ok")
         predictions.loc[lost, "message"] = "no CLIP-IQA: " + whole["message"][lost]
-    return assess(predictions, crops, scorer, settings, statistics=statistics)
+    return assess(predictions, crops, scorer, settings, statistics, rivals, votes)
 
 
 def assess(
@@ -97,14 +103,32 @@ def assess(
     view: Features,
     scorer: Maclip | Pack,
     settings: FusionSettings = FusionSettings(),
-    *,
     statistics: EvaluationSettings | None = None,
+    rivals: Rivals | None = None,
+    votes: pd.DataFrame | None = None,
 ) -> Study:
     """The statistics of predictions that are at hand, made from these features."""
     manifest = view.manifest
     facts = manifest.table
     config = scorer.config(view.config.protocol, settings, preset=view.config.preset)
     methods = predictions[[name for name in METHODS if name in predictions]].rename(columns=METHODS)
+    record = {
+        **config.facts,
+        **manifest.facts,
+        "dtype": view.config.dtype,
+        "statistics": statistics or EvaluationSettings(),
+        "data": manifest.data(view.table),
+    }
+    if rivals is not None and rivals.facts:
+        record["also"] = rivals.facts
+        scores = rivals.scores.set_axis(predictions.index)
+        methods, predictions = (pd.concat([one, scores], axis=1) for one in (methods, predictions))
+    named = {"dataset": manifest.dataset, "backbone": config.backbone}
+    if votes is not None:
+        record["votes"], none = votes.to_dict("list"), pd.DataFrame()
+        table, predictions = judge_choices(predictions, methods, votes)
+        table = table.assign(**named)[[*named, *table]]
+        return Study(predictions, table, none, none, provenance_record(record))
     clusters = facts["ref_id"] if facts["ref_id"].notna().all() else None
     oriented = {"higher_is_better": manifest.higher_is_better}
     table = evaluate(
@@ -115,8 +139,7 @@ def assess(
         settings=statistics,
         **oriented,
     )
-    table.insert(0, "dataset", manifest.dataset)
-    table.insert(1, "backbone", config.backbone)
+    table = table.assign(**named)[[*named, *table]]
     differences = compare(
         methods,
         facts["mos"],
@@ -128,15 +151,6 @@ def assess(
     by_type = pd.DataFrame()
     if facts["dist_type"].notna().all():
         by_type = breakdown(methods, facts["mos"], facts["dist_type"], **oriented)
-    record = provenance_record(
-        {
-            **config.facts,
-            **manifest.facts,
-            "dtype": view.config.dtype,
-            "statistics": statistics or EvaluationSettings(),
-            "data": manifest.data(view.table),
-        }
-    )
     table = with_published(table)
     sizes = list(zip(view.table["width"], view.table["height"], strict=True))
     reasons = unlike_published(manifest, sizes)
@@ -148,4 +162,4 @@ def assess(
         )
     if reasons or manifest.protocol == "native":  # a list may be called like one of the nine
         table[["paper_rn50_srcc", "minus_paper_rn50"]] = float("nan")
-    return Study(predictions, table, differences, by_type, record)
+    return Study(predictions, table, differences, by_type, provenance_record(record))

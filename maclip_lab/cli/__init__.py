@@ -12,7 +12,15 @@ import warnings
 
 import typer
 
-from maclip_lab.cli import datasets, experiments, explaining, project, scoring, weights
+from maclip_lab.cli import (
+    calibrating,
+    datasets,
+    experiments,
+    explaining,
+    project,
+    scoring,
+    weights,
+)
 from maclip_lab.cli.interrupts import never_lose_interrupts
 from maclip_lab.cli.options import in_options
 from maclip_lab.errors import MaclipError, UnknownBackboneError
@@ -28,6 +36,7 @@ app.command()(experiments.features)
 app.command()(experiments.pack)
 app.command()(experiments.evaluate)
 app.command()(experiments.sweep)
+app.command()(calibrating.calibrate)
 app.add_typer(datasets.app, name="datasets", help="The nine data sets: where, what, whether whole.")
 app.add_typer(weights.app, name="weights", help="The backbones' weights: list, fetch, verify.")
 app.command()(explaining.explain)

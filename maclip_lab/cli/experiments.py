@@ -38,8 +38,16 @@ _SHOWN = [
     *("dataset", "backbone", "method", "n", "n_dropped", "srcc", "srcc_lo", "srcc_hi", "krcc"),
     *("plcc_4p", "rmse_4p"),
 ]
+Also = Annotated[
+    list[str], typer.Option(help="Other metrics' scores: FILE, or FILE:COLUMN,-LOWER_IS_BETTER.")
+]
+Pairs = Annotated[
+    Path | None, typer.Option(help="A table of a, b, chosen[, count]: choices in place of scores.")
+]
 _DETAILS = ("predictions", "differences", "by_type")
-_PAPER = ["paper_rn50_srcc", "minus_paper_rn50", "srcc_official", "plcc_official", "fit_status"]
+_TESTS = ["method", "other", "n", "delta_srcc", "delta_srcc_lo", "delta_srcc_hi", "p_srcc_holm"]
+_OFFICIAL = ("srcc_official", "plcc_official", "fit_status")
+_PAPER = ["paper_rn50_srcc", "minus_paper_rn50", "published_srcc", *_OFFICIAL]
 
 
 @options.grouped
@@ -116,12 +124,18 @@ def evaluate(
     details: Details = None,
     backbone: Backbones = None,
     clip_iqa: options.ClipIqa = True,
+    also: Also = [],  # noqa: B006
+    pairs: Pairs = None,
     n_boot: Annotated[int, typer.Option(help="Bootstrap replicates of the intervals.")] = 1000,
     overwrite: options.Overwrite = False,
     preset: options.ReadingPreset = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Evaluate backbones on data sets: correlations with intervals, beside the paper's."""
+    """Evaluate backbones on data sets: correlations with intervals, beside the paper's.
+
+    Examples: maclip-lab evaluate mine --annotations scores.csv -b tiny-rn --also niqe.csv;
+    maclip-lab evaluate mine --pairs pairs.csv --root photos/ -b tiny-rn
+    """
     files = {} if output is None else {output: "table"}
     if details is not None:
         files |= {details / f"{part}.csv": part for part in _DETAILS}
@@ -129,14 +143,24 @@ def evaluate(
         options.refuse_existing(path, overwrite, folder=details)
     import pandas as pd
 
+    from maclip_lab.ablations.choices import read_choices
+    from maclip_lab.ablations.rivals import read_rivals
     from maclip_lab.ablations.study import study
     from maclip_lab.evaluation import EvaluationSettings
     from maclip_lab.files.provenance import write_table
 
-    manifests = data.manifests(dataset)
+    votes: pd.DataFrame | None = None
+    if pairs is None:
+        manifests = data.manifests(dataset)
+    else:
+        votes, listed = read_choices(pairs, dataset, data.root)
+        manifests = [listed]
+    others = [read_rivals(also, manifest) for manifest in manifests]
+    for note in (note for rivals in others for note in rivals.notes):
+        typer.echo(note, err=True)
     studies, failed = [], 0
     for scorer in encoder.scorers(backbone, manifests):
-        for manifest in manifests:
+        for manifest, rivals in zip(manifests, others, strict=True):
             found = study(
                 manifest,
                 scorer,
@@ -146,13 +170,26 @@ def evaluate(
                 preset=preset,
                 dtype=kept.dtype,
                 clip_iqa=clip_iqa,
+                rivals=rivals,
+                votes=votes,
                 progress=not quiet,
             )
             studies.append(found)
             failed += options.report_failures(found.predictions, manifest)
             _report_lost_baseline(found.predictions)
-            shown = found.table[[*_SHOWN, *_PAPER]]
-            typer.echo(shown.to_string(index=False, float_format="{:.4f}".format))
+            shown = found.table.set_index("method").T
+            if votes is None:
+                shown = found.table[[*_SHOWN, *_PAPER]]
+            typer.echo(shown.to_string(index=votes is not None, float_format="{:.4f}".format))
+            if also and votes is None:
+                tests = found.differences[_TESTS]
+                typer.echo(tests.to_string(index=False, float_format="{:.4f}".format))
+                upside_down = found.table["method"].isin(rivals.scores) & (
+                    found.table["srcc_hi"] < 0
+                )
+                for name in found.table.loc[upside_down, "method"]:
+                    said = f"{name} falls where quality rises; if lower is better: FILE:-COLUMN"
+                    typer.secho(said, fg="yellow", err=True)
     records = [found.record for found in studies]
     record = records[0] if len(records) == 1 else {"parts": records}
     for path, part in files.items():

@@ -108,6 +108,7 @@ OneBackbone = Annotated[
     str | None,
     typer.Option(*("--backbone", "-b"), show_default=OR_THE_PACKS, callback=known_backbones),
 ]
+Prompts = Annotated[str, typer.Option(help="Prompt set: maclip, clip-iqa or attributes.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Precision = Annotated[str, typer.Option(help="fp32, bf16 or fp16, of the encoder alone.")]
 WeightsDir = Annotated[

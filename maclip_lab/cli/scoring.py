@@ -24,7 +24,13 @@ def score(
         str | None,
         typer.Option(help="Follow a data set's crop protocol and read files as the authors do."),
     ] = None,
-    prompts: Annotated[str, typer.Option(help="Prompt set: maclip or clip-iqa.")] = "maclip",
+    prompts: options.Prompts = "maclip",
+    attributes: Annotated[
+        bool, typer.Option("--attributes", help="A column for sharpness, noise, ...; 1 is good.")
+    ] = False,
+    calibration: Annotated[
+        Path | None, typer.Option(help="Of maclip-lab calibrate: adds mos_predicted, mos_lo, _hi.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes on this machine.", min=1)] = None,
     cluster: Annotated[
         str | None, typer.Option(help='"local", or a Dask scheduler such as tcp://host:8786.')
@@ -40,6 +46,8 @@ def score(
     """Score pictures; a file that cannot be read is a row that says why.
 
     With -o the run is done in parts beside the table and, stopped at any time, goes on from them.
+
+    Example: maclip-lab score holiday/ -b tiny-rn --attributes --calibration mine.json
     """
     options.refuse_existing(output, overwrite)
     if (workers or cluster) and output is None:
@@ -51,18 +59,22 @@ def score(
         preset=preset,
         prompts=prompts,
         settings=fusion.settings,
+        attributes=attributes,
     )
-    if output is None:
-        from maclip_lab.scorer import Maclip, score_folder
+    from maclip_lab.evaluation import Calibration
+    from maclip_lab.files.provenance import write_table
+    from maclip_lab.scorer import TABLE_COLUMNS, Maclip, score_folder
 
+    fitted = None
+    if calibration is not None:
+        fitted, config = Calibration.from_json(calibration.read_bytes()), config.pinned()
+        fitted.require(config.facts)
+    if output is None:
         scorer = Maclip.from_config(config)
         table = score_folder(
             pictures, scorer, dataset, config.settings, preset=preset, progress=not quiet
         )
-        shown = table[["path", "score", "q_cos", "q_mag", "w_cos", "status", "flags"]]
-        typer.echo(shown.to_string(index=False, float_format="{:.4f}".format))
     else:
-        from maclip_lab.files.provenance import write_table
         from maclip_lab.scale.run import score_many
 
         run = score_many(
@@ -75,7 +87,16 @@ def score(
             progress=not quiet,
         )
         table = run.table()
+    if fitted is not None:
+        for name, column in fitted.apply(table["score"]).items():
+            table[name] = column
+        table.attrs |= {"calibration": fitted.facts | {"margin": fitted.margin}}
+    if output is not None:
         write_table(table, output)
+    else:
+        added = [name for name in table if name not in TABLE_COLUMNS]
+        shown = table[["path", "score", "q_cos", "q_mag", "w_cos", *added, "status", "flags"]]
+        typer.echo(shown.to_string(index=False, float_format="{:.4f}".format))
     _report(table, backbone, output)
     if skipped or (table["status"] != "ok").any():
         raise typer.Exit(1)

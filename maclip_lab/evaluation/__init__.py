@@ -3,6 +3,7 @@
 Pure functions on arrays and tables; no files, models or devices.
 """
 
+from maclip_lab.evaluation.calibration import Calibration, calibrate
 from maclip_lab.evaluation.comparison import compare
 from maclip_lab.evaluation.correlations import kendall, outlier_ratio, pearson, spearman
 from maclip_lab.evaluation.estimates import Estimate, finding
@@ -14,6 +15,12 @@ from maclip_lab.evaluation.fits import (
 )
 from maclip_lab.evaluation.intervals import EvaluationSettings
 from maclip_lab.evaluation.pairs import pair_agreement
+from maclip_lab.evaluation.preferences import (
+    bradley_terry,
+    count_votes,
+    evaluate_pairs,
+    pairs_from_mos,
+)
 from maclip_lab.evaluation.ratings import METHODS
 from maclip_lab.evaluation.significance import chance_p, holm, williams
 from maclip_lab.evaluation.summaries import average_over_datasets, breakdown, macro_mean
@@ -21,15 +28,20 @@ from maclip_lab.evaluation.table import evaluate
 
 __all__ = [
     "METHODS",
+    "Calibration",
     "Estimate",
     "EvaluationSettings",
     "LogisticFit",
     "OfficialResult",
     "average_over_datasets",
+    "bradley_terry",
     "breakdown",
+    "calibrate",
     "chance_p",
     "compare",
+    "count_votes",
     "evaluate",
+    "evaluate_pairs",
     "finding",
     "fit_logistic",
     "holm",
@@ -38,6 +50,7 @@ __all__ = [
     "official_evaluation",
     "outlier_ratio",
     "pair_agreement",
+    "pairs_from_mos",
     "pearson",
     "spearman",
     "williams",

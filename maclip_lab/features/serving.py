@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from maclip_lab.crops import WHOLE, Protocol, protocol_for
+from maclip_lab.crops import WHOLE, Protocol, fitted, protocol_for
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.features import extraction
 from maclip_lab.features.lookup import Lookup, identify
@@ -57,7 +57,7 @@ def feature_config(
         weights_sha256=scorer.backbone.sha256,
         precision=scorer.encoder.precision,
         preset=preset or manifest.preset,
-        protocol=protocol or protocol_for(manifest.protocol),
+        protocol=fitted(protocol or protocol_for(manifest.protocol), scorer.backbone.crop),
         pos_embedding=scorer.pos_embedding,
         dtype=dtype,
         quick_gelu=scorer.backbone.metadata.get("quick_gelu", "true") == "true",

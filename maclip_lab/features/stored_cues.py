@@ -199,7 +199,10 @@ def _piece(piece: np.ndarray, sets: Sequence[TextAnchors], lams: Sequence[float]
     features = torch.from_numpy(piece.astype(np.float32))
     scaled = scaled_magnitude(features)
     quantities: list[Tensor] = [
-        *(cosine_cue(features, one.features, one.logit_scale).mean(-1) for one in sets),
+        *(
+            cosine_cue(features, one.features, one.logit_scale, one.logit_bias).mean(-1)
+            for one in sets
+        ),
         *(box_cox(scaled, lam).mean(-1) for lam in lams),
         mean_magnitude(features),
         l2_norm(features),

@@ -64,10 +64,11 @@ def feature_profiles(features: Mapping[str, Tensor], ax: Axes | None = None, *, 
 
 
 def prompt_pairs(table: pd.DataFrame, ax: Axes | None = None, *, title: str) -> Axes:
-    """Probability of every pair's positive member, one marker a picture.
+    """Probability of every pair's or named axis' good member, one marker a picture.
 
     Args:
-        table: ``(K, pictures)`` in [0, 1], the pairs as index, "positive / negative".
+        table: ``(K, pictures)`` in [0, 1]; the index has pairs, "positive / negative", or axes:
+            ``DataFrame({name: score.attributes for name, score in scores.items()})``.
         ax: axes to draw on.
         title: the finding.
     """
@@ -78,8 +79,8 @@ def prompt_pairs(table: pd.DataFrame, ax: Axes | None = None, *, title: str) -> 
         ax.scatter(
             table[name],
             rows,
-            color=SERIES[i],
-            marker=SERIES_MARKERS[i],
+            color=SERIES[i % len(SERIES)],
+            marker=SERIES_MARKERS[i % len(SERIES_MARKERS)],
             label=str(name).replace("_", " "),
             zorder=2,
             clip_on=False,

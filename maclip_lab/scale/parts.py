@@ -22,6 +22,7 @@ from maclip_lab.config import ScoreConfig
 from maclip_lab.errors import IntegrityError
 from maclip_lab.files.atomic import write_bytes
 from maclip_lab.files.identity import content_sha256, file_times
+from maclip_lab.prompts import ATTRIBUTES
 from maclip_lab.scorer import TABLE_COLUMNS, Maclip, score_row
 
 _COLUMNS = [*TABLE_COLUMNS, "sha256"]
@@ -131,7 +132,8 @@ def score_part(part: Part, config: ScoreConfig, folder: Path, workers: int = 1) 
             for (name, file), result in zip(part.pairs(), results, strict=True)
         ]
     buffer = BytesIO()
-    pd.DataFrame(rows, columns=_COLUMNS).to_parquet(buffer, index=False)
+    columns = [*_COLUMNS, *(ATTRIBUTES if config.attributes else ())]
+    pd.DataFrame(rows, columns=columns).to_parquet(buffer, index=False)
     path = Path(folder) / f"{name}-{_digest(name, buffer.getvalue())}.parquet"
     write_bytes(path, buffer.getvalue())
     return FinishedPart(part.number, path, len(part.paths), resumed=False)

@@ -34,6 +34,7 @@ from maclip_lab.weights.cache import (
 from maclip_lab.weights.sources import Checkpoint, find_checkpoint
 
 if TYPE_CHECKING:
+    from maclip_lab.clip.foreign import ForeignClip
     from maclip_lab.clip.model import CLIP
 
 
@@ -50,13 +51,15 @@ class Backbone:
         source: which place the file came from.
         clip: the model, in float32 on the CPU, in evaluation mode.
         metadata: what the file says of itself, and ``path`` and ``quick_gelu``.
+        crop: side in pixels of the only crops it takes; None where it takes any.
     """
 
     name: str
     sha256: str
     source: str
-    clip: "CLIP"
+    clip: "CLIP | ForeignClip"
     metadata: Mapping[str, str] = field(default_factory=dict)
+    crop: int | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maclip_lab.ablations.published import published_results, with_published
+from maclip_lab.ablations.published import published_results, published_rivals, with_published
 from maclip_lab.crops import DATASETS
 
 
@@ -36,9 +36,10 @@ def test_the_papers_number_stands_beside_ours_and_says_whose_it_is():
     )
     table = with_published(ours)
     added = table.drop(columns=list(ours))
-    assert list(added) == ["paper_rn50_srcc", "minus_paper_rn50"]
+    assert list(added) == ["paper_rn50_srcc", "minus_paper_rn50", "published_srcc"]
+    assert added["published_srcc"].isna().all()
     np.testing.assert_allclose(
-        added.T,
+        added.iloc[:, :2].T,
         [[0.7645, 0.6846, 0.7428, *[np.nan] * 2], [-0.0145, 0.0154, -0.0428, *[np.nan] * 2]],
     )
     assert list(table["srcc"]) == list(ours["srcc"])
@@ -47,3 +48,15 @@ def test_the_papers_number_stands_beside_ours_and_says_whose_it_is():
 def test_a_table_without_its_keys_is_refused():
     with pytest.raises(ValueError, match=r"missing \['dataset'\]"):
         with_published(pd.DataFrame({"method": ["a"], "srcc_official": [0.1]}))
+
+
+def test_published_rivals_stand_in_their_own_column_with_their_source():
+    table = published_rivals()
+    assert list(table) == ["dataset", "method", "srcc", "plcc", "source"]
+    assert table.notna().all(axis=None)
+    assert table[["srcc", "plcc"]].map(lambda value: 0 <= value <= 1).all(axis=None)
+    assert not table.duplicated(["dataset", "method"]).any()
+    ours = pd.DataFrame(
+        {"dataset": "clive", "method": ["niqe", "SNP_NIQE", "mine"], "srcc_official": 0.5}
+    )
+    np.testing.assert_allclose(with_published(ours)["published_srcc"], [0.4495, 0.4654, np.nan])

@@ -244,8 +244,9 @@ def test_named_ablations_are_those_of_the_general_sweep(view):
         return sets.get(pairs, TextAnchors(pairs, BASELINE.features, 100.0))
 
     prompts = named_sweep("prompts", view, encode)
-    assert prompts["prompts"].tolist()[:3] == ["maclip", "clip-iqa", "Good image / bad image"]
-    assert len(prompts) == 7
+    first = ["maclip", "clip-iqa", "attributes", "Good image / bad image"]
+    assert prompts["prompts"].tolist()[:4] == first
+    assert len(prompts) == 8
     for row in prompts.itertuples():
         anchors = {"maclip": ANCHORS}.get(row.prompts, BASELINE)
         assert row.srcc == sweep(view, anchors)["srcc"][0]

@@ -213,7 +213,7 @@ def test_every_command_that_takes_a_backbone_refuses_unknown_names():
         if parameter.name == "backbone" or (parameter.name == "name" and "weights" in name)
     }
     assert takers == {
-        *("score", "features", "pack", "evaluate", "sweep", "explain", "demo"),
+        *("score", "features", "pack", "evaluate", "sweep", "calibrate", "explain", "demo"),
         *("weights fetch", "weights verify"),
     }
 
@@ -920,3 +920,58 @@ def test_nothing_is_explained_of_no_file(monkeypatch, capsys, tmp_path):
     code, _, errors = program(monkeypatch, capsys, "explain", tmp_path / "none.csv")
     assert code == 1
     assert "none.csv: no such result" in errors
+
+
+# Others' scores and people's choices -----------------------------------------------------------
+
+
+def test_other_metrics_stand_in_the_table_with_one_correction_for_all(rated, tmp_path):
+    other = tmp_path / "mine.csv"
+    mos = pd.read_csv(rated)
+    pd.DataFrame({"path": mos["image"], "score": mos["MOS"] ** 2}).to_csv(other, index=False)
+    store = [
+        "--annotations",
+        rated,
+        "--store",
+        tmp_path / "store",
+        "-b",
+        VIT,
+        "-q",
+        "--n-boot",
+        "20",
+    ]
+    details = ["--also", f"{other}:-score", "--details", tmp_path / "d"]
+    code, output, errors = run("evaluate", "mine", *store, *details, "-o", tmp_path / "t.csv")
+    assert code == 0, errors
+    assert "mine.csv: 8 of 8 pictures found" in errors
+    assert "mine falls where quality rises" in errors
+    table = pd.read_csv(tmp_path / "t.csv").set_index("method")
+    assert table.loc["mine", "srcc"] == pytest.approx(-1)
+    tests = pd.read_csv(tmp_path / "d" / "differences.csv")
+    assert tests["method"].tolist() == ["CLIP-IQA", "cosine cue", "magnitude cue", "mine"]
+    assert "p_srcc_holm" in output
+    assert read_record(tmp_path / "t.csv")["config"]["also"]["mine.csv"]
+
+
+def test_choices_between_two_pictures_are_judged_in_place_of_scores(rated, tmp_path):
+    votes = pd.DataFrame({"a": ["p0.png", "p1.png"], "b": ["p2.png", "p3.png"], "chosen": "a"})
+    votes.to_csv(tmp_path / "pairs.csv", index=False)
+    options = ["--pairs", tmp_path / "pairs.csv", "--root", rated.parent, "-b", VIT, "-q"]
+    options += [
+        "--store",
+        tmp_path / "store",
+        "--details",
+        tmp_path / "d",
+        "-o",
+        tmp_path / "t.csv",
+    ]
+    code, output, errors = run("evaluate", "mine", *options)
+    assert code == 0, errors
+    assert "accuracy_lo" in output
+    table = pd.read_csv(tmp_path / "t.csv")
+    assert table["method"].tolist() == ["CLIP-IQA", "cosine cue", "magnitude cue", "MA-CLIP"]
+    assert (table["n_pairs"] == 2).all()
+    pictures = pd.read_csv(tmp_path / "d" / "predictions.csv")
+    right = [pictures["score"][i] > pictures["score"][j] for i, j in ((0, 1), (2, 3))]
+    assert table["accuracy"].iloc[3] == pytest.approx(np.mean(right))
+    assert pictures["strength"].notna().all()

@@ -13,6 +13,7 @@ from maclip_lab.plots import (
     prompt_pairs,
     severity_curves,
 )
+from maclip_lab.prompts import ATTRIBUTES
 
 mpl.use("Agg")
 
@@ -61,6 +62,13 @@ def test_every_pair_stands_at_its_probabilities_from_top_to_bottom():
     np.testing.assert_allclose(blurred, [[0.2, 1], [0.5, 0]])
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["good\nbad", "sharp\nsoft"]
     assert ax.get_xlim() == (0, 1)
+
+
+def test_named_axes_of_many_pictures_are_dots():
+    table = pd.DataFrame(0.5, index=list(ATTRIBUTES), columns=range(9))
+    ax = prompt_pairs(table, title="Axes")
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == list(ATTRIBUTES)
+    assert len(ax.get_legend().get_texts()) == 9
 
 
 def test_box_cox_curves_are_straight_at_one_and_logarithmic_at_zero():

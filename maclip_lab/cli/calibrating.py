@@ -1,0 +1,62 @@
+"""``maclip-lab calibrate``: rated pictures to a curve from scores to their scale."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from maclip_lab.cli import options
+
+
+@options.grouped
+def calibrate(
+    dataset: Annotated[str, typer.Argument(help="koniq, ..., or what your own list is called.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Calibration to write: .json.")],
+    data: options.DataOptions,
+    fusion: options.FusionOptions,
+    encoder: options.EncoderOptions,
+    kept: options.StoreOptions,
+    backbone: options.Backbone = "RN50",
+    prompts: options.Prompts = "maclip",
+    level: Annotated[float, typer.Option(help="Share of pictures in the interval.")] = 0.95,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Fit the curve from scores to people's own scale, with an interval for a new picture.
+
+    Example: maclip-lab calibrate mine --annotations scores.csv -b tiny-rn -o mine.json,
+    then: maclip-lab score photos/ -b tiny-rn --calibration mine.json
+    """
+    if output.suffix != ".json" or (output.exists() and not overwrite):
+        raise typer.BadParameter(f"{output} is no .json, or exists (--overwrite)", param_hint="-o")
+    from maclip_lab.ablations.sweeps import score_store
+    from maclip_lab.crops import protocol_for
+    from maclip_lab.evaluation import calibrate as fit
+    from maclip_lab.features import extract_features
+    from maclip_lab.files.provenance import provenance_record, write_result
+    from maclip_lab.scorer import Maclip
+
+    manifest, *others = data.manifests(dataset)
+    if others:
+        raise typer.BadParameter("a calibration is of one data set", param_hint="DATASET")
+    scorer = Maclip.from_config(replace(encoder.config(backbone), prompts=prompts))
+    view = extract_features(manifest, scorer, kept.store, dtype=kept.dtype, progress=not quiet)
+    protocol, references = protocol_for(manifest.protocol), manifest.table["ref_id"]
+    config = scorer.config(protocol, fusion.settings, preset=view.config.preset)
+    found = fit(
+        score_store(view, scorer.anchors, fusion.settings)["score"],
+        manifest.table["mos"],
+        higher_is_better=manifest.higher_is_better,
+        clusters=references if references.notna().all() else None,
+        level=level,
+        facts={**config.facts, **manifest.facts},
+    )
+    record = provenance_record({**found.facts, "level": level})
+    write_result(found.to_json().encode(), output, record)
+    typer.echo(
+        f"{level:.0%} of new pictures should lie within {found.margin:.3g} of the curve through "
+        f"{found.n}; written to {output}"
+    )
+    if options.report_failures(view.table) or manifest.missing:
+        raise typer.Exit(1)

@@ -1,0 +1,213 @@
+"""How well predictions follow people's choices between two pictures.
+
+A pair is a row of ``a, b``, what people chose (``votes_a, votes_b, ties``) and the ``verdict``: 1
+where *a* is better beyond chance, -1 where it is worse, 0 where both are similar. After Krasula et
+al. (QoMEX 2016) a prediction's difference should tell different from similar pairs, and the better
+of different ones: two areas under ROC curves, with DeLong's variance (Biometrics 44, 1988), to
+which pairs that share a picture add their dependence (Aronow et al., Polit. Anal. 23, 2015).
+"""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import stats
+from scipy.special import expit
+
+from maclip_lab.evaluation.correlations import Array
+from maclip_lab.evaluation.ratings import Predictions, align, aligned_numbers
+from maclip_lab.evaluation.significance import holm
+
+TIES = ("", "tie", "equal", "same", "none", "nan")
+"""What stands for a vote for neither, in any letter case."""
+
+_MOST_PICTURES = 1000  # half a million pairs
+_STATISTICS = ("accuracy", "auc_ds", "auc_bw")
+
+
+def count_votes(table: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+    """The votes on every pair; a sign test finds it different.
+
+    Args:
+        table: rows with ``a``, ``b`` and ``chosen``: the name of either, ``"a"``, ``"b"``, or one
+            of `TIES`; and optionally ``count``, votes in a row.
+        level: of the test.
+
+    Raises:
+        ValueError: a column is missing, or a row makes no sense; the message has the first.
+    """
+    missing = [name for name in ("a", "b", "chosen") if name not in table]
+    if missing or table.empty:
+        raise ValueError(f"expected rows with a, b and chosen; missing {missing or 'any row'}")
+    a, b, chosen = (table[n].fillna("").astype(str).str.strip() for n in ("a", "b", "chosen"))
+    counts = pd.to_numeric(table.get("count", pd.Series(1, table.index)), "coerce")
+    tie, sense = chosen.str.lower().isin(TIES), (counts > 0) & (counts % 1 == 0) & (a != b)
+    for_a, for_b = (chosen == a) | (chosen == "a"), (chosen == b) | (chosen == "b")
+    wrong = table[~(sense & (a != "") & (b != "") & (tie | for_a | for_b))]
+    if len(wrong):
+        raise ValueError(
+            f"{len(wrong)} of {len(table)} rows make no sense, such as {wrong.iloc[0].to_dict()}; "
+            "a row names two pictures, which of them was chosen (or tie), and a whole count"
+        )
+    first = a < b
+    votes = pd.DataFrame({"a": a.where(first, b), "b": b.where(first, a)})
+    votes["votes_a"] = counts * (~tie & for_a.where(first, for_b))
+    votes["votes_b"] = counts * (~tie & for_b.where(first, for_a))
+    votes["ties"] = counts * tie
+    votes = votes.groupby(["a", "b"], sort=False).sum().astype(int).reset_index()
+    less, n = votes[["votes_a", "votes_b"]].min(axis=1), votes["votes_a"] + votes["votes_b"]
+    different = 2 * stats.binom.cdf(less, n, 0.5) <= 1 - level
+    return votes.assign(verdict=np.sign(votes["votes_a"] - votes["votes_b"]) * different)
+
+
+def pairs_from_mos(
+    mos: ArrayLike, mos_std: ArrayLike, n_votes: ArrayLike, higher_is_better: bool = True
+) -> pd.DataFrame:
+    """All pairs of rated pictures; a z test at 95 % finds them different, which counts as a vote.
+
+    Arguments are as in `evaluate`, with ``n_votes``, how many opinions each picture has, (N,) or
+    one number. Of more than a thousand pictures a thousand are drawn.
+    """
+    quality = align({"mos": mos}, mos, higher_is_better=higher_is_better).quality
+    spread = aligned_numbers(mos_std, mos, "mos_std")
+    error = np.square(spread) / np.broadcast_to(np.asarray(n_votes, dtype=float), quality.shape)
+    known = np.flatnonzero(np.isfinite(quality) & np.isfinite(error))
+    if known.size < 2:
+        raise ValueError(f"{known.size} pictures have a MOS, a deviation and a number of votes")
+    if known.size > _MOST_PICTURES:
+        known = np.sort(np.random.default_rng(0).choice(known, _MOST_PICTURES, replace=False))
+    a, b = (known[place] for place in np.triu_indices(known.size, 1))
+    apart, limit = quality[a] - quality[b], stats.norm.ppf(0.975) * np.sqrt(error[a] + error[b])
+    names = getattr(mos, "index", pd.RangeIndex(quality.size))
+    pairs = pd.DataFrame({"a": names[a], "b": names[b], "votes_a": 1 * (apart > limit)})
+    pairs["votes_b"], pairs["ties"] = 1 * (-apart > limit), 0
+    return pairs.assign(verdict=pairs["votes_a"] - pairs["votes_b"])
+
+
+def bradley_terry(votes: pd.DataFrame, prior: float = 0.5) -> pd.DataFrame:
+    """Pictures on one scale, best first (Bradley and Terry, Biometrika 39, 1952).
+
+    Args:
+        votes: from `count_votes`; their odds are ``exp`` of the distance, a tie is half for each.
+        prior: votes above 0 that each picture also won, and lost, against one in the middle, so
+            that one that never lost has a place.
+
+    Returns:
+        ``picture, strength, strength_lo, strength_hi`` at 95 %, ``n_votes``.
+    """
+    codes, names = pd.factorize(np.concatenate([votes["a"], votes["b"]]))
+    (a, b), size = codes.reshape(2, -1), len(names)
+    won = (votes["votes_a"] + votes["ties"] / 2).to_numpy(float)
+    n = votes[["votes_a", "votes_b", "ties"]].sum(axis=1).to_numpy(float)
+    strength = np.zeros(size)
+    for _ in range(200):
+        chance, middle = expit(strength[a] - strength[b]), expit(strength)
+        weight, surplus = n * chance * (1 - chance), won - n * chance
+        degree = _totals(a, b, weight, weight, size) + 2 * prior * middle * (1 - middle)
+        curvature = np.diag(degree)
+        np.subtract.at(curvature, (np.r_[a, b], np.r_[b, a]), np.r_[weight, weight])
+        slope = _totals(a, b, surplus, -surplus, size) + prior * (1 - 2 * middle)
+        step = np.linalg.solve(curvature, slope)
+        strength += step * min(1, 2 / max(abs(step).max(), 2))
+        if abs(step).max() < 1e-9:
+            break
+    centre = np.eye(size) - 1 / size
+    margin = 1.959964 * np.sqrt(np.diag(centre @ np.linalg.inv(curvature) @ centre))
+    table = pd.DataFrame({"picture": names, "strength": strength - strength.mean()})
+    table["strength_lo"], table["strength_hi"] = table.strength - margin, table.strength + margin
+    table["n_votes"] = _totals(a, b, n, n, size).astype(int)
+    return table.sort_values("strength", ascending=False, ignore_index=True)
+
+
+def evaluate_pairs(
+    predictions: Predictions, pairs: pd.DataFrame, baseline: str | None = None
+) -> pd.DataFrame:
+    """How well each method chooses as people do, on the pairs that all methods have scores of.
+
+    Args:
+        predictions: one column per method; the index has the names that ``pairs`` uses.
+        pairs: from `count_votes` or `pairs_from_mos`.
+        baseline: name of the method all others are compared with.
+
+    Returns:
+        One row per method: ``accuracy``, the share of votes that went as it says, by half where
+        scores are equal; ``auc_ds`` of different against similar and ``auc_bw`` of better against
+        worse, NaN where there are none; 95 % intervals ``_lo, _hi``, and with a baseline
+        ``delta_*``, ``p_*`` and ``p_*_holm``.
+
+    Raises:
+        ValueError: pairs name pictures that have no row, or there is no such baseline.
+    """
+    scores = pd.DataFrame(predictions).astype(float)
+    if not scores.index.is_unique or baseline not in {None, *scores}:
+        raise ValueError(f"a picture has several rows, or {baseline!r} is none of {[*scores]}")
+    a, b = (scores.index.get_indexer(pairs[name]) for name in ("a", "b"))
+    absent = [*pairs["a"][a < 0], *pairs["b"][b < 0]]
+    if absent:
+        raise ValueError(f"{len(set(absent))} pictures have no score, the first {absent[0]!r}")
+    finite = np.isfinite(scores.to_numpy()).all(axis=1)
+    kept = finite[a] & finite[b]
+    a, b, used = a[kept], b[kept], pairs[kept]
+    found, rows = {}, []
+    for method in scores:
+        apart = scores[method].to_numpy()[a] - scores[method].to_numpy()[b]
+        found[method] = _estimates(apart, used)
+        row = {"method": method, "n_pairs": a.size, "n_dropped": len(pairs) - a.size}
+        row["n_different"] = int((used["verdict"] != 0).sum())
+        for name, (value, influence) in zip(_STATISTICS, found[method], strict=True):
+            low, high = _wilson(value, _variance(influence, a, b), max(a.size, 1))
+            row |= {name: value, f"{name}_lo": low, f"{name}_hi": high}
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    for number, name in enumerate(_STATISTICS if baseline else ()):
+        value, influence = found[str(baseline)][number]
+        others = [one[number] for one in found.values()]
+        table[f"delta_{name}"] = [other - value for other, _ in others]
+        errors = np.sqrt([_variance(moved - influence, a, b) for _, moved in others])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            table[f"p_{name}"] = 2 * stats.norm.sf(abs(table[f"delta_{name}"]) / errors)
+        table[f"p_{name}_holm"] = holm(table[f"p_{name}"])
+    return table
+
+
+def _estimates(apart: Array, pairs: pd.DataFrame) -> list[tuple[float, Array]]:
+    """The statistics, each with its influence (P,): how far every pair moves it."""
+    for_a, for_b, verdict = (pairs[n].to_numpy(float) for n in ("votes_a", "votes_b", "verdict"))
+    right = np.where(apart > 0, for_a, np.where(apart < 0, for_b, (for_a + for_b) / 2))
+    total = (for_a + for_b).sum()
+    accuracy = right.sum() / total if total else np.nan
+    different = verdict != 0
+    far, near, turned = abs(apart[different]), abs(apart[~different]), (apart * verdict)[different]
+    ds, bw = np.zeros(apart.shape), np.zeros(apart.shape)
+    area_ds, ds[different] = _area(far, near)
+    ds[~different] = -_area(near, far)[1]
+    area_bw, bw[different] = _area(turned, -turned)
+    # Better and worse are the same pairs, read both ways: each moves the area twice.
+    moved = (right - accuracy * (for_a + for_b)) / max(total, 1)
+    return [(accuracy, moved), (area_ds, ds), (area_bw, 2 * bw)]
+
+
+def _area(x: Array, others: Array) -> tuple[float, Array]:
+    """How often ``x`` is above ``others``, ties by half, and the influence of each of ``x``."""
+    if min(x.size, others.size) < 2:
+        return np.nan, np.full(x.shape, np.nan)
+    ranks = stats.rankdata(np.concatenate([x, others]))[: x.size] - stats.rankdata(x)
+    above = ranks / others.size
+    return float(above.mean()), (above - above.mean()) / np.sqrt(x.size * (x.size - 1))
+
+
+def _totals(a: Array, b: Array, of_a: Array, of_b: Array, size: int = 0) -> Array:
+    """Sums of the pairs' numbers over the pictures in them."""
+    return np.bincount(np.r_[a, b], np.r_[of_a, of_b], size)
+
+
+def _variance(influence: Array, a: Array, b: Array) -> float:
+    """Of a statistic; never below that of independent pairs, which is DeLong's."""
+    shared, alone = _totals(a, b, influence, influence), float(influence @ influence)
+    return max(float(shared @ shared) - alone, alone)
+
+
+def _wilson(share: float, variance: float, units: int) -> tuple[float, float]:
+    """Wilson's interval of a share as sure as one of so many independent trials, or of units."""
+    z = 1.959964**2 / (share * (1 - share) / variance if variance > 0 else units)
+    middle, half = (share + z / 2) / (1 + z), np.sqrt(z * share * (1 - share) + z**2 / 4) / (1 + z)
+    return float(middle - half), float(middle + half)

@@ -1,0 +1,52 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from maclip_lab.ablations.choices import judge_choices, read_choices
+from maclip_lab.datasets.errors import DatasetError, DatasetWarning
+from tests.store_world import pictures
+
+
+@pytest.fixture
+def choices(tmp_path):
+    names = pictures(tmp_path / "photos", 4)
+    table = pd.DataFrame(
+        [(a, b, a if i < j else b) for i, a in enumerate(names) for j, b in enumerate(names[:i])],
+        columns=["a", "b", "chosen"],
+    )
+    table.to_csv(tmp_path / "pairs.csv", index=False)
+    return tmp_path
+
+
+def test_the_pictures_are_found_wherever_they_lie_and_have_no_scores(choices):
+    votes, manifest = read_choices(choices / "pairs.csv", "koniq", None)
+    assert len(votes) == 6
+    assert sorted(manifest.table["path"]) == [f"photos/p{i}.png" for i in range(4)]
+    assert not manifest.labelled
+    assert manifest.protocol == "koniq"
+    assert read_choices(choices / "pairs.csv", "mine", choices / "photos")[1].protocol == "native"
+
+
+def test_pairs_of_absent_pictures_are_named_and_left_out(choices):
+    with (choices / "pairs.csv").open("a") as file:
+        file.write("p0.png,gone.png,p0.png\n")
+    with pytest.warns(DatasetWarning, match=r"1 of 5 pictures, such as 'gone\.png', are not under"):
+        votes, manifest = read_choices(choices / "pairs.csv", "mine", None)
+    names = manifest.table["name"]
+    methods = pd.DataFrame({"MA-CLIP": [0.0, 1, 2, 3], "other": [3.0, 2, 1, 0]})
+    table, joined = judge_choices(pd.DataFrame({"name": names}), methods, votes)
+    assert table["n_pairs"].tolist() == [6, 6]
+    assert table["n_dropped"].tolist() == [1, 1]
+    order = names.str[1].astype(int).to_numpy()  # the earlier name was chosen throughout
+    np.testing.assert_array_equal(np.argsort(joined["strength"]), np.argsort(-order))
+    assert table["accuracy"].sum() == pytest.approx(1)
+    assert table["srcc_scale"].sum() == pytest.approx(0)
+
+
+def test_a_table_without_choices_or_pictures_is_refused(choices):
+    (choices / "pairs.csv").write_text("a,b\nx,y\n")
+    with pytest.raises(ValueError, match="missing \\['chosen'\\]"):
+        read_choices(choices / "pairs.csv", "mine", None)
+    (choices / "pairs.csv").write_text("a,b,chosen\nx,y,x\n")
+    with pytest.raises(DatasetError, match="none of 2 pictures is under"):
+        read_choices(choices / "pairs.csv", "mine", None)

@@ -1,0 +1,165 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from maclip_lab.ablations.rivals import read_rivals
+from maclip_lab.ablations.study import assess
+from maclip_lab.config import ScoreConfig
+from maclip_lab.datasets.errors import DatasetError
+from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.evaluation import EvaluationSettings, holm
+
+MOS = np.random.default_rng(0).permutation(12).astype(float)
+
+
+def manifest(paths, root="/photos", **options):
+    table = pd.DataFrame({"path": paths, "mos": MOS[: len(paths)]})
+    return Manifest(table, "mine", True, (0, 20), "native", "file", root, **options)
+
+
+NAMES = [f"p{i}.png" for i in range(12)]
+SET = manifest(NAMES)
+
+
+def written(folder, text, name="rival.csv"):
+    (folder / name).write_text(text, encoding="utf-8")
+    return str(folder / name)
+
+
+def lines(names, scores, sep=","):
+    return "".join(f"{name}{sep}{score}\n" for name, score in zip(names, scores, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "sep", "label"),
+    [
+        ("topiq.csv", "path,score\n", ",", "topiq"),
+        ("two.csv", "Image-Name;topiq_nr\n", ";", "topiq_nr"),
+        ("pyiqa.txt", "", "\t", "pyiqa"),
+        ("pandas.csv", ",musiq\n", ",", "musiq"),
+        ("odd.csv", "which one,musiq\n", ",", "musiq"),
+    ],
+)
+def test_the_forms_of_the_fields_toolboxes_are_read_as_they_are(tmp_path, name, head, sep, label):
+    file = written(tmp_path, head + lines(reversed(NAMES), range(12), sep), name)
+    found = read_rivals([file], SET)
+    assert list(found.scores) == [label]
+    np.testing.assert_array_equal(found.scores[label], np.arange(12)[::-1])
+    assert found.notes == [f"{name}: 12 of 12 pictures found"]
+    assert len(found.facts[name]) == 64
+
+
+def test_columns_of_a_parquet_file_are_metrics_and_opinions_are_not(tmp_path):
+    table = pd.DataFrame({"path": NAMES, "a": MOS, "b": MOS, "mos": MOS, "n_crops": 2, "by": "me"})
+    table.to_parquet(tmp_path / "all.parquet")
+    assert list(read_rivals([f"{tmp_path}/all.parquet"], SET).scores) == ["a", "b"]
+    chosen = read_rivals([f"{tmp_path}/all.parquet:b,-n_crops"], SET).scores
+    assert list(chosen) == ["b", "all"]
+    assert (chosen["all"] == -2).all()
+
+
+def test_where_lower_is_better_scores_are_turned_round_and_it_is_said(tmp_path):
+    file = written(tmp_path, "path,niqe,mine\n" + lines(NAMES, (f"{m},{m}" for m in MOS)))
+    found = read_rivals([file], SET)
+    np.testing.assert_array_equal(found.scores, np.column_stack([-MOS, MOS]))
+    assert found.notes[1:] == ["niqe: lower is better, so it is turned round"]
+    np.testing.assert_array_equal(read_rivals([f"{file}:-mine"], SET).scores["mine"], -MOS)
+
+
+def test_what_does_not_match_is_counted_and_has_no_number(tmp_path):
+    file = written(tmp_path, "path,x\n" + lines([*NAMES[2:], "gone.png"], [*range(9), "", 3]))
+    found = read_rivals([file], SET)
+    said = "rival.csv: 10 of 12 pictures found; 1 rows match none, such as 'gone.png'"
+    assert found.notes == [said]
+    assert found.scores["x"].isna().tolist() == [True] * 2 + [False] * 9 + [True]
+
+
+@pytest.mark.parametrize(
+    ("paths", "names", "matched"),
+    [
+        (NAMES, [f"/elsewhere/imgs/{name}" for name in NAMES], 12),
+        (NAMES, [f"C:\\imgs\\{name}" for name in NAMES], 12),
+        (NAMES, [f"/x/photos/{name.upper()}" for name in NAMES], 12),
+        ([f"a/{n}" for n in NAMES], NAMES, 12),
+        ([f"a/{n}" for n in NAMES], [f"/y/a/{n}" for n in NAMES], 12),
+        ([f"a/{n}" for n in NAMES], [f"b/{n}" for n in NAMES], 0),
+        (NAMES, [f"{i}/{name}" for i, name in enumerate(NAMES)], 0),
+    ],
+)
+def test_pictures_are_joined_by_as_much_of_their_path_as_there_is(tmp_path, paths, names, matched):
+    file = written(tmp_path, "path,x\n" + lines(names, range(12)))
+    if matched:
+        np.testing.assert_array_equal(
+            read_rivals([file], manifest(paths)).scores["x"], np.arange(12)
+        )
+    else:
+        with pytest.raises(DatasetError, match="scores none of the pictures of mine: it names "):
+            read_rivals([file], manifest(paths))
+
+
+def test_a_picture_in_several_rows_of_the_set_has_its_score_in_each(tmp_path):
+    file = written(tmp_path, "path,x\n" + lines(NAMES[:2], [5, 6]))
+    twice = manifest(["p0.png", "p1.png", "p0.png"], on_duplicate="keep")
+    assert read_rivals([file], twice).scores["x"].tolist() == [5, 6, 5]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("path,x\np0.png,1\nP0.png,2\n", "'P0.png' is not one picture's alone: p0.png, p0.png"),
+        ("path,x\nq0.png,1\n", "none of the pictures of mine: it names 'q0.png', the set 'p0.png'"),
+        ("path,note\np0.png,good\n", "lacks the scores asked for; it has note"),
+        ("path,mos\np0.png,3\n", "lacks the scores asked for; it has mos"),
+        ("", "is empty"),
+    ],
+)
+def test_a_table_that_is_none_says_why(tmp_path, text, said):
+    with pytest.raises(DatasetError, match=said):
+        read_rivals([written(tmp_path, text)], SET)
+
+
+def test_wrong_files_and_columns_are_named(tmp_path):
+    file = written(tmp_path, "path,x,note\np0.png,1,good\n")
+    for wrong, said in {
+        str(tmp_path / "gone.csv"): "gone.csv' cannot be read",
+        str(tmp_path): "cannot be read",
+        f"{file}:y": "lacks the scores asked for; it has x, note",
+        f"{file}:x,note": "lacks the scores asked for",
+    }.items():
+        with pytest.raises(DatasetError, match=said):
+            read_rivals([wrong], SET)
+    with pytest.raises(DatasetError, match="two tables hold 'x'; rename"):
+        read_rivals([file + ":x"] * 2, SET)
+    both = manifest(["a/p0.png", "b/p0.png"])
+    with pytest.raises(
+        DatasetError, match=r"'p0.png' is not one picture's alone: a/p0.png, b/p0.png"
+    ):
+        read_rivals([file], both)
+
+
+def test_rivals_are_judged_beside_ours_with_one_correction_for_all(tmp_path):
+    rng = np.random.default_rng(1)
+    ours, theirs = MOS + rng.normal(0, 1, 12), MOS + rng.normal(0, 3, 12)
+    file = written(tmp_path, "path,x\n" + lines(NAMES, theirs))
+    predictions = pd.DataFrame({"score": ours, "q_cos": ours + rng.normal(0, 1, 12)})
+    scorer = SimpleNamespace(
+        backbone=SimpleNamespace(name="plain"),
+        config=lambda *_, **__: ScoreConfig("plain"),
+    )
+    rivals = read_rivals([file], SET)
+    found = assess(
+        predictions, SET, scorer, statistics=EvaluationSettings(n_boot=50), rivals=rivals
+    )
+    table = found.table.set_index("method")
+    assert table.loc["x", "srcc"] == pytest.approx(stats.spearmanr(theirs, MOS).statistic)
+    tests = found.differences.set_index("method")
+    assert list(tests.index) == ["cosine cue", "x"]
+    np.testing.assert_allclose(tests["p_srcc_holm"], holm(tests["p_srcc"]))
+    np.testing.assert_allclose(
+        tests.loc["x", "delta_srcc"], table.loc["x", "srcc"] - table.loc["MA-CLIP", "srcc"]
+    )
+    np.testing.assert_array_equal(found.predictions["x"], theirs)
+    assert found.record["config"]["also"] == rivals.facts

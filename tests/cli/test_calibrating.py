@@ -1,0 +1,89 @@
+"""``maclip-lab calibrate``, ``score --calibration`` and ``score --attributes``."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from maclip_lab import Maclip
+from maclip_lab.evaluation import Calibration
+from maclip_lab.files.provenance import read_record
+from maclip_lab.prompts import ATTRIBUTES
+from tests.cli.test_commands import RN, VIT, run
+from tests.store_world import picture
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Thirty pictures whose opinions follow VIT's scores, and the calibration made of them."""
+    folder = tmp_path_factory.mktemp("world")
+    (folder / "set").mkdir()
+    for i in range(30):
+        picture(folder / "set" / f"p{i:02}.png", i)
+    assert run("score", folder / "set", "-b", VIT, "-q", "-o", folder / "s.csv")[0] == 0
+    scores = pd.read_csv(folder / "s.csv")["score"]
+    mos = (
+        50 + 10 * (scores - scores.mean()) / scores.std() + np.random.default_rng(0).normal(size=30)
+    )
+    names = [f"p{i:02}.png" for i in range(30)]
+    pd.DataFrame({"image": names, "MOS": mos}).to_csv(folder / "mos.csv", index=False)
+    options = [
+        "--annotations",
+        folder / "mos.csv",
+        "--root",
+        folder / "set",
+        "--store",
+        folder / "f",
+    ]
+    code, output, errors = run(
+        "calibrate", "mine", *options, "-b", VIT, "-q", "-o", folder / "mine.json"
+    )
+    assert code == 0, errors
+    assert "95% of new pictures should lie within" in output
+    return folder
+
+
+def test_a_calibration_is_applied_to_scores_and_stands_in_the_record(world):
+    out = world / "mapped.csv"
+    options = ["-b", VIT, "-q", "--calibration", world / "mine.json", "--attributes"]
+    assert run("score", world / "set", *options, "-o", out)[0] == 0
+    table, fit = pd.read_csv(out), Calibration.from_json((world / "mine.json").read_bytes())
+    wanted = fit.apply(table["score"])
+    np.testing.assert_allclose(table[list(wanted)], wanted, rtol=1e-9)
+    mos = pd.read_csv(world / "mos.csv")["MOS"]
+    assert ((table["mos_lo"] <= mos) & (mos <= table["mos_hi"])).mean() > 0.9
+    record = read_record(out)["config"]
+    assert record["calibration"]["margin"] == fit.margin
+    assert record["attributes"] is True
+    axes = Maclip(VIT, device="cpu", attributes=True)(table["path"][0]).attributes
+    assert list(axes) == list(ATTRIBUTES)
+    np.testing.assert_allclose(table.loc[0, list(ATTRIBUTES)].astype(float), list(axes.values()))
+    code, shown, _ = run("score", world / "set" / "p00.png", *options)
+    assert code == 0
+    assert all(name in shown for name in ("mos_predicted", "mos_hi", "colourfulness"))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["-b", RN], "another backbone"),
+        (["-b", VIT, "--prompts", "clip-iqa"], "another prompts"),
+        (["-b", VIT, "--dataset", "SPAQ"], "another protocol"),
+        (["-b", VIT, "--alpha", "2"], "another alpha, 1.0, not 2.0"),
+    ],
+)
+def test_scores_made_otherwise_are_refused_before_any_work(world, options, said):
+    error, _, message = run(
+        "score", world / "set", "-q", *options, "--calibration", world / "mine.json"
+    )
+    assert error is ValueError  # which ends the program with 2
+    assert said in message
+
+
+def test_a_file_that_is_no_calibration_is_refused(world):
+    (world / "odd.json").write_text(json.dumps({"scores": [1]}))
+    arguments = ["score", world / "set", "-b", VIT, "--calibration"]
+    assert run(*arguments, world / "odd.json")[0] is ValueError
+    assert run(*arguments, world / "gone.json")[0] is FileNotFoundError
+    assert run("calibrate", "mine", "-b", VIT, "-o", world / "mine.json")[0] == 2

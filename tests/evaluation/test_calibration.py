@@ -1,0 +1,163 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from maclip_lab.evaluation import Calibration, calibrate, fit_logistic
+
+
+def rated(n, seed=0, noise=0.3, direction=1):
+    """Scores and opinions on a scale from 1 to 5, a logistic apart."""
+    rng = np.random.default_rng(seed)
+    scores = rng.uniform(0.6, 1.0, n)
+    quality = 1 + 4 / (1 + np.exp(-12 * (scores - 0.8))) + rng.normal(0, noise, n)
+    return scores, quality if direction > 0 else 6 - quality
+
+
+def held_out_coverage(n, trials, level=0.9, **world):
+    """Share of new pictures whose opinion lies in the interval, over many calibrations."""
+    inside = []
+    for seed in range(trials):
+        fit = calibrate(
+            *rated(n, seed, **world),
+            level=level,
+            higher_is_better=world.get("direction", 1) > 0,
+        )
+        scores, mos = rated(400, 10_000 + seed, **world)
+        found = fit.apply(scores)
+        inside.append(((found["mos_lo"] <= mos) & (mos <= found["mos_hi"])).mean())
+    return np.mean(inside)
+
+
+@pytest.mark.parametrize("n", [40, 120])
+def test_intervals_hold_the_share_of_new_pictures_that_they_promise(n):
+    assert 0.86 < held_out_coverage(n, trials=8) < 0.96
+
+
+def test_opinions_where_lower_is_better_come_out_in_their_own_direction():
+    assert 0.86 < held_out_coverage(80, trials=6, direction=-1) < 0.97
+    fit = calibrate(*rated(80, direction=-1), higher_is_better=False)
+    assert np.all(np.diff(fit.mos) <= 0)
+
+
+def test_whole_references_are_held_out_so_that_new_contents_are_covered():
+    def world(seed, contents=30):
+        rng = np.random.default_rng(seed)
+        scores, mos = rated(contents * 8, seed, noise=0.05)
+        names = np.repeat(np.arange(contents), 8)
+        return scores, mos + rng.normal(0, 0.6, contents)[names], names
+
+    coverage = {}
+    for held, grouped in (("pictures", False), ("references", True)):
+        inside = []
+        for seed in range(8):
+            scores, mos, names = world(seed)
+            fit = calibrate(scores, mos, clusters=names if grouped else None, level=0.9)
+            found = fit.apply(world(900 + seed)[0])
+            new = world(900 + seed)[1]
+            inside.append(((found["mos_lo"] <= new) & (new <= found["mos_hi"])).mean())
+        coverage[held] = np.mean(inside)
+    assert coverage["references"] >= coverage["pictures"]
+    assert coverage["references"] > 0.88
+
+
+def test_the_curve_is_the_logistic_fit():
+    scores, mos = rated(150)
+    found = calibrate(scores, mos).apply(scores)["mos_predicted"]
+    np.testing.assert_allclose(found, fit_logistic(scores, mos).fitted, atol=1e-9)
+
+
+def test_many_knots_are_thinned_without_moving_the_curve():
+    scores, mos = rated(1000)
+    fit = calibrate(scores, mos)
+    assert len(fit.scores) < 300
+    found = fit.apply(scores)["mos_predicted"]
+    np.testing.assert_allclose(found, fit_logistic(scores, mos).fitted, atol=1e-3)
+
+
+def test_beyond_its_scores_the_curve_stays_level_and_what_is_lost_stays_lost():
+    fit = calibrate(*rated(60))
+    index = pd.Index(["low", "high", "lost", "endless"])
+    found = fit.apply(pd.Series([-9.0, 9.0, np.nan, np.inf], index=index))
+    assert list(found.index) == list(index)
+    assert found["mos_predicted"].tolist()[:2] == [fit.mos[0], fit.mos[-1]]
+    assert found.iloc[2:].isna().all(axis=None)
+
+
+def test_json_and_back_is_the_same_calibration():
+    fit = calibrate(*rated(60), facts={"backbone": "tiny-rn", "prompts": [["a", "b"]]})
+    again = Calibration.from_json(fit.to_json())
+    assert again.to_json() == fit.to_json()
+    pd.testing.assert_frame_equal(again.apply([0.7, 0.9]), fit.apply([0.7, 0.9]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "{}", "not json", b"\xff\xfe", "[" * 100_000),
+        json.dumps(vars(calibrate(*rated(60))) | {"margin": -1}),
+        json.dumps(vars(calibrate(*rated(60))) | {"mos": [1, 2]}),
+        json.dumps(vars(calibrate(*rated(60))) | {"scores": "abc"}),
+        json.dumps({**vars(calibrate(*rated(60))), "scores": [1, 2, 3], "mos": [1, 3, 2]}),
+        json.dumps({**vars(calibrate(*rated(60))), "scores": [2, 1], "mos": [1, 3]}),
+        json.dumps({**vars(calibrate(*rated(60))), "scores": [1, 2], "mos": [1, float("nan")]}),
+    ],
+)
+def test_what_is_no_calibration_is_refused(text):
+    with pytest.raises(ValueError, match="no calibration"):
+        Calibration.from_json(text)
+
+
+FACTS = {
+    "weights_sha256": "a" * 64,
+    "protocol": {"name": "koniq", "resize": None, "crop": 224},
+    "prompts": [("Good image", "bad image")],
+    "pos_embedding": False,
+    "alpha": 1.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"weights_sha256": "b" * 64}, "another backbone, aaa.*, not bbb"),
+        ({"prompts": [["Good photo.", "Bad photo."]]}, "another prompts"),
+        ({"protocol": {"name": "SPAQ", "resize": (448, 448)}}, "another protocol.*448"),
+        ({"pos_embedding": True, "alpha": 2}, "another pos_embedding.*; another alpha, 1.0, not 2"),
+        ({"protocol": None}, "another protocol"),
+    ],
+)
+def test_scores_made_otherwise_are_refused_by_what_differs(change, said):
+    fit = Calibration.from_json(calibrate(*rated(60), facts=FACTS).to_json())
+    renamed = {"name": "native", "resize": None, "crop": 224}
+    fit.require(FACTS | {"protocol": renamed, "precision": "bf16"})
+    with pytest.raises(ValueError, match=said):
+        fit.require(FACTS | change)
+
+
+@pytest.mark.parametrize(
+    ("scores", "mos", "options", "said"),
+    [
+        (*rated(19), {}, "19 rated pictures .* too few .* takes 20"),
+        (*rated(50), {"level": 0.99}, "99% interval, which takes 99"),
+        (np.full(50, 0.5), rated(50)[1], {}, "SRCC nan .* neither is constant"),
+        (rated(50)[0], np.full(50, 3.0), {}, "SRCC nan .* neither is constant"),
+        (*rated(50, noise=1000), {}, "do not rise with quality"),
+        (*rated(50), {"higher_is_better": False}, "do not rise with quality"),
+        (*rated(50), {"clusters": [1, 2] * 25}, "50 rated pictures of 2 contents"),
+        (*rated(50), {"level": 95}, "between 0 and 1 such as 0.95, got 95"),
+        (rated(50)[0], rated(40)[1], {}, "50 rows but mos has 40"),
+    ],
+)
+def test_what_cannot_be_calibrated_says_why(scores, mos, options, said):
+    with pytest.raises(ValueError, match=said):
+        calibrate(scores, mos, **options)
+
+
+def test_pictures_without_a_score_are_left_out_and_ties_are_welcome():
+    scores, mos = rated(80)
+    scores, mos = np.append(np.round(scores, 1), [np.nan, 0.7]), np.append(mos, [3.0, np.nan])
+    fit = calibrate(scores, mos)
+    assert fit.n == 80
+    assert len(fit.scores) == 5
