@@ -77,9 +77,10 @@ def with_published(table: pd.DataFrame, names: Mapping[str, str] = PAPER_NAMES) 
     rivals = published_rivals()
     named = zip(rivals["dataset"], rivals["method"].map(_plain), strict=True)
     others = dict(zip(named, rivals["srcc"], strict=True))
-    names = table["dataset"].astype(str).map(_dataset), table["method"].astype(str).map(_plain)
-    keys = zip(*names, strict=True)
-    result["published_srcc"] = [others.get(key, float("nan")) for key in keys]
+    result["published_srcc"] = [
+        others.get((_dataset(str(dataset)), _plain(str(method))), float("nan"))
+        for dataset, method in zip(table["dataset"], table["method"], strict=True)
+    ]
     return result
 
 

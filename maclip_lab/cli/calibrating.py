@@ -58,5 +58,5 @@ def calibrate(
         f"{level:.0%} of new pictures should lie within {found.margin:.3g} of the curve through "
         f"{found.n}; written to {output}"
     )
-    if options.report_failures(view.table) or manifest.missing:
+    if options.report_failures(view.table, manifest):
         raise typer.Exit(1)

@@ -90,7 +90,7 @@ def score(
     if fitted is not None:
         for name, column in fitted.apply(table["score"]).items():
             table[name] = column
-        table.attrs |= {"calibration": fitted.facts | {"margin": fitted.margin}}
+        table.attrs |= {"calibration": {**fitted.facts, "margin": fitted.margin}}
     if output is not None:
         write_table(table, output)
     else:

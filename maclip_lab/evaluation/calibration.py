@@ -120,8 +120,8 @@ def calibrate(
     knots, values = _curve(x, quality)
     kept = np.unique(np.linspace(0, knots.size - 1, _KNOTS).round().astype(int))
     values = values if higher_is_better else -values
-    curve = tuple(knots[kept].tolist()), tuple(values[kept].tolist())
-    return Calibration(*curve, float(np.sort(errors)[rank - 1]), x.size, dict(facts or {}))
+    at, told = tuple(knots[kept].tolist()), tuple(values[kept].tolist())
+    return Calibration(at, told, float(np.sort(errors)[rank - 1]), x.size, dict(facts or {}))
 
 
 def _curve(x: Array, quality: Array) -> tuple[Array, Array]:

@@ -69,7 +69,9 @@ def pairs_from_mos(
     """
     quality = align({"mos": mos}, mos, higher_is_better=higher_is_better).quality
     spread = aligned_numbers(mos_std, mos, "mos_std")
-    error = np.square(spread) / np.broadcast_to(np.asarray(n_votes, dtype=float), quality.shape)
+    error = np.square(np.asarray(spread, dtype=float)) / np.broadcast_to(
+        np.asarray(n_votes, dtype=float), quality.shape
+    )
     known = np.flatnonzero(np.isfinite(quality) & np.isfinite(error))
     if known.size < 2:
         raise ValueError(f"{known.size} pictures have a MOS, a deviation and a number of votes")
@@ -197,7 +199,8 @@ def _area(x: Array, others: Array) -> tuple[float, Array]:
 
 def _totals(a: Array, b: Array, of_a: Array, of_b: Array, size: int = 0) -> Array:
     """Sums of the pairs' numbers over the pictures in them."""
-    return np.bincount(np.r_[a, b], np.r_[of_a, of_b], size)
+    totals: Array = np.bincount(np.r_[a, b], np.r_[of_a, of_b], size).astype(float)
+    return totals
 
 
 def _variance(influence: Array, a: Array, b: Array) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ import torch
 import typer
 from tqdm import tqdm
 
+from maclip_lab.clip.model import CLIP
 from maclip_lab.datasets import load_annotations, load_dataset
 from maclip_lab.datasets.degradations import LEVELS
 from maclip_lab.files.atomic import write_bytes
@@ -208,9 +209,8 @@ def _severity(
 
 def _retrieval(path: Path, scorer: Maclip, photographs: Sequence[Photograph]) -> None:
     if photographs:
-        _keep(
-            path, lambda: pd.DataFrame({"rank": caption_ranks(scorer.backbone.clip, photographs)})
-        )
+        clip = cast(CLIP, scorer.backbone.clip)
+        _keep(path, lambda: pd.DataFrame({"rank": caption_ranks(clip, photographs)}))
     else:
         typer.echo(f"no captioned photographs were held out for {path.name}")
 
