@@ -90,12 +90,8 @@ def _rows(path: Path) -> pd.DataFrame:
     text = read_text(path)
     if text[:1] in (",", ";", "\t"):  # pandas leaves the title of an index out
         return pd.read_csv(io.StringIO("unnamed" + text), sep=text[0], dtype=str)
-    rows = read_csv(path)
-    if len(rows.columns) > 1 and pd.to_numeric(rows.columns[1:], "coerce").notna().all():
-        first = pd.DataFrame([rows.columns], columns=rows.columns)  # pyiqa writes no header
-        rows = pd.concat([first, rows], ignore_index=True)
-        rows.columns = ["path", "score", *map(str, range(2, len(rows.columns)))]
-    return rows
+    # pyiqa writes no header
+    return read_csv(path).rename(columns={"column 1": "path", "column 2": "score"})
 
 
 def _places(names: list[str], manifest: Manifest, path: Path) -> tuple[dict[str, int], list[str]]:

@@ -53,7 +53,7 @@ class Calibration:
         x = np.asarray(scores, dtype=float)
         y = np.where(np.isfinite(x), np.interp(x, self.scores, self.mos), np.nan)
         columns = {"mos_predicted": y, "mos_lo": y - self.margin, "mos_hi": y + self.margin}
-        return pd.DataFrame(columns, index=getattr(scores, "index", None))
+        return pd.DataFrame(columns, index=scores.index if isinstance(scores, pd.Series) else None)
 
     def require(self, facts: Mapping[str, object]) -> None:
         """Raises ValueError for scores of another backbone, protocol, prompt set or constants."""

@@ -79,7 +79,7 @@ def pairs_from_mos(
         known = np.sort(np.random.default_rng(0).choice(known, _MOST_PICTURES, replace=False))
     a, b = (known[place] for place in np.triu_indices(known.size, 1))
     apart, limit = quality[a] - quality[b], stats.norm.ppf(0.975) * np.sqrt(error[a] + error[b])
-    names = getattr(mos, "index", pd.RangeIndex(quality.size))
+    names = mos.index if isinstance(mos, pd.Series) else pd.RangeIndex(quality.size)
     pairs = pd.DataFrame({"a": names[a], "b": names[b], "votes_a": 1 * (apart > limit)})
     pairs["votes_b"], pairs["ties"] = 1 * (-apart > limit), 0
     return pairs.assign(verdict=pairs["votes_a"] - pairs["votes_b"])

@@ -117,6 +117,7 @@ class Pack:
             settings=settings,
             precision=made.precision,
             pos_embedding=made.pos_embedding,
+            quick_gelu=made.quick_gelu,
         )
 
 

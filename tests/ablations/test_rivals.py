@@ -8,6 +8,7 @@ from scipy import stats
 from maclip_lab.ablations.rivals import read_rivals
 from maclip_lab.ablations.study import assess
 from maclip_lab.config import ScoreConfig
+from maclip_lab.crops import protocol_for
 from maclip_lab.datasets.errors import DatasetError
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.evaluation import EvaluationSettings, holm
@@ -150,9 +151,11 @@ def test_rivals_are_judged_beside_ours_with_one_correction_for_all(tmp_path):
         config=lambda *_, **__: ScoreConfig("plain"),
     )
     rivals = read_rivals([file], SET)
-    found = assess(
-        predictions, SET, scorer, statistics=EvaluationSettings(n_boot=50), rivals=rivals
-    )
+    facts = {"width": 300, "height": 200, "sha256": ""}
+    made = SimpleNamespace(protocol=protocol_for("native"), preset="default", dtype="fp32")
+    view = SimpleNamespace(manifest=SET, config=made, table=SET.table[["path"]].assign(**facts))
+    statistics = EvaluationSettings(n_boot=50)
+    found = assess(predictions, view, scorer, statistics=statistics, rivals=rivals)
     table = found.table.set_index("method")
     assert table.loc["x", "srcc"] == pytest.approx(stats.spearmanr(theirs, MOS).statistic)
     tests = found.differences.set_index("method")

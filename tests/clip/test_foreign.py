@@ -14,8 +14,7 @@ from maclip_lab.clip.model import CLIP_MEAN, CLIP_STD
 from maclip_lab.clip.tokenizer import tokenize
 from maclip_lab.crops import NATIVE, WHOLE, fitted
 from maclip_lab.cues import cosine_cue, magnitude_cue
-from maclip_lab.features import extract_features
-from maclip_lab.features import feature_config
+from maclip_lab.features import extract_features, feature_config
 from tests.conftest import GOLDEN
 from tests.store_world import manifest, pictures
 

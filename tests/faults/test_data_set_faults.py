@@ -56,14 +56,19 @@ def test_windows_separators_letter_case_and_unicode_forms_are_seen_through(folde
         ([("0.png", True), ("1.png", 2)], "no finite numbers"),
         ([("", 1)], "expected the name of a picture"),
         ([(None, 1)], "expected the name of a picture"),
-        ([("../outside.png", 1)], "none of 1 pictures"),
+        ([("../nowhere.png", 1)], "none of 1 pictures"),
         ([("nowhere.png", 1)], "none of 1 pictures"),
     ],
 )
 def test_a_wrong_row_is_an_error_that_names_it(rows, message, folder):
-    (folder.parent / "outside.png").write_bytes((folder / "Bilder" / "0.png").read_bytes())
     with pytest.raises(DatasetError, match=message):
         load_annotations(annotations(folder, rows))
+
+
+def test_a_list_may_name_the_very_path_of_a_picture_outside_its_folder(folder):
+    outside = folder.parent / "outside.png"
+    outside.write_bytes((folder / "Bilder" / "0.png").read_bytes())
+    assert load_annotations(annotations(folder, [("../outside.png", 1)])).paths == [outside]
 
 
 def test_a_missing_picture_is_left_out_aloud(folder):
