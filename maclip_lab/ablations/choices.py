@@ -8,9 +8,10 @@ import pandas as pd
 from maclip_lab.crops import DATASETS
 from maclip_lab.datasets.annotated import Annotated, Facets
 from maclip_lab.datasets.build import build_manifest
-from maclip_lab.datasets.errors import DatasetWarning
+from maclip_lab.datasets.errors import DatasetError, DatasetWarning
 from maclip_lab.datasets.index import FileIndex
 from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.datasets.packed import PACK_SUFFIX
 from maclip_lab.datasets.readers import read_csv, read_parquet
 from maclip_lab.evaluation import bradley_terry, count_votes, evaluate_pairs
 from maclip_lab.evaluation.correlations import spearman
@@ -25,7 +26,15 @@ def read_choices(file: Path, dataset: str, root: Path | None) -> tuple[pd.DataFr
         file: the table, Parquet or CSV.
         dataset: one of the nine, whose crop protocol applies, or a name of one's own.
         root: folder that the pictures lie below; None for the file's.
+
+    Raises:
+        DatasetError: the data set is a pack, which holds no pictures.
     """
+    if Path(dataset).suffix.lower() == PACK_SUFFIX:
+        raise DatasetError(
+            f"{dataset} is a pack: choices are judged by the pictures themselves; name their data "
+            "set, or one of your own, and the folder with root="
+        )
     votes = count_votes(read_parquet(file) if file.suffix == ".parquet" else read_csv(file))
     names = pd.unique(votes[["a", "b"]].to_numpy().ravel())
     manifest = build_manifest(

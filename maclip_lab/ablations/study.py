@@ -161,5 +161,5 @@ def assess(
             stacklevel=2,
         )
     if reasons or manifest.protocol == "native":  # a list may be called like one of the nine
-        table[["paper_rn50_srcc", "minus_paper_rn50"]] = float("nan")
+        table[["paper_rn50_srcc", "minus_paper_rn50", "published_srcc"]] = float("nan")
     return Study(predictions, table, differences, by_type, provenance_record(record))

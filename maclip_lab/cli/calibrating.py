@@ -11,13 +11,15 @@ from maclip_lab.cli import options
 
 @options.grouped
 def calibrate(
-    dataset: Annotated[str, typer.Argument(help="koniq, ..., or what your own list is called.")],
+    dataset: Annotated[
+        str, typer.Argument(help="koniq, ..., what your own list is called, or a pack.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Calibration to write: .json.")],
     data: options.DataOptions,
     fusion: options.FusionOptions,
     encoder: options.EncoderOptions,
     kept: options.StoreOptions,
-    backbone: options.Backbone = "RN50",
+    backbone: options.OneBackbone = None,
     prompts: options.Prompts = "maclip",
     level: Annotated[float, typer.Option(help="Share of pictures in the interval.")] = 0.95,
     overwrite: options.Overwrite = False,
@@ -31,21 +33,21 @@ def calibrate(
     if output.suffix != ".json" or (output.exists() and not overwrite):
         raise typer.BadParameter(f"{output} is no .json, or exists (--overwrite)", param_hint="-o")
     from maclip_lab.ablations.sweeps import score_store
-    from maclip_lab.crops import protocol_for
     from maclip_lab.evaluation import calibrate as fit
     from maclip_lab.features import extract_features
     from maclip_lab.files.provenance import provenance_record, write_result
-    from maclip_lab.scorer import Maclip
 
     manifest, *others = data.manifests(dataset)
     if others:
         raise typer.BadParameter("a calibration is of one data set", param_hint="DATASET")
-    scorer = Maclip.from_config(replace(encoder.config(backbone), prompts=prompts))
+    (scorer,) = encoder.scorers(None if backbone is None else [backbone], [manifest])
+    anchors = scorer.text_anchors(prompts)
     view = extract_features(manifest, scorer, kept.store, dtype=kept.dtype, progress=not quiet)
-    protocol, references = protocol_for(manifest.protocol), manifest.table["ref_id"]
-    config = scorer.config(protocol, fusion.settings, preset=view.config.preset)
+    references = manifest.table["ref_id"]
+    config = scorer.config(view.config.protocol, fusion.settings, preset=view.config.preset)
+    config = replace(config, prompts=anchors.pairs)
     found = fit(
-        score_store(view, scorer.anchors, fusion.settings)["score"],
+        score_store(view, anchors, fusion.settings)["score"],
         manifest.table["mos"],
         higher_is_better=manifest.higher_is_better,
         clusters=references if references.notna().all() else None,

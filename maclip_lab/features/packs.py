@@ -152,7 +152,8 @@ def write_pack(
     Raises:
         StoreError: no picture has features, or they are another backbone's.
         StorageFullError: there is no room; an older file is as it was.
-        ValueError: the path ends otherwise, or ``whole`` is of other pictures.
+        ValueError: the path ends otherwise, ``whole`` is of other pictures, or the
+            scorer's texts have a bias.
     """
     path, manifest, made = Path(path), crops.manifest, crops.config
     if path.suffix != PACK_SUFFIX:
@@ -166,6 +167,8 @@ def write_pack(
         raise ValueError("the crops and the whole pictures are of different manifests")
     if not len(crops.ok):
         raise StoreError(f"none of the {len(crops)} pictures of {manifest.dataset} has features")
+    if scorer.anchors.logit_bias is not None:
+        raise ValueError(f"{scorer.backbone.name} has a logit_bias, which a pack cannot hold")
     anchors = [scorer.text_anchors(pairs) for pairs in prompts]
     texts = {
         text: features.numpy()
