@@ -50,3 +50,8 @@ def test_a_table_without_choices_or_pictures_is_refused(choices):
     (choices / "pairs.csv").write_text("a,b,chosen\nx,y,x\n")
     with pytest.raises(DatasetError, match="none of 2 pictures is under"):
         read_choices(choices / "pairs.csv", "mine", None)
+
+
+def test_choices_between_the_pictures_of_a_pack_are_refused(choices):
+    with pytest.raises(DatasetError, match=r"six\.safetensors is a pack"):
+        read_choices(choices / "pairs.csv", "six.safetensors", None)

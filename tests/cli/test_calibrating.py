@@ -9,6 +9,7 @@ import pytest
 from maclip_lab import Maclip
 from maclip_lab.evaluation import Calibration
 from maclip_lab.files.provenance import read_record
+from maclip_lab.files.shipped import data_path
 from maclip_lab.prompts import ATTRIBUTES
 from tests.cli.test_commands import RN, VIT, run
 from tests.store_world import picture
@@ -87,3 +88,11 @@ def test_a_file_that_is_no_calibration_is_refused(world):
     assert run(*arguments, world / "odd.json")[0] is ValueError
     assert run(*arguments, world / "gone.json")[0] is FileNotFoundError
     assert run("calibrate", "mine", "-b", VIT, "-o", world / "mine.json")[0] == 2
+
+
+def test_a_pack_is_calibrated_with_its_own_backbone(tmp_path):
+    pack = data_path("packs", "clive-part.tiny-vit.safetensors")
+    code, output, errors = run("calibrate", pack, "-q", "-o", tmp_path / "clive.json")
+    assert code == 0, errors
+    assert "through 332" in output
+    assert Calibration.from_json((tmp_path / "clive.json").read_bytes()).n == 332

@@ -63,6 +63,18 @@ def rewritten(path, **changes):
     return path
 
 
+# What a pack holds ---------------------------------------------------------------------------
+
+
+def test_texts_with_a_bias_do_not_go_into_a_pack(world, scorer, tmp_path, monkeypatch):
+    rows, store, _ = world
+    crops = extract_features(rows, scorer, store)
+    monkeypatch.setattr(scorer, "anchors", replace(scorer.anchors, logit_bias=-3.0))
+    with pytest.raises(ValueError, match="has a logit_bias, which a pack cannot hold"):
+        write_pack(tmp_path / "biased.safetensors", crops, None, scorer)
+    assert not list(tmp_path.iterdir())
+
+
 # What a pack gives ---------------------------------------------------------------------------
 
 
