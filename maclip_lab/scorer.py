@@ -150,7 +150,7 @@ class Maclip:
             device=str(self.encoder.device),
             precision=self.encoder.precision,
             pos_embedding=self.pos_embedding,
-            quick_gelu=self.backbone.metadata.get("quick_gelu", "true") == "true",
+            quick_gelu=self.backbone.quick_gelu,
             attributes=self.axes is not None,
         )
         if self.backbone.crop is None:

@@ -60,7 +60,7 @@ def feature_config(
         protocol=fitted(protocol or protocol_for(manifest.protocol), scorer.backbone.crop),
         pos_embedding=scorer.pos_embedding,
         dtype=dtype,
-        quick_gelu=scorer.backbone.metadata.get("quick_gelu", "true") == "true",
+        quick_gelu=scorer.backbone.quick_gelu,
     )
 
 

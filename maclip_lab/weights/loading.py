@@ -61,6 +61,11 @@ class Backbone:
     metadata: Mapping[str, str] = field(default_factory=dict)
     crop: int | None = None
 
+    @property
+    def quick_gelu(self) -> bool:
+        """The activation, OpenAI's where nothing says."""
+        return self.metadata.get("quick_gelu", "true") == "true"
+
 
 @dataclass(frozen=True)
 class Verification:
