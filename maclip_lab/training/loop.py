@@ -25,12 +25,16 @@ from maclip_lab.training.captions import (
     quality_captions,
 )
 from maclip_lab.training.losses import caption_loss, sentence_loss
+from maclip_lab.training.muon import Muon
 from maclip_lab.training.recipe import Recipe
 from maclip_lab.training.towers import new_clip, whiten_patches
 
 EXACT = 12
 """Captions at the head of `quality_captions` that every step contains."""
 _FIRST_SCALE = math.log(10.0)
+_ENDS = ("embedding", "projection", "visual.conv1", "visual.proj", "attnpool")
+"""What Muon leaves to AdamW: first and last layers, and the pooling's large squares, whose
+orthogonal gradients would cost a third of a step."""
 
 LOSSES = ("quality", "faults", "sentences")
 Losses = dict[str, float]
@@ -87,17 +91,7 @@ class Trainer:
             }
         ).to(self.device)
         self.average = {k: v.detach().clone() for k, v in self.clip.state_dict().items()}
-        trained = [p for p in self.clip.parameters() if p.requires_grad]
-        others = [p for p in trained if p.ndim < 2] + list(self.extra.parameters())
-        decayed = [p for p in trained if p.ndim >= 2]
-        self.optimiser = torch.optim.AdamW(
-            [
-                {"params": decayed, "weight_decay": recipe.weight_decay},
-                {"params": others, "weight_decay": 0.0},
-            ],
-            lr=recipe.learning_rate,
-            betas=(0.9, 0.98),
-        )
+        self.optimisers = self._optimisers()
 
     def run(
         self,
@@ -132,7 +126,7 @@ class Trainer:
             "clip": self.clip.state_dict(),
             "average": self.average,
             "extra": self.extra.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimisers": [each.state_dict() for each in self.optimisers],
         }
         content = io.BytesIO()
         torch.save(state, content)
@@ -151,7 +145,26 @@ class Trainer:
         self.step, self.average = state["step"], state["average"]
         self.clip.load_state_dict(state["clip"])
         self.extra.load_state_dict(state["extra"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        for each, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            each.load_state_dict(saved)
+
+    def _optimisers(self) -> tuple[torch.optim.Optimizer, ...]:
+        """Muon for the matrices within the towers, AdamW for all that stands at their ends."""
+        recipe = self.recipe
+        trained = {n: p for n, p in self.clip.named_parameters() if p.requires_grad}
+        matrices = {n: p for n, p in trained.items() if p.ndim >= 2}
+        inner = {n: p for n, p in matrices.items() if not any(end in n for end in _ENDS)}
+        outer = [p for n, p in matrices.items() if n not in inner]
+        others = [p for p in trained.values() if p.ndim < 2] + list(self.extra.parameters())
+        adam = torch.optim.AdamW(
+            [
+                {"params": outer, "weight_decay": recipe.weight_decay},
+                {"params": others, "weight_decay": 0.0},
+            ],
+            lr=recipe.learning_rate,
+            betas=(0.9, 0.98),
+        )
+        return adam, Muon(inner.values(), recipe.muon_rate, recipe.weight_decay)
 
     def _identity(self) -> dict[str, object]:
         banks = {
@@ -179,8 +192,11 @@ class Trainer:
         rounds = (len(bank) - 1 - shown) // len(bank.sentences) + 1
         views = shown + len(bank.sentences) * generator.integers(0, rounds)
         images = self._windows(bank, views, generator, None if late else recipe.side)
-        for group in self.optimiser.param_groups:
-            group["lr"] = _learning_rate(self.step, recipe)
+        for each, peak in zip(
+            self.optimisers, (recipe.learning_rate, recipe.muon_rate), strict=True
+        ):
+            for group in each.param_groups:
+                group["lr"] = peak * _rise_and_fall(self.step, recipe)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             features = self.clip.encode_image(images).float()
             losses = self._caption_losses(features, self.targets[late][0][views], generator)
@@ -193,10 +209,12 @@ class Trainer:
             "faults": recipe.fault_weight,
             "sentences": recipe.sentence_weight * self._ramp(),
         }
-        self.optimiser.zero_grad(set_to_none=True)
+        self.clip.zero_grad(set_to_none=True)
+        self.extra.zero_grad(set_to_none=True)
         sum((weights[name] * loss for name, loss in losses.items()), torch.zeros(())).backward()
         nn.utils.clip_grad_norm_(self.clip.parameters(), 5.0)
-        self.optimiser.step()
+        for each in self.optimisers:
+            each.step()
         self._settle()
         self.step += 1
         return {name: loss.item() for name, loss in losses.items()}
@@ -293,8 +311,8 @@ class Trainer:
         return min(1.0, max(0.0, (self.step - start) / max(1.0, start)))
 
 
-def _learning_rate(step: int, recipe: Recipe) -> float:
+def _rise_and_fall(step: int, recipe: Recipe) -> float:
     rise = max(1, round(recipe.warm_up * recipe.total_steps / 2))
     progress = step / recipe.total_steps
     fall = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
-    return recipe.learning_rate * min(1.0, (step + 1) / rise) * fall
+    return min(1.0, (step + 1) / rise) * fall

@@ -25,8 +25,9 @@ class Recipe:
         captioned: share of a batch whose photographs have sentences.
         captions: quality captions a step, the prompts of MA-CLIP and CLIP-IQA always among
             them; the fault captions come on top.
-        learning_rate: peak, reached after half of ``warm_up`` and falling as a cosine.
-        weight_decay: AdamW's.
+        learning_rate: AdamW's peak, reached after half of ``warm_up`` and falling as a cosine.
+        muon_rate: the same of Muon.
+        weight_decay: of both.
         warm_up: share of all steps before the sentences start to come in; they are in fully
             after twice as many.
         sentences: of every captioned photograph in a step.
@@ -45,7 +46,7 @@ class Recipe:
     projection_bias: bool = True
     text_width: int = 128
     text_layers: int = 2
-    steps: int = 2600
+    steps: int = 2000
     batch: int = 96
     side: int = 96
     late_steps: int = 150
@@ -53,6 +54,7 @@ class Recipe:
     captioned: float = 0.7
     captions: int = 48
     learning_rate: float = 1e-3
+    muon_rate: float = 2e-3
     weight_decay: float = 0.05
     warm_up: float = 0.06
     sentences: int = 3
