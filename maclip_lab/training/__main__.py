@@ -1,6 +1,7 @@
 """The command line of training: ``python -m maclip_lab.training train|validate|measure|report``."""
 
 import csv
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -92,6 +93,8 @@ def train(
     device: str = "cpu",
 ) -> None:
     """Train one backbone from folders of photographs, or go on with a run that was stopped."""
+    if architecture not in RECIPES:
+        raise ValueError(f"--architecture is {' or '.join(RECIPES)}, got {architecture!r}")
     bank(runs, folders, views, late_views, workers)
     recipe = replace(RECIPES[architecture], seed=seed)
     recipe = recipe if steps is None else replace(recipe, steps=steps)
@@ -235,5 +238,13 @@ def _rows(path: Path) -> list[Row]:
     return opinion_rows(table) if "mos" in table else severity_rows(table)
 
 
+def main() -> None:
+    """Run a command; what it refuses is said in one line."""
+    try:
+        app()
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+
+
 if __name__ == "__main__":
-    app()
+    main()

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -89,11 +90,22 @@ def test_a_folder_of_a_few_photographs_trains_and_says_what_cannot_be_measured(
     assert "no captioned photographs were held out" in said
 
 
-def test_a_run_with_another_number_of_steps_is_not_resumed(run, tmp_path: Path) -> None:
+def test_a_run_with_another_number_of_steps_is_not_resumed(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     few, out = fill(tmp_path / "few", 8, captioned=False), tmp_path / "out"
     sizes = ("--views", 16, "--late-views", 16)
     run("train", out, few, *sizes)
     again = ["train", str(out), str(few), *map(str, sizes), "--steps", "5"]
-    done = CliRunner().invoke(command.app, again)
-    assert isinstance(done.exception, ValueError)
-    assert "another run (steps: 3, now 5)" in str(done.exception)
+    monkeypatch.setattr(sys, "argv", ["maclip_lab.training", *again])
+    with pytest.raises(SystemExit, match=r"^error: .*another run \(steps: 3, now 5\)"):
+        command.main()
+
+
+def test_an_unknown_architecture_names_those_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["train", str(tmp_path / "out"), str(tmp_path), "--architecture", "mlp"]
+    monkeypatch.setattr(sys, "argv", ["maclip_lab.training", *words])
+    with pytest.raises(SystemExit, match="--architecture is rn or vit, got 'mlp'"):
+        command.main()
