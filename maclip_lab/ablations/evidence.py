@@ -86,40 +86,39 @@ def gather(
         progress: show progress bars.
     """
     start = time.perf_counter()
-    options = {"dtype": dtype, "progress": progress}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DatasetWarning)  # said in `why_not`
-        found = study(manifest, scorer, store_folder, statistics=statistics, **options)
+        warnings.simplefilter("ignore", DatasetWarning)  # said among the faults
+        found = study(
+            manifest, scorer, store_folder, statistics=statistics, dtype=dtype, progress=progress
+        )
     crops, wholes = extract_crops_and_whole(manifest, scorer, store_folder, dtype=dtype)
-    backbone = str(found.table["backbone"].iloc[0])
     part = _part(manifest)
-    reasons = [f"{backbone} is not the paper's {PAPER_BACKBONE}"] * (backbone != PAPER_BACKBONE)
+    faults = [part] if part else []
     if manifest.protocol not in CARDS:
-        reasons.append(f"{manifest.dataset} is none of the paper's sets")
-    reasons += [part] * bool(part)
+        faults.append(f"{manifest.dataset} is none of the paper's sets")
     unread = int((crops.table["status"] != "ok").sum())
     if unread:
-        reasons.append(f"{unread} of {len(manifest)} pictures cannot be read")
+        faults.append(f"{unread} of {len(manifest)} pictures cannot be read")
     sizes = list(zip(crops.table["width"], crops.table["height"], strict=True))
-    reasons += unlike_published(manifest, sizes)
     return Evidence(
         RatedSet(crops, scorer.anchors, statistics, wholes),
-        backbone,
+        str(found.table["backbone"].iloc[0]),
         f"{manifest.dataset} (part)" if part else manifest.dataset,
         found.table,
         found.record,
-        "; ".join(reasons),
+        (*faults, *unlike_published(manifest, sizes)),
         time.perf_counter() - start,
     )
 
 
 def _part(manifest: Manifest) -> str:
     """Which part of a set these rows are; empty where they are all."""
+    whole: tuple[int, ...] = (len(manifest) + len(manifest.missing),)
     if manifest.protocol in CARDS:
         whole = complete_rows(manifest.protocol, Request(manifest.variant))
-        if manifest.missing or len(manifest) not in whole:
-            return f"a part of the set, {len(manifest)} of {whole[0]} pictures"
-    return ""
+    if not manifest.missing and len(manifest) in whole:
+        return ""
+    return f"a part of the set, {len(manifest)} of {whole[0]} pictures"
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +131,7 @@ class Evidence:
         dataset: what the set is called, and whether it is a part.
         methods: rows of `study`, one a method.
         record: provenance of those.
-        why_not: why this is no test of the paper; empty where it is.
+        faults: why these pictures are no test of the paper; none where they are.
         seconds: that it took to gather.
     """
 
@@ -141,8 +140,14 @@ class Evidence:
     dataset: str
     methods: pd.DataFrame
     record: dict[str, object]
-    why_not: str = ""
+    faults: tuple[str, ...] = ()
     seconds: float = float("nan")
+
+    @property
+    def why_not(self) -> str:
+        """Why this is no test of the paper; empty where it is."""
+        other = f"{self.backbone} is not the paper's {PAPER_BACKBONE}"
+        return "; ".join([*[other] * (self.backbone != PAPER_BACKBONE), *self.faults])
 
     @cached_property
     def cues(self) -> pd.DataFrame:
