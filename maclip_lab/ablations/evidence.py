@@ -24,7 +24,7 @@ from maclip_lab.ablations.rated import STATISTICS, RatedSet
 from maclip_lab.ablations.study import study
 from maclip_lab.ablations.sweeps import score_store
 from maclip_lab.datasets.annotated import Request
-from maclip_lab.datasets.cards import CARDS
+from maclip_lab.datasets.cards import CARDS, Variant
 from maclip_lab.datasets.catalog import complete_rows, find_datasets
 from maclip_lab.datasets.checks import check_dataset, unlike_published
 from maclip_lab.datasets.choice import open_dataset
@@ -36,7 +36,7 @@ from maclip_lab.features import Pack, extract_crops_and_whole
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.scorer import Maclip
 
-VARIANT = "paper"
+VARIANT: Variant = "paper"
 """The rows of the list published with MA-CLIP."""
 WEIGHTS = tuple(round(0.1 * step, 1) for step in range(11))
 _A_PART = ("rows", "missing")

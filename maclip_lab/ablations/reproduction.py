@@ -193,15 +193,23 @@ def answer_rows(answers: Mapping[str, float], backbone: str, why_not: str = "") 
     return _table(rows)
 
 
-def cost_row(dataset: str, backbone: str, seconds: float, n: int) -> pd.DataFrame:
-    """What a picture costs on this machine, decoding included; the paper's cost is not known."""
+def cost_row(evidence: Evidence, seconds: float, n: int) -> pd.DataFrame:
+    """What a picture costs on this machine, decoding included; the paper's cost is not known.
+
+    Args:
+        evidence: of the set and the backbone.
+        seconds: a picture.
+        n: how many were timed.
+    """
+    no_pictures = "" if n else "there are no pictures to time"
+    why_not = "; ".join(filter(None, [evidence.why_not, no_pictures]))
     row = {
         "where": "cost",
         "claim": "seconds a picture",
-        "dataset": dataset,
-        "backbone": backbone,
+        "dataset": evidence.dataset,
+        "backbone": evidence.backbone,
         "ours": seconds,
-        "verdict": _UNKNOWN if n else "not run: there are no pictures, only their features",
+        "verdict": f"not run: {why_not}" if why_not else _UNKNOWN,
         "n": n,
     }
     return _table([row])

@@ -133,7 +133,7 @@ def draw(evidence: Evidence) -> dict[str, Figure]:
         alike=alike,
         xlabel="head start of the cosine cue",
         ylabel="alpha",
-        title=f"SRCC {shown.loc[1.0, 0.4]:.2f} at the paper's constants; grey: not told apart ({name})",
+        title=f"SRCC {shown.loc[1.0, 0.4]:.2f} at the paper's constants; grey as good ({name})",
     )
     figures = {
         "cues": plots.cue_scatter(
@@ -157,7 +157,7 @@ def draw(evidence: Evidence) -> dict[str, Figure]:
         "fixed_weights": plots.weight_curves(
             {name: fixed},
             {name: {"adaptive": adaptive}},
-            title=f"Fixed weights reach SRCC {fixed['srcc'].max():.2f}, the adaptive {adaptive:.2f}",
+            title=f"Fixed weights: SRCC {fixed['srcc'].max():.2f} at best, adaptive {adaptive:.2f}",
         ),
         "grid": grid.figure,
         "lambda": plots.lambda_curves(
@@ -196,9 +196,9 @@ def _write_figure(figure: Figure, stem: Path, record: Mapping[str, object]) -> s
     """Writes both forms; returns the figure as the page has it."""
     words = figure.get_suptitle() or figure.axes[0].get_title(loc="left")
     contents = {}
-    for form, options in (("pdf", {"metadata": {"CreationDate": None}}), ("png", {})):
+    for form in ("pdf", "png"):
         content = BytesIO()
-        figure.savefig(content, format=form, **options)
+        figure.savefig(content, format=form)
         contents[form] = content.getvalue()
         write_result(contents[form], stem.with_name(f"{stem.name}.{form}"), record)
     plt.close(figure)
@@ -216,23 +216,43 @@ def _page(report: Report, figures: Sequence[str]) -> str:
     assert isinstance(versions, dict)
     return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         short=html.escape(
-            f"Of {int((~beside).sum())} claims with {PAPER_BACKBONE}: {said}. Beside them "
-            f"{int(beside.sum())} numbers were measured with other backbones or pictures."
+            f"Of {int((~beside).sum())} claims of {PAPER_BACKBONE} on whole sets: {said}. Beside "
+            f"them {int(beside.sum())} numbers were measured that are no test of the paper."
         ),
-        created=record["created"],
+        created=str(record["created"])[:10],
         version=versions["maclip_lab"],
         found=_html(report.found),
-        paper=_html(claims[~beside].drop(columns="here")),
-        beside=_html(claims[beside].drop(columns=["tolerance"])),
+        paper=_html(_shown(claims[~beside]).drop(columns="here", errors="ignore")),
+        beside="\n".join(_beside(one, claims[beside]) for one in report.evidence if one.why_not),
         figures="\n".join(figures),
         record=html.escape(json.dumps(record, indent=2)),
     )
+
+
+def _beside(evidence: Evidence, claims: pd.DataFrame) -> str:
+    """What was measured on one set by one backbone and is no test of the paper."""
+    own = (claims["dataset"] == evidence.dataset) & (claims["backbone"] == evidence.backbone)
+    title = f"{evidence.dataset}, {plots.backbone_label(evidence.backbone)}"
+    table = _shown(claims[own]).drop(columns=["dataset", "backbone", "verdict"])
+    return f"<h3>{html.escape(title)}</h3><p>{html.escape(evidence.why_not)}</p>{_html(table)}"
+
+
+def _shown(claims: pd.DataFrame) -> pd.DataFrame:
+    """Rows for reading: the interval in one column, and none that is empty."""
+    ends = [
+        "" if low != low else f"{low:+.4f} to {high:+.4f}"
+        for low, high in zip(claims["lo"], claims["hi"], strict=True)
+    ]
+    table = claims.assign(lo=ends, backbone=claims["backbone"].map(plots.backbone_label))
+    table = table.drop(columns="hi").rename(columns={"lo": "95 % interval"})
+    return table.loc[:, (table.notna() & (table != "")).any()]
 
 
 def _html(table: pd.DataFrame) -> str:
     if table.empty:
         return "<p>Nothing.</p>"
     forms = {"seconds": "{:.1f}".format, "n": "{:.0f}".format}
-    return table.to_html(
+    text = table.to_html(
         index=False, border=0, na_rep="", float_format="{:.4f}".format, formatters=forms
     )
+    return f'<div class="wide">{text}</div>'
