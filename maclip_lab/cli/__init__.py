@@ -18,6 +18,7 @@ from maclip_lab.cli import (
     experiments,
     explaining,
     project,
+    reproducing,
     scoring,
     weights,
 )
@@ -37,6 +38,7 @@ app.command()(experiments.pack)
 app.command()(experiments.evaluate)
 app.command()(experiments.sweep)
 app.command()(calibrating.calibrate)
+app.command()(reproducing.reproduce)
 app.add_typer(datasets.app, name="datasets", help="The nine data sets: where, what, whether whole.")
 app.add_typer(weights.app, name="weights", help="The backbones' weights: list, fetch, verify.")
 app.command()(explaining.explain)

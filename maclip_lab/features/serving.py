@@ -140,6 +140,20 @@ def extract_crops_and_whole(
     return crops, wholes
 
 
+def count_pending(
+    manifest: Manifest,
+    scorer: Maclip,
+    store_folder: str | os.PathLike[str],
+    *,
+    dtype: str = "fp32",
+) -> int:
+    """How many of a manifest's pictures a store holds nothing of, by their paths alone."""
+    lookup = Lookup(
+        FeatureStore(Path(store_folder), feature_config(manifest, scorer, dtype=dtype)).index
+    )
+    return sum(not lookup.has_path(path) for path in manifest.table["path"])
+
+
 def _pack_of(
     manifest: Manifest,
     scorer: Maclip | Pack,

@@ -1,0 +1,236 @@
+"""``maclip-lab reproduce``: the paper's claims on whatever is here, as one page to cite."""
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from maclip_lab.cli import options
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from maclip_lab.datasets.manifest import Manifest
+    from maclip_lab.features import Pack
+    from maclip_lab.scorer import Maclip
+
+    Job = tuple[Manifest, Maclip | Pack]
+
+Folder = Annotated[
+    Path, typer.Option("--output", "-o", help="Folder of the report.", file_okay=False)
+]
+Sets = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder with any of the nine data sets; without it the shipped packs are taken.",
+        exists=True,
+        file_okay=False,
+    ),
+]
+Backbones = Annotated[
+    list[str] | None,
+    typer.Option(
+        *("--backbone", "-b"),
+        help="May be given repeatedly.",
+        show_default="RN50; tiny-rn without --root",
+        callback=options.known_backbones,
+    ),
+]
+Packs = Annotated[
+    bool | None,
+    typer.Option(help="The shipped packs too; they are parts of two sets.", show_default=False),
+]
+Fetch = Annotated[
+    bool, typer.Option("--fetch", help="Download weights that are missing.", show_default=False)
+]
+_TIMED = 2  # pictures of every set
+_COLUMNS = ["what", "found", "to do"]
+
+
+@options.grouped
+def reproduce(
+    encoder: options.EncoderOptions,
+    kept: options.StoreOptions,
+    root: Sets = None,
+    backbone: Backbones = None,
+    output: Folder = Path("report"),
+    packs: Packs = None,
+    fetch: Fetch = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Reproduce the paper's claims: a page, tables and figures; stopped, it goes on from there.
+
+    Exit status 0 means that whatever could be run was run.
+
+    Examples: maclip-lab reproduce -o report/; maclip-lab reproduce --root ~/iqa -b RN50 -o report/
+    """
+    from maclip_lab.ablations.evidence import find_sets, gather
+    from maclip_lab.ablations.published import PAPER_BACKBONE, published_results
+    from maclip_lab.ablations.reproduction import claims_table, cost_row, set_rows
+    from maclip_lab.cli.report import Report, claim_folder, file_stem, write_report
+    from maclip_lab.datasets.cards import CARDS
+    from maclip_lab.errors import MaclipError, StorageFullError, WeightsError
+    from maclip_lab.features import Pack, write_pack
+
+    sets, left_out = ({}, {}) if root is None else find_sets(root)
+    if root is not None and not sets and not left_out:
+        raise typer.BadParameter("no data set was found there", param_hint="--root")
+    encoder = replace(encoder, offline=encoder.offline or not fetch)
+    names = backbone or (["tiny-rn"] if root is None else [PAPER_BACKBONE])
+    jobs: list[Job] = []
+    lost: dict[str, str] = {}
+    for name in names if sets else ():
+        try:
+            loaded = encoder.scorer(name)
+        except WeightsError as error:
+            lost[name] = str(error)
+        else:
+            jobs += [(manifest, loaded) for manifest in sets.values()]
+    if root is None if packs is None else packs:
+        jobs += [(pack.manifest, pack) for pack in _shipped(names)]
+    found = _found(jobs, left_out, lost)
+    typer.echo(found.to_string(index=False))
+    record = claim_folder(output, _config(jobs, encoder, kept))
+    published = published_results()
+    parts, evidence, short = [_answers(jobs)], [], []
+    for place, ((manifest, scorer), cost) in enumerate(_costs(jobs, kept), start=1):
+        typer.echo(f"[{place}/{len(jobs)}] {manifest!r}", err=True)
+        try:
+            one = gather(manifest, scorer, kept.store, dtype=kept.dtype, progress=not quiet)
+            parts += [set_rows(one, published), cost_row(one, *cost)]
+            if not isinstance(scorer, Pack):
+                path = output / "packs" / f"{file_stem(one)}.safetensors"
+                write_pack(path, one.rated.features, one.rated.wholes, scorer)
+                short += [f"{one.dataset}: {fault}" for fault in one.faults]
+        except StorageFullError:
+            raise
+        except (MaclipError, OSError, ValueError) as error:
+            left_out[manifest.dataset] = str(error)
+        else:
+            evidence.append(one)
+    run = {one.rated.features.manifest.dataset for one in evidence}
+    absent = {name: left_out.get(name, "the set is not here") for name in CARDS if name not in run}
+    absent |= {name: "; ".join(lost.values()) for name in absent if name in sets and lost}
+    claims = claims_table(parts, published, absent)
+    page = write_report(Report(found, claims, evidence, record), output)
+    verdicts = claims["verdict"].str.partition(":")[0].value_counts()
+    typer.echo("\n".join([f"{count:4} {verdict}" for verdict, count in verdicts.items()]))
+    typer.echo(f"written to {page}")
+    failed = [f"{name}: {why}" for name, why in (left_out | lost).items()] + short
+    for line in dict.fromkeys(failed):
+        typer.secho(f"not run as it should be: {line}", fg="yellow", err=True)
+    if failed or not jobs:
+        raise typer.Exit(1)
+
+
+def _found(
+    jobs: "Sequence[Job]", left_out: Mapping[str, str], lost: Mapping[str, str]
+) -> "pd.DataFrame":
+    """What is here and what is not: ``what, found, to do``."""
+    import pandas as pd
+
+    from maclip_lab.datasets.cards import CARDS
+    from maclip_lab.features import Pack
+
+    rows = {}
+    for name, card in CARDS.items():
+        rows[name] = left_out.get(name, "not here"), f"get it from {card.url}"
+    for manifest, scorer in jobs:
+        if isinstance(scorer, Pack):
+            rows[scorer.name] = f"features of {len(manifest)} pictures, by {scorer.backbone}", ""
+        else:
+            count = f"{len(manifest)} of {CARDS[manifest.dataset].paper_rows} pictures"
+            rows[manifest.dataset] = count, ""
+            weights = f"weights {scorer.backbone.sha256[:12]}... on {scorer.encoder.device}"
+            rows[scorer.backbone.name] = weights, ""
+    for name, why in lost.items():
+        rows[name] = why, f"maclip-lab weights fetch {name}, or --fetch"
+    return pd.DataFrame([(name, *row) for name, row in rows.items()], columns=_COLUMNS)
+
+
+def _config(
+    jobs: "Sequence[Job]", encoder: options.EncoderOptions, kept: options.StoreOptions
+) -> dict[str, object]:
+    """What everything in a report has in common."""
+    from maclip_lab.ablations.evidence import VARIANT
+    from maclip_lab.ablations.rated import STATISTICS
+
+    facts = [scorer.config(manifest.protocol).facts for manifest, scorer in jobs]
+    weights = {str(one["backbone"]): one["weights_sha256"] for one in facts}
+    settings = {"precision": encoder.precision, "dtype": kept.dtype, "statistics": STATISTICS}
+    return {"variant": VARIANT, "weights": weights, **settings}
+
+
+def _costs(
+    jobs: "Sequence[Job]", kept: options.StoreOptions
+) -> "list[tuple[Job, tuple[float, int]]]":
+    """Every job with the seconds a picture takes and of how many; says how long all will take."""
+    from maclip_lab.features import Pack
+    from maclip_lab.features.serving import count_pending
+
+    costs, seconds = [], 0.0
+    for manifest, scorer in jobs:
+        cost = (float("nan"), 0)
+        if not isinstance(scorer, Pack):
+            cost = _time(scorer, manifest)
+            pending = count_pending(manifest, scorer, kept.store, dtype=kept.dtype)
+            seconds += 1.5 * cost[0] * pending if cost[1] else 0  # whole pictures: half again
+        costs.append(((manifest, scorer), cost))
+    if jobs:
+        typer.echo(f"about {seconds / 60:.1f} minutes for the pictures here, then the statistics")
+    return costs
+
+
+def _shipped(names: list[str]) -> "Iterator[Pack]":
+    """The packs that this package ships of these backbones."""
+    from maclip_lab.datasets.errors import DatasetError
+    from maclip_lab.features import open_pack
+    from maclip_lab.features.packs import SHIPPED, shipped_pack
+
+    for name in names:
+        for dataset in SHIPPED:
+            try:
+                yield open_pack(shipped_pack(dataset, name))
+            except DatasetError as error:
+                typer.echo(str(error), err=True)
+
+
+def _answers(jobs: "Sequence[Job]") -> "pd.DataFrame":
+    """The rows of the two known answers, from the pictures of TID2013 or beside them."""
+    from maclip_lab.ablations.published import CLIP_IQA_ANSWERS, PAPER_BACKBONE
+    from maclip_lab.ablations.reproduction import answer_rows
+    from maclip_lab.datasets.index import FileIndex
+    from maclip_lab.errors import PictureError
+    from maclip_lab.features import Pack
+
+    encoders = [
+        (manifest, scorer)
+        for manifest, scorer in jobs
+        if not isinstance(scorer, Pack) and scorer.backbone.name == PAPER_BACKBONE
+    ]
+    answers: dict[str, float] = {}
+    for manifest, scorer in encoders:
+        index = FileIndex.scan(manifest.root)
+        for name in CLIP_IQA_ANSWERS if manifest.dataset == "TID2013" else ():
+            for file in index.candidates(name)[:1]:
+                with contextlib.suppress(PictureError):
+                    answers[name] = scorer.clip_iqa(index.root / file)
+    return answer_rows(answers, PAPER_BACKBONE, "" if encoders else f"{PAPER_BACKBONE} was not run")
+
+
+def _time(scorer: "Maclip", manifest: "Manifest") -> tuple[float, int]:
+    """Seconds that scoring a picture takes, after a first one, and of how many that is the mean."""
+    from maclip_lab.errors import PictureError
+
+    seconds = []
+    for path in manifest.sample(min(_TIMED + 1, len(manifest))).paths:
+        start = time.perf_counter()
+        with contextlib.suppress(PictureError):
+            scorer(path, manifest.protocol)
+            seconds.append(time.perf_counter() - start)
+    timed = seconds[1:] or seconds
+    return (sum(timed) / len(timed), len(timed)) if timed else (float("nan"), 0)
