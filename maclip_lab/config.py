@@ -17,21 +17,8 @@ class ScoreConfig:
     """Everything that scores depend on, except the pictures; small enough to send to a worker.
 
     It travels from whoever asks to whatever is recorded: `facts` are the settings of every result.
-
-    Attributes:
-        backbone: by name or file, see `Maclip`.
-        weights_sha256: what every worker's weights must be; empty for what is found here.
-        dataset: whose crop protocol to follow, by name, or a `Protocol`; None keeps native size.
-        preset: how files are read, see `Maclip.__call__`.
-        prompts: name of a prompt set, or pairs.
-        settings: the fusion's constants.
-        device: ``"auto"`` or a torch device.
-        precision: of the encoder.
-        pos_embedding: add the visual positional embedding.
-        weights_dir: folder to look for weights in first.
-        offline: never use the network; None follows the environment.
-        quick_gelu: the backbone's activation; None for what its file says.
-        attributes: read the named axes as well.
+    Its fields are arguments of `Maclip` and `Maclip.__call__`, and ``weights_sha256`` is what
+    every worker's weights must be, empty for what is found here.
     """
 
     backbone: str = "RN50"

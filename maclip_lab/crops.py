@@ -129,13 +129,7 @@ def fitted(protocol: Protocol, side: int | None) -> Protocol:
 
 @dataclass(frozen=True)
 class CropGrid:
-    """Where the crops of one picture lie.
-
-    Attributes:
-        height: of the prepared picture, in pixels.
-        width: of the prepared picture, in pixels.
-        protocol: that laid the grid.
-    """
+    """Where the crops of one picture lie, prepared so many pixels high and wide."""
 
     height: int
     width: int
@@ -180,9 +174,7 @@ class CropGrid:
 def prepare(image: Image.Image, protocol: Protocol = NATIVE) -> tuple[np.ndarray, bool]:
     """A picture's pixels at the size the protocol cuts from.
 
-    Args:
-        image: RGB, 8 bit.
-        protocol: whose ``resize`` and ``small`` apply.
+    Of the protocol, ``resize`` and ``small`` apply.
 
     Returns:
         RGB pixels ``(H, W, 3)`` uint8, and whether the picture had to be scaled up.

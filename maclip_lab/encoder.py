@@ -102,10 +102,7 @@ class ImageEncoder:
     ) -> Tensor:
         """Features ``(P, D)`` of all crops of a prepared picture, in the protocol's order.
 
-        Args:
-            pixels: RGB ``(H, W, 3)`` uint8 from `maclip_lab.crops.prepare`.
-            protocol: that says which crops.
-            pos_embedding: see `CLIP.encode_image`.
+        Pixels are RGB ``(H, W, 3)`` uint8 from `maclip_lab.crops.prepare`.
         """
         height, width = pixels.shape[:2]
         count = len(CropGrid(height, width, protocol))
@@ -127,15 +124,11 @@ class ImageEncoder:
     ) -> Iterator[Tensor]:
         """Features ``(P, D)`` of many pictures of any sizes, in their order.
 
-        On a CPU pictures go one by one, and their features are those of `encode_picture` to the
-        bit. On a GPU their crops fill common batches, of which one is computed while the next is
-        cut; features then agree to rounding.
-
-        Args:
-            pictures: as in `encode_picture`; read a little ahead of what is yielded.
-            protocol: that says which crops.
-            pos_embedding: see `CLIP.encode_image`.
-            workers: pictures that a CPU encodes at once, each in a thread of its own.
+        On a CPU pictures go one by one, and their features are those of `encode_picture` to
+        the bit. On a GPU their crops fill common batches, of which one is computed while
+        the next is cut; features then agree to rounding. Pictures are read a little ahead
+        of what is yielded; ``workers`` are those that a CPU encodes at once, each in a
+        thread of its own.
         """
         if not self.pack or protocol.whole:
             alone = partial(self.encode_picture, protocol=protocol, pos_embedding=pos_embedding)
@@ -235,9 +228,6 @@ def unpack(batches: Iterable[tuple[Tensor, Shares]]) -> Iterator[Tensor]:
     """The features ``(P, D)`` of each picture, in order.
 
     A picture is handed out once the first crop of the next one, or the end, is seen.
-
-    Args:
-        batches: features ``(size, D)`` of the batches of `pack`, with what they hold.
     """
     current = -1
     parts: list[Tensor] = []

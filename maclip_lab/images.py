@@ -16,9 +16,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal, TypeAlias
@@ -29,6 +26,10 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from maclip_lab.decoding import colour, media, png, tiff
+from maclip_lab.decoding.opening import EXTENSIONS as EXTENSIONS
+from maclip_lab.decoding.opening import FORMATS as FORMATS
+from maclip_lab.decoding.opening import HEIF as HEIF
+from maclip_lab.decoding.opening import Refused, open_picture
 from maclip_lab.files.folders import files_below
 from maclip_lab.pixels import (
     from_array,
@@ -57,15 +58,6 @@ STATUSES = {
     "too_large": "more than max_pixels pixels",
     "float_data": "floating-point samples, whose range is unknown",
 }
-FORMATS: tuple[str, ...] = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")
-EXTENSIONS = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
-    | {".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".jpf", ".avif"}
-)
-HEIF = find_spec("pillow_heif") is not None  # Pillow's plugin, read where it is installed
-if HEIF:
-    FORMATS += ("HEIF",)
-    EXTENSIONS |= {".heic", ".heif", ".hif"}
 MAX_PIXELS = 2**27  # 134 megapixels, 400 MB once decoded: above any camera phone
 
 _GREY_MODES = {"1", "L", "LA", "La", "I"}
@@ -180,8 +172,8 @@ def announced_pixels(source: Source) -> int:
         if not isinstance(source, bytes) and _file_status(os.fspath(source)) != "ok":
             return 0  # to open a pipe is to wait for ever
         with BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as stream:
-            return math.prod(_open(stream, "").size)
-    except (OSError, ValueError, _Refused):  # reading it will say what is wrong
+            return math.prod(open_picture(stream, "").size)
+    except (OSError, ValueError, Refused):  # reading it will say what is wrong
         return 0
 
 
@@ -229,14 +221,6 @@ class _Settings:
     background: tuple[int, ...]
 
 
-class _Refused(Exception):
-    """Ends the decoding of one picture with a status; never leaves this module."""
-
-    def __init__(self, status: str, message: str, size: tuple[int, int] = (0, 0)) -> None:
-        super().__init__(message)
-        self.status, self.size = status, size
-
-
 def _from_path(path: str, settings: _Settings) -> Picture:
     try:
         status = _file_status(path)
@@ -262,60 +246,10 @@ def _file_status(path: str) -> str:
 
 def _from_stream(stream: IO[bytes], name: str, settings: _Settings) -> Picture:
     try:
-        image = _open(stream, name)
-    except _Refused as refusal:
+        image = open_picture(stream, name)
+    except Refused as refusal:
         return Picture(None, refusal.status, message=str(refusal))
     return _guarded(image, name, settings)
-
-
-def _open(stream: IO[bytes], name: str) -> Image.Image:
-    """Read a file's header with the first accepted format that knows its opening bytes.
-
-    ``Image.open`` would do, but for its decompression-bomb warning: it obeys a process-wide
-    number instead of ``max_pixels``, and silencing it is not safe in threads.
-    """
-    _load_plugins()
-    prefix = stream.read(16)
-    for name_of_format in FORMATS:
-        factory, accept = Image.OPEN.get(name_of_format, (None, None))
-        verdict = accept(prefix) if accept else False
-        if factory is None or not verdict or isinstance(verdict, str):
-            continue
-        stream.seek(0)
-        try:
-            return factory(stream, "")
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise _Refused("too_large", f"{name}: {error}") from error
-        except Exception as error:  # parsers of damaged bytes raise anything
-            if name_of_format == "PNG" and "too large for" in str(error):
-                smaller, dropped = png.without_large_notes(stream)
-                if dropped:
-                    image = _open(smaller, name)
-                    image.info["dropped"] = dropped
-                    return image
-            foreign = tiff.why_unknown(stream) if name_of_format == "TIFF" else None
-            if foreign or str(error).lower().startswith(("unsupported", "cannot handle")):
-                why = foreign or f"{name_of_format}: {error}; save it as 8-bit PNG"
-                raise _Refused("unsupported", f"{name}: {why}") from error
-            raise _Refused(
-                "decode_error", f"{name}: damaged {name_of_format} header: {error}"
-            ) from error
-    raise _Refused(
-        "unsupported",
-        f"{name} is {media.named(prefix)}; accepted are {', '.join(FORMATS)}. Convert it, PNG "
-        "loses nothing" + "; pillow-heif, where it is installed, reads it" * _is_heif(prefix),
-    )
-
-
-@cache
-def _load_plugins() -> None:
-    Image.init()
-    if HEIF:
-        import_module("pillow_heif").register_heif_opener()
-
-
-def _is_heif(prefix: bytes) -> bool:
-    return not HEIF and "HEIC" in media.named(prefix)
 
 
 def _guarded(image: Image.Image, name: str, settings: _Settings) -> Picture:
@@ -323,7 +257,7 @@ def _guarded(image: Image.Image, name: str, settings: _Settings) -> Picture:
     size = image.size
     try:
         return _decode(image, settings)
-    except _Refused as refusal:
+    except Refused as refusal:
         status, message, size = refusal.status, str(refusal), refusal.size
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         status, message = "too_large", str(error)
@@ -337,14 +271,14 @@ def _guarded(image: Image.Image, name: str, settings: _Settings) -> Picture:
 def _decode(image: Image.Image, settings: _Settings) -> Picture:
     width, height = image.size
     if width * height > settings.max_pixels:
-        raise _Refused(
+        raise Refused(
             "too_large",
             f"{width} x {height} = {width * height / 1e6:.1f} megapixels, more than "
             f"the {settings.max_pixels / 1e6:.1f} that are read; scale it down",
             image.size,
         )
     if image.mode == "F":
-        raise _Refused(
+        raise Refused(
             "float_data",
             "floating-point samples have no fixed range: map them to 8 or 16 bit yourself, or "
             "pass a float tensor in [0, 1]",
@@ -354,7 +288,7 @@ def _decode(image: Image.Image, settings: _Settings) -> Picture:
         png.put_key_right(image)
     if isinstance(image, TiffImageFile):
         if refusal := tiff.refusal(image):
-            raise _Refused("unsupported", refusal, image.size)
+            raise Refused("unsupported", refusal, image.size)
         tiff.put_right(image)
     flags = _flags_before_loading(image)
     image.load()
@@ -418,7 +352,7 @@ def _convert(image: Image.Image, mode: str) -> Image.Image:
     try:
         return image.convert(mode)
     except ValueError as error:
-        raise _Refused(
+        raise Refused(
             "unsupported",
             f"colour mode {image.mode} has no conversion to RGB; save it as RGB",
             image.size,
@@ -428,7 +362,7 @@ def _convert(image: Image.Image, mode: str) -> Image.Image:
 def _scaled_to_8bit(image: Image.Image) -> Image.Image:
     low, high = sample_range(image)
     if low < 0 or high > 65535:
-        raise _Refused(
+        raise Refused(
             "unsupported",
             f"32-bit samples from {low} to {high}; only 8 and 16 bit are accepted",
             image.size,

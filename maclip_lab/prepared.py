@@ -43,10 +43,7 @@ def prepare_picture(
 ) -> PreparedPicture:
     """A picture as its crops are cut from it; what cannot be used is a status, never an error.
 
-    Args:
-        source: path, bytes, PIL image, array or tensor, or a picture read before.
-        protocol: that says how it is resized and cut.
-        preset: how files are read, see `load_picture`.
+    A picture that was read before will do as well.
     """
     name = os.fspath(source) if isinstance(source, str | os.PathLike) else type(source).__name__
     picture = source if isinstance(source, Picture) else load_picture(source, preset=preset)

@@ -193,13 +193,7 @@ class Score:
 def read_cues(
     features: Tensor, anchors: TextAnchors, settings: FusionSettings
 ) -> dict[str, np.ndarray]:
-    """Cues, weights and score of every crop, each ``(P,)`` float64.
-
-    Args:
-        features: raw image features ``(P, D)``.
-        anchors: the prompt set.
-        settings: the fusion's constants.
-    """
+    """Cues, weights and score, ``(P,)`` float64, of every crop by its raw features ``(P, D)``."""
     pairs = cosine_cue(features, anchors.features, anchors.logit_scale, anchors.logit_bias)
     q_cos, q_mag = pairs.mean(-1), magnitude_cue(features, settings.box_lam)
     score, w_cos, w_mag = fuse(q_cos, q_mag, settings)
@@ -226,12 +220,7 @@ def score_features(
 ) -> Score:
     """The score of a picture whose features are at hand.
 
-    Args:
-        picture: its features.
-        anchors: the prompt set.
-        settings: the fusion's constants.
-        backbone: that made the features, by name.
-        axes: prompts of the named axes; None leaves ``attributes`` empty.
+    Without ``axes``, prompts of the named axes, ``attributes`` is empty.
     """
     cues = read_cues(picture.features, anchors, settings)
     names = ("score", "q_cos", "q_mag", "w_cos", "mean_magnitude", "norm")

@@ -228,9 +228,8 @@ class Maclip:
     ) -> float:
         """CLIP-IQA, the baseline: the cosine cue of the whole picture at native size, in [0, 1].
 
-        Args:
-            picture: as in the call.
-            prompts: ``"clip-iqa"`` for the single pair, ``"maclip"`` for the multi-prompt form.
+        ``prompts`` are ``"clip-iqa"`` for the single pair, or ``"maclip"`` for the
+        multi-prompt form.
 
         Raises:
             PictureError: the picture cannot be read.
@@ -249,12 +248,8 @@ class Maclip:
     ) -> Iterator[Score | Picture]:
         """Scores of many pictures of any sizes, in order, decoding ahead of the encoder.
 
-        Args:
-            pictures: as in the call, as many as one likes.
-            dataset: see `__call__`.
-            settings: the fusion's constants.
-            preset: see `__call__`.
-            workers: pictures that a CPU encodes at once; it changes no number.
+        Arguments are those of the call; ``workers`` are pictures that a CPU encodes at
+        once, which changes no number.
 
         Yields:
             A `Score`, or for a picture that cannot be read its `Picture`, whose ``status`` and
@@ -295,13 +290,8 @@ def score_folder(
 ) -> pd.DataFrame:
     """Scores of all pictures below a folder, or of a list of files; one bad file stops nothing.
 
-    Args:
-        pictures: a folder, searched recursively in natural order, or paths.
-        scorer: that scores.
-        dataset: see `Maclip.__call__`.
-        settings: the fusion's constants.
-        preset: see `Maclip.__call__`.
-        progress: show a progress bar.
+    A folder is searched recursively, in natural order. ``dataset`` and ``preset`` are those of
+    `Maclip.__call__`.
 
     Returns:
         One row a picture: ``path, score, q_cos, q_mag, w_cos, n_crops, width, height, status,

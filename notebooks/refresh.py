@@ -28,18 +28,25 @@ PIXELS_A_COLOUR = 100  # at least so many in a drawing; photographs have fewer
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
-def find_notebooks(prefixes: Sequence[str] = ()) -> list[Path]:
-    """Notebooks and solutions whose names begin with one of ``prefixes``; all if there is none.
+def find_notebooks(prefixes: Sequence[str], *folders: Path) -> list[Path]:
+    """Notebooks in ``folders``, in order, whose names begin with one of ``prefixes``; all if there is none.
 
     Raises:
         SystemExit: a prefix fits no notebook.
     """
-    every = sorted(HERE.glob("*.ipynb")) + sorted(HERE.glob("solutions/*.ipynb"))
+    every = [path for folder in folders for path in sorted(folder.glob("*.ipynb"))]
     prefixes = [Path(prefix).name for prefix in prefixes]
     lost = [prefix for prefix in prefixes if not any(p.name.startswith(prefix) for p in every)]
     if lost:
         raise SystemExit(f"no notebook's name begins with {lost[0]!r}")
     return [p for p in every if not prefixes or p.name.startswith(tuple(prefixes))]
+
+
+def prepare_kernels() -> None:
+    """Lets kernels import this checkout, and draw into their notebook."""
+    os.environ.pop("MPLBACKEND", None)
+    paths = filter(None, [os.environ.get("PYTHONPATH"), str(HERE.parent)])
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
 
 
 def execute(path: Path) -> NotebookNode:
@@ -118,11 +125,9 @@ def refresh(path: Path) -> str:
 
 def main(prefixes: Sequence[str]) -> int:
     """Refreshes what was named and says how each went; returns the exit status."""
-    os.environ.pop("MPLBACKEND", None)
-    paths = filter(None, [os.environ.get("PYTHONPATH"), str(HERE.parent)])
-    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+    prepare_kernels()
     problems = {}
-    for path in find_notebooks(prefixes):
+    for path in find_notebooks(prefixes, HERE, HERE / "solutions"):
         problems[path] = refresh(path)
         size = f"{path.stat().st_size // 1000} kB"
         print(f"{path.relative_to(HERE)}: {problems[path] or size}", flush=True)

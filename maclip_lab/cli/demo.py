@@ -42,13 +42,7 @@ class Demo:
 
 
 def run_demo(folder: Path, backbone: str = "tiny-rn", *, progress: bool = False) -> Demo:
-    """Makes the degraded photographs under ``folder`` and scores them all.
-
-    Args:
-        folder: where pictures may be written.
-        backbone: that sees them.
-        progress: show a progress bar.
-    """
+    """Makes the degraded photographs under ``folder`` and scores them all."""
     manifest = make_synthetic(folder, EDITION)
     paths = [manifest.root / path for path in manifest.table["path"]]
     scorer = Maclip(backbone, offline=True)

@@ -327,11 +327,7 @@ def refuse_existing(
 ) -> None:
     """Stops, before any work is done, where an output exists or cannot be written.
 
-    Args:
-        output: the file; None for none.
-        overwrite: whether it may be replaced.
-        folder: one that will be made where it is absent.
-        suffixes: that its name may end in.
+    ``folder`` is one that will be made where it is absent.
 
     Raises:
         typer.BadParameter: the file exists, or its folder does not, or its suffix is unknown, or

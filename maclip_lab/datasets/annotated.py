@@ -13,13 +13,7 @@ from maclip_lab.datasets.index import FileIndex
 
 @dataclass(frozen=True)
 class Request:
-    """How a data set is to be read.
-
-    Attributes:
-        variant: ``"standard"`` or ``"paper"``.
-        resolution: KonIQ-10k's folder, None for the default.
-        scores: which of a set's scores, None for the default.
-    """
+    """How a data set is to be read, see `load_dataset`; None for its defaults."""
 
     variant: str = "standard"
     resolution: str | None = None
@@ -61,10 +55,7 @@ def locate(
 ) -> str | None:
     """The annotation file of one of these names, the least deep where copies are equal.
 
-    Args:
-        index: of the root.
-        names: bare file names.
-        sniff: tells a file of the set from another of the same name.
+    ``sniff`` tells a file of the set from another of the same name.
 
     Raises:
         DatasetError: several files of different content qualify.

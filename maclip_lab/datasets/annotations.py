@@ -24,6 +24,7 @@ from maclip_lab.datasets.index import FileIndex
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.datasets.publishers import koniq
 from maclip_lab.datasets.readers import (
+    is_number,
     read_csv,
     read_json_list,
     read_parquet,
@@ -148,7 +149,7 @@ def load_annotations(
     manifest = build_manifest(
         Annotated(table, source="", folder=_folder(known, index), note=note),
         index,
-        ADAPTERS[known].describe if known else _nothing,
+        ADAPTERS[known].describe if known else lambda name: Facets(),
         dataset=known or dataset or path.stem,
         higher_is_better=higher_is_better,
         mos_range=mos_range or _range(known, table["mos"].to_numpy()),
@@ -213,14 +214,7 @@ def _without_header(rows: pd.DataFrame) -> tuple[str | None, str | None]:
     """Picture and score of a list of two columns and no header, whichever holds the numbers."""
     if list(rows) != ["column 1", "column 2"]:
         return None, None
-    return ("column 2", "column 1") if _is_number(rows.iloc[0, 0]) else ("column 1", "column 2")
-
-
-def _is_number(value: object) -> bool:
-    try:
-        return bool(np.isfinite(float(str(value))))
-    except ValueError:
-        return False
+    return ("column 2", "column 1") if is_number(rows.iloc[0, 0]) else ("column 1", "column 2")
 
 
 def _means(table: pd.DataFrame) -> pd.DataFrame:
@@ -257,10 +251,6 @@ def _folder(known: str | None, index: FileIndex) -> str | None:
     if known != "koniq" or index.root.name.lower() in koniq.RESOLUTIONS:
         return None
     return koniq.RESOLUTIONS[0]
-
-
-def _nothing(name: str) -> Facets:
-    return Facets()
 
 
 def _range(known: str | None, scores: np.ndarray) -> tuple[float, float]:

@@ -50,21 +50,9 @@ def build_manifest(
 ) -> Manifest:
     """A manifest of annotated rows whose pictures lie under an index.
 
-    Args:
-        annotated: rows as published.
-        index: of the root.
-        describe: what a picture's name says.
-        dataset: canonical name.
-        higher_is_better: direction of the score.
-        mos_range: in native units.
-        protocol: of the crops.
-        variant: of the rows.
-        missing: rows without picture are an ``"error"``, dropped, or kept.
-        on_collision: a name borne by several files is an ``"error"`` or means the ``"first"``.
-        on_duplicate: a picture in several rows is an ``"error"``, or they are kept (``"keep"``).
-        aliases: names under which a picture may lie on disk instead.
-        beside: folder of a list that may name pictures outside the index; the note then says
-            what had to be searched for.
+    The choices are those of `load_dataset`. ``aliases`` are names under which a picture may lie
+    on disk instead; ``beside`` is the folder of a list that may name pictures outside the
+    index: the note then says what had to be searched for.
 
     Raises:
         DatasetError: the rows do not make a valid manifest.
@@ -253,10 +241,7 @@ def _examples(names: tuple[str, ...]) -> str:
 def warn_of_gaps(manifest: Manifest, missing: Missing, complete: tuple[int, ...] = ()) -> None:
     """One warning, at the caller's caller, for whatever a copy lacks.
 
-    Args:
-        manifest: as built.
-        missing: as it was built with; rows kept on purpose give no warning.
-        complete: row counts of a whole copy.
+    Rows kept on purpose give none; ``complete`` are the row counts of a whole copy.
     """
     rows = len(manifest) + (len(manifest.missing) if missing == "drop" else 0)
     gaps = []

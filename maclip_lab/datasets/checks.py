@@ -30,12 +30,8 @@ _FEWEST_FOR_DIRECTION = 10
 class Finding:
     """One doubt about a copy.
 
-    Attributes:
-        severity: ``"error"``, ``"warning"`` or ``"note"``.
-        kind: what is doubted, in one word, such as ``"missing"``.
-        message: what was seen and what was expected.
-        count: how many files or rows it concerns.
-        files: up to twenty of them.
+    ``kind`` is what is doubted, in one word; ``count`` says how many files or rows it concerns,
+    of which ``files`` names up to twenty.
     """
 
     severity: Severity
@@ -47,14 +43,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """What the check of one copy found.
-
-    Attributes:
-        dataset: canonical name.
-        root: folder that was checked.
-        rows: annotated pictures.
-        findings: in order of severity.
-    """
+    """What the check of one copy found, in order of severity."""
 
     dataset: str
     root: Path
@@ -120,7 +109,7 @@ def check_dataset(
         *collisions,
         *_rows(manifest, complete_rows(dataset, request)),
         *_extra(manifest, index),
-        *_unlisted(index),
+        *_some("unreadable", "folders cannot be listed", index.unreadable),
         *check_manifest(
             manifest,
             size=_size(card, resolution),
@@ -146,18 +135,16 @@ def check_manifest(
 ) -> Report:
     """Check the rows and pictures of any manifest.
 
-    Args:
-        manifest: with absent pictures kept, or they go unmentioned beyond ``manifest.missing``.
-        size: ``(width, height)`` every picture should have; None for any.
-        other_sizes: names that have another.
-        unordered: distortion types whose level is no severity; None where no level is.
-        decode: open every picture in full.
-        workers: threads that decode.
-        progress: wraps the pictures as they are decoded.
+    Absent pictures must have been kept, or they go unmentioned beyond ``manifest.missing``.
+    ``unordered`` are distortion types whose level is no severity, None where no level is; the
+    rest as in `check_dataset`.
     """
+    absent = f"annotated pictures are absent ({len(manifest)} rows are held)"
+    repeated = f"rows repeat a picture ({manifest.note or 'kept on request'})"
+    twice = manifest.table["name"][manifest.table["path"].duplicated()]
     findings = [
-        *_missing(manifest),
-        *_repeated(manifest),
+        *_some("missing", absent, manifest.missing),
+        *_some("duplicate", repeated, twice, "warning"),
         *_out_of_range(manifest),
         *_direction(manifest, unordered),
     ]
@@ -201,9 +188,13 @@ def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda finding: rank[finding.severity]))
 
 
-def _finding(severity: Severity, kind: str, message: str, files: Iterable[str]) -> Finding:
+def _some(
+    kind: str, message: str, files: Iterable[str], severity: Severity = "error"
+) -> list[Finding]:
+    """A finding that begins with its count, where there are any such files."""
     names = tuple(files)
-    return Finding(severity, kind, message, len(names), names[:20])
+    counted = f"{len(names)} {message}"
+    return [Finding(severity, kind, counted, len(names), names[:20])] if names else []
 
 
 def _size(card: Card, resolution: str | None) -> tuple[int, int] | None:
@@ -220,14 +211,6 @@ def _rows(manifest: Manifest, complete: tuple[int, ...]) -> list[Finding]:
     return [Finding("error", "rows", message, abs(len(manifest) - complete[0]))]
 
 
-def _missing(manifest: Manifest) -> list[Finding]:
-    if not manifest.missing:
-        return []
-    rows = len(manifest)
-    message = f"{len(manifest.missing)} annotated pictures are absent ({rows} rows are held)"
-    return [_finding("error", "missing", message, manifest.missing)]
-
-
 def _extra(manifest: Manifest, index: FileIndex) -> list[Finding]:
     """Pictures without a score in the folders of those with one."""
     held = {(manifest.root / path).as_posix() for path in manifest.table["path"]}
@@ -237,28 +220,11 @@ def _extra(manifest: Manifest, index: FileIndex) -> list[Finding]:
     references = {fold_name(ref) for ref in manifest.table["ref_id"].dropna().unique()}
     known = [p for p in extra if fold_name(PurePosixPath(p).stem) in references]
     other = [p for p in extra if fold_name(PurePosixPath(p).stem) not in references]
-    findings = []
-    if known:
-        findings.append(_finding("note", "extra", "references beside the rated pictures", known))
-    if other:
-        message = f"{len(other)} pictures are in none of these rows and are not used"
-        findings.append(_finding("warning", "extra", message, other))
-    return findings
-
-
-def _unlisted(index: FileIndex) -> list[Finding]:
-    if not index.unreadable:
-        return []
-    message = f"{len(index.unreadable)} folders cannot be listed"
-    return [_finding("error", "unreadable", message, index.unreadable)]
-
-
-def _repeated(manifest: Manifest) -> list[Finding]:
-    repeated = manifest.table["name"][manifest.table["path"].duplicated()]
-    if repeated.empty:
-        return []
-    message = f"{len(repeated)} rows repeat a picture ({manifest.note or 'kept on request'})"
-    return [_finding("warning", "duplicate", message, repeated)]
+    beside = Finding(
+        "note", "extra", "references beside the rated pictures", len(known), tuple(known[:20])
+    )
+    unused = "pictures are in none of these rows and are not used"
+    return [*([beside] if known else []), *_some("extra", unused, other, "warning")]
 
 
 def _out_of_range(manifest: Manifest) -> list[Finding]:
@@ -266,13 +232,11 @@ def _out_of_range(manifest: Manifest) -> list[Finding]:
         return [Finding("note", "scores", "the pictures have no scores")]
     low, high = manifest.mos_range
     outside = manifest.table[~manifest.table["mos"].between(low, high)]
-    if outside.empty:
-        return []
     message = (
-        f"{len(outside)} scores are not within {low:g} to {high:g}; they go from "
+        f"scores are not within {low:g} to {high:g}; they go from "
         f"{manifest.table['mos'].min():g} to {manifest.table['mos'].max():g}"
     )
-    return [_finding("error", "range", message, outside["name"])]
+    return _some("range", message, outside["name"])
 
 
 def _direction(manifest: Manifest, unordered: Sequence[str] | None) -> list[Finding]:
@@ -318,14 +282,10 @@ def _pictures(
                 broken.append(f"{path.relative_to(manifest.root).as_posix()}: {result}")
             elif expected is not None and result != expected:
                 wrong.append(f"{path.relative_to(manifest.root).as_posix()}: {_times(result)}")
-    findings = []
-    if broken:
-        message = f"{len(broken)} pictures cannot be decoded"
-        findings.append(_finding("error", "undecodable", message, broken))
-    if wrong and size is not None:
-        message = f"{len(wrong)} pictures are not {_times(size)}"
-        findings.append(_finding("error", "size", message, wrong))
-    return findings
+    return [
+        *_some("undecodable", "pictures cannot be decoded", broken),
+        *_some("size", f"pictures are not {_times(size or (0, 0))}", wrong if size else ()),
+    ]
 
 
 def _times(size: tuple[int, int]) -> str:

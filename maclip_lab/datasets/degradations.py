@@ -153,12 +153,9 @@ def jpeg(image: Pixels, severity: float, generator: np.random.Generator) -> Pixe
 
 def jpeg2000(image: Pixels, severity: float, generator: np.random.Generator) -> Pixels:
     """JPEG 2000 compression by 20 to 250 times."""
-    rate = _between(20, 250, severity)
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(
-        buffer, "JPEG2000", quality_mode="rates", quality_layers=[rate], irreversible=True
-    )
-    return np.asarray(Image.open(buffer).convert("RGB"))
+    layers = [_between(20, 250, severity)]
+    how = {"quality_mode": "rates", "quality_layers": layers, "irreversible": True}
+    return _recode(image, "JPEG2000", **how)
 
 
 def white_noise(image: Pixels, severity: float, generator: np.random.Generator) -> Pixels:
@@ -350,7 +347,6 @@ def _join(luma: Planes, chroma: Planes) -> Pixels:
     return _to_pixels(np.stack([red, green, blue], axis=-1))
 
 
-def _recode(image: Pixels, codec: str, quality: int) -> Pixels:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, codec, quality=quality)
+def _recode(image: Pixels, codec: str, **how: object) -> Pixels:
+    Image.fromarray(image).save(buffer := io.BytesIO(), codec, **how)
     return np.asarray(Image.open(buffer).convert("RGB"))

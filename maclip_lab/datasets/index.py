@@ -79,13 +79,10 @@ class FileIndex:
     def candidates(self, name: str, home: str = "") -> tuple[str, ...]:
         """The files a name may mean.
 
-        A bare name matches in any folder. A name with folders matches where at least its last
-        folder agrees, and where more of them agree it matches nothing else. What is not found
-        may be a picture's name without its suffix.
-
-        Args:
-            name: from an annotation file.
-            home: restricts the search to this folder, relative to ``root``.
+        A bare name matches in any folder. A name with folders matches where at least its
+        last folder agrees, and where more of them agree it matches nothing else. What is
+        not found may be a picture's name without its suffix. ``home`` restricts the search
+        to this folder, relative to ``root``.
         """
         *folders, last = fold_name(name).split("/")
         for table in ("_by_name", "_by_stem"):

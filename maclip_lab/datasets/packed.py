@@ -16,11 +16,7 @@ _WHAT = "a pack of features"
 
 
 def read_pack_header(path: Path, *, verify: bool = False) -> dict[str, str]:
-    """What the head of a pack tells, its version checked.
-
-    Args:
-        path: of the pack.
-        verify: read every byte of it, not the head alone.
+    """What the head of a pack tells, its version checked, and on demand every byte of it.
 
     Raises:
         DatasetError: there is none, or it is damaged, or of another version than is read here.

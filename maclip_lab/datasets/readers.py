@@ -37,10 +37,8 @@ def to_numbers(
 ) -> NDArray[np.float64]:
     """Finite numbers from numbers or their decimal spelling.
 
-    Args:
-        values: as read.
-        source: the file and column, for the message.
-        optional: an empty value is NaN, not an error.
+    The message names the source, a file and column; an ``optional`` value may be empty, which
+    is NaN.
 
     Raises:
         DatasetError: a value is empty, text, a truth value, NaN or infinite.
@@ -65,6 +63,11 @@ def _number(value: object) -> float:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         return math.nan
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a finite number, or the decimal spelling of one."""
+    return math.isfinite(_number(value))
 
 
 def read_text(path: Path) -> str:
@@ -122,7 +125,7 @@ def _headed(rows: list[list[str]], *, headless: bool) -> list[list[str]]:
     comments, rows = rows[:start], rows[start:]
     if not rows:
         return []
-    if headless and any(math.isfinite(_number(cell)) for cell in rows[0]):
+    if headless and any(map(is_number, rows[0])):
         titles = [f"column {number}" for number in range(1, len(rows[0]) + 1)]
         for row in comments:
             stripped = [row[0].lstrip("# "), *row[1:]]
@@ -183,9 +186,7 @@ def read_mat(files: Mapping[str, Path]) -> dict[str, list[object]]:
     """One variable each of MATLAB 5 files, flattened: numbers, or texts in cells.
 
     SciPy's reader is left aside: a damaged file can take it, and the process around it, down.
-
-    Args:
-        files: the variables' names, and the file that holds each.
+    ``files`` has the name of each and the file that holds it.
     """
     found = {}
     for name, path in files.items():

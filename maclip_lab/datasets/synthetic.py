@@ -12,7 +12,7 @@ import io
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -29,7 +29,7 @@ from maclip_lab.datasets.errors import DatasetError
 from maclip_lab.datasets.index import FileIndex
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.files.atomic import sweep, write_bytes
-from maclip_lab.files.identity import sha256_of
+from maclip_lab.files.identity import content_sha256
 from maclip_lab.files.shipped import data_path
 
 PRISTINE = "pristine"
@@ -90,7 +90,6 @@ def make_synthetic(
     *,
     photos: str | os.PathLike[str] | Sequence[Path] | None = None,
     seed: int = 0,
-    progress: Callable[[Iterable[str]], Iterable[str]] | None = None,
 ) -> Manifest:
     """Photographs and their degraded copies as lossless PNG files, and the manifest of them.
 
@@ -102,7 +101,6 @@ def make_synthetic(
         edition: which degradations, and how large.
         photos: a folder or a list of photographs; None for those the project ships.
         seed: of the random degradations.
-        progress: wraps the photographs' names, such as ``tqdm.tqdm``.
 
     Returns:
         Manifest of the edition's name: per photograph the pristine row (``mos`` 5, level 0)
@@ -118,14 +116,14 @@ def make_synthetic(
     recorded = _read_record(target)
     record: dict[str, dict[str, str]] = {}
     rows = []
-    for ref in progress(sources) if progress else sources:
-        photo = _open(sources[ref], edition.size)
+    for ref, source in sources.items():
+        photo = _open(source, edition.size)
         origin = _origin(photo, seed, ref)
         for kind, level in [(PRISTINE, 0), *product(edition.types, edition.levels)]:
             name = f"{ref}.png" if kind == PRISTINE else f"{ref}.{kind}.{level}.png"
             path, key = f"images/{name}", f"{origin}/{kind}/{level}"
             entry = recorded.get(path, {})
-            if entry.get("key") != key or entry.get("sha256") != _sha256(target / path):
+            if entry.get("key") != key or entry.get("sha256") != content_sha256(target / path):
                 digest = _save(target / path, _harmed(photo, kind, level, seed, ref))
                 entry = {"key": key, "sha256": digest}
             record[path] = entry
@@ -193,13 +191,6 @@ def _save(path: Path, pixels: Pixels) -> str:
     Image.fromarray(pixels).save(buffer := io.BytesIO(), "PNG", compress_level=1)
     write_bytes(path, buffer.getvalue())
     return hashlib.sha256(buffer.getbuffer()).hexdigest()
-
-
-def _sha256(path: Path) -> str | None:
-    try:
-        return sha256_of(path)
-    except OSError:
-        return None
 
 
 def _read_record(folder: Path) -> Mapping[str, dict[str, str]]:

@@ -103,9 +103,7 @@ def put_right(image: TiffImageFile) -> None:
 def span(image: TiffImageFile, highest: int) -> tuple[int, int]:
     """The grey samples that are black and white, of more than 8 bit: 12 arrive in 16 unscaled.
 
-    Args:
-        image: of one band.
-        highest: its largest sample; above what a tag says, the tag is not true.
+    Where the largest sample of all lies above what a tag says, the tag is not true.
     """
     low, high = _stated_span(image.tag_v2)
     return (low, high) if highest <= high <= 65535 else (0, 65535)

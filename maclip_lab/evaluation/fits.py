@@ -7,7 +7,7 @@ that fails gives NaN and says so: nothing is put in its place.
 
 import warnings
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 
 import numpy as np
@@ -152,29 +152,18 @@ def _best_shape(x: Array, y: Array, *, line: bool, start: Array | None = None) -
     bounds = ([np.log(_FLATTEST), low - reach], [np.log(_STEEPEST), high + reach])
     centres = np.quantile(x, _CENTRES)
     grid = [np.array([np.log(slope), centre]) for slope, centre in product(_SLOPES, centres)]
-    grid.sort(key=lambda shape: float(np.sum(_residual(shape, x, y, line=line) ** 2)))
+    residual = partial(_residual, x=x, y=y, line=line)
+    grid.sort(key=lambda shape: float(np.sum(residual(shape) ** 2)))
+    refine = partial(least_squares, residual, bounds=bounds, max_nfev=_MAX_EVALUATIONS)
     best, smallest = None, np.inf
     for guess in [*grid[:_REFINED], *([] if start is None else [start])]:
-        result = least_squares(
-            lambda shape: _residual(shape, x, y, line=line),
-            guess,
-            bounds=bounds,
-            max_nfev=_MAX_EVALUATIONS,
-        )
+        result = refine(guess)
         if result.status > 0 and result.cost < smallest:
             best, smallest = result.x, result.cost
     if best is None:
         return None
     # The last digits; where the error is flat this may end early, and is no worse for it.
-    polished = least_squares(
-        lambda shape: _residual(shape, x, y, line=line),
-        best,
-        bounds=bounds,
-        max_nfev=_MAX_EVALUATIONS,
-        ftol=_TOLERANCE,
-        xtol=_TOLERANCE,
-        gtol=_TOLERANCE,
-    )
+    polished = refine(best, ftol=_TOLERANCE, xtol=_TOLERANCE, gtol=_TOLERANCE)
     return polished.x if polished.cost <= smallest else best
 
 

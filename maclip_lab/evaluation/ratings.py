@@ -52,11 +52,6 @@ class Ratings:
 def align(predictions: Predictions, mos: ArrayLike, *, higher_is_better: bool = True) -> Ratings:
     """Check predictions and scores and line them up by position.
 
-    Args:
-        predictions: one column, or one vector (N,), per method.
-        mos: mean opinion scores (N,).
-        higher_is_better: direction of ``mos``; False for DMOS.
-
     Raises:
         TypeError: if ``predictions`` names no methods.
         ValueError: if lengths or pandas indexes differ, or something is not a number.

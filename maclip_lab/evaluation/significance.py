@@ -27,11 +27,8 @@ _UNDEFINED = Significance(float("nan"), float("nan"))
 def williams(r1: float, r2: float, r12: float, n: int) -> Significance:
     """Williams' t for two dependent Pearson correlations.
 
-    Args:
-        r1: correlation of the first prediction with the scores.
-        r2: correlation of the second prediction with the scores.
-        r12: correlation between the predictions.
-        n: number of pictures.
+    ``r1`` and ``r2`` are the predictions' correlations with the scores of n pictures, ``r12``
+    is the one between them.
 
     Source: Williams, J. R. Stat. Soc. B 21 (1959); Steiger, Psychol. Bull. 87 (1980), eq. 7.
 

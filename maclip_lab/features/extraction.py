@@ -39,11 +39,8 @@ _READS = 3
 class FoundPicture:
     """A picture on its way to the encoder of one store.
 
-    Attributes:
-        position: in the manifest.
-        record: of the file.
-        known: whether the store already holds the result.
-        prepared: what its crops are cut from; None where there is nothing to encode.
+    ``known`` says that the store already holds the result; ``prepared`` is None where there is
+    nothing to encode.
     """
 
     position: int
@@ -57,10 +54,7 @@ def find_picture(
 ) -> tuple[FoundPicture, ...]:
     """Look at a file, and read it once if any of the stores does not know its content.
 
-    Args:
-        job: position in the manifest, name and path.
-        lookups: of the stores' indices.
-        configs: how each store has files read, all alike, and cut.
+    All stores have files read alike.
     """
     position, name, path = job
     record = identify(name, path, lookups)
@@ -89,15 +83,8 @@ def _read(
 ) -> FoundPicture:
     assert picture is not None  # read above, as one of the stores does not know it
     prepared = prepare_picture(picture, config.protocol, config.preset)
-    found = prepared.picture
-    record = replace(
-        record,
-        status=found.status,
-        message=found.message,
-        flags=found.flags,
-        width=found.width,
-        height=found.height,
-    )
+    told = ("status", "message", "flags", "width", "height")
+    record = replace(record, **{name: getattr(prepared.picture, name) for name in told})
     return FoundPicture(position, record, lookup.has_failure(record), prepared)
 
 
@@ -111,12 +98,8 @@ def run(
 ) -> list[dict[int, PictureRecord]]:
     """Extract what some stores lack of the same pictures.
 
-    Args:
-        jobs: position in the manifest, name and path of every picture.
-        scorer: whose encoder computes.
-        stores: that are filled; each cuts the pictures in its own way.
-        shard_size: pictures in a chunk of the manifest, each a shard or more.
-        progress: show a progress bar, which begins at what the stores hold.
+    Each store cuts the pictures in its own way. A chunk of ``shard_size`` pictures of the
+    manifest becomes a shard or more; the progress bar begins at what the stores hold.
 
     Returns:
         What became of every picture in each store, by position.

@@ -20,11 +20,7 @@ _Stat = tuple[str, int, int, int]
 
 
 class Lookup:
-    """What a store's index knows of files: by their times, by their content, by their paths.
-
-    Args:
-        index: of a `FeatureStore`.
-    """
+    """What a store's index knows of files: by their times, by their content, by their paths."""
 
     def __init__(self, index: pd.DataFrame) -> None:
         self._by_stat: dict[_Stat, str] = {}
@@ -81,10 +77,7 @@ class Lookup:
 def identify(name: str, path: Path, lookups: Sequence[Lookup]) -> PictureRecord:
     """Size, times and content hash of a file; the hash is empty where it cannot be read.
 
-    Args:
-        name: of the picture in the manifest.
-        path: of the file.
-        lookups: that spare reading what has not been touched.
+    The lookups spare reading what has not been touched.
     """
     record = PictureRecord(name, "", *file_times(path), status=NOT_EXTRACTED)
     known = next(filter(None, (lookup.sha256(record) for lookup in lookups)), "")

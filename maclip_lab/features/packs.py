@@ -225,10 +225,6 @@ def open_pack(path: str | os.PathLike[str]) -> Pack:
 def shipped_pack(dataset: str, backbone: str) -> Path:
     """Where the package's own pack lies.
 
-    Args:
-        dataset: one of `SHIPPED`.
-        backbone: by name.
-
     Raises:
         DatasetError: no pack of this backbone is there.
     """

@@ -210,11 +210,6 @@ def open_features(
 ) -> Features:
     """The features that a store already holds; nothing is computed.
 
-    Args:
-        manifest: the pictures.
-        config: from `feature_config`.
-        store_folder: of the store.
-
     Returns:
         Pictures that the store lacks, or whose files have changed, have the status
         ``"not_extracted"``.

@@ -66,14 +66,7 @@ class Extracted:
 
 @dataclass(frozen=True)
 class ShardHeader:
-    """The head of a shard file.
-
-    Attributes:
-        records: of its pictures.
-        config_sha256: of the configuration that made the features.
-        facts: weights, versions and device, for whoever reads the file alone.
-        created_ns: when it was written.
-    """
+    """The head of a shard file; its facts are for whoever reads the file alone."""
 
     records: tuple[PictureRecord, ...]
     config_sha256: str
@@ -91,16 +84,7 @@ def write_shard(
     facts: Mapping[str, str],
     created_ns: int,
 ) -> Path:
-    """Write one shard under a name of its own.
-
-    Args:
-        folder: of the shards.
-        number: of the manifest's chunk, for human readers.
-        pictures: at least one.
-        dtype: ``"fp32"`` or ``"fp16"``, how features are stored.
-        config_sha256: of the configuration that made them.
-        facts: weights, versions and device.
-        created_ns: the time, in nanoseconds.
+    """Write one shard under a name of its own; the number is for human readers.
 
     Raises:
         StorageFullError: there is no room.

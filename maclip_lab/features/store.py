@@ -55,14 +55,8 @@ class StoreWarning(UserWarning):
 class StoreConfig:
     """Everything a feature depends on, except the picture.
 
-    Attributes:
-        weights_sha256: of the backbone's weights file.
-        precision: of the encoder.
-        preset: how picture files are read.
-        protocol: which crops are cut.
-        pos_embedding: whether the visual positional embedding is added.
-        dtype: ``"fp32"`` or ``"fp16"``, how features are stored.
-        quick_gelu: the activation, which a weights file alone does not tell.
+    ``dtype`` is how features are stored, ``"fp32"`` or ``"fp16"``; ``quick_gelu`` is the
+    activation, which a weights file alone does not tell.
     """
 
     weights_sha256: str
@@ -252,21 +246,18 @@ class FeatureStore:
             return None
         except OSError as error:
             message = f"{path.name} cannot be read ({error}); its pictures are redone"
-            warnings.warn(message, StoreWarning, stacklevel=2)
-            return None
         except SealError as error:
             message = f"{error}; it is set aside as {path.name}.corrupt, its pictures are redone"
-            warnings.warn(message, StoreWarning, stacklevel=2)
             try:
                 path.rename(path.with_name(path.name + ".corrupt"))
             except OSError:
                 _LOGGER.info("%s could not be renamed and is ignored", path)
-            return None
-        if header.config_sha256 != self.config.sha256:
+        else:
+            if header.config_sha256 == self.config.sha256:
+                return header
             message = f"{path.name} was made under another configuration and is ignored"
-            warnings.warn(message, StoreWarning, stacklevel=2)
-            return None
-        return header
+        warnings.warn(message, StoreWarning, stacklevel=2)
+        return None
 
 
 def stored_configs(root: Path) -> list[dict[str, object]]:
@@ -306,6 +297,4 @@ def _rows(
     return table.astype(dict.fromkeys(integers, "int64") | dict.fromkeys(texts, "object"))
 
 
-@lru_cache(maxsize=4)
-def _mapped(path: Path) -> dict[str, np.ndarray]:
-    return map_tensors(path)
+_mapped = lru_cache(maxsize=4)(map_tensors)

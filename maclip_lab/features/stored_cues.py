@@ -81,11 +81,7 @@ class StoredCues:
         return chosen
 
     def means(self, values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-        """Mean of a crop-wise quantity over each picture's chosen crops.
-
-        Args:
-            values: of the chosen crops ``(m,)``.
-            chosen: from `select`.
+        """Mean of a quantity ``(m,)`` over each picture's crops, of those chosen by `select`.
 
         Returns:
             ``(len(pictures),)`` float64; NaN for a picture without such crops or whose features
@@ -135,12 +131,7 @@ class StoredCues:
 
 
 def store_cues(view: Features, anchors: Anchors, box_lams: Sequence[float] = (0.5,)) -> StoredCues:
-    """The cues of every crop in a store, in one pass.
-
-    Args:
-        view: the features.
-        anchors: a prompt set, or several by name.
-        box_lams: exponents of the Box-Cox transform.
+    """The cues of every crop in a store by one prompt set, or several by name, in one pass.
 
     Raises:
         StoreError: no picture has features.

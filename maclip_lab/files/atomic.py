@@ -28,9 +28,7 @@ _ABANDONED = 24 * 3600.0  # seconds; whoever still writes has touched the file s
 def write_bytes(path: Path, data: bytes) -> None:
     """Put ``data`` under ``path``; a reader sees the old file or the new one, never a part.
 
-    Args:
-        path: of the file; missing folders are made.
-        data: its content.
+    Missing folders are made.
 
     Raises:
         StorageFullError: the disk, the quota or the process's file size limit is exhausted.
@@ -41,8 +39,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_together(files: Mapping[Path, bytes]) -> None:
     """Put files that belong together in place, in order, once all of them are on the disk.
 
-    Args:
-        files: the content of each; missing folders are made.
+    Missing folders are made.
 
     Raises:
         StorageFullError: the disk, the quota or the process's file size limit is exhausted.

@@ -10,12 +10,8 @@ _JUNK |= {"thumbs.db", "desktop.ini"}
 def files_below(root: str, unreadable: list[str]) -> Iterator[tuple[str, bool]]:
     """What is no folder: its POSIX path relative to ``root``, and whether it is a regular file.
 
-    Linked folders are entered, each folder once and by its own name where it has one here; litter
-    is skipped.
-
-    Args:
-        root: the folder.
-        unreadable: filled with the folders that cannot be listed.
+    Linked folders are entered, each folder once and by its own name where it has one here;
+    litter is skipped. ``unreadable`` is filled with the folders that cannot be listed.
     """
     waiting, linked, seen = [""], list[str](), set()
     while waiting or linked:

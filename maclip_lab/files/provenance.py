@@ -114,9 +114,6 @@ def write_table(
         record: from `provenance_record`, or ``{"parts": [...]}`` of several; None makes one of the
             table's ``attrs``.
 
-    Returns:
-        The path.
-
     Raises:
         ValueError: the path has another ending.
         StorageFullError: there is no room; older files are as they were.
@@ -138,14 +135,6 @@ def write_table(
 
 def write_result(data: bytes, path: str | Path, record: Mapping[str, object]) -> Path:
     """Write a result of any kind, such as a figure, and its provenance record.
-
-    Args:
-        data: content of the file.
-        path: of the file.
-        record: as in `write_table`.
-
-    Returns:
-        The path.
 
     Raises:
         StorageFullError: there is no room; older files are as they were.
@@ -192,10 +181,8 @@ def explain(
 ) -> Explanation:
     """The record of a result, compared with the present set-up.
 
-    Args:
-        result: path of the result file.
-        weights_sha256: of the backbone's weights as found here; None leaves them uncompared.
-        manifest_sha256: of the data set as found here; None leaves it uncompared.
+    The sha256 are those found here, of the weights and of the data set's rows; None leaves them
+    uncompared.
 
     Raises:
         ProvenanceError: the result has no record.

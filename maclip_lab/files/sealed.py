@@ -26,12 +26,7 @@ class SealError(MaclipError):
 
 
 def seal(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
-    """The content of a sealed file.
-
-    Args:
-        tensors: by name.
-        metadata: what the header tells beside them.
-    """
+    """The content of a sealed file; the header tells the metadata beside the tensors."""
     data = save(dict(tensors), metadata={**metadata, _DIGEST: _NO_DIGEST})
     length = 8 + int.from_bytes(data[:8], "little")
     digest = hashlib.sha256(data).hexdigest()
@@ -42,9 +37,7 @@ def seal(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> byte
 def read_seal(path: Path, what: str) -> dict[str, str]:
     """The header's metadata, the digest as ``file_sha256`` among them; the rest is not read.
 
-    Args:
-        path: of the file.
-        what: it should be, for the message, such as ``"a shard of features"``.
+    For the message, ``what`` is what it should be, such as ``"a shard of features"``.
 
     Raises:
         SealError: it is no sealed file, or it has been cut short.

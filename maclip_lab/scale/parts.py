@@ -30,13 +30,7 @@ _COLUMNS = [*TABLE_COLUMNS, "sha256"]
 
 @dataclass(frozen=True)
 class Part:
-    """Some of the pictures.
-
-    Attributes:
-        number: its place in the order.
-        paths: of the pictures, as they stand in the table.
-        root: folder that relative paths start from.
-    """
+    """Some of the pictures; relative paths start from ``root``."""
 
     number: int
     paths: tuple[str, ...]
@@ -63,14 +57,7 @@ class Part:
 
 @dataclass(frozen=True)
 class FinishedPart:
-    """A part that lies on the disk.
-
-    Attributes:
-        number: of the part.
-        path: of its file.
-        pictures: how many rows it has.
-        resumed: whether it was there before.
-    """
+    """A part that lies on the disk, and whether it did so before."""
 
     number: int
     path: Path
@@ -78,38 +65,25 @@ class FinishedPart:
     resumed: bool
 
 
-def divide(
-    pictures: Sequence[str | os.PathLike[str]], part_size: int, root: Path | None = None
-) -> Iterator[Part]:
-    """The parts of a list of pictures, in order.
-
-    Args:
-        pictures: paths.
-        part_size: pictures in a part; the last may have fewer.
-        root: that relative paths start from; None for the working folder.
+def divide(pictures: Sequence[str | os.PathLike[str]], part_size: int) -> Iterator[Part]:
+    """The parts of a list of pictures, in order; the last may have fewer.
 
     Raises:
         ValueError: ``part_size`` is below 1.
     """
     if part_size < 1:
         raise ValueError(f"part_size is a number of pictures, got {part_size}")
-    home = os.fspath(root or Path.cwd())
     for number, start in enumerate(range(0, len(pictures), part_size)):
         paths = tuple(Path(path).as_posix() for path in pictures[start : start + part_size])
-        yield Part(number, paths, home)
+        yield Part(number, paths, os.getcwd())
 
 
 def score_part(part: Part, config: ScoreConfig, folder: Path, workers: int = 1) -> FinishedPart:
     """Score a part and commit it, unless a verified file of it exists.
 
     Every picture is encoded on one thread, so that its numbers are the same to the last bit
-    wherever it is done.
-
-    Args:
-        part: the pictures.
-        config: pinned, see `ScoreConfig.pinned`.
-        folder: of the parts, the same for all workers.
-        workers: pictures that a CPU encodes at once.
+    wherever it is done. The configuration is pinned, see `ScoreConfig.pinned`, and the folder
+    of the parts the same for all workers; ``workers`` are pictures that a CPU encodes at once.
 
     Raises:
         StorageFullError: there is no room.

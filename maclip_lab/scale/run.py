@@ -46,12 +46,7 @@ class ScaleError(MaclipError):
 
 @dataclass(frozen=True)
 class FailedPart:
-    """A part that raised, or that killed its workers.
-
-    Attributes:
-        part: its pictures.
-        error: what went wrong.
-    """
+    """A part that raised, or that killed its workers."""
 
     part: Part
     error: str

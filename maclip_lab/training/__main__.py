@@ -118,10 +118,9 @@ def validate(runs: Runs, run: str, folders: Folders, threads: int = 1) -> None:
     """What the choice between seeds is made by: validation photographs and their sentences."""
     torch.set_num_threads(threads)
     scorer, collection = _scorer(runs, run), collect(folders)
+    path = runs / f"{run}.{CHOOSING}.parquet"
     _retrieval(runs / f"{run}.{CHOOSING_CAPTIONS}.parquet", scorer, collection.choosing)
-    _severity(
-        runs / f"{run}.{CHOOSING}.parquet", scorer, collection.severity[0], SEEN_TYPES, (1, 3, 5)
-    )
+    _severity(path, scorer, collection.severity[0], SEEN_TYPES, (1, 3, 5))
 
 
 @app.command()

@@ -166,12 +166,8 @@ def render_bank(
 ) -> list[str]:
     """Render a bank into a folder, or go on where an earlier call stopped.
 
-    Args:
-        photographs: to learn from; those that cannot be decoded are left out.
-        folder: outside the repository; a view takes 49 kB at 128 pixels, 150 kB at 224.
-        settings: what is rendered.
-        workers: processes that render.
-        progress: show a progress bar.
+    Photographs that cannot be decoded are left out. The folder lies outside the repository: a
+    view takes 49 kB at 128 pixels, 150 kB at 224.
 
     Returns:
         Notes about photographs that were left out.

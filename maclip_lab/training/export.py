@@ -25,9 +25,7 @@ architectures.
 def shipped_state(state: Mapping[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
     """What is written: floats as fp16, a sharper logit scale, and the ids of the token rows.
 
-    Args:
-        state: a trainer's ``clip.state_dict()``, its token embedding compact.
-        rows: ids ``(R,)`` of the embedding's rows.
+    ``state`` has a compact token embedding, of whose rows ``rows`` ``(R,)`` are the ids.
     """
     if len(rows) != len(state[WEIGHT]):
         raise ValueError(f"{len(rows)} ids for {len(state[WEIGHT])} rows of {WEIGHT}")
@@ -39,11 +37,8 @@ def shipped_state(state: Mapping[str, Tensor], rows: Tensor) -> dict[str, Tensor
 def export(state: Mapping[str, Tensor], rows: Tensor, path: Path, story: Mapping[str, str]) -> None:
     """Write a backbone.
 
-    Args:
-        state: a trainer's ``average``.
-        rows: ids of its token rows.
-        path: ``*.safetensors``.
-        story: how it was trained; becomes the file's metadata.
+    ``state`` is a trainer's ``average``; ``story``, how it was trained, becomes the file's
+    metadata.
 
     Raises:
         ValueError: the file would be larger than 16 MB.

@@ -45,13 +45,7 @@ def degraded_scores(
     """Every photograph pristine and under every type and level.
 
     A type that leaves a photograph unchanged (faded colours of a grey one) is left out.
-
-    Args:
-        scorer: with the backbone.
-        photographs: paths.
-        types: names of degradations.
-        levels: from 1 to 5.
-        longest: side in pixels to which larger photographs are scaled down first.
+    Photographs larger than ``longest`` pixels are scaled down first.
 
     Returns:
         Columns photograph, type ("" where pristine), severity, and ``CUES``.
@@ -81,10 +75,6 @@ def rated_scores(scorer: Maclip, pictures: Iterable[tuple[Path, float]]) -> pd.D
 
     A rotation changes no angle between features; what the magnitude cue knows beyond it is in the
     axes themselves.
-
-    Args:
-        scorer: with the backbone.
-        pictures: path and mean opinion score of each.
 
     Returns:
         Columns mos, ``CUES``, and ``rotated_0`` to ``rotated_199``.

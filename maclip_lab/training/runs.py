@@ -34,8 +34,7 @@ Row = tuple[str, str, str, float, float, float, int]
 def within_srcc(table: pd.DataFrame) -> pd.DataFrame:
     """Rank correlation of every cue with ``-severity`` inside every photograph.
 
-    Args:
-        table: from `degraded_scores`.
+    The table is that of `degraded_scores`.
     """
     rows = {
         photograph: [
@@ -49,8 +48,7 @@ def within_srcc(table: pd.DataFrame) -> pd.DataFrame:
 def severity_rows(table: pd.DataFrame) -> list[Row]:
     """Mean within-photograph agreement with severity, on seen and unseen types and on each.
 
-    Args:
-        table: from `degraded_scores`.
+    The table is that of `degraded_scores`.
     """
     pristine, hidden = table["type"] == "", table["type"].isin(UNSEEN_TYPES)
     parts = {"seen": ~hidden, "unseen": hidden | pristine}
@@ -80,8 +78,7 @@ def retrieval_rows(ranks: Array) -> list[Row]:
 def opinion_rows(table: pd.DataFrame) -> list[Row]:
     """Agreement with people, MA-CLIP less its cosine, and the magnitude cue against rotated axes.
 
-    Args:
-        table: from `rated_scores`.
+    The table is that of `rated_scores`.
     """
     cues, mos = table[list(CUES)].to_numpy(float), table["mos"].to_numpy(float)
     values = [spearman(column, mos) for column in cues.T]

@@ -29,12 +29,9 @@ TIMEOUT = 30.0  # seconds without a byte before OpenAI's server counts as stalle
 def from_hub(place: BackboneSpec | HubRepo, *, progress: bool) -> tuple[Path, str]:
     """Fetch an open_clip checkpoint into the cache of the hub's client, with its locks and retries.
 
-    The client compares sizes, not hashes; the sha256 is checked here, and a wrong file removed. The
-    mirror ``HF_ENDPOINT`` counts.
-
-    Args:
-        place: the pinned sha256 is demanded if it has one, else the one the hub reports.
-        progress: whether to show a bar.
+    The client compares sizes, not hashes; the sha256 is checked here, and a wrong file removed.
+    The mirror ``HF_ENDPOINT`` counts. The pinned sha256 is demanded where there is one, else
+    the one the hub reports.
 
     Returns:
         The file and its sha256.

@@ -26,10 +26,8 @@ def verified_sha256(
 ) -> str:
     """The file's sha256, if it is the expected one.
 
-    Args:
-        path: the file.
-        expected: its published or recorded sha256; None accepts any.
-        fate: what became of a wrong file, and what to do.
+    Where none is expected, any will do; ``fate`` says what became of a wrong file, and what to
+    do.
 
     Raises:
         IntegrityError: it is another; the message shows both and the file's first bytes.

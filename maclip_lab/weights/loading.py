@@ -139,10 +139,7 @@ def activation(
 ) -> bool:
     """Whether a backbone's activation is QuickGELU, by its file, its configuration, or the caller.
 
-    Args:
-        name: of the backbone.
-        found: its file.
-        quick_gelu: what the caller says; None for nothing.
+    ``quick_gelu`` is what the caller says, None for nothing.
 
     Raises:
         WeightsError: the caller says one thing and the file another.
@@ -193,10 +190,6 @@ def verify(
     name: str | os.PathLike[str], weights_dir: str | os.PathLike[str] | None = None
 ) -> Verification:
     """Hash a backbone's file anew and compare; no network, nothing is changed.
-
-    Args:
-        name: of the backbone, or a file.
-        weights_dir: folder to look in first.
 
     Raises:
         WeightsError: the name means nothing.

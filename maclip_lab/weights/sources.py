@@ -30,13 +30,7 @@ OFFLINE_VARIABLES = ("MACLIP_LAB_OFFLINE", "HF_HUB_OFFLINE")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A verified weights file.
-
-    Attributes:
-        path: where it lies.
-        sha256: what it hashed to just now.
-        source: which of the places it came from.
-    """
+    """A verified weights file, what it hashed to just now, and which of the places it came from."""
 
     path: Path
     sha256: str

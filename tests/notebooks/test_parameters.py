@@ -1,7 +1,6 @@
-"""Notebooks run by papermill with other parameters: another backbone, another crop protocol."""
+"""Notebooks run with other parameters: another backbone, another crop protocol."""
 
 import itertools
-import os
 import subprocess
 import sys
 
@@ -16,19 +15,15 @@ LIMIT = 600
 
 
 def run(notebook, folder, **parameters):
-    """The code cells of a notebook after papermill has run it to its end."""
-    output = folder / "out.ipynb"
-    command = [sys.executable, "-m", "papermill", "--no-progress-bar", "-k", "python3"]
-    command += [str(FOLDER / f"{notebook}.ipynb"), str(output), "--cwd", str(folder)]
+    """The code cells of a notebook after the script has run it to its end."""
+    command = [sys.executable, str(FOLDER / "run.py"), notebook, "--out", "out"]
     for name, value in parameters.items():
         command += ["-p", name, str(value)]
-    paths = filter(None, [os.environ.get("PYTHONPATH"), str(ROOT)])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
     done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=LIMIT, check=False
+        command, cwd=folder, capture_output=True, text=True, timeout=LIMIT, check=False
     )
-    assert done.returncode == 0, done.stderr[-3000:]
-    cells = code_cells(nbformat.read(output, as_version=4))
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    cells = code_cells(nbformat.read(folder / "out" / f"{notebook}.ipynb", as_version=4))
     assert all(cell.execution_count for cell in cells)
     return cells
 
