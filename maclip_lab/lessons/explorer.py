@@ -91,9 +91,7 @@ class ExplorerModel:
         self._cues, self._root = cues, root
         mos = cues.pictures["mos"].to_numpy(dtype=float)
         self._quality = mos if cues.higher_is_better else -mos
-        groups = pd.factorize(np.array(references if references is not None else range(len(mos))))
-        count = len(groups[1])
-        self._held_out = (np.random.default_rng(0).permutation(count) < count // 2)[groups[0]]
+        self._held_out = half_held_out(range(len(mos)) if references is None else references)
 
     @classmethod
     def from_store(cls, view: Features, anchors: TextAnchors) -> "ExplorerModel":
@@ -147,6 +145,16 @@ class ExplorerModel:
 
         tuned, held_out = (srcc("score", kept & half) for half in (~self._held_out, self._held_out))
         return Move(settings, table, {c: srcc(c, kept) for c in _COLUMNS}, (tuned, held_out))
+
+
+def half_held_out(references: Sequence[object]) -> np.ndarray:
+    """Which pictures are held out, ``(N,)`` bool: half of them at random, always the same.
+
+    Args:
+        references: what each picture is a version of; versions stay in one half.
+    """
+    groups, found = pd.factorize(np.array(references))
+    return (np.random.default_rng(0).permutation(len(found)) < len(found) // 2)[groups]
 
 
 class Explorer:
