@@ -47,6 +47,7 @@ default_role = "py:obj"
 nb_execution_mode = "off"
 nb_merge_streams = True
 nb_ipywidgets_js = {}  # a static page has no kernel, and its script would come from a network
+nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 myst_update_mathjax = False

@@ -6,7 +6,7 @@ every stop of its slider. What the paper's constants give stays in sight as grey
 that never move, and half of the pictures are held out, so that over-fitting shows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -158,7 +158,9 @@ def half_held_out(references: Sequence[object]) -> np.ndarray:
 
 
 class Explorer:
-    """Sliders, a choice of pictures, and what follows from them; ``panel`` is what to display.
+    """Sliders, a choice of pictures, and what follows from them; it displays itself.
+
+    A click on a dot chooses its picture alone. Without a kernel a still is shown.
 
     Args:
         model: the data set.
@@ -173,6 +175,7 @@ class Explorer:
         scatter: scores against quality, the chosen pictures encircled.
         plane: the pictures' two cues, and lines of equal score.
         details: scores, cues and weights of the chosen pictures.
+        clicked: name of the dot that was clicked last; out of sight.
         panel: the whole.
     """
 
@@ -195,6 +198,9 @@ class Explorer:
         )
         self.number, self.scatter, self.plane, self.details = (widgets.HTML() for _ in range(4))
         self.number.add_class("maclip-score")
+        self.clicked = widgets.Text(layout={"display": "none"})
+        self.clicked.add_class("maclip-clicked")
+        self.clicked.observe(self._choose, "value")
         self._thumbnails: dict[str, str] = {}
         for control in (*self.sliders.values(), self.choice):
             control.observe(self._follow, "value")
@@ -202,14 +208,21 @@ class Explorer:
             [self._preset(name) for name in PRESETS], layout={"flex_flow": "row wrap"}
         )
         controls = widgets.VBox(
-            [*self.sliders.values(), presets, self.choice], layout={"flex": "0 0 310px"}
+            [*self.sliders.values(), presets, self.choice, self.clicked],
+            layout={"flex": "0 0 310px"},
         )
         drawings = widgets.HBox([self.scatter, self.plane], layout={"flex_flow": "row wrap"})
         shown = widgets.VBox(
             [self.number, drawings, self.details], layout={"flex": "1 1 0", "overflow": "auto"}
         )
         self.panel = widgets.HBox([controls, shown])
+        self.panel.add_class("maclip-explorer")
         self._follow()
+
+    def _repr_mimebundle_(self, **asked: object) -> Mapping[str, object]:
+        drawings = f"<div>{self.scatter.value}{self.plane.value}</div>"
+        still = f"<div>{self.number.value}{drawings}{self.details.value}</div>"
+        return {**self.panel._repr_mimebundle_(**asked), "text/html": still}
 
     @property
     def settings(self) -> FusionSettings:
@@ -244,6 +257,11 @@ class Explorer:
         )
         self.plane.value = plane_svg(move.table, self._paper.table, chosen, move.settings)
         self.details.value = details_html(rows, [self._thumbnail(name) for name in chosen])
+
+    def _choose(self, change: Mapping[str, str]) -> None:
+        if change["new"] in self._model.names:
+            self.choice.value = [change["new"]]
+        self.clicked.value = ""  # so that the same dot can be clicked again
 
     def _thumbnail(self, name: str) -> str:
         if name not in self._thumbnails:

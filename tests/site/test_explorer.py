@@ -12,7 +12,7 @@ from maclip_lab.features.stored_cues import store_cues
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.lessons.explorer import PRESETS, half_held_out
 from tests.notebooks.reading import ROOT
-from tests.notebooks.test_browser import CHROMIUM, QUIET, screenshot
+from tests.notebooks.test_browser import CHROMIUM, LIMIT_MS, QUIET, screenshot
 
 PLACES = {
     **PRESETS,
@@ -52,6 +52,7 @@ def browser():
 @pytest.fixture
 def page(browser, file):
     opened = browser.new_page(viewport=WIDE)
+    opened.set_default_timeout(LIMIT_MS)
     wrong = []
     opened.on("pageerror", lambda error: wrong.append(str(error)))
     opened.on("console", lambda said: said.type in ("error", "warning") and wrong.append(said.text))
