@@ -168,7 +168,7 @@ class _Drawing:
             )
         )  # fmt: skip
         return (
-            "<svg viewBox='0 0 350 280' width='350' height='280' font-size='12' "
+            "<svg viewBox='0 0 350 280' style='width:100%' font-size='12' "
             "fill='currentColor'><path d='M45 24V240H334' fill='none' stroke='currentColor'/>"
             f"{''.join(self._parts)}{texts}</svg>"
         )
@@ -196,7 +196,7 @@ def details_html(rows: pd.DataFrame, thumbnails: Sequence[str]) -> str:
             f"<div style='width:160px;line-height:1.4;overflow-wrap:anywhere'>{picture}"
             f"<div>{html.escape(row.name)}: <b>{row.score:.3f}</b></div>"
             f"<div>cosine {row.q_cos:.3f}, magnitude {row.q_mag:.3f}</div>"
-            f"cosine's weight {row.w_cos:.2f}<div style='height:0.6em;background:{bar}'></div></div>"
+            f"weight {row.w_cos:.2f}<div style='height:0.6em;background:{bar}'></div></div>"
         )
     return f"<div style='display:flex;flex-wrap:wrap;gap:12px'>{''.join(cards)}</div>"
 

@@ -48,6 +48,7 @@ PRESETS = {
 """Places worth a visit, by the words on their buttons."""
 
 _COLUMNS = ("score", "q_cos", "q_mag")
+_DRAWING = {"flex": "1 1 270px", "max_width": "420px"}
 
 
 @dataclass(frozen=True)
@@ -195,8 +196,10 @@ class Explorer:
             value=chosen or [model.names[0], model.names[-1]],
             rows=6,
             description="pictures",
+            layout={"width": "265px"},
         )
-        self.number, self.scatter, self.plane, self.details = (widgets.HTML() for _ in range(4))
+        self.number, self.details = widgets.HTML(), widgets.HTML()
+        self.scatter, self.plane = (widgets.HTML(layout=_DRAWING) for _ in range(2))
         self.number.add_class("maclip-score")
         self.clicked = widgets.Text(layout={"display": "none"})
         self.clicked.add_class("maclip-clicked")
@@ -209,7 +212,7 @@ class Explorer:
         )
         controls = widgets.VBox(
             [*self.sliders.values(), presets, self.choice, self.clicked],
-            layout={"flex": "0 0 310px"},
+            layout={"flex": "0 0 270px"},
         )
         drawings = widgets.HBox([self.scatter, self.plane], layout={"flex_flow": "row wrap"})
         shown = widgets.VBox(
@@ -220,8 +223,9 @@ class Explorer:
         self._follow()
 
     def _repr_mimebundle_(self, **asked: object) -> Mapping[str, object]:
-        drawings = f"<div>{self.scatter.value}{self.plane.value}</div>"
-        still = f"<div>{self.number.value}{drawings}{self.details.value}</div>"
+        side = "<div style='display:inline-block;width:48%'>"
+        drawings = f"{side}{self.scatter.value}</div>{side}{self.plane.value}</div>"
+        still = f"<div>{self.number.value}<br>{drawings}{self.details.value}</div>"
         return {**self.panel._repr_mimebundle_(**asked), "text/html": still}
 
     @property
@@ -273,5 +277,11 @@ def _slider(name: str) -> widgets.FloatSlider:
     low, high, step = RANGES[name]
     value = getattr(PAPER, name)
     return widgets.FloatSlider(
-        value=value, min=low, max=high, step=step, description=name, readout_format=".2f"
+        value=value,
+        min=low,
+        max=high,
+        step=step,
+        description=name,
+        readout_format=".2f",
+        layout={"width": "265px"},
     )
