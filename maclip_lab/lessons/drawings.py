@@ -196,7 +196,8 @@ def details_html(rows: pd.DataFrame, thumbnails: Sequence[str]) -> str:
             f"<div style='width:160px;line-height:1.4;overflow-wrap:anywhere'>{picture}"
             f"<div>{html.escape(row.name)}: <b>{row.score:.3f}</b></div>"
             f"<div>cosine {row.q_cos:.3f}, magnitude {row.q_mag:.3f}</div>"
-            f"weight {row.w_cos:.2f}<div style='height:0.6em;background:{bar}'></div></div>"
+            f"<div>cosine's weight {row.w_cos:.2f}</div>"
+            f"<div style='height:0.6em;background:{bar}'></div></div>"
         )
     return f"<div style='display:flex;flex-wrap:wrap;gap:12px'>{''.join(cards)}</div>"
 
