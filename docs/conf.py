@@ -16,7 +16,8 @@ from sphinx.environment import BuildEnvironment
 DOCS = Path(__file__).parent
 sys.path[:0] = [str(DOCS), str(DOCS.parent)]
 
-from pages import STANDALONE, write_pages  # noqa: E402
+from explorer import explorer_page  # noqa: E402
+from pages import write_pages  # noqa: E402
 
 import maclip_lab  # noqa: E402
 
@@ -46,6 +47,7 @@ default_role = "py:obj"
 nb_execution_mode = "off"
 nb_merge_streams = True
 nb_ipywidgets_js = {}  # a static page has no kernel, and its script would come from a network
+nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 myst_update_mathjax = False
@@ -59,7 +61,6 @@ napoleon_use_rtype = False
 html_theme = "furo"
 html_title = f"maclip_lab {release}"
 html_static_path = ["_static"]
-html_extra_path = [str(page) for page in STANDALONE]
 html_css_files = ["site.css"]
 templates_path = ["_templates"]
 html_additional_pages = {"index": "redirect.html"}
@@ -97,6 +98,12 @@ def forget_builtins(app: Sphinx, env: BuildEnvironment) -> None:
     getattr(env, "_viewcode_modules", {}).pop("builtins", None)
 
 
+def write_explorer(app: Sphinx, error: Exception | None) -> None:
+    """Puts the explorer, a page that stands alone, beside the others."""
+    if error is None:
+        (Path(app.outdir) / "explorer.html").write_text(explorer_page(), encoding="utf-8")
+
+
 def describe_figures(app: Sphinx, doctree: nodes.document) -> None:
     """Gives a notebook's figures their alternative text.
 
@@ -131,3 +138,4 @@ def setup(app: Sphinx) -> None:
     app.connect("source-read", adapt)
     app.connect("env-updated", forget_builtins)
     app.connect("doctree-read", describe_figures)
+    app.connect("build-finished", write_explorer)

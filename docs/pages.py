@@ -19,8 +19,6 @@ from maclip_lab.datasets.cards import CARDS, Card
 
 ROOT = Path(__file__).parents[1]
 GENERATED = ROOT / "docs" / "generated"
-STANDALONE = sorted((ROOT / "notebooks").glob("*.html"))
-"""Pages with a script of their own, which the site takes over as they are."""
 BEST_FIGURES = {
     "00": "map-figure",
     "01": "pairs-figure",
@@ -64,8 +62,8 @@ def _contents(title: str, pages: list[str]) -> str:
 
 
 def _beside(folder: Path) -> str:
-    """What lies beside the notebooks: programs to read, and pages that stand alone."""
-    parts = [f'\n<a href="../../{page.name}">{page.stem}, a page</a>\n' for page in STANDALONE]
+    """What lies beside the notebooks: programs to read."""
+    parts = []
     for program in sorted(folder.glob("maclip_*.py")):
         parts += ["", f"## {program.name}", "", f"```{{literalinclude}} /notebooks/{program.name}"]
         parts += [":language: python", "```", ""]

@@ -4,6 +4,7 @@ import base64
 import html
 import io
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,12 @@ from maclip_lab.fusion import FusionSettings, fuse
 from maclip_lab.images import load_picture
 
 _MOST_DOTS = 2000
+_POOR_TO_GOOD = ("#d55e00", "#b07445", "#8a8a8a", "#457e9e", "#0072b2")
+_TELL = (
+    "const box = this.closest('.maclip-explorer').querySelector('.maclip-clicked input');"
+    "box.value = event.target.textContent; box.dispatchEvent(new Event('change'))"
+)
+"""What a click on a dot does in the browser: it writes the dot's name where the kernel listens."""
 
 
 def number_html(srcc: Mapping[str, float], halves: tuple[float, float], table: pd.DataFrame) -> str:
@@ -51,17 +58,17 @@ def scatter_svg(
     x = pd.Series(plots.spread(x.to_numpy(float)), table.index)
     low, high = _ends(ghosts["score"])
     drawing = _Drawing((float(x.min()), float(x.max())), (low, high), (label, "score"), title)
-    drawing.dots(x, ghosts["score"], "#999999", 0.25)
-    drawing.dots(x, table["score"], plots.CUE_COLOURS["score"], 0.45)
-    marked = table["name"].isin(list(chosen))
-    drawing.rings(x[marked], table["score"][marked])
+    drawing.dots(x, ghosts["score"], ghosts["name"], "#999999", 0.25)
+    drawing.dots(x, table["score"], table["name"], plots.CUE_COLOURS["score"], 0.5)
+    marked = table[table["name"].isin(list(chosen))]
+    drawing.rings(x[marked.index], marked["score"], marked["name"])
     return drawing.svg()
 
 
 def plane_svg(
     table: pd.DataFrame, ghosts: pd.DataFrame, chosen: Sequence[str], settings: FusionSettings
 ) -> str:
-    """The pictures' mean cues, darker for better ones, on lines of equal score of a crop.
+    """The pictures' mean cues, coloured by quality, on lines of equal score of a crop.
 
     Args:
         table: of a `Move`.
@@ -71,15 +78,14 @@ def plane_svg(
     """
     top = max(1.2, 1.1 * float(ghosts["q_mag"].max()))
     labels = ("cosine cue", "magnitude cue")
-    drawing = _Drawing((0.0, 1.0), (0.0, top), labels, "dark: better; lines: equal scores")
+    drawing = _Drawing((0.0, 1.0), (0.0, top), labels, "orange: poor, blue: good; equal scores")
     drawing.points(*equal_scores(settings, top))
     rank = table["quality"].rank(pct=True).fillna(0.5)
-    for share in np.arange(5) / 5:
-        part = table[(rank > share) & (rank <= share + 0.2)]
-        grey = f"hsl(160 100% {70 - 60 * share:.0f}%)"
-        drawing.dots(part["q_cos"], part["q_mag"], grey, 0.7)
-    marked = table["name"].isin(list(chosen))
-    drawing.rings(table["q_cos"][marked], table["q_mag"][marked])
+    for fifth, colour in enumerate(_POOR_TO_GOOD):
+        part = table[np.ceil(5 * rank) == fifth + 1]
+        drawing.dots(part["q_cos"], part["q_mag"], part["name"], colour, 0.8)
+    marked = table[table["name"].isin(list(chosen))]
+    drawing.rings(marked["q_cos"], marked["q_mag"], marked["name"])
     return drawing.svg()
 
 
@@ -124,21 +130,27 @@ class _Drawing:
         for values, (low, high) in zip((x, y), self._ends, strict=True):
             numbers = np.asarray(values, dtype=float)
             shares.append(np.clip((numbers - low) / max(high - low, 1e-9), 0, 1))
-        shown = np.isfinite(shares[0] + shares[1])
-        across, down = 45 + 285 * shares[0][shown], 240 - 210 * shares[1][shown]
+        across, down = 45 + 285 * shares[0], 240 - 210 * shares[1]
         return list(zip(across.tolist(), down.tolist(), strict=True))
 
-    def dots(self, x: ArrayLike, y: ArrayLike, colour: str, opacity: float) -> None:
-        places = self._places(x, y)
-        step = max(1, -(-len(places) // _MOST_DOTS))
-        circles = "".join(f"<circle cx='{a:.1f}' cy='{d:.1f}' r='3'/>" for a, d in places[::step])
-        self._parts.append(f"<g fill='{colour}' fill-opacity='{opacity}'>{circles}</g>")
-
-    def rings(self, x: ArrayLike, y: ArrayLike) -> None:
-        circles = "".join(
-            f"<circle cx='{a:.1f}' cy='{d:.1f}' r='7'/>" for a, d in self._places(x, y)
+    def _circles(self, x: pd.Series, y: pd.Series, names: pd.Series, radius: int) -> str:
+        named = zip(self._places(x, y), names, strict=True)
+        shown = [(*place, html.escape(name)) for place, name in named if isfinite(sum(place))]
+        return "".join(
+            f"<circle cx='{a:.1f}' cy='{d:.1f}' r='{radius}'><title>{name}</title></circle>"
+            for a, d, name in shown[:: max(1, -(-len(shown) // _MOST_DOTS))]
         )
-        self._parts.append(f"<g fill='none' stroke='black' stroke-width='1.5'>{circles}</g>")
+
+    def dots(
+        self, x: pd.Series, y: pd.Series, names: pd.Series, colour: str, opacity: float
+    ) -> None:
+        look = f"fill='{colour}' fill-opacity='{opacity}' cursor='pointer'"
+        circles = self._circles(x, y, names, 3)
+        self._parts.append(f'<g {look} onclick="{_TELL}">{circles}</g>')
+
+    def rings(self, x: pd.Series, y: pd.Series, names: pd.Series) -> None:
+        look = "fill='none' stroke='currentColor' stroke-width='1.5' pointer-events='none'"
+        self._parts.append(f"<g {look}>{self._circles(x, y, names, 7)}</g>")
 
     def points(self, x: ArrayLike, y: ArrayLike) -> None:
         path = "".join(f"M{a:.1f} {d:.1f}h1" for a, d in self._places(x, y))
@@ -156,8 +168,8 @@ class _Drawing:
             )
         )  # fmt: skip
         return (
-            "<svg viewBox='0 0 350 280' width='350' height='280' font-size='12' "
-            "style='background:white'><path d='M45 24V240H334' fill='none' stroke='#555'/>"
+            "<svg viewBox='0 0 350 280' style='width:100%' font-size='12' "
+            "fill='currentColor'><path d='M45 24V240H334' fill='none' stroke='currentColor'/>"
             f"{''.join(self._parts)}{texts}</svg>"
         )
 
@@ -170,40 +182,34 @@ def _ends(scores: pd.Series) -> tuple[float, float]:
 
 
 def details_html(rows: pd.DataFrame, thumbnails: Sequence[str]) -> str:
-    """A table of the chosen pictures: score, both cues, and their weights as a bar.
+    """Cards of the chosen pictures: score, both cues, and their weights as a bar.
 
     Args:
         rows: of a `Move`.
         thumbnails: one element a row.
     """
-    head = "".join(
-        f"<th>{name}</th>" for name in ("", "picture", "score", "cosine", "magnitude", "weights")
-    )
     cosine, magnitude = plots.CUE_COLOURS["q_cos"], plots.CUE_COLOURS["q_mag"]
-    lines = []
+    cards = []
     for picture, row in zip(thumbnails, rows.itertuples(), strict=True):
-        bar = "".join(
-            f"<div style='display:inline-block;height:0.8em;width:{4 * share:.2f}em;"
-            f"background:{colour}'></div>"
-            for colour, share in ((cosine, row.w_cos), (magnitude, 1 - row.w_cos))
+        bar = f"linear-gradient(90deg,{cosine} {row.w_cos:.1%},{magnitude} {row.w_cos:.1%})"
+        cards.append(
+            f"<div style='width:160px;line-height:1.4;overflow-wrap:anywhere'>{picture}"
+            f"<div>{html.escape(row.name)}: <b>{row.score:.3f}</b></div>"
+            f"<div>cosine {row.q_cos:.3f}, magnitude {row.q_mag:.3f}</div>"
+            f"<div>cosine's weight {row.w_cos:.2f}</div>"
+            f"<div style='height:0.6em;background:{bar}'></div></div>"
         )
-        lines.append(
-            f"<tr><td>{picture}</td><td style='overflow-wrap:anywhere'>{html.escape(row.name)}</td>"
-            f"<td><b>{row.score:.3f}</b></td>"
-            f"<td>{row.q_cos:.3f}</td><td>{row.q_mag:.3f}</td>"
-            f"<td style='white-space:nowrap'>{bar} {row.w_cos:.2f}</td></tr>"
-        )
-    return f"<table><tr>{head}</tr>{''.join(lines)}</table>"
+    return f"<div style='display:flex;flex-wrap:wrap;gap:12px'>{''.join(cards)}</div>"
 
 
 def thumbnail_html(path: Path | None) -> str:
-    """A picture as an element 64 pixels high; a note where it cannot be read or is not here."""
+    """A picture as an element 96 pixels high; a note where it cannot be read or is not here."""
     if path is None:
-        return "(features only)"
+        return "<div>(no picture here: features only)</div>"
     image = load_picture(path).image
     if image is None:
-        return "(unreadable)"
-    image.thumbnail((128, 64))
+        return "<div>(unreadable)</div>"
+    image.thumbnail((160, 96))
     image.save(buffer := io.BytesIO(), "PNG")
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
     return f"<img alt='' src='data:image/png;base64,{data}'>"

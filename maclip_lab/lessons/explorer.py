@@ -6,7 +6,7 @@ every stop of its slider. What the paper's constants give stays in sight as grey
 that never move, and half of the pictures are held out, so that over-fitting shows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,6 +48,7 @@ PRESETS = {
 """Places worth a visit, by the words on their buttons."""
 
 _COLUMNS = ("score", "q_cos", "q_mag")
+_DRAWING = {"flex": "1 1 270px", "max_width": "420px"}
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,7 @@ class ExplorerModel:
         self._cues, self._root = cues, root
         mos = cues.pictures["mos"].to_numpy(dtype=float)
         self._quality = mos if cues.higher_is_better else -mos
-        groups = pd.factorize(np.array(references if references is not None else range(len(mos))))
-        count = len(groups[1])
-        self._held_out = (np.random.default_rng(0).permutation(count) < count // 2)[groups[0]]
+        self._held_out = half_held_out(range(len(mos)) if references is None else references)
 
     @classmethod
     def from_store(cls, view: Features, anchors: TextAnchors) -> "ExplorerModel":
@@ -149,8 +148,20 @@ class ExplorerModel:
         return Move(settings, table, {c: srcc(c, kept) for c in _COLUMNS}, (tuned, held_out))
 
 
+def half_held_out(references: Sequence[object]) -> np.ndarray:
+    """Which pictures are held out, ``(N,)`` bool: half of them at random, always the same.
+
+    Args:
+        references: what each picture is a version of; versions stay in one half.
+    """
+    groups, found = pd.factorize(np.array(references))
+    return (np.random.default_rng(0).permutation(len(found)) < len(found) // 2)[groups]
+
+
 class Explorer:
-    """Sliders, a choice of pictures, and what follows from them; ``panel`` is what to display.
+    """Sliders, a choice of pictures, and what follows from them; it displays itself.
+
+    A click on a dot chooses its picture alone. Without a kernel a still is shown.
 
     Args:
         model: the data set.
@@ -165,6 +176,7 @@ class Explorer:
         scatter: scores against quality, the chosen pictures encircled.
         plane: the pictures' two cues, and lines of equal score.
         details: scores, cues and weights of the chosen pictures.
+        clicked: name of the dot that was clicked last; out of sight.
         panel: the whole.
     """
 
@@ -184,9 +196,14 @@ class Explorer:
             value=chosen or [model.names[0], model.names[-1]],
             rows=6,
             description="pictures",
+            layout={"width": "265px"},
         )
-        self.number, self.scatter, self.plane, self.details = (widgets.HTML() for _ in range(4))
+        self.number, self.details = widgets.HTML(), widgets.HTML()
+        self.scatter, self.plane = (widgets.HTML(layout=_DRAWING) for _ in range(2))
         self.number.add_class("maclip-score")
+        self.clicked = widgets.Text(layout={"display": "none"})
+        self.clicked.add_class("maclip-clicked")
+        self.clicked.observe(self._choose, "value")
         self._thumbnails: dict[str, str] = {}
         for control in (*self.sliders.values(), self.choice):
             control.observe(self._follow, "value")
@@ -194,14 +211,22 @@ class Explorer:
             [self._preset(name) for name in PRESETS], layout={"flex_flow": "row wrap"}
         )
         controls = widgets.VBox(
-            [*self.sliders.values(), presets, self.choice], layout={"flex": "0 0 310px"}
+            [*self.sliders.values(), presets, self.choice, self.clicked],
+            layout={"flex": "0 0 270px"},
         )
         drawings = widgets.HBox([self.scatter, self.plane], layout={"flex_flow": "row wrap"})
         shown = widgets.VBox(
             [self.number, drawings, self.details], layout={"flex": "1 1 0", "overflow": "auto"}
         )
         self.panel = widgets.HBox([controls, shown])
+        self.panel.add_class("maclip-explorer")
         self._follow()
+
+    def _repr_mimebundle_(self, **asked: object) -> Mapping[str, object]:
+        side = "<div style='display:inline-block;width:48%'>"
+        drawings = f"{side}{self.scatter.value}</div>{side}{self.plane.value}</div>"
+        still = f"<div>{self.number.value}<br>{drawings}{self.details.value}</div>"
+        return {**self.panel._repr_mimebundle_(**asked), "text/html": still}
 
     @property
     def settings(self) -> FusionSettings:
@@ -237,6 +262,11 @@ class Explorer:
         self.plane.value = plane_svg(move.table, self._paper.table, chosen, move.settings)
         self.details.value = details_html(rows, [self._thumbnail(name) for name in chosen])
 
+    def _choose(self, change: Mapping[str, str]) -> None:
+        if change["new"] in self._model.names:
+            self.choice.value = [change["new"]]
+        self.clicked.value = ""  # so that the same dot can be clicked again
+
     def _thumbnail(self, name: str) -> str:
         if name not in self._thumbnails:
             self._thumbnails[name] = thumbnail_html(self._model.path(name))
@@ -247,5 +277,11 @@ def _slider(name: str) -> widgets.FloatSlider:
     low, high, step = RANGES[name]
     value = getattr(PAPER, name)
     return widgets.FloatSlider(
-        value=value, min=low, max=high, step=step, description=name, readout_format=".2f"
+        value=value,
+        min=low,
+        max=high,
+        step=step,
+        description=name,
+        readout_format=".2f",
+        layout={"width": "265px"},
     )

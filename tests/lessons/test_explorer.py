@@ -183,6 +183,28 @@ def test_the_drawing_puts_better_scores_higher_and_hides_no_name(model):
     assert "&lt;b&gt;" in svg
 
 
+def test_a_click_on_a_dot_chooses_its_picture_alone_again_and_again(model):
+    explorer = Explorer(model, "tiny-rn", chosen=["p1.png", "p2.png"])
+    for name in ("p4.png", "p7.png", "p4.png"):
+        assert f"<title>{name}</title>" in explorer.scatter.value
+        assert f"<title>{name}</title>" in explorer.plane.value
+        explorer.clicked.value = name  # as the drawing's script does
+        assert explorer.choice.value == (name,)
+        assert explorer.details.value.count("<img") == 1
+        assert name in explorer.details.value
+        explorer.choice.value = ()
+    explorer.clicked.value = "gone.png"
+    assert explorer.choice.value == ()
+
+
+def test_without_a_kernel_a_still_picture_of_the_same_stands_there(model):
+    explorer = Explorer(model, "tiny-rn")
+    shown = explorer._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in shown
+    for part in (explorer.number, explorer.scatter, explorer.plane, explorer.details):
+        assert part.value in shown["text/html"]
+
+
 def test_the_papers_scores_stay_as_ghosts_while_the_dots_move(model):
     table = pd.DataFrame({"name": ["a", "b"], "quality": [1.0, 5.0], "score": [0.2, 0.9]})
     before = scatter_svg(table, table, [], "", "MOS")
@@ -226,7 +248,7 @@ def test_a_preset_moves_all_sliders_at_once(model):
 
 def test_without_pictures_there_are_numbers_and_drawings_alone():
     explorer = Explorer(ExplorerModel(cues(), None), "tiny-rn", chosen=["p1.png"])
-    assert "(features only)" in explorer.details.value
+    assert "features only" in explorer.details.value
     assert "<circle" in explorer.plane.value
 
 
@@ -236,4 +258,4 @@ def test_a_name_cannot_smuggle_markup_into_the_table(model):
 
 
 def test_a_picture_that_is_gone_is_said_so(tmp_path):
-    assert thumbnail_html(tmp_path / "gone.png") == "(unreadable)"
+    assert "(unreadable)" in thumbnail_html(tmp_path / "gone.png")

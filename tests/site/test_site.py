@@ -21,7 +21,7 @@ from tests.notebooks.test_browser import CHROMIUM, QUIET
 pytest.importorskip("myst_nb", reason="needs the extra: pip install -e '.[site]'")
 pytest.importorskip("furo", reason="needs the extra: pip install -e '.[site]'")
 
-LAID_OUT = ("README.html", "docs/method.html", "notebooks/00_quickstart.html")
+LAID_OUT = ("README.html", "docs/method.html", "notebooks/00_quickstart.html", "explorer.html")
 MAKE = ["-m", "sphinx", "-qW", "--keep-going", "-j", "auto", "-c", "docs"]
 in_browser = pytest.mark.skipif(
     CHROMIUM is None, reason="needs Chromium, which is not installed here"
