@@ -258,7 +258,7 @@ class FeatureStore:
             message = f"{error}; it is set aside as {path.name}.corrupt, its pictures are redone"
             warnings.warn(message, StoreWarning, stacklevel=2)
             try:
-                path.rename(path.with_name(path.name + ".corrupt"))
+                path.replace(path.with_name(path.name + ".corrupt"))
             except OSError:
                 _LOGGER.info("%s could not be renamed and is ignored", path)
             return None

@@ -207,3 +207,10 @@ write_table(pd.DataFrame({"a": [1]}), sys.argv[1] + "/r.csv", provenance_record(
         os.utime(path, (0, 0))
     written(tmp_path / "r.csv")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.csv", "r.csv.provenance.json"]
+
+
+def test_a_table_has_the_same_bytes_on_every_system(tmp_path, monkeypatch):
+    table = pd.DataFrame({"path": ["a b.jpg"], "score": [0.5]})
+    monkeypatch.setattr(os, "linesep", "\r\n")
+    written = write_table(table, tmp_path / "a.csv", {})
+    assert written.read_bytes() == b"path,score\na b.jpg,0.5\n"

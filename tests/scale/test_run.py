@@ -17,6 +17,7 @@ from maclip_lab import Maclip, score_folder
 from maclip_lab.config import ScoreConfig
 from maclip_lab.crops import Protocol
 from maclip_lab.errors import IntegrityError
+from maclip_lab.files import identity
 from maclip_lab.files.atomic import StorageFullError
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.scale.parts import divide, read_part, score_part
@@ -134,7 +135,11 @@ def test_an_edited_picture_is_scored_again(tmp_path):
     assert run.table()["score"][1] != before["score"][1]
 
 
-def test_a_picture_replaced_by_another_of_the_same_size_and_time_is_scored_again(tmp_path):
+@pytest.mark.parametrize("system", ["posix", "nt"])
+def test_a_picture_replaced_by_another_of_the_same_size_and_time_is_scored_again(
+    tmp_path, monkeypatch, system
+):
+    monkeypatch.setattr(identity, "_SYSTEM", system)
     path, parts = tmp_path / "p.bmp", tmp_path / "parts"
     tables = []
     for seed in (0, 77):
