@@ -95,6 +95,6 @@ def _from_home(argument: str) -> str:
     option, sign, value = argument.partition("=")
     if not (sign and option.startswith("--")):
         option, sign, value = "", "", argument
-    if not (value == "~" or value.startswith(("~/", f"~{os.sep}"))) or os.path.exists(value):
+    if not (value == "~" or value.startswith("~/")) or os.path.exists(value):
         return argument
     return option + sign + os.path.expanduser(value)

@@ -10,6 +10,7 @@ from maclip_lab.features import extract_features, extraction, feature_config, op
 from maclip_lab.features.store import StoreError, StoreWarning
 from maclip_lab.files import identity
 from maclip_lab.files.identity import file_times
+from tests.conftest import posix
 from tests.store_world import RN, PlainScorer, manifest, picture, pictures
 
 
@@ -164,6 +165,7 @@ def test_pictures_that_are_not_at_hand_are_missing(clean, copy):
     assert set(open_features(rows, clean[2].config, store).table["status"]) == {"missing"}
 
 
+@posix
 def test_bad_pictures_are_rows_with_a_reason_and_are_not_read_twice(tmp_path, scorer, monkeypatch):
     bad = ["text.jpg", "empty.png", "folder.png", "gone.png", "pipe.png"]
     names = [*pictures(tmp_path / "p", 2), *bad]

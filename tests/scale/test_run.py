@@ -31,6 +31,7 @@ from maclip_lab.scale.run import (
     part_size_for,
     score_many,
 )
+from tests.conftest import posix
 from tests.store_world import RN, picture, pictures
 
 CONFIG = ScoreConfig(RN, device="cpu")
@@ -270,6 +271,7 @@ def busy(child):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kills", [0, 2])
+@posix
 def test_a_local_cluster_gives_the_same_table_though_workers_are_killed(
     paths, single, tmp_path, kills
 ):
