@@ -23,6 +23,7 @@ import maclip_lab  # noqa: E402
 
 project = "maclip_lab"
 author = "The maclip_lab authors"
+copyright = f"{author}; MIT licence"
 release = maclip_lab.__version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]

@@ -1,6 +1,7 @@
 """Fixtures that many rooms' tests share."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from safetensors.torch import load_file
 from maclip_lab.clip.model import CLIP, build_clip
 from maclip_lab.weights.sparse_vocabulary import expand_token_rows
 
+posix = pytest.mark.skipif(os.name == "nt", reason="needs pipes, signals or limits of POSIX")
 GOLDEN = Path(__file__).parent / "data" / "golden"
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -18,6 +18,7 @@ from PIL import Image, ImageFile, ImageOps, features
 from maclip_lab.datasets.index import FileIndex
 from maclip_lab.images import FORMATS, HEIF, STATUSES, being_read, find_pictures, load_picture
 from maclip_lab.pixels import eight_bit
+from tests.conftest import posix
 
 RGB = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 SMOOTH = np.add.outer(np.arange(64), np.arange(96))[:, :, None].repeat(3, 2).astype(np.uint8)
@@ -354,6 +355,7 @@ def test_a_missing_file_and_a_dangling_link_are_missing(tmp_path):
     refused(load_picture(tmp_path / "file" / "below.jpg"), "missing")
 
 
+@posix
 def test_folders_and_pipes_are_not_files(tmp_path):
     (tmp_path / "folder.jpg").mkdir()
     os.mkfifo(tmp_path / "pipe.jpg")

@@ -149,16 +149,18 @@ class _Finder:
 
     def _exact(self, name: str, home: str) -> str | None:
         folders = [self.index.root / home, *([self.beside] if self.beside else [])]
+        root = os.path.join(self.index.root, "")
         for file in (os.path.abspath(os.path.join(folder, name)) for folder in folders):
-            inside = file.startswith(f"{self.index.root}{os.sep}") or self.beside is not None
-            if inside and self._of_wanted_size(name, file) and os.path.isfile(file):
-                return file
+            inside = file.removeprefix(root).replace(os.sep, "/") if file.startswith(root) else ""
+            if not (inside or self.beside) or not self._of_wanted_size(name, inside or file):
+                continue
+            if os.path.isfile(file):
+                return str(self.index.root / self.index.spelt(inside)) if inside else file
         return None
 
     def _of_wanted_size(self, name: str, file: str) -> bool:
         """A bare name of KonIQ-10k must not mean the file of another resolution beside a list."""
-        inside = file.removeprefix(f"{self.index.root}{os.sep}")
-        return self.folder is None or "/" in name or bool(self._in_folder((inside,)))
+        return self.folder is None or "/" in name or bool(self._in_folder((file,)))
 
     def _searched(self, name: str, home: str) -> str | None:
         found = self._candidates(name, home)
@@ -190,7 +192,13 @@ def _shared_root(home: Path, found: list[str | None]) -> Path:
     outside = {
         os.path.dirname(file) for file in found if file and not Path(file).is_relative_to(home)
     }
-    return Path(os.path.commonpath([home, *outside])) if outside else home
+    try:
+        return Path(os.path.commonpath([home, *outside])) if outside else home
+    except ValueError as error:
+        raise DatasetError(
+            f"the pictures lie on several drives, {str(home)!r} and {min(outside)!r} for two; "
+            "a manifest needs a folder that holds them all: bring them together"
+        ) from error
 
 
 def _as_posix(name: str) -> str:

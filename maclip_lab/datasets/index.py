@@ -69,6 +69,10 @@ class FileIndex:
         return tuple(f for f in self.files if PurePosixPath(f).suffix.lower() in EXTENSIONS)
 
     @cached_property
+    def _files(self) -> frozenset[str]:
+        return frozenset(self.files)
+
+    @cached_property
     def _by_name(self) -> dict[str, list[str]]:
         return _grouped(self.files, lambda file: fold_name(file).rpartition("/")[2])
 
@@ -96,6 +100,17 @@ class FileIndex:
             if same:
                 return tuple(same)
         return ()
+
+    def spelt(self, file: str) -> str:
+        """A file's path as it stands on the disk, where case or Unicode form may be another's."""
+        if file in self._files:
+            return file
+        same = [
+            f
+            for f in self._by_name.get(fold_name(file).rpartition("/")[2], ())
+            if fold_name(f) == fold_name(file)
+        ]
+        return same[0] if len(same) == 1 else file
 
     def beside(self, file: str, name: str) -> str | None:
         """The file called ``name`` in the folder of ``file``; None where there is none."""

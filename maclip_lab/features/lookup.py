@@ -2,7 +2,7 @@
 
 A file is what its bytes are: features are found by sha256. A file whose size and times are those
 that the store saw is not read again; its time of change cannot be set back, so an edit that keeps
-name, size and modification time is noticed too.
+name, size and modification time is noticed too. Where a system keeps no such time, it is read.
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,7 +40,7 @@ class Lookup:
 
     def sha256(self, record: PictureRecord) -> str:
         """Content of a file untouched since the store saw it; empty where the file must be read."""
-        return self._by_stat.get(_stat(record), "")
+        return self._by_stat.get(_stat(record), "") if record.ctime_ns else ""
 
     def has_path(self, path: str) -> bool:
         """Whether the store holds anything under a path."""

@@ -27,7 +27,8 @@ class PictureRecord:
         sha256: of the file's bytes; empty where they could not be read.
         size: of the file, in bytes.
         mtime_ns: when the content was last changed.
-        ctime_ns: when the file was last touched in any way; unlike mtime it cannot be set back.
+        ctime_ns: when the file was last touched in any way; unlike mtime it cannot be set back. 0
+            where the system does not tell.
         status: ``"ok"``, or why there are no features.
         flags: what was done to the picture on the way in.
         message: empty when ok.

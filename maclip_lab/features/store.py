@@ -249,7 +249,7 @@ class FeatureStore:
         except SealError as error:
             message = f"{error}; it is set aside as {path.name}.corrupt, its pictures are redone"
             try:
-                path.rename(path.with_name(path.name + ".corrupt"))
+                path.replace(path.with_name(path.name + ".corrupt"))
             except OSError:
                 _LOGGER.info("%s could not be renamed and is ignored", path)
         else:

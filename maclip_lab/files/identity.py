@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeGuard
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_SYSTEM = os.name
 
 
 def sha256_of(path: Path) -> str:
@@ -46,10 +47,12 @@ def file_times(path: Path) -> tuple[int, int, int]:
     """Size, and times in nanoseconds; that of a file's last change of any kind cannot be set back.
 
     Returns:
-        Bytes, the time of the last edit, and of the last change; ``(-1, 0, 0)`` without a file.
+        Bytes, the time of the last edit, and of the last change, 0 on Windows, which tells when a
+        file was made instead; ``(-1, 0, 0)`` without a file.
     """
     try:
         status = path.stat()
     except (OSError, ValueError):
         return -1, 0, 0
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    changed = 0 if _SYSTEM == "nt" else status.st_ctime_ns
+    return status.st_size, status.st_mtime_ns, changed

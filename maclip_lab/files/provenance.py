@@ -124,9 +124,9 @@ def write_table(
         frame.to_parquet(buffer, index=False)
         data = buffer.getvalue()
     elif path.suffix == ".csv":
-        text = frame.to_csv(index=False)
+        text = frame.to_csv(index=False, lineterminator="\n")
         if "\r" in text:  # in a file's name: unquoted it would end the row
-            text = frame.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
+            text = frame.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
         data = text.encode()
     else:
         raise ValueError(f"a table is written as .parquet or .csv, got {path.name!r}")

@@ -42,11 +42,18 @@ class Part:
         return [Path(path) if same else Path(self.root, path) for path in self.paths]
 
     def key(self, config: ScoreConfig) -> str:
-        """Hash of the pictures, with their sizes and times, and of the configuration."""
+        """Hash of the pictures, with their sizes and times, and of the configuration.
+
+        Where a system does not tell when a file was changed, its content takes the place.
+        """
+        times = [(path, file, *file_times(file)) for path, file in self.pairs()]
         content = [
             _COLUMNS,
             config.sha256,
-            *([path, *file_times(file)] for path, file in self.pairs()),
+            *(
+                [path, size, edited, changed or content_sha256(file)]
+                for path, file, size, edited, changed in times
+            ),
         ]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 

@@ -18,7 +18,7 @@ def recorded_sha256(path: Path) -> str | None:
 
 def record_sha256(path: Path, digest: str) -> None:
     """Write a file's sha256 beside it; ``sha256sum -c`` reads it."""
-    _record_of(path).write_text(f"{digest}  {path.name}\n", encoding="utf-8")
+    _record_of(path).write_text(f"{digest}  {path.name}\n", encoding="utf-8", newline="\n")
 
 
 def verified_sha256(

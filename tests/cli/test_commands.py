@@ -19,7 +19,7 @@ from maclip_lab.datasets import DatasetError
 from maclip_lab.datasets.errors import DatasetWarning
 from maclip_lab.files.provenance import read_record, record_path
 from maclip_lab.prompts import MACLIP_PROMPTS, PROMPT_SETS
-from tests.conftest import GOLDEN
+from tests.conftest import GOLDEN, posix
 from tests.datasets.facsimile import build
 from tests.store_world import ROOT, picture
 
@@ -80,6 +80,7 @@ def rated(tmp_path):
 # Outputs -------------------------------------------------------------------------------------
 
 
+@posix
 def test_an_output_that_cannot_be_written_is_refused_before_any_work(folder, monkeypatch):
     monkeypatch.setattr("maclip_lab.scorer.Maclip", None)
     (folder / "folder.csv").mkdir()

@@ -19,6 +19,8 @@ from maclip_lab.datasets import (
     load_annotations,
     load_dataset,
 )
+from maclip_lab.datasets.build import _Finder
+from maclip_lab.datasets.index import FileIndex
 from tests.datasets.facsimile import build
 
 
@@ -427,3 +429,55 @@ def test_the_choices_made_are_stated(tmp_path):
         "from csiq.csv: pictures by column 'file', scores by 'mos' (not 'dmos'), deviations by "
         "'sd', higher is better"
     )
+
+
+def fold_case(monkeypatch):
+    """A file system like those of Windows and macOS, which finds a file under any letter case."""
+    isfile = os.path.isfile
+
+    def found(path):
+        folder, name = os.path.split(path)
+        held = os.listdir(folder) if os.path.isdir(folder) else []
+        return any(isfile(os.path.join(folder, n)) for n in held if n.lower() == name.lower())
+
+    monkeypatch.setattr("maclip_lab.datasets.build.os.path.isfile", found)
+
+
+def test_a_path_is_spelt_as_on_the_disk_whatever_the_file_system(tmp_path, monkeypatch):
+    pictures(tmp_path, "Images/A.PNG", "Images/b.png")
+    listing = listed(
+        tmp_path, [{"path": "images/a.png", "mos": 1}, {"path": "Images/b.png", "mos": 2}]
+    )
+    strict = load_annotations(listing)
+    fold_case(monkeypatch)
+    folding = load_annotations(listing)
+    assert folding.table["path"].tolist() == strict.table["path"].tolist()
+    assert folding.table.equals(strict.table)
+
+
+def test_two_spellings_of_one_file_are_told_whatever_the_file_system(tmp_path, monkeypatch):
+    pictures(tmp_path, "a.png")
+    listing = listed(tmp_path, [{"path": "a.png", "mos": 1}, {"path": "A.png", "mos": 2}])
+    fold_case(monkeypatch)
+    with pytest.raises(DatasetError):
+        load_annotations(listing)
+
+
+def test_at_the_root_of_a_drive_a_path_still_is_one_file(monkeypatch):
+    index = FileIndex(Path("/"), ("1.png", "sub/1.png"))
+    monkeypatch.setattr("maclip_lab.datasets.build.os.path.isfile", lambda file: file == "/1.png")
+    assert _Finder(index, None, {}, "error").find("1.png", "") == "/1.png"
+
+
+def test_pictures_on_two_drives_are_told_in_words(tmp_path, monkeypatch):
+    pictures(tmp_path, "list/a.png", "elsewhere/b.png")
+    rows = [{"path": "a.png", "mos": 1}, {"path": str(tmp_path / "elsewhere/b.png"), "mos": 2}]
+    listing = listed(tmp_path / "list", rows)
+    assert len(load_annotations(listing)) == 2
+
+    def refuse(paths):
+        raise ValueError("Paths don't have the same drive")
+
+    monkeypatch.setattr("maclip_lab.datasets.build.os.path.commonpath", refuse)
+    with pytest.raises(DatasetError, match="several drives"):
+        load_annotations(listing)

@@ -16,6 +16,7 @@ from maclip_lab.features.store import (
     stored_configs,
 )
 from maclip_lab.files.sealed import SealError, map_tensors
+from tests.conftest import posix
 from tests.store_world import python
 
 CONFIG = StoreConfig("ab" * 32, "fp32", "official", NATIVE)
@@ -123,6 +124,7 @@ def test_flips_in_the_index_never_change_what_is_served(tmp_path):
         assert FeatureStore(tmp_path, CONFIG).index.equals(before)
 
 
+@posix
 def test_a_kill_between_shard_and_index_loses_nothing(tmp_path):
     filled(tmp_path, n=1)
     code = """

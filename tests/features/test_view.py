@@ -8,6 +8,9 @@ from maclip_lab import Maclip
 from maclip_lab.crops import NATIVE, Protocol
 from maclip_lab.features import extract_features, extraction, feature_config, open_features
 from maclip_lab.features.store import StoreError, StoreWarning
+from maclip_lab.files import identity
+from maclip_lab.files.identity import file_times
+from tests.conftest import posix
 from tests.store_world import RN, PlainScorer, manifest, picture, pictures
 
 
@@ -105,11 +108,13 @@ def test_half_precision_is_close_and_kept_apart(clean, copy, scorer):
     assert torch.equal(open_features(rows, clean[2].config, store).stack(), clean[2].stack())
 
 
+@pytest.mark.parametrize("system", ["posix", "nt"])
 @pytest.mark.parametrize("keep_times", [False, True])
 def test_an_edited_picture_is_never_served_its_old_features(
-    clean, copy, scorer, monkeypatch, keep_times
+    clean, copy, scorer, monkeypatch, keep_times, system
 ):
     rows, store = copy
+    monkeypatch.setattr(identity, "_SYSTEM", system)
     path = rows.paths[2]
     before = path.stat()
     picture(path, 99, (480, 224))
@@ -118,6 +123,7 @@ def test_an_edited_picture_is_never_served_its_old_features(
         path.write_bytes(content[: before.st_size].ljust(before.st_size, b"\0"))
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
         assert path.stat().st_size == before.st_size
+        assert (file_times(path)[2] == 0) == (system == "nt")
     stale = open_features(rows, clean[2].config, store)
     assert stale.table["status"].tolist() == ["ok", "ok", "not_extracted", *["ok"] * 5]
     with pytest.raises(StoreError, match=r"p2\.png has no features: not_extracted"):
@@ -159,6 +165,7 @@ def test_pictures_that_are_not_at_hand_are_missing(clean, copy):
     assert set(open_features(rows, clean[2].config, store).table["status"]) == {"missing"}
 
 
+@posix
 def test_bad_pictures_are_rows_with_a_reason_and_are_not_read_twice(tmp_path, scorer, monkeypatch):
     bad = ["text.jpg", "empty.png", "folder.png", "gone.png", "pipe.png"]
     names = [*pictures(tmp_path / "p", 2), *bad]

@@ -17,6 +17,7 @@ from maclip_lab.files.provenance import (
     write_table,
 )
 from maclip_lab.fusion import FusionSettings
+from tests.conftest import posix
 from tests.store_world import python
 
 FRAME = pd.DataFrame({"path": ["a.png", "ü.png"], "score": [0.1 + 0.2, float("nan")]})
@@ -141,6 +142,7 @@ def test_a_table_that_cannot_be_written_leaves_the_old_one_alone(tmp_path):
     assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == before
 
 
+@posix
 def test_a_full_disk_leaves_the_old_table_and_record_alone(tmp_path):
     written(tmp_path / "r.parquet")
     before = {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()}
@@ -190,6 +192,7 @@ def test_a_record_without_end_is_none(tmp_path, text):
         read_record(tmp_path / "r.csv")
 
 
+@posix
 def test_what_a_killed_run_left_beside_a_result_goes_with_a_later_one(tmp_path):
     code = """
 import os, signal, sys
@@ -207,3 +210,10 @@ write_table(pd.DataFrame({"a": [1]}), sys.argv[1] + "/r.csv", provenance_record(
         os.utime(path, (0, 0))
     written(tmp_path / "r.csv")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.csv", "r.csv.provenance.json"]
+
+
+def test_a_table_has_the_same_bytes_on_every_system(tmp_path, monkeypatch):
+    table = pd.DataFrame({"path": ["a b.jpg"], "score": [0.5]})
+    monkeypatch.setattr(os, "linesep", "\r\n")
+    written = write_table(table, tmp_path / "a.csv", {})
+    assert written.read_bytes() == b"path,score\na b.jpg,0.5\n"

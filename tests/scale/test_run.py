@@ -17,6 +17,7 @@ from maclip_lab import Maclip, score_folder
 from maclip_lab.config import ScoreConfig
 from maclip_lab.crops import Protocol
 from maclip_lab.errors import IntegrityError
+from maclip_lab.files import identity
 from maclip_lab.files.atomic import StorageFullError
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.scale.parts import divide, read_part, score_part
@@ -30,6 +31,7 @@ from maclip_lab.scale.run import (
     part_size_for,
     score_many,
 )
+from tests.conftest import posix
 from tests.store_world import RN, picture, pictures
 
 CONFIG = ScoreConfig(RN, device="cpu")
@@ -134,7 +136,11 @@ def test_an_edited_picture_is_scored_again(tmp_path):
     assert run.table()["score"][1] != before["score"][1]
 
 
-def test_a_picture_replaced_by_another_of_the_same_size_and_time_is_scored_again(tmp_path):
+@pytest.mark.parametrize("system", ["posix", "nt"])
+def test_a_picture_replaced_by_another_of_the_same_size_and_time_is_scored_again(
+    tmp_path, monkeypatch, system
+):
+    monkeypatch.setattr(identity, "_SYSTEM", system)
     path, parts = tmp_path / "p.bmp", tmp_path / "parts"
     tables = []
     for seed in (0, 77):
@@ -265,6 +271,7 @@ def busy(child):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kills", [0, 2])
+@posix
 def test_a_local_cluster_gives_the_same_table_though_workers_are_killed(
     paths, single, tmp_path, kills
 ):

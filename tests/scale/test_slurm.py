@@ -13,6 +13,7 @@ import pytest
 
 from maclip_lab.config import ScoreConfig
 from maclip_lab.scale.run import score_many
+from tests.conftest import posix
 from tests.store_world import RN, ROOT, pictures
 
 SBATCH = """#!/usr/bin/env bash
@@ -50,6 +51,7 @@ def slurm(tmp_path, monkeypatch):
     return tmp_path / "jobs"
 
 
+@posix
 def test_the_script_prints_the_job_on_the_page_and_hands_on_its_arguments(page, slurm, tmp_path):
     pytest.importorskip("dask_jobqueue", reason="needs dask-jobqueue, of the scale extra")
     script, job = page
@@ -75,6 +77,7 @@ def test_the_script_prints_the_job_on_the_page_and_hands_on_its_arguments(page, 
 
 
 @pytest.mark.slow
+@posix
 def test_the_run_survives_the_end_of_its_only_job(page, slurm, tmp_path):
     pytest.importorskip("dask_jobqueue", reason="needs dask-jobqueue, of the scale extra")
     script, _ = page
