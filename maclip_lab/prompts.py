@@ -4,14 +4,15 @@ The five pairs of MA-CLIP are those of CLIP-IQA's multi-prompt form (Wang et al.
 for Assessing the Look and Feel of Images", AAAI 2023), in the order and casing of the authors.
 """
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from maclip_lab.clip.foreign import ForeignClip
 from maclip_lab.clip.model import CLIP
-from maclip_lab.clip.tokenizer import tokenize
+from maclip_lab.clip.tokenizer import encode, tokenize
 
 PromptPairs = tuple[tuple[str, str], ...]
 
@@ -28,12 +29,13 @@ ATTRIBUTES = {
     "noise": ("Clean photo.", "Noisy photo."),
     "exposure": ("Well exposed photo.", "Badly exposed photo."),
     "contrast": ("High contrast photo.", "Low contrast photo."),
-    "colourfulness": ("Colorful photo.", "Dull photo."),
+    "colourfulness": ("Colorful photo.", "Gray photo."),
     "compression": ("Uncompressed photo.", "Heavily compressed photo."),
     "resolution": ("High resolution image", "low resolution image"),
 }
 """Named axes, good first: 1 is free of noise. Resolution asks as MA-CLIP does, exposure and
-compression in this project's words, the others as CLIP-IQA."""
+compression in this project's words, the others as CLIP-IQA, but that its "Dull" is "Gray" here: a
+word that the embedded backbones have read."""
 
 PROMPT_SETS: dict[str, PromptPairs] = {
     "maclip": MACLIP_PROMPTS,
@@ -71,12 +73,30 @@ def prompt_pairs(prompts: str | Sequence[tuple[str, str]]) -> PromptPairs:
 def encode_prompts(clip: CLIP | ForeignClip, pairs: PromptPairs) -> Tensor:
     """Raw text features ``(2K, D)`` in float32, positive and negative members alternating.
 
+    Warns of words that a backbone with a small vocabulary has never read.
+
     Raises:
         ValueError: a prompt is longer than CLIP reads.
     """
     texts = [text for pair in pairs for text in pair]
     if isinstance(clip, ForeignClip):
         return clip.encode_texts(texts)
+    unread = list(dict.fromkeys(_unread_words(clip, texts)))
+    if unread:
+        warnings.warn(
+            f"this backbone has never read {', '.join(unread)}: it takes an unknown word for an "
+            "average one, so a prompt says no more than its other words do; choose other words",
+            stacklevel=2,
+        )
     tokens = tokenize(texts, context_length=clip.context_length)
     tokens = tokens[:, : int(tokens.argmax(-1).max()) + 1]  # what follows the end is never read
     return clip.encode_text(tokens.to(clip.logit_scale.device)).float()
+
+
+def _unread_words(clip: CLIP, texts: Sequence[str]) -> Iterator[str]:
+    """Words with a token whose row is the mean of all, as a sparse vocabulary fills it in."""
+    rows = clip.token_embedding.weight.detach()
+    mean, close = rows.mean(0), 0.01 * rows.std()
+    for word in (word for text in texts for word in text.split()):
+        if ((rows[encode(word)] - mean).abs() < close).all(1).any():
+            yield repr(word.strip(".,;:!?"))

@@ -1,7 +1,16 @@
+from copy import deepcopy
+
 import pytest
 import torch
 
-from maclip_lab.prompts import CLIP_IQA_PROMPTS, MACLIP_PROMPTS, encode_prompts, prompt_pairs
+from maclip_lab.prompts import (
+    CLIP_IQA_PROMPTS,
+    MACLIP_PROMPTS,
+    PROMPT_SETS,
+    encode_prompts,
+    prompt_pairs,
+)
+from maclip_lab.weights.loading import load_backbone
 
 
 def test_sets_are_found_by_name():
@@ -34,3 +43,18 @@ def test_positive_and_negative_members_alternate(golden_clips):
 def test_anything_else_is_refused_by_value(prompts, message):
     with pytest.raises(ValueError, match=message):
         prompt_pairs(prompts)
+
+
+@pytest.mark.parametrize("name", ["tiny-rn", "tiny-vit"])
+def test_words_that_an_embedded_backbone_has_never_read_are_named(name):
+    clip = load_backbone(name).clip
+    for pairs in PROMPT_SETS.values():
+        encode_prompts(clip, pairs)  # a warning would be an error
+    with pytest.warns(UserWarning, match="never read 'Dull', 'thingamajig': .* other words"):
+        encode_prompts(clip, (("a Dull, dark photo", "Dull thingamajig."),))
+
+
+def test_a_whole_vocabulary_has_no_unknown_words(golden_clips):
+    clip = deepcopy(golden_clips["vit"])
+    torch.nn.init.normal_(clip.token_embedding.weight)
+    encode_prompts(clip, (("thingamajig", "Dull"),))

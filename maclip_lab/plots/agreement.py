@@ -93,16 +93,23 @@ def difference_intervals(
 
 
 def srcc_heat_map(
-    table: pd.DataFrame, ax: Axes | None = None, *, title: str, xlabel: str = "", ylabel: str = ""
+    table: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    title: str,
+    xlabel: str = "",
+    ylabel: str = "",
+    label: str = "SRCC",
 ) -> Axes:
-    """Correlations as coloured cells with their numbers; grey where there is none.
+    """Correlations, or shares, as coloured cells with their numbers; grey where there is none.
 
     Args:
-        table: correlations in [-1, 1], index and columns as labels.
+        table: numbers in [-1, 1], index and columns as labels.
         ax: axes to draw on.
         title: the finding.
         xlabel: what the columns are.
         ylabel: what the rows are.
+        label: what the numbers are.
     """
     ax = new_axes(ax, max(1.1 * table.shape[1], 3) + 3, 0.34 * table.shape[0] + 1.5)
     values = table.to_numpy(dtype=float)
@@ -115,7 +122,7 @@ def srcc_heat_map(
                     color=colour, fontsize="small")  # fmt: skip
     ax.set_xticks(range(table.shape[1]), [_spoken(name) for name in table.columns])
     ax.set_yticks(range(table.shape[0]), [_spoken(name) for name in table.index])
-    plt.colorbar(shown, ax=ax, label="SRCC", shrink=0.9)
+    plt.colorbar(shown, ax=ax, label=label, shrink=0.9)
     finish(ax, title, xlabel, ylabel)
     ax.grid(visible=False)
     return ax
