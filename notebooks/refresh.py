@@ -68,7 +68,7 @@ def execute(path: Path) -> NotebookNode:
 
 
 def trim(notebook: NotebookNode) -> None:
-    """Drops timings, widget state and versions, and shrinks pictures, in place."""
+    """Drops timings, widgets and their state, and versions, and shrinks pictures, in place."""
     notebook.metadata = nbformat.from_dict(
         {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     )
@@ -78,6 +78,8 @@ def trim(notebook: NotebookNode) -> None:
         cell.metadata = nbformat.from_dict(kept)
         for output in cell.get("outputs", []):
             data = output.get("data", {})
+            if "text/html" in data:  # which stands in for a widget where there is no kernel
+                data.pop("application/vnd.jupyter.widget-view+json", None)
             if "image/png" in data:
                 data |= shrink(data.pop("image/png"))
             if "metadata" in output:

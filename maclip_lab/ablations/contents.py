@@ -23,9 +23,10 @@ from maclip_lab.features import Features
 
 
 def content_groups(store: Features, n_groups: int = 8, seed: int = 0) -> pd.Series:
-    """What each picture shows: its reference where the data set names one, else a cluster.
+    """What each picture shows, as well as the data set says it.
 
-    Clusters are of the directions of the pictures' last crops, the thumbnails, by k-means.
+    That is its reference where the set names them all; else its class where it does; else a cluster
+    of the directions of the pictures' last crops, the thumbnails, by k-means.
 
     Args:
         store: the features.
@@ -33,17 +34,19 @@ def content_groups(store: Features, n_groups: int = 8, seed: int = 0) -> pd.Seri
         seed: of the clusters' start.
 
     Returns:
-        One label a picture, in the manifest's order; missing for a picture without features.
+        One label a picture, in the manifest's order; missing for a picture without features. Its
+        name says which of the three it is: ``"reference"``, ``"class"`` or ``"cluster"``.
     """
-    references = store.manifest.table["ref_id"]
-    if references.notna().all():
-        return references.rename("content")
+    table = store.manifest.table
+    for column, name in (("ref_id", "reference"), ("subset", "class")):
+        if table[column].notna().all() and len(table[column].unique()) > 1:
+            return table[column].rename(name)
     thumbnails = torch.stack([store.features(i)[-1] for i in store.ok])
     directions = F.normalize(thumbnails, dim=-1).numpy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # says that a cluster is empty
         _, found = kmeans2(directions, min(n_groups, len(directions)), minit="++", seed=seed)
-    labels = pd.Series(pd.NA, index=references.index, name="content", dtype="string")
+    labels = pd.Series(pd.NA, index=table.index, name="cluster", dtype="string")
     labels.iloc[store.ok] = [f"cluster {number + 1}" for number in found]
     return labels
 

@@ -56,6 +56,9 @@ STD_COLUMNS = (
 )
 """Columns taken for its deviation, likewise."""
 
+CLASS_COLUMNS = ("class", "category", "content", "scene", "semantic_class")
+"""Columns taken for what a picture shows, its ``subset``, likewise."""
+
 _OURS = frozenset({"q_cos", "q_mag", "w_cos"})
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -134,6 +137,9 @@ def load_annotations(
     spread = next(iter(_usual(rows, STD_COLUMNS)), None)
     if spread is not None:
         table["mos_std"] = to_numbers(rows[spread], f"{path.name}, {spread}", optional=True)
+    shows = next(iter(_usual(rows, CLASS_COLUMNS)), None)
+    if shows is not None:
+        table["subset"] = rows[shows].astype("string")
     if higher_is_better is None:
         higher_is_better = card_for(known).higher_is_better if known else True
     others = [column for column in _usual(rows, SCORE_COLUMNS) if column != scores]
@@ -141,6 +147,7 @@ def load_annotations(
         f"from {path.name}: pictures by column {names!r}, scores by {scores!r}"
         + f" (not {', '.join(map(repr, others))})" * bool(others)
         + (f", deviations by {spread!r}" if spread is not None else "")
+        + (f", classes by {shows!r}" if shows is not None else "")
         + f", {'higher' if higher_is_better else 'lower'} is better"
     )
     if on_duplicate == "mean":

@@ -1,4 +1,4 @@
-"""What only a notebook imports: claims, exercises, the explorer, a data set by name."""
+"""What only a notebook imports: claims, exercises, the explorer, a data set by name, files."""
 
 from maclip_lab.lessons.claims import Claims
 from maclip_lab.lessons.dataset import (
@@ -10,16 +10,24 @@ from maclip_lab.lessons.dataset import (
     work_folder,
 )
 from maclip_lab.lessons.exercises import check
+from maclip_lab.lessons.extraction import encoding_estimate, extract, is_watched
+from maclip_lab.lessons.outputs import keep_shown
+from maclip_lab.lessons.prediction import predict
 from maclip_lab.lessons.sets import open_rated
 
 __all__ = [
     "Claims",
     "check",
+    "encoding_estimate",
+    "extract",
+    "is_watched",
+    "keep_shown",
     "open_crops_and_whole",
     "open_dataset",
     "open_features",
     "open_pictures",
     "open_rated",
+    "predict",
     "quality_label",
     "work_folder",
 ]

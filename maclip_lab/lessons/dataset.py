@@ -14,10 +14,11 @@ import numpy as np
 from maclip_lab import datasets
 from maclip_lab.crops import canonical_name
 from maclip_lab.datasets.annotations import READERS
-from maclip_lab.features import Features, extract_crops_and_whole, extract_features
+from maclip_lab.features import Features
 from maclip_lab.features.packs import SHIPPED, shipped_pack
 from maclip_lab.files.shipped import data_path
 from maclip_lab.images import find_pictures
+from maclip_lab.lessons.extraction import extract, extract_both
 from maclip_lab.scorer import Maclip
 from maclip_lab.weights.cache import cache_folder
 
@@ -27,6 +28,7 @@ def open_dataset(
     root: str | os.PathLike[str] | None = None,
     *,
     n_pictures: int | None = None,
+    variant: str | None = None,
     **choices: Any,
 ) -> datasets.Manifest:
     """`datasets.open_dataset`, with one folder for what all notebooks share.
@@ -35,6 +37,7 @@ def open_dataset(
         name: as there, or ``"name=path"``: your own list, and what it is called.
         root: as there.
         n_pictures: at most so many, drawn at random and always the same; None for all.
+        variant: of one of the nine sets, as there; anything else has none, and is opened as it is.
         choices: as there.
     """
     title, is_named, path = name.partition("=")
@@ -42,12 +45,27 @@ def open_dataset(
         name, choices["annotations"] = title, path
     elif root is None and name.lower() in datasets.EDITIONS:
         root = work_folder(name.lower())
+    if variant is not None and "annotations" not in choices and _is_published(name):
+        choices["variant"] = variant
     manifest = datasets.open_dataset(name, root, **choices)
     return manifest if n_pictures is None else manifest.sample(min(n_pictures, len(manifest)))
 
 
+def _is_published(name: str) -> bool:
+    try:
+        canonical_name(name)
+    except ValueError:
+        return False
+    return True
+
+
 def open_features(
-    dataset: str, scorer: Maclip, root: str | os.PathLike[str] | None = None, **choices: Any
+    dataset: str,
+    scorer: Maclip,
+    root: str | os.PathLike[str] | None = None,
+    *,
+    store: str | os.PathLike[str] | None = None,
+    **choices: Any,
 ) -> Features:
     """A data set's features, from a pack where it is one, else extracted into the shared store.
 
@@ -56,22 +74,28 @@ def open_features(
             path of a pack; or whatever else `open_dataset` takes.
         scorer: whose features.
         root: see `open_dataset`.
-        choices: as well.
+        store: folder of the feature store; None for the one that all notebooks share.
+        choices: see `open_dataset`.
 
     Raises:
         DatasetError: no pack of this backbone is shipped, or a file is not as it should be.
         StoreError: a pack is of another backbone.
     """
     manifest = _manifest(dataset, scorer, root, choices)
-    return extract_features(manifest, scorer, work_folder("features"))
+    return extract(manifest, scorer, store or work_folder("features"))
 
 
 def open_crops_and_whole(
-    dataset: str, scorer: Maclip, root: str | os.PathLike[str] | None = None, **choices: Any
+    dataset: str,
+    scorer: Maclip,
+    root: str | os.PathLike[str] | None = None,
+    *,
+    store: str | os.PathLike[str] | None = None,
+    **choices: Any,
 ) -> tuple[Features, Features]:
     """`open_features`, and those of the whole pictures for CLIP-IQA."""
     manifest = _manifest(dataset, scorer, root, choices)
-    return extract_crops_and_whole(manifest, scorer, work_folder("features"))
+    return extract_both(manifest, scorer, store or work_folder("features"))
 
 
 def _manifest(
@@ -94,7 +118,10 @@ def work_folder(*parts: str) -> Path:
 
 
 def open_pictures(
-    name: str, root: str | os.PathLike[str] | None = None, n_pictures: int | None = None
+    name: str,
+    root: str | os.PathLike[str] | None = None,
+    n_pictures: int | None = None,
+    variant: str | None = None,
 ) -> tuple[list[Path], str]:
     """Pictures to look at one by one, and the protocol they are cut by.
 
@@ -104,6 +131,7 @@ def open_pictures(
             gives the photographs that ship with the project.
         root: as for `open_dataset`.
         n_pictures: at most so many, drawn at random and always the same; None for all.
+        variant: as for `open_dataset`.
 
     Raises:
         DatasetError: files that are not as they should be.
@@ -114,7 +142,7 @@ def open_pictures(
         folder = Path(root or data_path("photos"))
     elif not folder.is_dir():
         if root is not None or "=" in name or folder.suffix.lower() in READERS:
-            manifest = open_dataset(name, root, n_pictures=n_pictures)
+            manifest = open_dataset(name, root, n_pictures=n_pictures, variant=variant)
             return manifest.paths, manifest.protocol
         folder, protocol = data_path("photos"), canonical_name(name)
     paths = find_pictures(folder)

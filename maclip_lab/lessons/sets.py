@@ -17,7 +17,9 @@ def open_rated(
     root: str | os.PathLike[str] | None = None,
     *,
     seed: int = 0,
+    n_boot: int = STATISTICS.n_boot,
     whole: bool = False,
+    store: str | os.PathLike[str] | None = None,
     **choices: Any,
 ) -> dict[str, RatedSet]:
     """The data set asked for and the severity of harm, each by its name; once where both are one.
@@ -27,16 +29,18 @@ def open_rated(
         scorer: the backbone.
         root: where the data set lies.
         seed: of the bootstrap.
+        n_boot: resamples of it.
         whole: with the features of whole pictures, for CLIP-IQA.
+        store: folder of the feature store; None for the one that all notebooks share.
         choices: further arguments of `open_features`, for the data set asked for.
     """
-    statistics = EvaluationSettings(STATISTICS.n_boot, seed)
+    statistics = EvaluationSettings(n_boot, seed)
     found: dict[str, RatedSet] = {}
     for name, where, how in ((dataset, root, choices), (SEVERITY, None, {})):
         if whole:
-            crops, wholes = open_crops_and_whole(name, scorer, where, **how)
+            crops, wholes = open_crops_and_whole(name, scorer, where, store=store, **how)
         else:
-            crops, wholes = open_features(name, scorer, where, **how), None
+            crops, wholes = open_features(name, scorer, where, store=store, **how), None
         rated = RatedSet(crops, scorer.anchors, statistics, wholes)
         found.setdefault(rated.name, rated)
     return found

@@ -18,8 +18,10 @@ from maclip_lab.cues import box_cox, scaled_magnitude
 class Store:
     """A store of which only what `content_groups` reads is there."""
 
-    def __init__(self, references, features, ok=None):
-        self.manifest = type("M", (), {"table": pd.DataFrame({"ref_id": references})})
+    def __init__(self, references, features, ok=None, classes=None):
+        classes = classes or [None] * len(references)
+        table = pd.DataFrame({"ref_id": references, "subset": classes})
+        self.manifest = type("M", (), {"table": table})
         self.table = self.manifest.table
         self.ok = np.arange(len(references)) if ok is None else np.array(ok)
         self._features = features
@@ -30,7 +32,16 @@ class Store:
 
 def test_contents_are_the_references_where_a_set_names_them():
     store = Store(["a", "a", "b"], torch.zeros(3, 4))
-    assert content_groups(store).tolist() == ["a", "a", "b"]
+    found = content_groups(store)
+    assert (found.tolist(), found.name) == (["a", "a", "b"], "reference")
+
+
+def test_contents_are_the_classes_where_a_set_names_those_and_no_references():
+    store = Store([None] * 3, torch.zeros(3, 4), classes=["dog", "cat", "dog"])
+    found = content_groups(store)
+    assert (found.tolist(), found.name) == (["dog", "cat", "dog"], "class")
+    one = Store([None] * 3, torch.eye(3), classes=["training"] * 3)
+    assert content_groups(one, n_groups=2).name == "cluster"
 
 
 def test_contents_without_references_are_clusters_of_directions_whatever_the_lengths():

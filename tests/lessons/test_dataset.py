@@ -107,3 +107,21 @@ def test_features_come_from_pictures_a_pack_or_a_shipped_pack_alike(tmp_path, mo
         open_features("biq2021-part", scorer)
     with pytest.raises(ValueError, match="leave out the root"):
         open_features("clive-part", scorer, tmp_path)
+
+
+def test_a_variant_is_of_a_published_set_and_of_nothing_else(own, monkeypatch):
+    asked = []
+
+    def opened(name, root=None, **choices):
+        asked.append((name, choices))
+
+    monkeypatch.setattr(dataset.datasets, "open_dataset", opened)
+    for name in ("KonIQ-10k", "synthetic", f"koniq={own / 'own.csv'}", str(own / "own.csv")):
+        open_dataset(name, own, variant="paper")
+    assert [choices.get("variant") for _, choices in asked] == ["paper", None, None, None]
+
+
+def test_features_lie_in_the_store_that_is_named(own, tmp_path):
+    scorer = Maclip(RN, device="cpu")
+    open_features(str(own / "own.csv"), scorer, store=tmp_path / "mine")
+    assert (tmp_path / "mine").is_dir()

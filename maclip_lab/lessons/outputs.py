@@ -1,0 +1,93 @@
+"""What a notebook shows, as files for a paper: figures with their data, and tables.
+
+No cell has to ask for it: after `keep_shown`, whatever a cell displays is written as well.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+from IPython.core.getipython import get_ipython
+from matplotlib.figure import Figure
+
+from maclip_lab.plots.drawn import drawn_data
+
+_EMBEDDED = {"pdf.fonttype": 42, "ps.fonttype": 42}  # TrueType, which publishers accept
+_DPI = 200
+_NAMES = re.compile(r"\bplots\.(?!backbone_label)(\w+)\(")
+
+
+def keep_shown(folder: str | os.PathLike[str] | None, notebook: str) -> None:
+    """Writes every figure and table that the notebook shows from here on; nothing for None.
+
+    A figure becomes a PDF with its fonts embedded, a PNG, and a CSV of the numbers drawn; a table
+    a CSV and a LaTeX table for booktabs, with each interval behind its number. Files are called by
+    the notebook, a running number, and the figure's function or the table's name in the cell.
+
+    Args:
+        folder: where to; made where absent.
+        notebook: how all names begin, such as ``"02"``.
+    """
+    shell = get_ipython()
+    if shell is None:
+        return
+    printers = shell.display_formatter.mimebundle_formatter
+    for kind in (Figure, pd.DataFrame):
+        if kind in printers:
+            printers.pop(kind)
+    if folder is None:
+        return
+    kept = _Kept(Path(folder), notebook, lambda: shell.user_ns.get("In", [""])[-1])
+    printers.for_type(Figure, kept.figure)
+    printers.for_type(pd.DataFrame, kept.table)
+
+
+class _Kept:
+    """The files of one notebook."""
+
+    def __init__(self, folder: Path, notebook: str, source: Callable[[], str]) -> None:
+        self._folder, self._notebook, self._source, self._count = folder, notebook, source, 0
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def _path(self, name: str) -> Path:
+        self._count += 1
+        return self._folder / f"{self._notebook}-{self._count:02}-{name}"
+
+    def figure(self, figure: Figure) -> dict[str, str]:
+        names = _NAMES.findall(self._source())
+        path = str(self._path(names[-1] if names else "figure"))
+        with mpl.rc_context(_EMBEDDED):
+            for suffix in (".pdf", ".png"):
+                figure.savefig(path + suffix, dpi=_DPI, bbox_inches="tight")
+        drawn_data(figure).to_csv(path + ".csv", index=False)
+        return {}  # and let it be shown as ever
+
+    def table(self, table: pd.DataFrame) -> dict[str, str]:
+        last = self._source().rstrip().rpartition("\n")[2]
+        name = re.match(r"(?:display\()?([a-z]\w*)", last)
+        path = str(self._path(name[1] if name else "table"))
+        table.to_csv(path + ".csv")
+        Path(path + ".tex").write_text(latex_table(table), encoding="utf-8")
+        return {}
+
+
+def latex_table(table: pd.DataFrame) -> str:
+    """A table for LaTeX's booktabs.
+
+    Args:
+        table: columns ``x_lo`` and ``x_hi`` become an interval behind the number in ``x``.
+    """
+    shown = table.copy()
+    for column in table:
+        low, high = f"{column}_lo", f"{column}_hi"
+        if low in table and high in table:
+            shown[column] = [
+                "" if pd.isna(value) else f"{value:g} [{lo:g}, {hi:g}]"
+                for value, lo, hi in table[[column, low, high]].itertuples(index=False)
+            ]
+            shown = shown.drop(columns=[low, high])
+    numbered = isinstance(table.index, pd.RangeIndex)
+    return str(shown.to_latex(index=not numbered, escape=True, float_format="{:g}".format))

@@ -1,0 +1,63 @@
+"""Predict before you look: a question in front of a figure, and what the data say behind it."""
+
+import html
+from collections.abc import Sequence
+
+import ipywidgets as widgets
+
+from maclip_lab.lessons.claims import Verdict
+
+
+class Prediction:
+    """A question to answer before the figure is seen; the last value of its cell.
+
+    With a kernel it has radio buttons. Where a notebook is only read, it is text with the answer
+    folded away.
+
+    Args:
+        question: what to predict.
+        choices: the possible answers, in words.
+        answer: that of them which the data support.
+
+    Raises:
+        ValueError: the answer is none of the choices.
+    """
+
+    def __init__(self, question: str, choices: Sequence[str], answer: str) -> None:
+        if answer not in choices:
+            raise ValueError(f"the choices are {', '.join(choices)}; the answer {answer!r} is none")
+        self._question, self._choices, self._answer = question, tuple(choices), answer
+        self._radio = widgets.RadioButtons(
+            options=self._choices, value=None, layout={"width": "max-content"}
+        )
+        self._panel = widgets.VBox([widgets.HTML(f"<b>{html.escape(question)}</b>"), self._radio])
+
+    def reveal(self) -> Verdict:
+        """What the data say, beside what was predicted."""
+        said = self._radio.value
+        if said is None:
+            return Verdict(True, f"these data say: {self._answer}")
+        if said == self._answer:
+            return Verdict(True, f"well predicted, these data say: {self._answer}")
+        return Verdict(False, f"you predicted: {said}; these data say: {self._answer}")
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
+        shown: dict[str, object] = dict(self._panel._repr_mimebundle_() or {})
+        listed = "".join(f"<li>{html.escape(choice)}</li>" for choice in self._choices)
+        shown["text/plain"] = "\n".join([self._question, *(f"- {c}" for c in self._choices)])
+        shown["text/html"] = (
+            f"<b>Predict: {html.escape(self._question)}</b><ul>{listed}</ul>"
+            "<details><summary>What the data say</summary>"
+            f"{html.escape(self._answer)}</details>"
+        )
+        return shown
+
+
+def predict(question: str, choices: Sequence[str], answer: str) -> Prediction:
+    """A question with radio buttons; see `Prediction`.
+
+    >>> guess = predict("Which is larger?", ["one", "two"], max("one", "two", key=len))
+    >>> guess.reveal()
+    ✓ these data say: one
+    """
+    return Prediction(question, choices, answer)
