@@ -119,7 +119,7 @@ def test_each_slider_moves_dots_lines_and_numbers_by_the_keyboard(page, name):
         return lines, places(page, "scatter").tolist(), page.evaluate("state.rows[0].score")
 
     def still():
-        axes = page.locator("svg .tick").all_inner_texts()
+        axes = page.locator("svg .tick").all_text_contents()
         return axes, *(places(page, plot, "ghost").tolist() for plot in ("plane", "scatter"))
 
     before, fixed, cues = seen(), still(), places(page, "plane")
