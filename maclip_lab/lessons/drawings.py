@@ -20,7 +20,7 @@ _MOST_DOTS = 2000
 _POOR_TO_GOOD = ("#d55e00", "#b07445", "#8a8a8a", "#457e9e", "#0072b2")
 _TELL = (
     "const box = this.closest('.maclip-explorer').querySelector('.maclip-clicked input');"
-    "box.value = event.target.textContent; box.dispatchEvent(new Event('change'))"
+    "box.value = event.target.textContent; box.dispatchEvent(new Event('change', {bubbles: true}))"
 )
 """What a click on a dot does in the browser: it writes the dot's name where the kernel listens."""
 

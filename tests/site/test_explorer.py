@@ -119,7 +119,7 @@ def test_each_slider_moves_dots_lines_and_numbers_by_the_keyboard(page, name):
         return lines, places(page, "scatter").tolist(), page.evaluate("state.rows[0].score")
 
     def still():
-        axes = page.locator("svg .tick").all_inner_texts()
+        axes = page.locator("svg .tick").all_text_contents()
         return axes, *(places(page, plot, "ghost").tolist() for plot in ("plane", "scatter"))
 
     before, fixed, cues = seen(), still(), places(page, "plane")
@@ -171,14 +171,21 @@ def test_a_dot_names_its_picture_and_the_list_rings_it(page):
 
 
 def test_tuning_raises_the_half_it_sees_and_says_what_the_other_makes_of_it(page):
-    before = [float(text) for text in numbers(page)]
     page.get_by_role("button", name="tune on one half").click()
-    after = [float(text) for text in numbers(page)]
-    assert after[1] > before[1] + 0.005
-    gains = [f"{b - a:+.3f}".replace("-", "−") for a, b in zip(before, after, strict=True)]
-    told = page.locator("#best").inner_text()
-    assert told.startswith("Best place on the half to tune on so far: +")
-    assert page.locator("#tuned-change").inner_text() in (f"({gains[1]})", told.split()[11])
+    before = page.evaluate("state.before")
+    after = page.evaluate("agreement(state.set, state.rows)")
+    assert after["tuned"] > before["tuned"] + 0.005
+    gains = [f"{after[part] - before[part]:+.3f}".replace("-", "−") for part in ("tuned", "held")]
+    assert [page.locator(f"#{part}-change").inner_text() for part in ("tuned", "held")] == [
+        f"({gain})" for gain in gains
+    ]
+    assert page.locator("#best").inner_text() == (
+        f"Best place on the half to tune on so far: {gains[0]} there, "
+        f"and {gains[1]} on the half held out."
+    )
+
+
+def test_new_halves_are_drawn_at_will(page):
     held_out = page.evaluate("state.set.held_out")
     page.get_by_role("button", name="new halves").click()
     drawn = page.evaluate("state.set.held_out")
