@@ -9,6 +9,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -102,22 +103,15 @@ def find_home(
     return index.root / home if any(finder.find(name, home) for name in names) else None
 
 
+@dataclass(frozen=True)
 class _Finder:
     """Looks names up, in a folder of the index and under the set's other names."""
 
-    def __init__(
-        self,
-        index: FileIndex,
-        folder: str | None,
-        aliases: Mapping[str, str],
-        on_collision: str,
-        beside: Path | None = None,
-    ) -> None:
-        self.beside = beside
-        self.index = index
-        self.aliases = aliases
-        self.on_collision = on_collision
-        self.folder = folder
+    index: FileIndex
+    folder: str | None
+    aliases: Mapping[str, str]
+    on_collision: str
+    beside: Path | None = None
 
     def home(self, source: str, names: list[str]) -> str:
         """The narrowest folder around the annotation file that holds most of the pictures."""

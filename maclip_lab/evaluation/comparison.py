@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from maclip_lab.evaluation.correlations import MIN_PICTURES, Array, is_constant, pearson, spearman
+from maclip_lab.evaluation.correlations import MIN_PICTURES, Array, pearson, spearman
 from maclip_lab.evaluation.fits import fit_logistic
 from maclip_lab.evaluation.intervals import (
     MIN_CLUSTERS,
@@ -100,9 +100,11 @@ def _compare_group(
     codes = None if labels is None else pd.factorize(labels[usable])[0]
     fits = [fit_logistic(raw[:, i], quality) for i in range(len(methods))]
     fitted = np.column_stack([fit.signed for fit in fits])
-    problems = [_problem(raw[:, i], quality, fit.reason) for i, fit in enumerate(fits)]
+    few = quality.size < MIN_PICTURES
+    why = f"{quality.size} pictures in common, at least {MIN_PICTURES} are needed"
+    problems = [why if few else fit.reason for fit in fits]
     replicates = None
-    if quality.size >= MIN_PICTURES and (codes is None or codes.max() + 1 >= MIN_CLUSTERS):
+    if not few and (codes is None or codes.max() + 1 >= MIN_CLUSTERS):
         replicates = bootstrap(raw, fitted, quality, clusters=codes, settings=settings)
     rows = {}
     for pair in pairs:
@@ -113,18 +115,10 @@ def _compare_group(
         reasons = {
             f"{name}: {problems[c]}" for name, c in zip(names, columns, strict=True) if problems[c]
         }
-        if replicates is None and settings.n_boot and quality.size >= MIN_PICTURES:
+        if replicates is None and settings.n_boot and not few:
             reasons.add(f"fewer than {MIN_CLUSTERS} clusters to resample")
         rows[pair] = row | {"reason": "; ".join(sorted(reasons))}
     return rows
-
-
-def _problem(predictions: Array, quality: Array, fit_reason: str) -> str:
-    if quality.size < MIN_PICTURES:
-        return f"{quality.size} pictures in common, at least {MIN_PICTURES} are needed"
-    if is_constant(predictions):
-        return "constant predictions"
-    return fit_reason
 
 
 def _differences(

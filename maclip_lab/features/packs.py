@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +90,7 @@ class Pack:
             StoreError: the pack lacks one of the prompts.
         """
         pairs = prompt_pairs(prompts if isinstance(prompts, str) else list(prompts))
-        wanted = [text for pair in pairs for text in pair]
+        wanted = list(chain(*pairs))
         lacking = [text for text in wanted if text not in self.texts]
         if lacking:
             raise StoreError(
@@ -173,9 +174,7 @@ def write_pack(
     texts = {
         text: features.numpy()
         for one in anchors
-        for text, features in zip(
-            [text for pair in one.pairs for text in pair], one.features, strict=True
-        )
+        for text, features in zip(chain(*one.pairs), one.features, strict=True)
     }
     config = scorer.config(made.protocol, preset=made.preset)
     record = provenance_record({**config.facts, **manifest.facts, "dtype": "fp16"})
