@@ -24,13 +24,12 @@ _MOST_PICTURES = 1000  # half a million pairs
 _STATISTICS = ("accuracy", "auc_ds", "auc_bw")
 
 
-def count_votes(table: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
-    """The votes on every pair; a sign test finds it different.
+def count_votes(table: pd.DataFrame) -> pd.DataFrame:
+    """The votes on every pair; a sign test at 95 % finds it different.
 
     Args:
         table: rows with ``a``, ``b`` and ``chosen``: the name of either, ``"a"``, ``"b"``, or one
             of `TIES`; and optionally ``count``, votes in a row.
-        level: of the test.
 
     Raises:
         ValueError: a column is missing, or a row makes no sense; the message has the first.
@@ -55,7 +54,7 @@ def count_votes(table: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     votes["ties"] = counts * tie
     votes = votes.groupby(["a", "b"], sort=False).sum().astype(int).reset_index()
     less, n = votes[["votes_a", "votes_b"]].min(axis=1), votes["votes_a"] + votes["votes_b"]
-    different = 2 * stats.binom.cdf(less, n, 0.5) <= 1 - level
+    different = 2 * stats.binom.cdf(less, n, 0.5) <= 0.05
     return votes.assign(verdict=np.sign(votes["votes_a"] - votes["votes_b"]) * different)
 
 
@@ -97,26 +96,25 @@ def bradley_terry(votes: pd.DataFrame, prior: float = 0.5) -> pd.DataFrame:
         ``picture, strength, strength_lo, strength_hi`` at 95 %, ``n_votes``.
     """
     codes, names = pd.factorize(np.concatenate([votes["a"], votes["b"]]))
-    (a, b), size = codes.reshape(2, -1), len(names)
-    won = (votes["votes_a"] + votes["ties"] / 2).to_numpy(float)
-    n = votes[["votes_a", "votes_b", "ties"]].sum(axis=1).to_numpy(float)
-    strength = np.zeros(size)
+    a, b = codes.reshape(2, -1)
+    won, strength = np.zeros((len(names),) * 2), np.zeros(len(names))
+    np.add.at(won, (a, b), votes["votes_a"] + votes["ties"] / 2)
+    np.add.at(won, (b, a), votes["votes_b"] + votes["ties"] / 2)
+    n = won + won.T
     for _ in range(200):
-        chance, middle = expit(strength[a] - strength[b]), expit(strength)
-        weight, surplus = n * chance * (1 - chance), won - n * chance
-        degree = _totals(a, b, weight, weight, size) + 2 * prior * middle * (1 - middle)
-        curvature = np.diag(degree)
-        np.subtract.at(curvature, (np.r_[a, b], np.r_[b, a]), np.r_[weight, weight])
-        slope = _totals(a, b, surplus, -surplus, size) + prior * (1 - 2 * middle)
+        chance, middle = expit(strength[:, None] - strength), expit(strength)
+        weight = n * chance * (1 - chance)
+        curvature = np.diag(weight.sum(1) + 2 * prior * middle * (1 - middle)) - weight
+        slope = (won - n * chance).sum(1) + prior * (1 - 2 * middle)
         step = np.linalg.solve(curvature, slope)
         strength += step * min(1, 2 / max(abs(step).max(), 2))
         if abs(step).max() < 1e-9:
             break
-    centre = np.eye(size) - 1 / size
+    centre = np.eye(len(names)) - 1 / len(names)
     margin = 1.959964 * np.sqrt(np.diag(centre @ np.linalg.inv(curvature) @ centre))
     table = pd.DataFrame({"picture": names, "strength": strength - strength.mean()})
     table["strength_lo"], table["strength_hi"] = table.strength - margin, table.strength + margin
-    table["n_votes"] = _totals(a, b, n, n, size).astype(int)
+    table["n_votes"] = n.sum(1).round().astype(int)
     return table.sort_values("strength", ascending=False, ignore_index=True)
 
 
@@ -197,16 +195,10 @@ def _area(x: Array, others: Array) -> tuple[float, Array]:
     return float(above.mean()), (above - above.mean()) / np.sqrt(x.size * (x.size - 1))
 
 
-def _totals(a: Array, b: Array, of_a: Array, of_b: Array, size: int = 0) -> Array:
-    """Sums of the pairs' numbers over the pictures in them."""
-    totals: Array = np.bincount(np.r_[a, b], np.r_[of_a, of_b], size).astype(float)
-    return totals
-
-
 def _variance(influence: Array, a: Array, b: Array) -> float:
     """Of a statistic; never below that of independent pairs, which is DeLong's."""
-    shared, alone = _totals(a, b, influence, influence), float(influence @ influence)
-    return max(float(shared @ shared) - alone, alone)
+    shared, alone = np.bincount(np.r_[a, b], np.r_[influence, influence]), influence @ influence
+    return float(max(shared @ shared - alone, alone))
 
 
 def _wilson(share: float, variance: float, units: int) -> tuple[float, float]:

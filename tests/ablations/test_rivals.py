@@ -3,15 +3,20 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from scipy import stats
 
 from maclip_lab.ablations.rivals import read_rivals
 from maclip_lab.ablations.study import assess
 from maclip_lab.config import ScoreConfig
 from maclip_lab.crops import protocol_for
+from maclip_lab.datasets import open_dataset
 from maclip_lab.datasets.errors import DatasetError
 from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.datasets.synthetic import Edition, make_synthetic
 from maclip_lab.evaluation import EvaluationSettings, holm
+from maclip_lab.features.packs import SHIPPED, shipped_pack
+from maclip_lab.files.shipped import data_path
 
 MOS = np.random.default_rng(0).permutation(12).astype(float)
 
@@ -120,6 +125,26 @@ def test_a_picture_in_several_rows_of_the_set_has_its_score_in_each(tmp_path):
 def test_a_table_that_is_none_says_why(tmp_path, text, said):
     with pytest.raises(DatasetError, match=said):
         read_rivals([written(tmp_path, text)], SET)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_blur_effect_is_shipped_for_every_picture_of_the_packs(name):
+    listed = open_dataset(str(shipped_pack(name, "tiny-rn")))
+    found = read_rivals([f"{data_path('blur', f'{listed.dataset}.csv')}:-blur_effect"], listed)
+    n = len(listed)
+    assert found.notes[0] == f"{listed.dataset}.csv: {n} of {n} pictures found"
+    assert found.scores["blur_effect"].between(-1, 0).all()
+
+
+def test_the_shipped_blur_effect_is_scikit_images(tmp_path):
+    measure = pytest.importorskip("skimage.measure", reason="scikit-image is not installed")
+    edition = Edition("synthetic", ("jpeg", "gaussian_blur"), levels=(3,), size=(384, 300))
+    made = make_synthetic(tmp_path, edition, photos=[data_path("photos", "chelsea.jpg")])
+    shipped = pd.read_csv(data_path("blur", "synthetic.csv"), index_col="path")["blur_effect"]
+    for path in made.table["path"]:
+        with Image.open(tmp_path / path) as picture:
+            found = measure.blur_effect(np.asarray(picture.convert("L")))
+        assert shipped[path] == pytest.approx(found, abs=2e-5)
 
 
 def test_wrong_files_and_columns_are_named(tmp_path):

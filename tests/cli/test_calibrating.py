@@ -60,7 +60,17 @@ def test_a_calibration_is_applied_to_scores_and_stands_in_the_record(world):
     axes = Maclip(VIT, device="cpu", attributes=True)(table["path"][0]).attributes
     assert list(axes) == list(ATTRIBUTES)
     np.testing.assert_allclose(table.loc[0, list(ATTRIBUTES)].astype(float), list(axes.values()))
-    code, shown, _ = run("score", world / "set" / "p00.png", *options)
+    (world / "broken.png").write_bytes(b"no picture")
+    out = world / "two.csv"
+    pictures = world / "set" / "p00.png", world / "broken.png"
+    assert run("score", *pictures, *options, "-o", out)[0] == 1
+    good, broken = (row for _, row in pd.read_csv(out).iterrows())
+    numbers = [*wanted, *ATTRIBUTES]
+    assert good[numbers].notna().all()
+    assert broken[numbers].isna().all()
+    assert broken["status"] != "ok"
+    assert "broken.png" in broken["message"]
+    code, shown, _ = run("score", pictures[0], *options)
     assert code == 0
     assert all(name in shown for name in ("mos_predicted", "mos_hi", "colourfulness"))
 

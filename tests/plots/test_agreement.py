@@ -99,11 +99,12 @@ def test_a_difference_without_a_p_value_is_not_sure():
 
 def test_a_heat_map_writes_each_number_once_and_none_where_there_is_none():
     table = pd.DataFrame({"first": [0.5, -0.004], "second": [np.nan, -0.9]}, index=["a_b", "c"])
-    ax = srcc_heat_map(table, title="Found", ylabel="type")
+    ax = srcc_heat_map(table, title="Found", ylabel="type", label="share")
     written = {(t.get_position()): t.get_text() for t in ax.texts}
     assert written == {(0, 0): "0.50", (0, 1): "0.00", (1, 1): "-0.90"}
     assert ticks(ax.yaxis) == ["a b", "c"]
     assert ax.images[0].get_clim() == (-1, 1)
+    assert ax.images[0].colorbar.ax.get_ylabel() == "share"
 
 
 def test_cue_trends_are_means_at_each_level_of_quality():
