@@ -133,7 +133,7 @@ def draw(evidence: Evidence) -> dict[str, Figure]:
         alike=alike,
         xlabel="head start of the cosine cue",
         ylabel="alpha",
-        title=f"SRCC {shown.loc[1.0, 0.4]:.2f} at the paper's constants; grey as good ({name})",
+        title=f"SRCC {shown.loc[1.0, 0.4]:.2f} at the paper's constants; grey: as good ({name})",
     )
     figures = {
         "cues": plots.cue_scatter(
@@ -209,7 +209,9 @@ def _write_figure(figure: Figure, stem: Path, record: Mapping[str, object]) -> s
 
 def _page(report: Report, figures: Sequence[str]) -> str:
     claims, record = report.claims, report.record
-    beside = claims["verdict"].str.startswith("not run") & claims["ours"].notna()
+    others = {(one.dataset, one.backbone) for one in report.evidence if one.why_not}
+    keys = zip(claims["dataset"], claims["backbone"], strict=True)
+    beside = pd.Series([key in others for key in keys], index=claims.index, dtype=bool)
     verdicts = claims[~beside]["verdict"].str.partition(":")[0].value_counts()
     said = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
     versions = record["versions"]
@@ -251,7 +253,7 @@ def _shown(claims: pd.DataFrame) -> pd.DataFrame:
 def _html(table: pd.DataFrame) -> str:
     if table.empty:
         return "<p>Nothing.</p>"
-    forms = {"seconds": "{:.1f}".format, "n": "{:.0f}".format}
+    forms = {"seconds": "{:.1f}".format}
     text = table.to_html(
         index=False, border=0, na_rep="", float_format="{:.4f}".format, formatters=forms
     )

@@ -112,9 +112,12 @@ def reproduce(
             left_out[manifest.dataset] = str(error)
         else:
             evidence.append(one)
-    run = {one.rated.features.manifest.dataset for one in evidence}
-    absent = {name: left_out.get(name, "the set is not here") for name in CARDS if name not in run}
-    absent |= {name: "; ".join(lost.values()) for name in absent if name in sets and lost}
+    run = {one.dataset for one in evidence if one.backbone == PAPER_BACKBONE}
+    why = dict.fromkeys(CARDS, "the set is not here")
+    why |= dict.fromkeys(
+        sets, lost.get(PAPER_BACKBONE, f"{PAPER_BACKBONE} was not run on all of it")
+    )
+    absent = {name: left_out.get(name, why[name]) for name in CARDS if name not in run}
     claims = claims_table(parts, published, absent)
     page = write_report(Report(found, claims, evidence, record), output)
     verdicts = claims["verdict"].str.partition(":")[0].value_counts()
