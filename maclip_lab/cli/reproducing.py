@@ -151,7 +151,7 @@ def _found(
             weights = f"weights {scorer.backbone.sha256[:12]}... on {scorer.encoder.device}"
             rows[scorer.backbone.name] = weights, ""
     for name, why in lost.items():
-        rows[name] = why, f"maclip-lab weights fetch {name}, or --fetch"
+        rows[name] = why.splitlines()[0], f"maclip-lab weights fetch {name}, or --fetch"
     return pd.DataFrame([(name, *row) for name, row in rows.items()], columns=_COLUMNS)
 
 
