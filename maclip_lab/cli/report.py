@@ -58,25 +58,23 @@ def claim_folder(folder: Path, config: Mapping[str, object]) -> dict[str, object
             report.
     """
     record, path = provenance_record(config), folder / SETTINGS
-    if not path.exists():
-        if folder.exists() and any(folder.iterdir()):
-            raise MixedReportError(f"{folder} holds other things than a report; name a new folder")
-        write_result(json.dumps(record["config"], indent=2).encode(), path, record)
-        return record
-    old = read_record(path)
-    then, now = dict(old["config"]), dict(record["config"])  # type: ignore[call-overload]
-    weights = {key: then["weights"].get(key, value) for key, value in now["weights"].items()}
-    pairs = [(key, old.get(key), record[key]) for key in _SAME]
-    pairs += [(key, then.get(key), value) for key, value in now.items() if key != "weights"]
-    pairs.append(("weights", weights, now["weights"]))
-    apart = [
-        f"{key} was {before} and is {after}" for key, before, after in pairs if before != after
-    ]
-    if apart:
-        raise MixedReportError(
-            f"{folder} holds a report that this one cannot be mixed with: {'; '.join(apart)}. "
-            "Name a new folder"
-        )
+    if path.exists():
+        old = read_record(path)
+        then, now = dict(old["config"]), dict(record["config"])  # type: ignore[call-overload]
+        weights = now.pop("weights")
+        pairs = [(key, old.get(key), record[key]) for key in _SAME]
+        pairs += [(key, then.get(key), value) for key, value in now.items()]
+        pairs += [(key, then["weights"].get(key, value), value) for key, value in weights.items()]
+        apart = [f"{key} was {one} and is {other}" for key, one, other in pairs if one != other]
+        if apart:
+            raise MixedReportError(
+                f"{folder} holds a report that this one cannot be mixed with: {'; '.join(apart)}. "
+                "Name a new folder"
+            )
+        record = provenance_record({**config, "weights": then["weights"] | weights})
+    elif folder.exists() and any(folder.iterdir()):
+        raise MixedReportError(f"{folder} holds other things than a report; name a new folder")
+    write_result(json.dumps(record["config"], indent=2).encode(), path, record)
     return record
 
 
