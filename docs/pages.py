@@ -30,6 +30,7 @@ BEST_FIGURES = {
     "07": "table-figure",
     "08": "static-pictures",
     "09": "captions-figure",
+    "10": "ladder-figure",
 }
 """Cell whose figure stands for a notebook in the gallery; without one, the first that has any."""
 

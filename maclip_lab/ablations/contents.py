@@ -45,6 +45,7 @@ def content_groups(store: Features, n_groups: int = 8, seed: int = 0) -> pd.Seri
     directions = F.normalize(thumbnails, dim=-1).numpy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # says that a cluster is empty
+        warnings.simplefilter("ignore", RuntimeWarning)  # all pictures are alike
         _, found = kmeans2(directions, min(n_groups, len(directions)), minit="++", seed=seed)
     labels = pd.Series(pd.NA, index=table.index, name="cluster", dtype="string")
     labels.iloc[store.ok] = [f"cluster {number + 1}" for number in found]

@@ -187,7 +187,7 @@ def answer_rows(answers: Mapping[str, float], backbone: str, why_not: str = "") 
                 "ours": ours,
                 "tolerance": near,
                 "verdict": _number_verdict(ours, wanted, near, why_not or missing),
-                "n": int(name in answers),
+                "n": 1 if name in answers else None,
             }
         )
     return _table(rows)
@@ -255,7 +255,8 @@ def claims_table(
 def _table(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
     table = pd.DataFrame(list(rows), columns=list(COLUMNS))
     words = ("where", "claim", "dataset", "backbone", "how", "here", "verdict")
-    kinds = {name: object if name in words else float for name in COLUMNS}
+    kinds: dict[str, object] = {name: object if name in words else float for name in COLUMNS}
+    kinds["n"] = "Int64"
     return table.astype(kinds).fillna(dict.fromkeys(words, ""))
 
 

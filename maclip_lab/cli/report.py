@@ -58,25 +58,23 @@ def claim_folder(folder: Path, config: Mapping[str, object]) -> dict[str, object
             report.
     """
     record, path = provenance_record(config), folder / SETTINGS
-    if not path.exists():
-        if folder.exists() and any(folder.iterdir()):
-            raise MixedReportError(f"{folder} holds other things than a report; name a new folder")
-        write_result(json.dumps(record["config"], indent=2).encode(), path, record)
-        return record
-    old = read_record(path)
-    then, now = dict(old["config"]), dict(record["config"])  # type: ignore[call-overload]
-    weights = {key: then["weights"].get(key, value) for key, value in now["weights"].items()}
-    pairs = [(key, old.get(key), record[key]) for key in _SAME]
-    pairs += [(key, then.get(key), value) for key, value in now.items() if key != "weights"]
-    pairs.append(("weights", weights, now["weights"]))
-    apart = [
-        f"{key} was {before} and is {after}" for key, before, after in pairs if before != after
-    ]
-    if apart:
-        raise MixedReportError(
-            f"{folder} holds a report that this one cannot be mixed with: {'; '.join(apart)}. "
-            "Name a new folder"
-        )
+    if path.exists():
+        old = read_record(path)
+        then, now = dict(old["config"]), dict(record["config"])  # type: ignore[call-overload]
+        weights = now.pop("weights")
+        pairs = [(key, old.get(key), record[key]) for key in _SAME]
+        pairs += [(key, then.get(key), value) for key, value in now.items()]
+        pairs += [(key, then["weights"].get(key, value), value) for key, value in weights.items()]
+        apart = [f"{key} was {one} and is {other}" for key, one, other in pairs if one != other]
+        if apart:
+            raise MixedReportError(
+                f"{folder} holds a report that this one cannot be mixed with: {'; '.join(apart)}. "
+                "Name a new folder"
+            )
+        record = provenance_record({**config, "weights": then["weights"] | weights})
+    elif folder.exists() and any(folder.iterdir()):
+        raise MixedReportError(f"{folder} holds other things than a report; name a new folder")
+    write_result(json.dumps(record["config"], indent=2).encode(), path, record)
     return record
 
 
@@ -133,7 +131,7 @@ def draw(evidence: Evidence) -> dict[str, Figure]:
         alike=alike,
         xlabel="head start of the cosine cue",
         ylabel="alpha",
-        title=f"SRCC {shown.loc[1.0, 0.4]:.2f} at the paper's constants; grey as good ({name})",
+        title=f"SRCC {shown.loc[1.0, 0.4]:.2f} at the paper's constants; grey: as good ({name})",
     )
     figures = {
         "cues": plots.cue_scatter(
@@ -209,7 +207,9 @@ def _write_figure(figure: Figure, stem: Path, record: Mapping[str, object]) -> s
 
 def _page(report: Report, figures: Sequence[str]) -> str:
     claims, record = report.claims, report.record
-    beside = claims["verdict"].str.startswith("not run") & claims["ours"].notna()
+    others = {(one.dataset, one.backbone) for one in report.evidence if one.why_not}
+    keys = zip(claims["dataset"], claims["backbone"], strict=True)
+    beside = pd.Series([key in others for key in keys], index=claims.index, dtype=bool)
     verdicts = claims[~beside]["verdict"].str.partition(":")[0].value_counts()
     said = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
     versions = record["versions"]
@@ -251,7 +251,7 @@ def _shown(claims: pd.DataFrame) -> pd.DataFrame:
 def _html(table: pd.DataFrame) -> str:
     if table.empty:
         return "<p>Nothing.</p>"
-    forms = {"seconds": "{:.1f}".format, "n": "{:.0f}".format}
+    forms = {"seconds": "{:.1f}".format}
     text = table.to_html(
         index=False, border=0, na_rep="", float_format="{:.4f}".format, formatters=forms
     )

@@ -92,7 +92,7 @@ def reproduce(
             jobs += [(manifest, loaded) for manifest in sets.values()]
     if root is None if packs is None else packs:
         jobs += [(pack.manifest, pack) for pack in _shipped(names)]
-    found = _found(jobs, left_out, lost)
+    found = _found(sets, jobs, left_out, lost)
     typer.echo(found.to_string(index=False))
     record = claim_folder(output, _config(jobs, encoder, kept))
     published = published_results()
@@ -101,7 +101,7 @@ def reproduce(
         typer.echo(f"[{place}/{len(jobs)}] {manifest!r}", err=True)
         try:
             one = gather(manifest, scorer, kept.store, dtype=kept.dtype, progress=not quiet)
-            parts += [set_rows(one, published), cost_row(one, *cost)]
+            rows = [set_rows(one, published), cost_row(one, *cost)]
             if not isinstance(scorer, Pack):
                 path = output / "packs" / f"{file_stem(one)}.safetensors"
                 write_pack(path, one.rated.features, one.rated.wholes, scorer)
@@ -112,9 +112,13 @@ def reproduce(
             left_out[manifest.dataset] = str(error)
         else:
             evidence.append(one)
-    run = {one.rated.features.manifest.dataset for one in evidence}
-    absent = {name: left_out.get(name, "the set is not here") for name in CARDS if name not in run}
-    absent |= {name: "; ".join(lost.values()) for name in absent if name in sets and lost}
+            parts += rows
+    run = {one.dataset for one in evidence if one.backbone == PAPER_BACKBONE}
+    why = dict.fromkeys(CARDS, "the set is not here")
+    why |= dict.fromkeys(
+        sets, lost.get(PAPER_BACKBONE, f"{PAPER_BACKBONE} was not run on all of it")
+    )
+    absent = {name: left_out.get(name, why[name]) for name in CARDS if name not in run}
     claims = claims_table(parts, published, absent)
     page = write_report(Report(found, claims, evidence, record), output)
     verdicts = claims["verdict"].str.partition(":")[0].value_counts()
@@ -128,7 +132,10 @@ def reproduce(
 
 
 def _found(
-    jobs: "Sequence[Job]", left_out: Mapping[str, str], lost: Mapping[str, str]
+    sets: "Mapping[str, Manifest]",
+    jobs: "Sequence[Job]",
+    left_out: Mapping[str, str],
+    lost: Mapping[str, str],
 ) -> "pd.DataFrame":
     """What is here and what is not: ``what, found, to do``."""
     import pandas as pd
@@ -139,16 +146,16 @@ def _found(
     rows = {}
     for name, card in CARDS.items():
         rows[name] = left_out.get(name, "not here"), f"get it from {card.url}"
+        if name in sets:
+            rows[name] = f"{len(sets[name])} of {card.paper_rows} pictures", ""
     for manifest, scorer in jobs:
         if isinstance(scorer, Pack):
             rows[scorer.name] = f"features of {len(manifest)} pictures, by {scorer.backbone}", ""
         else:
-            count = f"{len(manifest)} of {CARDS[manifest.dataset].paper_rows} pictures"
-            rows[manifest.dataset] = count, ""
             weights = f"weights {scorer.backbone.sha256[:12]}... on {scorer.encoder.device}"
             rows[scorer.backbone.name] = weights, ""
     for name, why in lost.items():
-        rows[name] = why, f"maclip-lab weights fetch {name}, or --fetch"
+        rows[name] = why.splitlines()[0], f"maclip-lab weights fetch {name}, or --fetch"
     return pd.DataFrame([(name, *row) for name, row in rows.items()], columns=_COLUMNS)
 
 

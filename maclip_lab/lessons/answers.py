@@ -87,4 +87,6 @@ ANSWERS: Mapping[str, Callable[..., Any]] = {
     "09.1": lambda captions: next(c.centre for c in captions if c.text == "excellent image"),
     "09.2": lambda: lambda names: not list(names),
     "09.3": magnitude_cue,
+    "10.1": lambda stated, rows: abs(stated["CLIP-IQA"] - rows["CLIP-IQA"]),
+    "10.2": lambda reach: max(abs(reach.low), abs(reach.high)),
 }

@@ -20,6 +20,7 @@ PLANNED = (
     "07_full_evaluation",
     "08_explorer",
     "09_training_a_tiny_clip",
+    "10_reproduce_the_paper",
 )
 LESSONS = sorted(FOLDER.glob("*.ipynb"))
 SOLUTIONS = sorted(FOLDER.glob("solutions/*.ipynb"))

@@ -86,6 +86,12 @@ MUTATIONS = (
         "lean = np.array([c.sign * c.slope for c in captions])",
         "lean = np.array([-c.sign * c.slope for c in captions])",
     ),
+    Mutation(
+        "10_reproduce_the_paper",
+        "ablations/ladder.py",
+        "rated.lead(scores[high], scores[low])",
+        "rated.lead(scores[low], scores[high])",
+    ),
 )
 
 
