@@ -60,7 +60,7 @@ def _places(ax: Axes) -> Iterator[tuple[Artist, np.ndarray]]:
         elif isinstance(artist, LineCollection):
             found = artist.get_segments()
         elif isinstance(artist, PolyCollection):
-            found = [path.vertices for path in artist.get_paths()]
+            found = [np.asarray(path.vertices) for path in artist.get_paths()]
         elif isinstance(artist, AxesImage):
             found = _cells(artist)
         if sum(map(len, found)):
@@ -77,7 +77,7 @@ def _cells(image: AxesImage) -> list[np.ndarray]:
     if values is None or values.ndim != 2 or values.dtype == np.uint8:  # a photograph
         return []
     row, column = np.indices(values.shape)
-    numbers = np.ma.filled(np.ma.asarray(values, dtype=float), np.nan)
+    numbers: np.ndarray = np.ma.filled(np.ma.asarray(values, dtype=float), np.nan)
     return [np.column_stack([column.ravel(), row.ravel(), numbers.ravel()])]
 
 
