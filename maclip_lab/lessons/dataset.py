@@ -48,7 +48,9 @@ def open_dataset(
     if variant is not None and "annotations" not in choices and _is_published(name):
         choices["variant"] = variant
     manifest = datasets.open_dataset(name, root, **choices)
-    return manifest if n_pictures is None else manifest.sample(min(n_pictures, len(manifest)))
+    if n_pictures is None or n_pictures >= len(manifest):
+        return manifest
+    return manifest.sample(n_pictures)
 
 
 def _is_published(name: str) -> bool:

@@ -15,9 +15,10 @@ from matplotlib.figure import Figure
 
 from maclip_lab.plots.drawn import drawn_data
 
-_EMBEDDED = {"pdf.fonttype": 42, "ps.fonttype": 42}  # TrueType, which publishers accept
 _DPI = 200
-_NAMES = re.compile(r"\bplots\.(?!backbone_label)(\w+)\(")
+_TRUETYPE = 42  # fonts that publishers accept
+_FIGURE = re.compile(r"\bplots\.(?!backbone_label)(\w+)\(")
+_TABLE = re.compile(r"(?:display\()?(?:pd\.|ablations\.)?+([a-z]\w*)")
 
 
 def keep_shown(folder: str | os.PathLike[str] | None, notebook: str) -> None:
@@ -32,7 +33,7 @@ def keep_shown(folder: str | os.PathLike[str] | None, notebook: str) -> None:
         notebook: how all names begin, such as ``"02"``.
     """
     shell = get_ipython()
-    if shell is None:
+    if shell is None or shell.display_formatter is None:
         return
     printers = shell.display_formatter.mimebundle_formatter
     for kind in (Figure, pd.DataFrame):
@@ -57,9 +58,9 @@ class _Kept:
         return self._folder / f"{self._notebook}-{self._count:02}-{name}"
 
     def figure(self, figure: Figure) -> dict[str, str]:
-        names = _NAMES.findall(self._source())
+        names = _FIGURE.findall(self._source())
         path = str(self._path(names[-1] if names else "figure"))
-        with mpl.rc_context(_EMBEDDED):
+        with mpl.rc_context({"pdf.fonttype": _TRUETYPE}):
             for suffix in (".pdf", ".png"):
                 figure.savefig(path + suffix, dpi=_DPI, bbox_inches="tight")
         drawn_data(figure).to_csv(path + ".csv", index=False)
@@ -67,7 +68,7 @@ class _Kept:
 
     def table(self, table: pd.DataFrame) -> dict[str, str]:
         last = self._source().rstrip().rpartition("\n")[2]
-        name = re.match(r"(?:display\()?([a-z]\w*)", last)
+        name = _TABLE.match(last)
         path = str(self._path(name[1] if name else "table"))
         table.to_csv(path + ".csv")
         Path(path + ".tex").write_text(latex_table(table), encoding="utf-8")

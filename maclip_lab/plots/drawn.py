@@ -14,7 +14,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedFormatter, FuncFormatter
 
-COLUMNS = ("panel", "drawn", "series", "x", "x_label", "y", "y_label", "value")
+COLUMNS = (
+    *("panel", "x_axis", "y_axis", "drawn", "series"),
+    *("x", "x_label", "y", "y_label", "value"),
+)
 
 _NEAR = 0.5  # of the distance between two words, which is 1 on every axis of words
 
@@ -26,14 +29,15 @@ def drawn_data(figure: Figure) -> pd.DataFrame:
         figure: of any function of this package.
 
     Returns:
-        One row a point, corner or cell: its ``panel`` from 1, how it is ``drawn``, the ``series``
-        it belongs to by the legend, ``x`` and ``y``, and the ``value`` that a cell's colour stands
-        for; ``x_label`` and ``y_label`` where an axis has words in place of numbers. Columns that
-        nothing fills are left out. Photographs give no rows.
+        One row a point, corner or cell: its ``panel`` from 1 and what the axes are, how it is
+        ``drawn``, the ``series`` it belongs to by the legend, ``x`` and ``y``, and the ``value``
+        that a cell's colour stands for; ``x_label`` and ``y_label`` where an axis has words in
+        place of numbers. Columns that nothing fills are left out. Photographs give no rows.
     """
     drawn = [
         pd.DataFrame(places, columns=["x", "y", "value"][: places.shape[1]]).assign(
-            panel=panel, drawn=type(artist).__name__, series=_series(artist),
+            panel=panel, x_axis=ax.get_xlabel() or None, y_axis=ax.get_ylabel() or None,
+            drawn=type(artist).__name__, series=_series(artist),
             x_label=_words(ax.xaxis, places[:, 0]), y_label=_words(ax.yaxis, places[:, 1]),
         )
         for panel, ax in enumerate(figure.axes, 1)
@@ -60,7 +64,7 @@ def _places(ax: Axes) -> Iterator[tuple[Artist, np.ndarray]]:
         elif isinstance(artist, LineCollection):
             found = artist.get_segments()
         elif isinstance(artist, PolyCollection):
-            found = [path.vertices for path in artist.get_paths()]
+            found = [np.asarray(path.vertices) for path in artist.get_paths()]
         elif isinstance(artist, AxesImage):
             found = _cells(artist)
         if sum(map(len, found)):
@@ -77,7 +81,7 @@ def _cells(image: AxesImage) -> list[np.ndarray]:
     if values is None or values.ndim != 2 or values.dtype == np.uint8:  # a photograph
         return []
     row, column = np.indices(values.shape)
-    numbers = np.ma.filled(np.ma.asarray(values, dtype=float), np.nan)
+    numbers: np.ndarray = np.ma.filled(np.ma.asarray(values, dtype=float), np.nan)
     return [np.column_stack([column.ravel(), row.ravel(), numbers.ravel()])]
 
 

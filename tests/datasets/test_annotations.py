@@ -104,6 +104,14 @@ def test_columns_may_be_named(tmp_path):
     )
 
 
+def test_a_column_may_say_what_pictures_show(tmp_path):
+    pictures(tmp_path, "a.png", "b.png")
+    (tmp_path / "s.csv").write_text("image,mos,Scene\na.png,1,harbour\nb.png,2,street\n")
+    manifest = load_annotations(tmp_path / "s.csv")
+    assert manifest.table["subset"].tolist() == ["harbour", "street"]
+    assert "classes by 'Scene'" in manifest.note
+
+
 def test_unknown_columns_are_asked_for(tmp_path):
     (tmp_path / "s.csv").write_text("snap,MOS\na.png,1\n")
     with pytest.raises(

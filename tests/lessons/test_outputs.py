@@ -47,10 +47,11 @@ def test_a_table_is_kept_as_text_and_for_latex(notebook, tmp_path):
     table = pd.DataFrame({"q_cos": [0.25], "n": [7]}, index=["all"])
     keep_shown(tmp_path, "07")
     assert "text/html" in notebook("rows = 1\noverall[columns].round(2)", table)
-    notebook("DataFrame(\n    rows,\n).round(1)", table)
-    assert names(tmp_path) == [
-        *("07-01-overall.csv", "07-01-overall.tex", "07-02-table.csv", "07-02-table.tex")
-    ]
+    for source in ("DataFrame(\n    rows,\n).round(1)", "pd.DataFrame(rows)"):
+        notebook(source, table)
+    notebook("ablations.payoff_table(found)", table)
+    kept = ("01-overall", "02-table", "03-table", "04-payoff_table")
+    assert names(tmp_path) == [f"07-{name}.{kind}" for name in kept for kind in ("csv", "tex")]
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "07-01-overall.csv", index_col=0), table)
     assert r"q\_cos" in (tmp_path / "07-01-overall.tex").read_text()
 

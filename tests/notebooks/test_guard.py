@@ -33,7 +33,7 @@ TAGS = {
     "nbval-ignore-output",
     "nbval-skip",
 }
-PARAMETERS = {"BACKBONE", "DATASET", "ROOT", "SEED"}
+PARAMETERS = {"BACKBONE", "DATASET", "ROOT", "SEED", "DEVICE", "PRECISION", "VARIANT", "OUT"}
 SECTIONS = ["## What we saw", "## Exercises", "## Next"]
 MACHINE_PATH = re.compile(r"/(?:home|Users|root|tmp|work|var|mnt|opt)/|[A-Z]:\\\\?\w")
 MAX_BYTES = 400_000
@@ -181,6 +181,28 @@ def test_it_is_small(path):
 def test_it_ends_with_what_we_saw_exercises_and_what_comes_next(path):
     headings = re.findall(r"^## .*$", markdown(read(path)), re.MULTILINE)
     assert headings[-3:] == SECTIONS
+
+
+@LESSON
+def test_it_keeps_what_it_shows_under_its_own_number(path):
+    setup = next(cell.source for cell in code_cells(read(path)) if cell.id == "setup")
+    assert f'keep_shown(OUT, "{path.name[:2]}")' in setup
+
+
+@LESSON
+def test_it_asks_before_a_figure_what_the_data_say_after_it(path):
+    cells = {cell.id: cell.source for cell in code_cells(read(path))}
+    order = list(cells)
+    between = order[order.index("predict") + 1 : order.index("reveal")]
+    assert any("plt.show()" in cells[name] for name in between)
+
+
+@LESSON
+def test_it_leaves_two_questions_open(path):
+    text = markdown(read(path)).split("## Exercises")[1]
+    thought = text.partition("**To think about.**")[2].split("##")[0]
+    asked = thought.count("\n- ") or len(re.findall(r"\([ab]\) ", text.partition("**Open.**")[2]))
+    assert asked >= 2
 
 
 @LESSON

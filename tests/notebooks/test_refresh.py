@@ -54,3 +54,12 @@ def test_tags_and_folded_solutions_stay_and_timings_go(refresh):
     notebook = nbformat.v4.new_notebook(cells=[cell])
     refresh.trim(notebook)
     assert cell.metadata == {"tags": ["exercise"], "jupyter": {"source_hidden": True}}
+
+
+def test_what_stands_in_for_a_widget_is_all_that_is_kept_of_it(refresh):
+    widget = "application/vnd.jupyter.widget-view+json"
+    shown = [{"text/html": "<b>asked</b>", widget: {}}, {"text/plain": "HBox()", widget: {}}]
+    cell = nbformat.v4.new_code_cell("1")
+    cell.outputs = [nbformat.v4.new_output("display_data", data=data) for data in shown]
+    refresh.trim(nbformat.v4.new_notebook(cells=[cell]))
+    assert [set(output.data) for output in cell.outputs] == [{"text/html"}, {"text/plain", widget}]
