@@ -1,5 +1,7 @@
 """From scores to a data set's own scale: a logistic, and how far a new picture may lie off.
 
+Where no logistic converges, as where quality rises in a step, isotonic regression takes its place.
+
 The interval is cross-conformal: the errors' quantile, corrected for finite samples, of curves
 fitted without the picture's fold. Source: Barber et al., "Predictive inference with the
 jackknife+", Ann. Stat. 49 (2021).
@@ -13,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
+from scipy.optimize import isotonic_regression
 
 from maclip_lab.evaluation.correlations import Array, spearman
 from maclip_lab.evaluation.fits import fit_logistic
@@ -125,12 +128,13 @@ def calibrate(
 
 
 def _curve(x: Array, quality: Array) -> tuple[Array, Array]:
-    """Distinct scores, ascending, and the quality that the logistic gives them."""
+    """Distinct scores, ascending, and their quality by the logistic; by steps where none fits."""
     fit = fit_logistic(x, quality)
-    if not fit.converged or fit.direction < 1:
-        raise ValueError(f"no rising logistic fits these scores: {fit.reason}")
-    knots, first = np.unique(x, return_index=True)
-    return knots, np.maximum.accumulate(fit.fitted[first])
+    knots, first, place = np.unique(x, return_index=True, return_inverse=True)
+    if fit.converged and fit.direction > 0:
+        return knots, np.maximum.accumulate(fit.fitted[first])
+    counts = np.bincount(place)
+    return knots, isotonic_regression(np.bincount(place, quality) / counts, weights=counts).x
 
 
 def _comparable(facts: Mapping[str, object]) -> dict[str, object]:

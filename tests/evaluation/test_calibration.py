@@ -3,8 +3,10 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import isotonic_regression
 
 from maclip_lab.evaluation import Calibration, calibrate, fit_logistic
+from maclip_lab.evaluation.fits import LogisticFit
 
 
 def rated(n, seed=0, noise=0.3, direction=1):
@@ -60,6 +62,18 @@ def test_whole_references_are_held_out_so_that_new_contents_are_covered():
         coverage[held] = np.mean(inside)
     assert coverage["references"] >= coverage["pictures"]
     assert coverage["references"] > 0.88
+
+
+def test_where_no_logistic_fits_the_curve_is_the_isotonic_one(monkeypatch):
+    failed = LogisticFit("failed", np.full(120, np.nan), 0, "no start converged")
+    monkeypatch.setattr("maclip_lab.evaluation.calibration.fit_logistic", lambda *_: failed)
+    scores, mos = rated(120)
+    scores = scores.round(2)  # pictures of one score have one prediction
+    found = calibrate(scores, mos).apply(scores)["mos_predicted"].to_numpy()
+    order = np.argsort(scores, kind="stable")
+    means = np.array([mos[scores == score].mean() for score in scores])[order]
+    np.testing.assert_allclose(found[order], isotonic_regression(means).x)
+    assert 0.86 < held_out_coverage(120, trials=8) < 0.96
 
 
 def test_the_curve_is_the_logistic_fit():
