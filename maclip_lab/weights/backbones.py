@@ -17,8 +17,8 @@ FILE_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 
 # to update whenever data/backbones/ is made anew, from `sha256sum data/backbones/*.safetensors`
 EMBEDDED_SHA256 = {
-    "tiny-rn": "64ecca95854fb5a86d35cde0a8ae80daf860ba2a33a944f3f51614d3d7513a9e",
-    "tiny-vit": "8e11537fe8d4be44773a62d542b2fe55dd2a5d4f16c0eaa7ad276ed5e7eb3e31",
+    "tiny-rn": "d3df1423e10ca69b4dae740746c57e7e042c4934114116e6392335dc7c79b986",
+    "tiny-vit": "efbd1729e68cb880d76031f0d003422eb92b47baa31a28f19b67b20555b81829",
 }
 EMBEDDED = tuple(EMBEDDED_SHA256)
 
