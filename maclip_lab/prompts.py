@@ -5,7 +5,7 @@ for Assessing the Look and Feel of Images", AAAI 2023), in the order and casing 
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -73,7 +73,7 @@ def prompt_pairs(prompts: str | Sequence[tuple[str, str]]) -> PromptPairs:
 def encode_prompts(clip: CLIP | ForeignClip, pairs: PromptPairs) -> Tensor:
     """Raw text features ``(2K, D)`` in float32, positive and negative members alternating.
 
-    Warns of words that a backbone with a small vocabulary has never read.
+    Warns of words in prompts of one's own that a backbone with a small vocabulary has never read.
 
     Raises:
         ValueError: a prompt is longer than CLIP reads.
@@ -81,8 +81,8 @@ def encode_prompts(clip: CLIP | ForeignClip, pairs: PromptPairs) -> Tensor:
     texts = [text for pair in pairs for text in pair]
     if isinstance(clip, ForeignClip):
         return clip.encode_texts(texts)
-    unread = list(dict.fromkeys(_unread_words(clip, texts)))
-    if unread:
+    own = pairs not in PROMPT_SETS.values()  # the embedded backbones know the words of these
+    if own and (unread := unread_words(clip, texts)):
         warnings.warn(
             f"this backbone has never read {', '.join(unread)}: it takes an unknown word for an "
             "average one, so a prompt says no more than its other words do; choose other words",
@@ -93,10 +93,11 @@ def encode_prompts(clip: CLIP | ForeignClip, pairs: PromptPairs) -> Tensor:
     return clip.encode_text(tokens.to(clip.logit_scale.device)).float()
 
 
-def _unread_words(clip: CLIP, texts: Sequence[str]) -> Iterator[str]:
-    """Words with a token whose row is the mean of all, as a sparse vocabulary fills it in."""
+def unread_words(clip: CLIP, texts: Sequence[str]) -> list[str]:
+    """Words, quoted, with a token whose row is the mean of all, as a sparse vocabulary fills it."""
     rows = clip.token_embedding.weight.detach()
     mean, close = rows.mean(0), 0.01 * rows.std()
-    for word in (word for text in texts for word in text.split()):
-        if ((rows[encode(word)] - mean).abs() < close).all(1).any():
-            yield repr(word.strip(".,;:!?"))
+    words = dict.fromkeys(word.strip(".,;:!?") for text in texts for word in text.split())
+    return [
+        repr(word) for word in words if ((rows[encode(word)] - mean).abs() < close).all(1).any()
+    ]

@@ -215,7 +215,7 @@ def test_every_command_that_takes_a_backbone_refuses_unknown_names():
     }
     assert takers == {
         *("score", "features", "pack", "evaluate", "sweep", "calibrate", "explain", "demo"),
-        *("weights fetch", "weights verify"),
+        *("weights fetch", "weights verify", "reproduce"),
     }
 
 
