@@ -129,8 +129,8 @@ def test_naming_a_data_set_reads_files_as_the_authors_do(scorer):
 
 def test_text_features_are_encoded_once_for_a_prompt_set(scorer):
     assert scorer.text_anchors("maclip") is scorer.anchors
-    custom = scorer.text_anchors([("calm", "wild")])
-    assert scorer.text_anchors([("calm", "wild")]) is custom
+    custom = scorer.text_anchors([("sharp edges", "noisy image")])
+    assert scorer.text_anchors([("sharp edges", "noisy image")]) is custom
 
 
 def test_other_prompts_change_the_cosine_cue_alone(scorer):

@@ -218,7 +218,7 @@ def test_text_features_are_those_of_the_backbone(world, scorer):
 
 def test_a_pack_may_hold_prompts_of_ones_own(tmp_path, world, scorer):
     rows, store, _ = world
-    mine = (("a fine day", "a foul day"),)
+    mine = (("a sharp photo", "a noisy photo"),)
     view = extract_features(rows, scorer, store)
     path = write_pack(tmp_path / "x.safetensors", view, None, scorer, prompts=[mine])
     pack = open_pack(path)
