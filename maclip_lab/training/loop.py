@@ -33,8 +33,8 @@ EXACT = 12
 """Captions at the head of `quality_captions` that every step contains."""
 _FIRST_SCALE = math.log(10.0)
 _ENDS = ("embedding", "projection", "visual.conv1", "visual.proj", "attnpool")
-"""What Muon leaves to AdamW: first and last layers, and the pooling's large squares, whose
-orthogonal gradients would cost a third of a step."""
+"""What Muon leaves to AdamW: first and last layers, and the pooling's squares, which are the
+largest matrices and so the dearest to make orthogonal."""
 
 LOSSES = ("quality", "faults", "sentences")
 Losses = dict[str, float]
