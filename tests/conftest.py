@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,19 @@ from maclip_lab.clip.model import CLIP, build_clip
 from maclip_lab.weights.sparse_vocabulary import expand_token_rows
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs pipes, signals or limits of POSIX")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+needs_chromium = pytest.mark.skipif(
+    CHROMIUM is None, reason="needs Chromium, which is not installed here"
+)
 GOLDEN = Path(__file__).parent / "data" / "golden"
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -39,3 +53,13 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("needs the third-party data in ../shared, which is absent here")
     return SHARED
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A Chromium without a window, that asks nothing of any network."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield chromium
+        chromium.close()

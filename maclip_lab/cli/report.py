@@ -5,7 +5,6 @@ import html
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from string import Template
 
@@ -19,6 +18,7 @@ from maclip_lab.ablations.published import PAPER_BACKBONE, published_results
 from maclip_lab.datasets.cards import CARDS
 from maclip_lab.errors import MaclipError
 from maclip_lab.files.provenance import provenance_record, read_record, write_result, write_table
+from maclip_lab.plots.printed import latex_table, printed
 
 SETTINGS = "settings.json"
 _TEMPLATE = Path(__file__).with_name("report.html")
@@ -186,19 +186,16 @@ def _beside_paper(evidence: Sequence[Evidence]) -> Figure:
 
 def _write_table(table: pd.DataFrame, stem: Path, record: Mapping[str, object]) -> None:
     write_table(table, stem.with_name(f"{stem.name}.csv"), record)
-    text = table.to_latex(index=False, escape=True, float_format="%.4f", na_rep="")
+    text = latex_table(table.reset_index(drop=True))
     write_result(text.encode(), stem.with_name(f"{stem.name}.tex"), record)
 
 
 def _write_figure(figure: Figure, stem: Path, record: Mapping[str, object]) -> str:
     """Writes both forms; returns the figure as the page has it."""
     words = figure.get_suptitle() or figure.axes[0].get_title(loc="left")
-    contents = {}
-    for form in ("pdf", "png"):
-        content = BytesIO()
-        figure.savefig(content, format=form)
-        contents[form] = content.getvalue()
-        write_result(contents[form], stem.with_name(f"{stem.name}.{form}"), record)
+    contents = printed(figure)
+    for form, content in contents.items():
+        write_result(content, stem.with_name(f"{stem.name}.{form}"), record)
     plt.close(figure)
     encoded = base64.b64encode(contents["png"]).decode()
     said = html.escape(words.replace("\n", " "))

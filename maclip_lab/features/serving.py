@@ -140,18 +140,19 @@ def extract_crops_and_whole(
     return crops, wholes
 
 
-def count_pending(
+def pending_pictures(
     manifest: Manifest,
     scorer: Maclip,
     store_folder: str | os.PathLike[str],
     *,
+    protocol: Protocol | None = None,
     dtype: str = "fp32",
-) -> int:
-    """How many of a manifest's pictures a store holds nothing of, by their paths alone."""
-    lookup = Lookup(
-        FeatureStore(Path(store_folder), feature_config(manifest, scorer, dtype=dtype)).index
-    )
-    return sum(not lookup.has_path(path) for path in manifest.table["path"])
+) -> list[Path]:
+    """The pictures of a manifest that a store holds nothing of, by their paths alone."""
+    config = feature_config(manifest, scorer, protocol=protocol, dtype=dtype)
+    lookup = Lookup(FeatureStore(Path(store_folder), config).index)
+    named = zip(manifest.table["path"], manifest.paths, strict=True)
+    return [path for name, path in named if not lookup.has_path(name)]
 
 
 def _pack_of(

@@ -22,8 +22,7 @@ from maclip_lab.features import (
     extract_features,
     feature_config,
 )
-from maclip_lab.features.lookup import Lookup
-from maclip_lab.features.store import FeatureStore
+from maclip_lab.features.serving import pending_pictures
 from maclip_lab.scorer import Maclip
 
 _LOOKED_AT = 100  # pictures whose size is read; the others are taken to be like them
@@ -89,15 +88,13 @@ def encoding_estimate(
         protocol: instead of the manifest's.
         work: of a crop, in passes of the encoder.
     """
-    config = feature_config(manifest, scorer, protocol=protocol)
-    lookup = Lookup(FeatureStore(Path(folder), config).index)
-    named = zip(manifest.table["path"], manifest.paths, strict=True)
-    lacking = [path for name, path in named if not lookup.has_path(name)]
+    lacking = pending_pictures(manifest, scorer, folder, protocol=protocol)
     if not lacking:
         return f"{manifest.dataset}: every feature is in the store"
     looked_at = lacking[:: max(1, len(lacking) // _LOOKED_AT)]
-    count = len(lacking) * float(np.mean([_crops(path, config.protocol) for path in looked_at]))
-    batch, start = torch.zeros(_BATCH, 3, *[config.protocol.crop] * 2), perf_counter()
+    protocol = feature_config(manifest, scorer, protocol=protocol).protocol
+    count = len(lacking) * float(np.mean([_crops(path, protocol) for path in looked_at]))
+    batch, start = torch.zeros(_BATCH, 3, *[protocol.crop] * 2), perf_counter()
     scorer.encoder.encode(batch)
     minutes = work * count * (perf_counter() - start) / _BATCH / 60
     return (

@@ -8,15 +8,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import matplotlib as mpl
 import pandas as pd
 from IPython.core.getipython import get_ipython
 from matplotlib.figure import Figure
 
 from maclip_lab.plots.drawn import drawn_data
+from maclip_lab.plots.printed import latex_table, printed
 
-_DPI = 200
-_TRUETYPE = 42  # fonts that publishers accept
 _FIGURE = re.compile(r"\bplots\.(?!backbone_label)(\w+)\(")
 _TABLE = re.compile(r"(?:display\()?(?:pd\.|ablations\.)?+([a-z]\w*)")
 
@@ -60,9 +58,8 @@ class _Kept:
     def figure(self, figure: Figure) -> dict[str, str]:
         names = _FIGURE.findall(self._source())
         path = str(self._path(names[-1] if names else "figure"))
-        with mpl.rc_context({"pdf.fonttype": _TRUETYPE}):
-            for suffix in (".pdf", ".png"):
-                figure.savefig(path + suffix, dpi=_DPI, bbox_inches="tight")
+        for form, content in printed(figure).items():
+            Path(f"{path}.{form}").write_bytes(content)
         drawn_data(figure).to_csv(path + ".csv", index=False)
         return {}  # and let it be shown as ever
 
@@ -73,22 +70,3 @@ class _Kept:
         table.to_csv(path + ".csv")
         Path(path + ".tex").write_text(latex_table(table), encoding="utf-8")
         return {}
-
-
-def latex_table(table: pd.DataFrame) -> str:
-    """A table for LaTeX's booktabs.
-
-    Args:
-        table: columns ``x_lo`` and ``x_hi`` become an interval behind the number in ``x``.
-    """
-    shown = table.copy()
-    for column in table:
-        low, high = f"{column}_lo", f"{column}_hi"
-        if low in table and high in table:
-            shown[column] = [
-                "" if pd.isna(value) else f"{value:g} [{lo:g}, {hi:g}]"
-                for value, lo, hi in table[[column, low, high]].itertuples(index=False)
-            ]
-            shown = shown.drop(columns=[low, high])
-    numbered = isinstance(table.index, pd.RangeIndex)
-    return str(shown.to_latex(index=not numbered, escape=True, float_format="{:g}".format))

@@ -16,8 +16,8 @@ from maclip_lab.ablations import evidence as gathering
 from maclip_lab.cli import report
 from maclip_lab.files.provenance import read_record
 from maclip_lab.scorer import Maclip
+from tests.conftest import needs_chromium
 from tests.datasets.facsimile import build, rows_of
-from tests.notebooks.test_browser import CHROMIUM, QUIET
 from tests.store_world import RN
 
 SETS = ("koniq", "CSIQ")
@@ -194,21 +194,18 @@ def test_absent_weights_are_told_and_never_fetched(world, monkeypatch, tmp_path)
     assert claims["verdict"].str.startswith("not run").all()
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, which is not installed here")
+@needs_chromium
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_browser_opens_the_page_without_errors_or_network_and_prints_it(world, scheme):
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        page = chromium.new_page(color_scheme=scheme)
-        wrong = []
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda one: one.type == "error" and wrong.append(one.text))
-        page.on("request", lambda one: one.url.startswith("http") and wrong.append(one.url))
-        page.goto((world.out / "report.html").as_uri())
-        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        page.emulate_media(media="print")
-        assert page.pdf().startswith(b"%PDF")
-        chromium.close()
+def test_a_browser_opens_the_page_without_errors_or_network_and_prints_it(world, browser, scheme):
+    page = browser.new_page(color_scheme=scheme)
+    wrong = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda one: one.type == "error" and wrong.append(one.text))
+    page.on("request", lambda one: one.url.startswith("http") and wrong.append(one.url))
+    page.goto((world.out / "report.html").as_uri())
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.emulate_media(media="print")
+    assert page.pdf().startswith(b"%PDF")
+    page.close()
     assert wrong == []
     assert (sum(map(int, re.findall(r"\d+", ground))) < 300) == (scheme == "dark")

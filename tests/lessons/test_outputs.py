@@ -7,7 +7,6 @@ import pytest
 from IPython.core.formatters import DisplayFormatter
 
 from maclip_lab.lessons import keep_shown, outputs
-from maclip_lab.lessons.outputs import latex_table
 
 
 @pytest.fixture
@@ -66,16 +65,3 @@ def test_nothing_is_kept_unless_asked_and_not_twice(notebook, tmp_path):
     keep_shown(None, "00")
     notebook("table", table)
     assert len(names(tmp_path / "second")) == 2
-
-
-def test_intervals_stand_behind_their_numbers():
-    rows = {
-        "method": ["MA-CLIP", "x"],
-        "srcc": [0.5, np.nan],
-        "srcc_lo": [0.41, 0],
-        "srcc_hi": [0.6, 0],
-    }
-    text = latex_table(pd.DataFrame(rows))
-    assert r"\toprule" in text
-    assert r"MA-CLIP & 0.5 [0.41, 0.6] \\" in text
-    assert "srcc\\_lo" not in text

@@ -1,22 +1,11 @@
 """Notebooks in a real browser: JupyterLab opened, all cells run, a slider moved."""
 
-import shutil
-
 import pytest
 
+from tests.conftest import needs_chromium
 from tests.notebooks.jupyter import running_lab
 from tests.notebooks.reading import LESSONS, ROOT
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 OPENED = [path.stem for path in LESSONS if path.stem[:2] in ("00", "08")]
 EXPLORER = "08_explorer"
 LIMIT_MS = 240_000
@@ -38,24 +27,13 @@ FINISHED = """() => {
 CELLS = "() => window.jupyterapp.shell.currentWidget.content.model.toJSON().cells"
 CLEAR = "() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')"
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="needs Chromium, which is not installed here"
-)
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     with running_lab(tmp_path_factory.mktemp("lab")) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield chromium
-        chromium.close()
 
 
 def opened(browser, lab, notebook):

@@ -11,8 +11,9 @@ from maclip_lab.features.packs import open_pack, shipped_pack
 from maclip_lab.features.stored_cues import store_cues
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.lessons.explorer import PRESETS, half_held_out
+from tests.conftest import needs_chromium
 from tests.notebooks.reading import ROOT
-from tests.notebooks.test_browser import CHROMIUM, LIMIT_MS, QUIET, screenshot
+from tests.notebooks.test_browser import LIMIT_MS, screenshot
 
 PLACES = {
     **PRESETS,
@@ -24,9 +25,7 @@ SHOWN = ("clive-part", "tiny-rn"), ("biq2021-part", "tiny-vit")
 CUES = ("score", "q_cos", "q_mag", "w_cos")
 WIDE = {"width": 1280, "height": 600}
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="needs Chromium, which is not installed here"
-)
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +37,6 @@ def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("alone") / "explorer.html"
     path.write_text(module.explorer_page(), encoding="utf-8")
     return path
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

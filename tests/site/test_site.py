@@ -15,17 +15,14 @@ import nbformat
 import pytest
 
 import maclip_lab
+from tests.conftest import needs_chromium
 from tests.notebooks.reading import LESSONS, ROOT
-from tests.notebooks.test_browser import CHROMIUM, QUIET
 
 pytest.importorskip("myst_nb", reason="needs the extra: pip install -e '.[site]'")
 pytest.importorskip("furo", reason="needs the extra: pip install -e '.[site]'")
 
 LAID_OUT = ("README.html", "docs/method.html", "notebooks/00_quickstart.html", "explorer.html")
 MAKE = ["-m", "sphinx", "-qW", "--keep-going", "-j", "auto", "-c", "docs"]
-in_browser = pytest.mark.skipif(
-    CHROMIUM is None, reason="needs Chromium, which is not installed here"
-)
 
 CONTRAST = """() => {
     const channels = text => (text.match(/[\\d.]+/g) || []).map(Number);
@@ -78,15 +75,6 @@ def pages(site):
         for path in sorted(site.rglob("*.html"))
         if "_static" not in path.parts
     }
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield chromium
-        chromium.close()
 
 
 def outputs(path):
@@ -177,7 +165,7 @@ def test_the_prose_is_spelt():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@in_browser
+@needs_chromium
 @pytest.mark.parametrize("width", [1280, 390])
 def test_every_page_opens_without_error_network_or_sideways_scrolling(site, pages, browser, width):
     page = browser.new_page(viewport={"width": width, "height": 800})
@@ -194,7 +182,7 @@ def test_every_page_opens_without_error_network_or_sideways_scrolling(site, page
     assert wrong == []
 
 
-@in_browser
+@needs_chromium
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_its_ground(site, browser, scheme):
     page = browser.new_page(color_scheme=scheme)
@@ -204,7 +192,7 @@ def test_text_stands_out_from_its_ground(site, browser, scheme):
     page.close()
 
 
-@in_browser
+@needs_chromium
 def test_search_works_from_a_folder(site, browser):
     page = browser.new_page()
     page.goto((site / "search.html").as_uri() + "?q=16-bit+TIFF")
@@ -214,7 +202,7 @@ def test_search_works_from_a_folder(site, browser):
     page.close()
 
 
-@in_browser
+@needs_chromium
 def test_paper_gets_the_page_without_its_menus(site, browser):
     page = browser.new_page()
     page.goto((site / LAID_OUT[2]).as_uri())
