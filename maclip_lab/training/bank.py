@@ -90,6 +90,7 @@ class Bank:
         pixels: ``(N, side, side, 3)`` uint8, memory-mapped.
         types: ``(N, 3)`` index into ``SEEN_TYPES``, -1 for none.
         severities: ``(N, 3)`` in [0, 1].
+        contents: ``(N, 8)``, `content_of` every view before it was degraded.
         sentences: of each of the P photographs, none where nobody described it.
         identity: settings and digest of the photographs, by which a run knows its bank.
     """
@@ -97,6 +98,7 @@ class Bank:
     pixels: NDArray[np.uint8]
     types: NDArray[np.int64]
     severities: NDArray[np.float64]
+    contents: NDArray[np.float64]
     sentences: tuple[tuple[str, ...], ...]
     identity: dict[str, object]
 
@@ -123,19 +125,45 @@ def draw_degradations(
     return [(name, float(generator.uniform(0.02, 0.8))) for name in names]
 
 
+def content_of(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Eight properties of what a picture shows, ``(8,)``, in the order of `captions.CONTENTS`.
+
+    Mean differences of colour, the spreads of colour and of light, the strength of all edges and
+    of upright against lying ones, whether the upper half is the lighter one, and red.
+    """
+    red, green, blue = np.moveaxis(pixels[::2, ::2].astype(np.float64) / 255, -1, 0)
+    light = (red + green + blue) / 3
+    upright = np.abs(np.diff(light, axis=1)).mean()
+    lying = np.abs(np.diff(light, axis=0)).mean()
+    middle = light.shape[0] // 2
+    return np.array(
+        [
+            (blue - red).mean(),
+            (green - (red + blue) / 2).mean(),
+            (np.maximum(np.maximum(red, green), blue) - light).mean(),
+            light.std(),
+            np.log(upright + lying + 1e-3),
+            np.log((upright + 1e-3) / (lying + 1e-3)),
+            light[:middle].mean() - light[middle:].mean(),
+            (red - (green + blue) / 2).mean(),
+        ]
+    )
+
+
 def render_view(
     photograph: Image.Image, index: int, settings: BankSettings
-) -> tuple[NDArray[np.uint8], list[tuple[str, float]]]:
-    """View ``index`` of the bank, ``(side, side, 3)``, and what was done to it."""
+) -> tuple[NDArray[np.uint8], list[tuple[str, float]], NDArray[np.float64]]:
+    """View ``index`` of the bank, ``(side, side, 3)``, what was done to it, and its content."""
     generator = np.random.Generator(np.random.PCG64([settings.seed, settings.side, index]))
     pixels, whole = _cut(photograph, generator, settings)
+    content = content_of(pixels)
     applied = draw_degradations(generator, settings)
     for position, (name, severity) in enumerate(applied):
         pixels = degrade(pixels, name, severity=severity, seed=index * MOST + position)
     if whole:
         small = np.rint(thumbnail(pixels, settings.side).numpy())
         pixels = small.astype(np.uint8).transpose(1, 2, 0)
-    return pixels, applied
+    return pixels, applied, content
 
 
 def _cut(
@@ -192,6 +220,7 @@ def render_bank(
     pixels = _array(folder / "pixels.npy", np.uint8, (n, side, side, 3))
     types = _array(folder / "types.npy", np.int64, (n, MOST))
     severities = _array(folder / "severities.npy", np.float64, (n, MOST))
+    contents = _array(folder / "contents.npy", np.float64, (n, 8))
     done = _array(folder / "done.npy", np.bool_, (_blocks(settings),))
     todo = _open_blocks(folder, settings)
     render = partial(_render_block, [p.path for p in good], settings)
@@ -200,28 +229,32 @@ def render_bank(
     )
     for block, rendered in zip(todo, blocks, strict=True):
         rows = slice(block * _BLOCK, block * _BLOCK + len(rendered[0]))
-        pixels[rows], types[rows], severities[rows] = rendered
-        for array in (pixels, types, severities):
+        for array, values in zip((pixels, types, severities, contents), rendered, strict=True):
+            array[rows] = values
             array.flush()
         done[block] = True
         done.flush()
     return notes
 
 
-Rendered = tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.float64]]
+Rendered = tuple[
+    NDArray[np.uint8], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]
+]
 
 
 def _render_block(paths: Sequence[Path], settings: BankSettings, block: int) -> Rendered:
     views = range(block * _BLOCK, min(settings.samples, (block + 1) * _BLOCK))
     pixels = np.empty((len(views), settings.side, settings.side, 3), np.uint8)
     types, severities = np.full((len(views), MOST), -1), np.zeros((len(views), MOST))
+    contents = np.empty((len(views), 8))
     for row, index in enumerate(views):
         with Image.open(paths[index % len(paths)]) as image:
-            pixels[row], applied = render_view(image.convert("RGB"), index, settings)
+            view = render_view(image.convert("RGB"), index, settings)
+        pixels[row], applied, contents[row] = view
         for position, (name, severity) in enumerate(applied):
             types[row, position] = SEEN_TYPES.index(name)
             severities[row, position] = severity
-    return pixels, types, severities
+    return pixels, types, severities, contents
 
 
 def _each(render: partial[Rendered], todo: Sequence[int], workers: int) -> Iterator[Rendered]:
@@ -244,6 +277,7 @@ def open_bank(folder: Path) -> Bank:
         np.load(folder / "pixels.npy", mmap_mode="r"),
         np.load(folder / "types.npy"),
         np.load(folder / "severities.npy"),
+        np.load(folder / "contents.npy"),
         tuple(map(tuple, json.loads((folder / "sentences.json").read_text(encoding="utf-8")))),
         json.loads((folder / "bank.json").read_text(encoding="utf-8")),
     )

@@ -3,8 +3,8 @@
 A degradation harms some of ten concepts (its blur harms sharpness, its cast harms colour), and a
 bad picture makes viewers doubt everything about it (the halo). A caption about a concept is
 accepted with a probability that follows the harm, so the targets of training are known exactly
-and need not be sampled. Fault captions name the degradation. What a picture shows is told by
-people's own sentences, not here.
+and need not be sampled. Fault captions name the degradation. Content captions tell colours, light
+and lines; what else a picture shows is told by people's own sentences, not here.
 
 Plain wordings are accepted generously: their slope and centre keep the trained cosine cue between
 about 0.4 and 0.95, where the published fusion rule is monotone in it.
@@ -108,6 +108,18 @@ FAULTS: Mapping[str, str] = {
 }
 """The word for each trained degradation."""
 
+CONTENTS = (
+    ("blue scene", "brown scene"),
+    ("green scene", "purple scene"),
+    ("colourful scene", "plain scene"),
+    ("scene of light and shade", "scene of one tone"),
+    ("busy scene", "calm scene"),
+    ("upright scene", "lying scene"),
+    ("scene under a sky", "scene on a ground"),
+    ("red scene", "scene without red"),
+)
+"""What a picture shows, one pair for each of `bank.content_of`'s properties."""
+
 
 @dataclass(frozen=True)
 class Caption:
@@ -171,6 +183,28 @@ def fault_acceptance(
     shown = [((types == names.index(fault)) * severities).max(axis=1) for fault in FAULTS]
     strength = np.stack(shown, axis=1)[..., None]
     return (1 / (1 + np.exp(-12 * (strength - np.array([0.25, 0.65]))))).reshape(len(types), -1)
+
+
+def content_captions() -> list[str]:
+    """The wordings of ``CONTENTS`` one after another."""
+    return [text for pair in CONTENTS for text in pair]
+
+
+def content_acceptance(
+    contents: NDArray[np.float64], claim: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Probability that a viewer accepts each content caption, ``(N, 16)``.
+
+    The worse a picture, the less its viewers see of what it shows: their answers fade to a half.
+
+    Args:
+        contents: ``(N, 8)`` from `bank.content_of`, standardised here over the N.
+        claim: ``(N,)`` in [0, 1], what is left to recognise.
+    """
+    deviation = contents.std(axis=0) + 1e-9
+    clear = 1 / (1 + np.exp(-2 * (contents - contents.mean(axis=0)) / deviation))
+    seen = 0.5 + claim[:, None] * (clear - 0.5)
+    return np.stack([seen, 1 - seen], axis=2).reshape(len(seen), -1)
 
 
 def overall_harm(severities: NDArray[np.float64]) -> NDArray[np.float64]:

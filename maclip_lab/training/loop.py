@@ -1,4 +1,4 @@
-"""One training run: captions of quality and of faults, and people's sentences."""
+"""One training run: captions of quality, of faults and of content, and people's sentences."""
 
 import io
 import math
@@ -19,6 +19,8 @@ from maclip_lab.training.bank import SEEN_TYPES, Bank, differences
 from maclip_lab.training.captions import (
     acceptance,
     concept_harms,
+    content_acceptance,
+    content_captions,
     fault_acceptance,
     fault_captions,
     overall_harm,
@@ -36,7 +38,7 @@ _ENDS = ("embedding", "projection", "visual.conv1", "visual.proj", "attnpool")
 """What Muon leaves to AdamW: first and last layers, and the pooling's squares, which are the
 largest matrices and so the dearest to make orthogonal."""
 
-LOSSES = ("quality", "faults", "sentences")
+LOSSES = ("quality", "faults", "content", "sentences")
 Losses = dict[str, float]
 """The step's value of each of ``LOSSES``; no sentences before they have come in."""
 
@@ -73,7 +75,7 @@ class Trainer:
         self.captioned = [p for p, told in enumerate(bank.sentences) if told]
         self.others = [p for p, told in enumerate(bank.sentences) if not told]
         self.captions = quality_captions()
-        texts = [c.text for c in self.captions] + fault_captions()
+        texts = [c.text for c in self.captions] + fault_captions() + content_captions()
         sentences = [s for told in bank.sentences for s in told]
         self.first = np.cumsum([0, *(len(told) for told in bank.sentences)]) + len(texts)
         tokens = tokenize([*texts, *sentences], truncate=True)
@@ -175,12 +177,13 @@ class Trainer:
         return asdict(self.recipe) | banks
 
     def _accepted(self, bank: Bank) -> tuple[Tensor, Tensor]:
-        """Acceptance ``(N, C + F)`` of quality and fault captions, and claims ``(N,)``."""
+        """Acceptance ``(N, C + F + 16)`` of all known captions, and claims ``(N,)``."""
         severities = np.where(bank.types >= 0, bank.severities, 0)
         quality = acceptance(concept_harms(bank.types, severities, SEEN_TYPES), self.captions)
         faults = fault_acceptance(bank.types, severities, SEEN_TYPES)
         claim = 1 - self.recipe.fade * overall_harm(severities)
-        accepted = torch.from_numpy(np.concatenate([quality, faults], axis=1)).float()
+        content = content_acceptance(bank.contents, claim)
+        accepted = torch.from_numpy(np.concatenate([quality, faults, content], axis=1)).float()
         return accepted, torch.from_numpy(claim).float()
 
     def _advance(self) -> Losses:
@@ -207,6 +210,7 @@ class Trainer:
         weights = {
             "quality": 1.0,
             "faults": recipe.fault_weight,
+            "content": recipe.content_weight * self._ramp(),
             "sentences": recipe.sentence_weight * self._ramp(),
         }
         self.clip.zero_grad(set_to_none=True)
@@ -256,9 +260,10 @@ class Trainer:
         self, features: Tensor, accepted: Tensor, generator: np.random.Generator
     ) -> dict[str, Tensor]:
         known, asked_at_most = len(self.captions), self.recipe.captions
+        contents = len(content_captions())
         more = generator.choice(np.arange(EXACT, known), asked_at_most - EXACT, replace=False)
-        faults = np.arange(known, accepted.shape[1])
-        asked = torch.from_numpy(np.concatenate([np.arange(EXACT), more, faults]))
+        always = np.arange(known, accepted.shape[1])
+        asked = torch.from_numpy(np.concatenate([np.arange(EXACT), more, always]))
         texts = self._encode(asked)
         with torch.autocast(self.device.type, enabled=False):
             losses = caption_loss(
@@ -270,7 +275,8 @@ class Trainer:
             )
         return {
             "quality": losses[:, :asked_at_most].mean(),
-            "faults": losses[:, asked_at_most:].mean(),
+            "faults": losses[:, asked_at_most:-contents].mean(),
+            "content": losses[:, -contents:].mean(),
         }
 
     def _sentence_loss(

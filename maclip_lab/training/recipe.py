@@ -32,7 +32,8 @@ class Recipe:
             after twice as many.
         sentences: of every captioned photograph in a step.
         sentence_weight: weight of the contrastive loss, beside quality's 1.
-        fade: how much of its claim to its sentence a picture harmed beyond all use has lost.
+        content_weight: the same of the content captions' mean loss.
+        fade: how much of its claim to its sentence and content a picture harmed beyond all use has lost.
         fault_weight: weight of the fault captions' mean loss.
         averaging: decay of the running average of the weights, which is what ships.
     """
@@ -59,6 +60,7 @@ class Recipe:
     warm_up: float = 0.06
     sentences: int = 3
     sentence_weight: float = 0.25
+    content_weight: float = 0.3
     fade: float = 0.9
     fault_weight: float = 1.0
     averaging: float = 0.99

@@ -10,6 +10,7 @@ from maclip_lab.training.bank import (
     SEEN_TYPES,
     UNSEEN_TYPES,
     BankSettings,
+    content_of,
     draw_degradations,
     open_bank,
     render_bank,
@@ -52,6 +53,7 @@ def test_a_stopped_rendering_goes_on_to_the_same_bytes(
     assert np.array_equal(whole.pixels, again.pixels)
     assert np.array_equal(whole.types, again.types)
     assert np.array_equal(whole.severities, again.severities)
+    assert np.array_equal(whole.contents, again.contents)
     assert again.sentences == ((), ("a cat",), (), ("a cat",))
 
 
@@ -108,3 +110,52 @@ def test_unseen_types_are_never_drawn() -> None:
     }
     assert drawn == set(SEEN_TYPES)
     assert not set(UNSEEN_TYPES) & {name for mixture in MIXTURES for name in mixture}
+
+
+@pytest.mark.parametrize(
+    ("told", "shown", "without"),
+    [
+        (0, "blue", "brown"),
+        (1, "green", "purple"),
+        (2, "blue", "grey"),
+        (3, "halves", "grey"),
+        (4, "noise", "halves"),
+        (6, "halves", "grey"),
+        (7, "brown", "blue"),
+    ],
+)
+def test_every_property_of_content_tells_what_its_captions_say(
+    told: int, shown: str, without: str
+) -> None:
+    colours = {
+        "blue": (0, 0, 200),
+        "green": (0, 200, 0),
+        "purple": (150, 0, 150),
+        "brown": (150, 90, 40),
+        "grey": (128, 128, 128),
+    }
+    pictures = {name: np.full((32, 32, 3), c, np.uint8) for name, c in colours.items()}
+    pictures["halves"] = np.repeat([[[250]], [[5]]], 16, axis=0).repeat(32, 1).repeat(3, 2)
+    pictures["noise"] = np.random.default_rng(0).integers(0, 256, (32, 32, 3))
+    values = {name: content_of(pixels.astype(np.uint8)) for name, pixels in pictures.items()}
+    assert values[shown][told] > values[without][told] + 0.05
+
+
+def test_upright_edges_are_told_from_lying_ones() -> None:
+    stripes = np.indices((32, 32))[1] // 4 % 2 * 255
+    upright = np.repeat(stripes[..., None], 3, axis=2).astype(np.uint8)
+    assert content_of(upright)[5] > 1
+    assert content_of(upright.transpose(1, 0, 2))[5] < -1
+
+
+def test_content_is_read_before_the_degradation() -> None:
+    settings = replace(SETTINGS, thumbnails=0.0, counts=(0.0, 1.0))
+    photograph = Image.fromarray(
+        np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    )
+    clean, _, told = render_view(photograph, 0, replace(settings, counts=(1.0,)))
+    harmed, applied, same = render_view(photograph, 0, settings)
+    assert applied
+    assert not np.array_equal(clean, harmed)
+    assert np.array_equal(told, same)
+    assert np.array_equal(told, content_of(clean))

@@ -6,10 +6,13 @@ from maclip_lab.prompts import CLIP_IQA_PROMPTS, MACLIP_PROMPTS
 from maclip_lab.training.bank import SEEN_TYPES, UNSEEN_TYPES
 from maclip_lab.training.captions import (
     CONCEPTS,
+    CONTENTS,
     FAULTS,
     HARMS,
     acceptance,
     concept_harms,
+    content_acceptance,
+    content_captions,
     fault_acceptance,
     fault_captions,
     overall_harm,
@@ -83,6 +86,16 @@ def test_fault_captions_follow_their_own_degradation_alone() -> None:
     assert np.delete(accepted, [named, named + 1], axis=1).max() < 0.1
 
 
+def test_content_is_told_of_clear_pictures_and_fades_with_their_claim() -> None:
+    contents = np.random.default_rng(0).normal(size=(50, len(CONTENTS)))
+    clear = content_acceptance(contents, np.ones(50))
+    worse = content_acceptance(contents, np.full(50, 0.4))
+    assert clear.shape == (50, len(content_captions()))
+    np.testing.assert_allclose(clear[:, ::2] + clear[:, 1::2], 1)
+    assert np.all((clear[:, ::2] > 0.5) == (contents > contents.mean(axis=0)))
+    np.testing.assert_allclose(worse - 0.5, 0.4 * (clear - 0.5))
+
+
 def test_every_caption_reads_differently() -> None:
-    texts = [c.text for c in quality_captions()] + fault_captions()
+    texts = [c.text for c in quality_captions()] + fault_captions() + content_captions()
     assert len(tokenize(texts).unique(dim=0)) == len(texts)

@@ -7,7 +7,7 @@ import torch
 
 from maclip_lab.clip.tokenizer import tokenize
 from maclip_lab.datasets.degradations import degrade
-from maclip_lab.training.bank import SEEN_TYPES, Bank
+from maclip_lab.training.bank import SEEN_TYPES, Bank, content_of
 from maclip_lab.training.export import export
 from maclip_lab.training.loop import Losses, Trainer
 from maclip_lab.training.recipe import Recipe
@@ -27,17 +27,19 @@ def bank() -> Bank:
     """Two views each of 24 photographs, half of them drowned in noise; two thirds are told of."""
     generator = np.random.default_rng(0)
     y, x = np.mgrid[:64, :64]
-    pixels, severities = [], np.zeros((48, 3))
+    pixels, contents, severities = [], [], np.zeros((48, 3))
     types = np.full((48, 3), -1)
     for i in range(48):
         wave = 128 + 90 * np.sin((x * generator.uniform(-1, 1) + y) / 7)
         picture = np.repeat(wave[..., None], 3, axis=2).astype(np.uint8)
+        contents.append(content_of(picture))
         if i % 2:
             types[i, 0], severities[i, 0] = SEEN_TYPES.index("white_noise"), 0.9
             picture = degrade(picture, "white_noise", severity=0.9, seed=i)
         pixels.append(picture)
     told = tuple((f"a {WORDS[i % 8]} wave", f"waves of {i}") if i < 16 else () for i in range(24))
-    return Bank(np.stack(pixels), types, severities, told, {"samples": 48})
+    views = np.stack(pixels)
+    return Bank(views, types, severities, np.stack(contents), told, {"samples": 48})
 
 
 @pytest.mark.parametrize("recipe", [RECIPE, VIT], ids=["rn", "vit"])
@@ -55,11 +57,11 @@ def test_the_sentences_come_in_after_the_warm_up(bank: Bank) -> None:
     assert told == [False] * 4 + [True] * 6
 
 
-def test_without_sentences_quality_alone_is_trained(bank: Bank) -> None:
+def test_without_sentences_captions_alone_are_trained(bank: Bank) -> None:
     seen: list[Losses] = []
     silent = replace(bank, sentences=((),) * 24)
     Trainer(silent, RECIPE).run(report=lambda step, values: seen.append(values))
-    assert {name for values in seen for name in values} == {"quality", "faults"}
+    assert {name for values in seen for name in values} == {"quality", "faults", "content"}
 
 
 def test_a_run_is_repeated_bit_by_bit_and_resumes_to_the_same_weights(
