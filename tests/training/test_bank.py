@@ -97,7 +97,7 @@ def test_the_smallest_scale_shows_a_whole_photograph() -> None:
 
 def test_a_view_without_degradations_is_left_alone(photographs: list[Photograph]) -> None:
     image = Image.open(photographs[0].path)
-    pixels, applied = render_view(image, 3, replace(SETTINGS, counts=(1.0,)))
+    pixels, applied, _ = render_view(image, 3, replace(SETTINGS, counts=(1.0,)))
     assert applied == []
     assert pixels.shape == (48, 48, 3)
 
