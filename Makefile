@@ -22,7 +22,7 @@ demo: $(READY)  ## score a dozen photographs, clean and degraded
 	$(BIN)/maclip-lab demo
 
 test: $(READY)  ## run every test, the notebooks included
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-oldest: pyproject.toml  ## test what computes scores on the lowest versions admitted
 	$(PYTHON) -m venv $(OLDEST)
