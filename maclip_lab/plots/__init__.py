@@ -7,7 +7,6 @@ each cue keeps its colour and marker throughout. Backgrounds are white, so dark 
 
 from maclip_lab.plots.agreement import (
     DIVERGING,
-    METHOD_STYLES,
     beside_paper,
     cost_quality,
     cue_balance,
@@ -68,7 +67,6 @@ __all__ = [
     "CUE_LABELS",
     "CUE_MARKERS",
     "DIVERGING",
-    "METHOD_STYLES",
     "SERIES",
     "SERIES_MARKERS",
     "acceptance_curves",

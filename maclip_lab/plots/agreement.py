@@ -14,7 +14,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
-from maclip_lab.evaluation.ratings import METHODS
 from maclip_lab.plots.style import (
     CUE_COLOURS,
     CUE_LABELS,
@@ -22,14 +21,12 @@ from maclip_lab.plots.style import (
     LINES,
     SERIES,
     SERIES_MARKERS,
+    cue_style,
     finish,
     new_axes,
     set_suptitle,
     spread,
 )
-
-METHOD_STYLES = {name: (CUE_COLOURS[cue], CUE_MARKERS[cue]) for cue, name in METHODS.items()}
-"""Colour and marker of every method of a study."""
 
 DIVERGING = "PuOr"
 """Colour map of signed correlations: orange below zero, purple above, white at none."""
@@ -55,7 +52,7 @@ def srcc_intervals(
         rows = table[table["method"] == method]
         y = [groups.index(name) + (m - (len(methods) - 1) / 2) / (len(methods) + 1)
              for name in rows[group]]  # fmt: skip
-        colour, marker = METHOD_STYLES.get(method, (SERIES[m % 7], SERIES_MARKERS[m % 7]))
+        _, colour, marker = cue_style(method, m)
         ax.hlines(y, rows["srcc_lo"], rows["srcc_hi"], color=colour, linewidth=1.6)
         ax.plot(rows["srcc"], y, color=colour, marker=marker, linestyle="", label=method)
     ax.axvline(0, color="black", linewidth=0.8, linestyle=":")
@@ -122,7 +119,8 @@ def srcc_heat_map(
                     color=colour, fontsize="small")  # fmt: skip
     ax.set_xticks(range(table.shape[1]), [_spoken(name) for name in table.columns])
     ax.set_yticks(range(table.shape[0]), [_spoken(name) for name in table.index])
-    plt.colorbar(shown, ax=ax, label=label, shrink=0.9)
+    bar = plt.colorbar(shown, ax=ax, label=label, shrink=0.9)
+    bar.ax.set_ylim(-1.0 if np.nanmin(values, initial=0.0) < 0 else 0.0, 1.0)
     finish(ax, title, xlabel, ylabel)
     ax.grid(visible=False)
     return ax
@@ -229,7 +227,7 @@ def beside_paper(
     )  # fmt: skip
     place = {name: i for i, name in enumerate(datasets)}
     for method, above in (("CLIP-IQA", 0.15), ("MA-CLIP", -0.15)):
-        colour, marker = METHOD_STYLES[method]
+        _, colour, marker = cue_style(method)
         rows = paper[(paper["method"] == method) & paper["dataset"].isin(place)]
         y = [place[name] - above for name in rows["dataset"]]
         left.plot(rows["value"], y, color=colour, marker=marker, linestyle="",

@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 from numpy.typing import NDArray
 
+from maclip_lab.evaluation.ratings import METHODS
+
 CUE_COLOURS = {
     "q_cos": "#0072B2",
     "q_mag": "#D55E00",
@@ -107,9 +109,10 @@ def panels(
 
 
 def cue_style(name: str, place: int = 0) -> tuple[str, str, str]:
-    """Label, colour and marker: a cue's own, or those of a place in the series."""
-    colour = CUE_COLOURS.get(name, SERIES[place % len(SERIES)])
-    marker = CUE_MARKERS.get(name, SERIES_MARKERS[place % len(SERIES_MARKERS)])
+    """Label, colour and marker of a cue or of its method, or those of a place in the series."""
+    cue = next((cue for cue, method in METHODS.items() if method == name), name)
+    colour = CUE_COLOURS.get(cue, SERIES[place % len(SERIES)])
+    marker = CUE_MARKERS.get(cue, SERIES_MARKERS[place % len(SERIES_MARKERS)])
     return CUE_LABELS.get(name, name), colour, marker
 
 

@@ -237,9 +237,7 @@ def render_bank(
     return notes
 
 
-Rendered = tuple[
-    NDArray[np.uint8], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]
-]
+Rendered = tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
 
 
 def _render_block(paths: Sequence[Path], settings: BankSettings, block: int) -> Rendered:

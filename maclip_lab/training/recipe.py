@@ -33,7 +33,8 @@ class Recipe:
         sentences: of every captioned photograph in a step.
         sentence_weight: weight of the contrastive loss, beside quality's 1.
         content_weight: the same of the content captions' mean loss.
-        fade: how much of its claim to its sentence and content a picture harmed beyond all use has lost.
+        fade: how much of its claim to its sentence and its content a picture harmed beyond all use
+            has lost.
         fault_weight: weight of the fault captions' mean loss.
         averaging: decay of the running average of the weights, which is what ships.
     """

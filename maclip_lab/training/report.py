@@ -4,17 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from maclip_lab.training.runs import CHOOSING, CHOOSING_CAPTIONS, validation_scores
-
-LABELS = {
-    CHOOSING: "validation photographs",
-    CHOOSING_CAPTIONS: "validation captions",
-    "retrieval": "held-out captions",
-    "photos": "`data/photos`",
-    "further": "ten further BSDS500",
-}
-"""What the sets of ``runs.csv`` are called on the page; others go by their names."""
-CUE_LABELS = {"q_cos": "Q_cos", "q_mag": "Q_mag", "mean": "plain mean", "score": "MA-CLIP"}
+from maclip_lab.training.runs import CUE_NAMES, SETS, validation_scores
 
 
 def page(runs: pd.DataFrame, chosen: Mapping[str, str]) -> str:
@@ -42,9 +32,9 @@ def page(runs: pd.DataFrame, chosen: Mapping[str, str]) -> str:
     for run in shipped:
         part = types[types["run"] == run]
         if not part.empty:
-            lines += ["", f"## {run} by type, {LABELS['photos']}, within a photograph", ""]
-            wide = part.pivot(index="types", columns="cue", values="value")[list(CUE_LABELS)]
-            lines += _head(["type", *CUE_LABELS.values()])
+            lines += ["", f"## {run} by type, {SETS['photos']}, within a photograph", ""]
+            wide = part.pivot(index="types", columns="cue", values="value")[list(CUE_NAMES)]
+            lines += _head(["type", *CUE_NAMES.values()])
             lines += [
                 _line([str(name), *(f"{value:.2f}" for value in row)])
                 for name, row in zip(wide.index, wide.to_numpy(), strict=True)
@@ -54,9 +44,9 @@ def page(runs: pd.DataFrame, chosen: Mapping[str, str]) -> str:
 
 def _figure(name: str, types: str, cue: str, metric: str) -> str:
     parts = [
-        LABELS.get(name, name),
+        SETS.get(name, name),
         f"{types} types" if types else "",
-        CUE_LABELS.get(cue, ""),
+        CUE_NAMES.get(cue, ""),
         metric,
     ]
     return ", ".join(part for part in parts if part)

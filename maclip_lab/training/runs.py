@@ -26,6 +26,15 @@ from maclip_lab.training.measuring import CUES
 COLUMNS = ("run", "set", "types", "cue", "metric", "value", "lo", "hi", "n")
 CHOOSING, CHOOSING_CAPTIONS = "choosing", "choosing captions"
 """The validation sets, which choose between seeds and show nothing else."""
+SETS = {
+    CHOOSING: "validation photographs",
+    CHOOSING_CAPTIONS: "validation captions",
+    "retrieval": "held-out captions",
+    "photos": "data/photos",
+    "further": "ten further BSDS500",
+}
+"""What the sets are called; others go by their names."""
+CUE_NAMES = {"q_cos": "Q_cos", "q_mag": "Q_mag", "mean": "plain mean", "score": "MA-CLIP"}
 SETTINGS = EvaluationSettings()
 Array = NDArray[np.float64]
 Row = tuple[str, str, str, float, float, float, int]
@@ -133,10 +142,11 @@ def agreement(runs: pd.DataFrame) -> pd.DataFrame:
     """
     told = runs["metric"].isin(["within", "srcc"]) & (runs["set"] != CHOOSING)
     rows = runs[told & runs["types"].isin(["", "seen", "unseen"])]
-    where = rows["set"] + rows["types"].map(lambda types: f", {types}" if types else "")
-    figures = rows.assign(figure=rows["cue"] + ": " + where)
+    types = rows["types"].map(lambda types: f", {types}" if types else "")
+    where = rows["set"].map(lambda name: SETS.get(name, name)) + types
+    figures = rows.assign(figure=rows["cue"].map(CUE_NAMES) + ": " + where)
     wide = figures.pivot(index="figure", columns="run", values="value")
-    order = [f"{cue}: {place}" for cue in CUES for place in where.unique()]
+    order = [f"{cue}: {place}" for cue in CUE_NAMES.values() for place in where.unique()]
     return wide.reindex([figure for figure in order if figure in wide.index])
 
 

@@ -6,7 +6,6 @@ from matplotlib import pyplot as plt
 
 from maclip_lab.evaluation import METHODS
 from maclip_lab.plots import (
-    METHOD_STYLES,
     beside_paper,
     cost_quality,
     cue_balance,
@@ -18,6 +17,7 @@ from maclip_lab.plots import (
     srcc_heat_map,
     srcc_intervals,
 )
+from maclip_lab.plots.style import cue_style
 
 mpl.use("Agg")
 
@@ -52,8 +52,10 @@ def ticks(axis):
 
 
 def test_every_method_of_a_study_has_its_own_style():
-    assert set(METHOD_STYLES) == set(METHODS.values())
-    assert len(set(METHOD_STYLES.values())) == len(METHODS)
+    styles = [cue_style(method, place=6) for method in METHODS.values()]
+    assert [label for label, _, _ in styles] == list(METHODS.values())
+    assert [style[1:] for style in styles] == [cue_style(cue)[1:] for cue in METHODS]
+    assert len({style[1:] for style in styles}) == len(METHODS)
 
 
 def test_intervals_stand_where_the_table_says_grouped_by_backbone(table):
@@ -104,7 +106,10 @@ def test_a_heat_map_writes_each_number_once_and_none_where_there_is_none():
     assert written == {(0, 0): "0.50", (0, 1): "0.00", (1, 1): "-0.90"}
     assert ticks(ax.yaxis) == ["a b", "c"]
     assert ax.images[0].get_clim() == (-1, 1)
-    assert ax.images[0].colorbar.ax.get_ylabel() == "share"
+    bar = ax.images[0].colorbar.ax
+    assert bar.get_ylabel() == "share"
+    assert bar.get_ylim() == (-1, 1)
+    assert srcc_heat_map(table.abs(), title="Found").images[0].colorbar.ax.get_ylim() == (0, 1)
 
 
 def test_cue_trends_are_means_at_each_level_of_quality():

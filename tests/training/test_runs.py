@@ -108,11 +108,11 @@ def test_agreement_stands_cue_by_cue_and_leaves_out_what_chose(table: pd.DataFra
     rn0, rn1 = one_run("rn0", table, 6), one_run("rn1", table, 3)
     wide = agreement(pd.concat([rn0, rn1[rn1["set"] != "CLIVE"]]))
     assert list(wide.index[:4]) == [
-        "q_cos: CLIVE", "q_cos: photos, seen", "q_cos: photos, unseen", "q_mag: CLIVE",
+        "Q_cos: CLIVE", "Q_cos: data/photos, seen", "Q_cos: data/photos, unseen", "Q_mag: CLIVE",
     ]  # fmt: skip
     assert len(wide) == 12
-    assert wide.loc["q_mag: photos, seen", "rn1"] == pytest.approx(-1)
-    assert np.isnan(wide.loc["q_cos: CLIVE", "rn1"])
+    assert wide.loc["Q_mag: data/photos, seen", "rn1"] == pytest.approx(-1)
+    assert np.isnan(wide.loc["Q_cos: CLIVE", "rn1"])
 
 
 def test_a_table_with_other_columns_is_refused(tmp_path: Path) -> None:
@@ -140,5 +140,5 @@ def test_the_page_marks_the_chosen_run_and_what_was_not_measured(table: pd.DataF
     text = page(pd.concat([rn0, rn1[rn1["set"] != "CLIVE"]]), {"tiny-rn": "rn0"})
     assert "**rn0** (tiny-rn) | rn1 |" in text
     assert "| CLIVE, Q_mag, rotation p | 0.048 | not measured |" in text
-    assert "| `data/photos`, unseen types, Q_mag, within | -1.000 (-1.000 to -1.000)" in text
+    assert "| data/photos, unseen types, Q_mag, within | -1.000 (-1.000 to -1.000)" in text
     assert "| jpeg | 1.00 | -1.00 | 1.00 | 1.00 |" in text
