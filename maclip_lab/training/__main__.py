@@ -21,7 +21,7 @@ from maclip_lab.datasets.degradations import LEVELS
 from maclip_lab.files.atomic import write_bytes
 from maclip_lab.scorer import Maclip
 from maclip_lab.training.bank import SEEN_TYPES, UNSEEN_TYPES, BankSettings, open_bank, render_bank
-from maclip_lab.training.export import export, ship
+from maclip_lab.training.export import export, same_recipe, ship
 from maclip_lab.training.loop import LOSSES, Losses, Trainer
 from maclip_lab.training.measuring import caption_ranks, degraded_scores, rated_scores
 from maclip_lab.training.photographs import (
@@ -152,19 +152,28 @@ def measure(
 def report(runs: Runs, backbones: Path = Path("data/backbones"), commit: str = "") -> None:
     """Gather ``runs.csv``, ship the runs the rule chooses, and write the page from it.
 
-    A shipped file that tells the same story already is left as it is.
+    A shipped file that tells the same story already is left as it is. Seeds may be trained apart:
+    rows of runs that are not here stay, unless those that are here have another recipe.
     """
-    tables = []
+    tables = {}
     for run in sorted(path.stem for path in runs.glob("*.safetensors")):
         found = {p.name.split(".")[1]: p for p in sorted(runs.glob(f"{run}.*.parquet"))}
-        tables.append(run_rows(run, {name: _rows(path) for name, path in found.items()}))
-    write_runs(pd.concat(tables), backbones / "runs.csv")
+        tables[run] = run_rows(run, {name: _rows(path) for name, path in found.items()})
+    table = backbones / "runs.csv"
+    for run, rows in read_runs(table).groupby("run") if table.exists() else ():
+        kind = run.rstrip("0123456789")
+        shipped = backbones / f"tiny-{kind}.safetensors"
+        alike = (same_recipe(path, shipped) for path in runs.glob(f"{kind}?*.safetensors"))
+        if run not in tables and all(alike):
+            tables[run] = rows
+    write_runs(pd.concat([tables[run] for run in sorted(tables)]), table)
     figures = read_runs(backbones / "runs.csv")
     chosen, validation = choose(figures), validation_scores(figures)
     for name, run in chosen.items():
-        told = {"run": run, "commit": commit}
-        path = backbones / f"{name}.safetensors"
-        ship(runs / f"{run}.safetensors", path, told | {"validation": f"{validation[run]:.4f}"})
+        source, path = runs / f"{run}.safetensors", backbones / f"{name}.safetensors"
+        if source.exists():
+            told = {"run": run, "commit": commit, "validation": f"{validation[run]:.4f}"}
+            ship(source, path, told)
     words = Path(__file__).with_name("report.md").read_text(encoding="utf-8")
     (backbones / "README.md").write_text(words + "\n" + page(figures, chosen), encoding="utf-8")
 

@@ -1,6 +1,7 @@
 """A trained run as the file that ships: fp16, the trained token rows alone, its story beside it."""
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -55,6 +56,12 @@ def ship(run: Path, path: Path, told: Mapping[str, str]) -> None:
     story = {**_story(run), **told}
     if not path.exists() or _story(path) != story:
         save_file(load_file(run), path, metadata=story)
+
+
+def same_recipe(one: Path, other: Path) -> bool:
+    """Whether two files differ in their seed alone, as far as they tell."""
+    told = [re.sub(r"seed=\d+", "seed", _story(path).get("recipe", "")) for path in (one, other)]
+    return told[0] == told[1]
 
 
 def _story(path: Path) -> dict[str, str]:

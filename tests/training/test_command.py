@@ -4,13 +4,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors import safe_open
 from typer.testing import CliRunner
 
 from maclip_lab.evaluation import EvaluationSettings
 from maclip_lab.training import __main__ as command
 from maclip_lab.training import measuring, runs
 from maclip_lab.training.recipe import Recipe
-from maclip_lab.training.runs import read_runs
+from maclip_lab.training.runs import choose, read_runs
 
 TINY = Recipe(
     width=8, embed_dim=32, text_width=64, text_layers=1, steps=3, batch=6, side=32, late_steps=1,
@@ -60,7 +61,9 @@ def test_from_photographs_to_the_page_in_four_commands(
     sizes = ("--views", 60, "--late-views", 56)
     monkeypatch.setattr(command, "EVERY", 2)
     said = run("train", out, told, plain, *sizes)
-    assert (out / "rn0.losses.csv").read_text().splitlines()[0] == "step,quality,faults,sentences"
+    assert (out / "rn0.losses.csv").read_text().splitlines()[
+        0
+    ] == "step,quality,faults,content,sentences"
     assert "plain has no captions: it trains quality alone" in said
     run("train", out, told, plain, *sizes)
     run("validate", out, "rn0", told, plain)
@@ -77,6 +80,29 @@ def test_from_photographs_to_the_page_in_four_commands(
     shipped = (backbones / "tiny-rn.safetensors").stat().st_mtime_ns
     run("report", out, "--backbones", backbones)
     assert (backbones / "tiny-rn.safetensors").stat().st_mtime_ns == shipped
+
+
+def test_seeds_trained_apart_stand_together_unless_their_recipe_differs(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = fill(tmp_path / "told", 30, captioned=True)
+    plain = fill(tmp_path / "plain", 30, captioned=False)
+    folders, backbones = (told, plain), tmp_path / "shipped"
+    backbones.mkdir()
+
+    def trained(place: str, seed: int, *more: object) -> list[str]:
+        out = tmp_path / place
+        run("train", out, *folders, "--views", 60, "--late-views", 56, "--seed", seed, *more)
+        run("validate", out, f"rn{seed}", *folders)
+        run("report", out, "--backbones", backbones)
+        return list(read_runs(backbones / "runs.csv")["run"].unique())
+
+    assert trained("here", 0) == ["rn0"]
+    assert trained("there", 1) == ["rn0", "rn1"]
+    chosen = choose(read_runs(backbones / "runs.csv"))["tiny-rn"]
+    with safe_open(backbones / "tiny-rn.safetensors", "pt") as file:
+        assert file.metadata()["run"] == chosen
+    assert trained("elsewhere", 2, "--steps", 2) == ["rn2"]
 
 
 def test_a_folder_of_a_few_photographs_trains_and_says_what_cannot_be_measured(
