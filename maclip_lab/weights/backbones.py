@@ -17,8 +17,8 @@ FILE_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 
 # to update whenever data/backbones/ is made anew, from `sha256sum data/backbones/*.safetensors`
 EMBEDDED_SHA256 = {
-    "tiny-rn": "d3df1423e10ca69b4dae740746c57e7e042c4934114116e6392335dc7c79b986",
-    "tiny-vit": "efbd1729e68cb880d76031f0d003422eb92b47baa31a28f19b67b20555b81829",
+    "tiny-rn": "ac8f008f97054efa63e35bd8db25b51d4f980bec6e3645bb73d8c50d83dfb3ec",
+    "tiny-vit": "9d294b6363160ff7acbcc780a79a7bee05eed419fb0ad92903b9d870c5658fcb",
 }
 EMBEDDED = tuple(EMBEDDED_SHA256)
 
