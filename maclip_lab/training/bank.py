@@ -23,6 +23,7 @@ from tqdm import tqdm
 from maclip_lab.crops import thumbnail
 from maclip_lab.datasets.degradations import DEGRADATIONS, degrade
 from maclip_lab.files.atomic import write_bytes
+from maclip_lab.training.captions import CONTENTS
 from maclip_lab.training.photographs import Photograph, readable
 
 UNSEEN_TYPES = ("motion_blur", "speckle", "jpeg2000", "jitter", "denoise")
@@ -220,7 +221,7 @@ def render_bank(
     pixels = _array(folder / "pixels.npy", np.uint8, (n, side, side, 3))
     types = _array(folder / "types.npy", np.int64, (n, MOST))
     severities = _array(folder / "severities.npy", np.float64, (n, MOST))
-    contents = _array(folder / "contents.npy", np.float64, (n, 8))
+    contents = _array(folder / "contents.npy", np.float64, (n, len(CONTENTS)))
     done = _array(folder / "done.npy", np.bool_, (_blocks(settings),))
     todo = _open_blocks(folder, settings)
     render = partial(_render_block, [p.path for p in good], settings)
@@ -244,7 +245,7 @@ def _render_block(paths: Sequence[Path], settings: BankSettings, block: int) -> 
     views = range(block * _BLOCK, min(settings.samples, (block + 1) * _BLOCK))
     pixels = np.empty((len(views), settings.side, settings.side, 3), np.uint8)
     types, severities = np.full((len(views), MOST), -1), np.zeros((len(views), MOST))
-    contents = np.empty((len(views), 8))
+    contents = np.empty((len(views), len(CONTENTS)))
     for row, index in enumerate(views):
         with Image.open(paths[index % len(paths)]) as image:
             view = render_view(image.convert("RGB"), index, settings)
@@ -291,7 +292,9 @@ def _claim(folder: Path, settings: BankSettings, photographs: Sequence[Photograp
     """Write beside the bank what it is made of; refuse a folder that holds another one."""
     told = "\n".join("\t".join((p.path.name, *p.sentences)) for p in photographs)
     digest = hashlib.sha256(told.encode()).hexdigest()[:16]
-    wanted = json.loads(json.dumps({**asdict(settings), "photographs": digest}))
+    wanted = json.loads(
+        json.dumps({**asdict(settings), "photographs": digest, "contents": CONTENTS})
+    )
     note = folder / "bank.json"
     if note.exists():
         differs = differences(wanted, json.loads(note.read_text(encoding="utf-8")))

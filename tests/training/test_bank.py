@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,6 +66,12 @@ def test_a_folder_with_another_bank_is_refused_and_the_difference_named(
         render_bank(photographs, tmp_path / "a", replace(SETTINGS, seed=1))
     with pytest.raises(ValueError, match=r"another bank \(photographs"):
         render_bank(photographs[1:], tmp_path / "a", SETTINGS)
+    note = tmp_path / "a" / "bank.json"
+    known = json.loads(note.read_text())
+    del known["contents"]
+    note.write_text(json.dumps(known))
+    with pytest.raises(ValueError, match=r"another bank \(contents: None"):
+        render_bank(photographs, tmp_path / "a", SETTINGS)
 
 
 def test_an_unreadable_photograph_is_told_and_left_out(

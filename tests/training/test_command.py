@@ -61,9 +61,8 @@ def test_from_photographs_to_the_page_in_four_commands(
     sizes = ("--views", 60, "--late-views", 56)
     monkeypatch.setattr(command, "EVERY", 2)
     said = run("train", out, told, plain, *sizes)
-    assert (out / "rn0.losses.csv").read_text().splitlines()[
-        0
-    ] == "step,quality,faults,content,sentences"
+    logged = (out / "rn0.losses.csv").read_text().splitlines()
+    assert logged[0] == "step,quality,faults,content,sentences"
     assert "plain has no captions: it trains quality alone" in said
     run("train", out, told, plain, *sizes)
     run("validate", out, "rn0", told, plain)
@@ -83,7 +82,7 @@ def test_from_photographs_to_the_page_in_four_commands(
 
 
 def test_seeds_trained_apart_stand_together_unless_their_recipe_differs(
-    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run, tmp_path: Path
 ) -> None:
     told = fill(tmp_path / "told", 30, captioned=True)
     plain = fill(tmp_path / "plain", 30, captioned=False)
