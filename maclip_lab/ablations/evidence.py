@@ -23,10 +23,9 @@ from maclip_lab.ablations.published import PAPER_BACKBONE
 from maclip_lab.ablations.rated import STATISTICS, RatedSet
 from maclip_lab.ablations.study import study
 from maclip_lab.ablations.sweeps import score_store
-from maclip_lab.datasets.annotated import Request
 from maclip_lab.datasets.cards import CARDS, Variant
-from maclip_lab.datasets.catalog import complete_rows, find_datasets
-from maclip_lab.datasets.checks import check_dataset, unlike_published
+from maclip_lab.datasets.catalog import find_datasets
+from maclip_lab.datasets.checks import check_dataset, part_of_set, unlike_published
 from maclip_lab.datasets.choice import open_dataset
 from maclip_lab.datasets.errors import DatasetWarning
 from maclip_lab.datasets.manifest import Manifest
@@ -92,7 +91,7 @@ def gather(
             manifest, scorer, store_folder, statistics=statistics, dtype=dtype, progress=progress
         )
     crops, wholes = extract_crops_and_whole(manifest, scorer, store_folder, dtype=dtype)
-    part = _part(manifest)
+    part = part_of_set(manifest)
     faults = [part] if part else []
     if manifest.protocol not in CARDS:
         faults.append(f"{manifest.dataset} is none of the paper's sets")
@@ -109,16 +108,6 @@ def gather(
         (*faults, *unlike_published(manifest, sizes)),
         time.perf_counter() - start,
     )
-
-
-def _part(manifest: Manifest) -> str:
-    """Which part of a set these rows are; empty where they are all."""
-    whole: tuple[int, ...] = (len(manifest) + len(manifest.missing),)
-    if manifest.protocol in CARDS:
-        whole = complete_rows(manifest.protocol, Request(manifest.variant))
-    if not manifest.missing and len(manifest) in whole:
-        return ""
-    return f"a part of the set, {len(manifest)} of {whole[0]} pictures"
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from maclip_lab.ablations.choices import judge_choices
 from maclip_lab.ablations.published import with_published
 from maclip_lab.ablations.rivals import Rivals
 from maclip_lab.ablations.sweeps import score_store
-from maclip_lab.datasets.checks import unlike_published
+from maclip_lab.datasets.checks import part_of_set, unlike_published
 from maclip_lab.datasets.errors import DatasetWarning
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.evaluation import METHODS, EvaluationSettings, breakdown, compare, evaluate
@@ -32,7 +32,8 @@ class Study:
     Attributes:
         predictions: one row a picture of the manifest: ``name, mos, clip_iqa, q_cos, q_mag, score``
             and what else `score_store` tells, ``status`` first of all.
-        table: one row a method: all of `evaluate`, the paper's number and the difference from it.
+        table: one row a method: all of `evaluate`, and where the rows are a whole set of the
+            paper's, its number and the difference from it.
         differences: MA-CLIP against the other methods, from `compare`.
         by_type: SRCC of every method for every distortion type or generator; empty where the
             data set has none.
@@ -160,6 +161,7 @@ def assess(
             DatasetWarning,
             stacklevel=2,
         )
-    if reasons or manifest.protocol == "native":  # a list may be called like one of the nine
+    native = manifest.protocol == "native"  # a list may be called like one of the nine
+    if reasons or native or part_of_set(manifest):
         table[["paper_rn50_srcc", "minus_paper_rn50", "published_srcc"]] = float("nan")
     return Study(predictions, table, differences, by_type, provenance_record(record))

@@ -14,6 +14,7 @@ from typing import Literal
 from scipy.stats import spearmanr
 
 from maclip_lab.crops import canonical_name
+from maclip_lab.datasets.annotated import Request
 from maclip_lab.datasets.cards import CARDS, Card, Variant, card_for
 from maclip_lab.datasets.catalog import assemble, checked_request, complete_rows
 from maclip_lab.datasets.errors import DatasetError
@@ -151,6 +152,16 @@ def check_manifest(
     if decode:
         findings += _pictures(manifest, size, other_sizes or {}, workers, progress)
     return Report(manifest.dataset, manifest.root, len(manifest), _ordered(findings))
+
+
+def part_of_set(manifest: Manifest) -> str:
+    """Which part of a data set the rows of a manifest are; empty where they are all."""
+    whole: tuple[int, ...] = (len(manifest) + len(manifest.missing),)
+    if manifest.protocol in CARDS:
+        whole = complete_rows(manifest.protocol, Request(manifest.variant))
+    if not manifest.missing and len(manifest) in whole:
+        return ""
+    return f"a part of the set, {len(manifest)} of {whole[0]} pictures"
 
 
 def unlike_published(manifest: Manifest, sizes: Sequence[tuple[int, int]]) -> tuple[str, ...]:
