@@ -25,6 +25,7 @@ from maclip_lab.plots.style import (
     finish,
     new_axes,
     set_suptitle,
+    spoken,
     spread,
 )
 
@@ -117,8 +118,8 @@ def srcc_heat_map(
             colour = "white" if abs(value) > 0.65 else "black"
             ax.text(column, row, f"{round(value, 2) + 0:.2f}", ha="center", va="center",
                     color=colour, fontsize="small")  # fmt: skip
-    ax.set_xticks(range(table.shape[1]), [_spoken(name) for name in table.columns])
-    ax.set_yticks(range(table.shape[0]), [_spoken(name) for name in table.index])
+    ax.set_xticks(range(table.shape[1]), [spoken(name) for name in table.columns])
+    ax.set_yticks(range(table.shape[0]), [spoken(name) for name in table.index])
     bar = plt.colorbar(shown, ax=ax, label=label, shrink=0.9)
     bar.ax.set_ylim(-1.0 if np.nanmin(values, initial=0.0) < 0 else 0.0, 1.0)
     finish(ax, title, xlabel, ylabel)
@@ -328,7 +329,3 @@ def _steps(quality: pd.Series) -> pd.Series:
     if quality.nunique() <= _TREND_STEPS:
         return quality
     return pd.qcut(quality, _TREND_STEPS, labels=False, duplicates="drop")
-
-
-def _spoken(name: object) -> str:
-    return str(name).replace("_", " ")

@@ -26,6 +26,7 @@ from maclip_lab.plots.style import (
     panels,
     set_suptitle,
     span,
+    spoken,
     spread,
 )
 
@@ -95,7 +96,7 @@ def srcc_dots(
         for place in places[table[method].isna()]:
             ax.text(none, place, "  one answer for all", va="center", color="#555555", fontsize=8)
     ax.axvline(none, color="black", linewidth=0.8, linestyle=":")
-    ax.set_yticks(rows, [str(group).replace("_", " ") for group in table.index])
+    ax.set_yticks(rows, [spoken(group) for group in table.index])
     ax.set_ylim(-0.6, len(table) - 0.4)
     for edge in rows[:-1] - 0.5:
         ax.axhline(edge, color="#cccccc", linewidth=0.6)
@@ -235,7 +236,7 @@ def distance_matrices(tables: Mapping[str, pd.DataFrame], *, title: str) -> Figu
         image = ax.imshow(table, cmap=CMAP, vmin=0, vmax=top)
         mean = table.to_numpy()[np.triu_indices(len(table), 1)].mean()
         ax.set_title(f"{name}: mean {mean:.2f}", loc="left", fontsize="small", fontweight="bold")
-        names = [str(label).replace("_", " ") for label in table.index]
+        names = [spoken(label) for label in table.index]
         ax.set_xticks(range(len(names)), names, rotation=90, fontsize="x-small")
         ax.set_yticks(range(len(names)), names, fontsize="x-small")
         ax.label_outer()

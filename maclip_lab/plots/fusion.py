@@ -23,6 +23,7 @@ from maclip_lab.plots.style import (
     new_axes,
     panels,
     span,
+    spoken,
 )
 
 _LEAST_RANGE = 0.1
@@ -224,4 +225,4 @@ def weight_histograms(
 
 
 def _tick(name: object) -> str:
-    return f"{name:g}" if isinstance(name, int | float) else str(name).replace("_", " ")
+    return f"{name:g}" if isinstance(name, int | float) else spoken(name)

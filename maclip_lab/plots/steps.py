@@ -10,7 +10,15 @@ from torch import Tensor
 
 from maclip_lab.cues import box_cox, scaled_magnitude
 from maclip_lab.fusion import FusionSettings, fusion_weights
-from maclip_lab.plots.style import CUE_COLOURS, LINES, SERIES, SERIES_MARKERS, finish, new_axes
+from maclip_lab.plots.style import (
+    CUE_COLOURS,
+    LINES,
+    SERIES,
+    SERIES_MARKERS,
+    finish,
+    new_axes,
+    spoken,
+)
 
 
 def severity_curves(
@@ -36,7 +44,7 @@ def severity_curves(
     for i, name in enumerate(worst_last.index):
         line = means[name]
         style = SERIES[i % len(SERIES)], SERIES_MARKERS[i % len(SERIES_MARKERS)]
-        label = str(name).replace("_", " ")
+        label = spoken(name)
         ax.plot(line.index, line, color=style[0], marker=style[1], markersize=5, label=label)
     ax.set_xticks(sorted(table["dist_level"].unique()))
     ax.legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
@@ -56,7 +64,7 @@ def feature_profiles(features: Mapping[str, Tensor], ax: Axes | None = None, *, 
         profile = scaled_magnitude(feature).sort(descending=True)[0].numpy()
         share = np.arange(1, len(profile) + 1) / len(profile) * 100
         ax.plot(share, profile, color=SERIES[i % len(SERIES)], linestyle=LINES[i % 4],
-                label=name.replace("_", " "))  # fmt: skip
+                label=spoken(name))  # fmt: skip
     ax.legend(fontsize="small", frameon=False)
     return finish(
         ax, title, "dimensions, the largest first (%)", "$|f|$ over its standard deviation"
@@ -81,7 +89,7 @@ def prompt_pairs(table: pd.DataFrame, ax: Axes | None = None, *, title: str) -> 
             rows,
             color=SERIES[i % len(SERIES)],
             marker=SERIES_MARKERS[i % len(SERIES_MARKERS)],
-            label=str(name).replace("_", " "),
+            label=spoken(name),
             zorder=2,
             clip_on=False,
         )

@@ -1,5 +1,6 @@
 """What all figures share: a colour, a marker and a name for every cue."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -60,6 +61,15 @@ def backbone_label(backbone: str) -> str:
     """
     is_file = Path(backbone).suffix and not backbone.startswith("hf-hub:")
     return Path(backbone).name if is_file else backbone
+
+
+def spoken(name: object) -> str:
+    """A column's name or a kind of harm in words; a symbol keeps its index.
+
+    >>> spoken("white_noise"), spoken("Q_cos: CLIVE")
+    ('white noise', 'Q_cos: CLIVE')
+    """
+    return re.sub("(?<![A-Z])_", " ", str(name))
 
 
 def spread(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
