@@ -18,7 +18,7 @@ FILE_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 # to update whenever data/backbones/ is made anew, from `sha256sum data/backbones/*.safetensors`
 EMBEDDED_SHA256 = {
     "tiny-rn": "ac8f008f97054efa63e35bd8db25b51d4f980bec6e3645bb73d8c50d83dfb3ec",
-    "tiny-vit": "9d294b6363160ff7acbcc780a79a7bee05eed419fb0ad92903b9d870c5658fcb",
+    "tiny-vit": "5528bfd01be272168ee340a9cf043af8997be30c121f8aff28be8e56bcf7df37",
 }
 EMBEDDED = tuple(EMBEDDED_SHA256)
 
