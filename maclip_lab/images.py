@@ -30,7 +30,7 @@ from maclip_lab.decoding.opening import EXTENSIONS as EXTENSIONS
 from maclip_lab.decoding.opening import FORMATS as FORMATS
 from maclip_lab.decoding.opening import HEIF as HEIF
 from maclip_lab.decoding.opening import Refused, open_picture
-from maclip_lab.files.folders import files_below
+from maclip_lab.files.identity import files_below
 from maclip_lab.pixels import (
     from_array,
     from_tensor,

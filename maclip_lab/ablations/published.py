@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from maclip_lab.crops import canonical_name
-from maclip_lab.files.shipped import data_path
+from maclip_lab.files.identity import data_path
 
 PAPER_BACKBONE = "RN50"
 PAPER_NAMES = {

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from maclip_lab.datasets.errors import DatasetError
-from maclip_lab.files.folders import files_below
+from maclip_lab.files.identity import files_below
 from maclip_lab.images import EXTENSIONS
 
 

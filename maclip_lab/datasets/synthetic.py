@@ -29,8 +29,7 @@ from maclip_lab.datasets.errors import DatasetError
 from maclip_lab.datasets.index import FileIndex
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.files.atomic import sweep, write_bytes
-from maclip_lab.files.identity import content_sha256
-from maclip_lab.files.shipped import data_path
+from maclip_lab.files.identity import content_sha256, data_path
 
 PRISTINE = "pristine"
 """``dist_type`` of the photographs themselves; their level is 0."""

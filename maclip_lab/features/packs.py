@@ -33,9 +33,9 @@ from maclip_lab.datasets.packed import (
 from maclip_lab.features.shards import Extracted, PictureRecord, picture_tensors
 from maclip_lab.features.store import StoreConfig, StoreError
 from maclip_lab.features.view import Features
+from maclip_lab.files.identity import data_path
 from maclip_lab.files.provenance import provenance_record, write_result
 from maclip_lab.files.sealed import map_tensors, seal
-from maclip_lab.files.shipped import data_path
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.images import Preset
 from maclip_lab.prompts import PROMPT_SETS, PromptPairs, prompt_pairs

@@ -1,15 +1,28 @@
-"""What a file is, apart from its name: the hash of its bytes, its size and its times."""
+"""Which files there are, and what a file is apart from its name: its hash, size and times."""
 
 import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeGuard
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SYSTEM = os.name
+_PACKAGE = Path(__file__).resolve().parents[1]
+_JUNK = {"__macosx", "@eadir", "$recycle.bin", "system volume information"}
+_JUNK |= {"thumbs.db", "desktop.ini"}
+
+
+def data_path(*parts: str) -> Path:
+    """Path of a file or folder the project ships, such as ``data_path("photos")``.
+
+    In a checkout they lie beside the package, in a wheel inside it.
+    """
+    inside = _PACKAGE / "data"
+    root = inside if inside.is_dir() else _PACKAGE.parent / "data"
+    return root.joinpath(*parts)
 
 
 def sha256_of(path: Path) -> str:
@@ -56,3 +69,48 @@ def file_times(path: Path) -> tuple[int, int, int]:
         return -1, 0, 0
     changed = 0 if _SYSTEM == "nt" else status.st_ctime_ns
     return status.st_size, status.st_mtime_ns, changed
+
+
+def files_below(root: str, unreadable: list[str]) -> Iterator[tuple[str, bool]]:
+    """What is no folder: its POSIX path relative to ``root``, and whether it is a regular file.
+
+    Linked folders are entered, each folder once and by its own name where it has one here;
+    litter is skipped. ``unreadable`` is filled with the folders that cannot be listed.
+    """
+    waiting, linked, seen = [""], list[str](), set()
+    while waiting or linked:
+        folder = waiting.pop() if waiting else linked.pop(0)
+        try:
+            status = os.stat(os.path.join(root, folder))
+            if status.st_ino and (status.st_dev, status.st_ino) in seen:
+                continue  # without numbers, as on a Windows share, there are no links either
+            seen.add((status.st_dev, status.st_ino))
+            entries = sorted(os.scandir(os.path.join(root, folder)), key=lambda e: e.name)
+        except OSError:
+            unreadable.append(folder)
+            continue
+        folders = []
+        for entry in entries:
+            if is_junk(entry.name):
+                continue
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if not _is(entry, "is_dir"):
+                yield path, _is(entry, "is_file")
+            elif entry.is_symlink():
+                linked.append(path)
+            else:
+                folders.append(path)
+        waiting.extend(reversed(folders))
+
+
+def is_junk(name: str) -> bool:
+    """Whether a file or folder is hidden, or what systems litter folders with."""
+    return name.startswith(".") or name.lower() in _JUNK
+
+
+def _is(entry: "os.DirEntry[str]", kind: str) -> bool:
+    """A link that leads in a circle is neither file nor folder."""
+    try:
+        return bool(getattr(entry, kind)())
+    except OSError:
+        return False

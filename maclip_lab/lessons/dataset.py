@@ -16,7 +16,7 @@ from maclip_lab.crops import canonical_name
 from maclip_lab.datasets.annotations import READERS
 from maclip_lab.features import Features
 from maclip_lab.features.packs import SHIPPED, shipped_pack
-from maclip_lab.files.shipped import data_path
+from maclip_lab.files.identity import data_path
 from maclip_lab.images import find_pictures
 from maclip_lab.lessons.extraction import extract, extract_both
 from maclip_lab.scorer import Maclip

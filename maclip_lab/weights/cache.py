@@ -9,8 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from maclip_lab.files.identity import is_sha256
-from maclip_lab.files.shipped import data_path
+from maclip_lab.files.identity import data_path, is_sha256
 from maclip_lab.weights.backbones import (
     HUB_PREFIX,
     OPENAI,

@@ -16,7 +16,7 @@ from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.datasets.synthetic import Edition, make_synthetic
 from maclip_lab.evaluation import EvaluationSettings, holm
 from maclip_lab.features.packs import SHIPPED, shipped_pack
-from maclip_lab.files.shipped import data_path
+from maclip_lab.files.identity import data_path
 
 MOS = np.random.default_rng(0).permutation(12).astype(float)
 

@@ -8,8 +8,8 @@ import pytest
 
 from maclip_lab import Maclip
 from maclip_lab.evaluation import Calibration
+from maclip_lab.files.identity import data_path
 from maclip_lab.files.provenance import read_record
-from maclip_lab.files.shipped import data_path
 from maclip_lab.prompts import ATTRIBUTES
 from tests.cli.test_commands import RN, VIT, run
 from tests.store_world import picture

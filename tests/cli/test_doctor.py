@@ -9,7 +9,7 @@ import pytest
 from PIL import ImageFile
 
 from maclip_lab.cli.doctor import examine
-from maclip_lab.files.shipped import data_path
+from maclip_lab.files.identity import data_path
 from maclip_lab.weights import backbones
 from maclip_lab.weights.backbones import OPENAI
 from maclip_lab.weights.cache import HUB_WEIGHTS

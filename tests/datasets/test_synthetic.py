@@ -8,7 +8,7 @@ from PIL import Image
 from maclip_lab.crops import protocol_for
 from maclip_lab.datasets import EDITIONS, DatasetError, Edition, make_synthetic
 from maclip_lab.datasets.degradations import DEGRADATIONS, degrade
-from maclip_lab.files.shipped import data_path
+from maclip_lab.files.identity import data_path
 
 TYPES = ("gaussian_blur", "white_noise", "darken", "patch_shuffle")
 DARK = ("darken",)

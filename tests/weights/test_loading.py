@@ -22,7 +22,7 @@ from torch import nn
 
 from maclip_lab.clip.model import CLIP, QuickGELU, VisionTransformer
 from maclip_lab.errors import IntegrityError, OfflineError, WeightsError
-from maclip_lab.files.shipped import data_path
+from maclip_lab.files.identity import data_path
 from maclip_lab.weights import backbones, downloads, loading
 from maclip_lab.weights.backbones import EMBEDDED, OPENAI, BackboneSpec, HubRepo, parse_name
 from maclip_lab.weights.cache import HUB_CONFIG, HUB_WEIGHTS, cache_folder
