@@ -60,6 +60,8 @@ packs: $(READY)  ## make data/packs anew: CLIVE=FOLDER BIQ2021=FOLDER
 			-o data/packs/clive-part.$$backbone.safetensors; \
 		$(BIN)/maclip-lab $(PACK) BIQ2021 --annotations "$(BIQ2021)/Train (Images and MOS).csv" \
 			--n-pictures 400 -b $$backbone -o data/packs/biq2021-part.$$backbone.safetensors; \
+		$(BIN)/maclip-lab $(PACK) synthetic -b $$backbone \
+			-o data/packs/severity.$$backbone.safetensors; \
 	done
 
 clean:  ## remove everything that was made, downloads of yours excepted

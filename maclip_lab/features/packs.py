@@ -44,6 +44,8 @@ from maclip_lab.scorer import Maclip
 
 SHIPPED = ("clive-part", "biq2021-part")
 """The rated sets of which this package ships packs, one for each embedded backbone."""
+SEVERITY = "severity"
+"""The synthetic set's packs, shipped beside them: levels of harm, and no person's opinion."""
 
 _TOLD = ["path", "status", "flags", "message", "width", "height", "sha256"]
 

@@ -2,7 +2,8 @@
 
 A few words are enough: the name of a set, and the folder it lies in. Without a folder a synthetic
 set is made once and shared by all notebooks, as are its features. Of two rated sets parts are
-shipped as packs, so that people's opinion needs no pictures.
+shipped as packs, so that people's opinion needs no pictures; and the synthetic set is too, as
+``"severity"``.
 """
 
 import os
@@ -15,7 +16,7 @@ from maclip_lab import datasets
 from maclip_lab.crops import canonical_name
 from maclip_lab.datasets.annotations import READERS
 from maclip_lab.features import Features
-from maclip_lab.features.packs import SHIPPED, shipped_pack
+from maclip_lab.features.packs import SEVERITY, SHIPPED, shipped_pack
 from maclip_lab.files.identity import data_path
 from maclip_lab.images import find_pictures
 from maclip_lab.lessons.extraction import extract, extract_both
@@ -72,8 +73,8 @@ def open_features(
     """A data set's features, from a pack where it is one, else extracted into the shared store.
 
     Args:
-        dataset: ``"clive-part"`` or ``"biq2021-part"``, of which this package ships packs; the
-            path of a pack; or whatever else `open_dataset` takes.
+        dataset: ``"clive-part"``, ``"biq2021-part"`` or ``"severity"``, of which this package
+            ships packs; the path of a pack; or whatever else `open_dataset` takes.
         scorer: whose features.
         root: see `open_dataset`.
         store: folder of the feature store; None for the one that all notebooks share.
@@ -103,7 +104,7 @@ def open_crops_and_whole(
 def _manifest(
     dataset: str, scorer: Maclip, root: str | os.PathLike[str] | None, choices: dict[str, Any]
 ) -> datasets.Manifest:
-    if dataset.lower() in SHIPPED:
+    if dataset.lower() in (*SHIPPED, SEVERITY):
         dataset = str(shipped_pack(dataset.lower(), scorer.backbone.name))
     return open_dataset(dataset, root, **choices)
 
@@ -140,7 +141,7 @@ def open_pictures(
         ValueError: no data set has that name.
     """
     folder, protocol = Path(name), "native"
-    if name.lower() in ("native", *datasets.EDITIONS, *SHIPPED):
+    if name.lower() in ("native", *datasets.EDITIONS, *SHIPPED, SEVERITY):
         folder = Path(root or data_path("photos"))
     elif not folder.is_dir():
         if root is not None or "=" in name or folder.suffix.lower() in READERS:

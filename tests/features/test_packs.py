@@ -404,3 +404,14 @@ def test_a_backbone_without_a_shipped_pack_is_told_those_there_are(tmp_path, mon
     with pytest.raises(DatasetError, match="as RN50 sees it, only as tiny-rn does"):
         packs.shipped_pack("clive-part", "RN50")
     assert packs.shipped_pack("clive-part", "tiny-rn").is_file()
+
+
+@pytest.mark.parametrize("backbone", ["tiny-rn", "tiny-vit"])
+def test_severity_is_shipped_as_such_with_its_photographs(backbone):
+    pack = open_pack(packs.shipped_pack(packs.SEVERITY, backbone))
+    table = pack.manifest.table
+    assert (pack.backbone, pack.whole is not None) == (backbone, True)
+    assert pack.manifest.dataset in EDITIONS
+    assert "no person judged" in pack.manifest.note
+    assert table["ref_id"].value_counts().tolist() == [19] * 12
+    assert len(pack.crops.ok) == len(table) == 228
