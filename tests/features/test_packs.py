@@ -14,6 +14,7 @@ from maclip_lab.ablations.study import study
 from maclip_lab.ablations.sweeps import lambda_sweep, named_sweep, score_store
 from maclip_lab.crops import Protocol
 from maclip_lab.datasets import DatasetError, Manifest, open_dataset
+from maclip_lab.datasets.synthetic import EDITIONS
 from maclip_lab.evaluation import EvaluationSettings
 from maclip_lab.features import (
     extract_crops_and_whole,
