@@ -9,8 +9,19 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from maclip_lab import crops as crops
+    from maclip_lab import cues as cues
+    from maclip_lab import fusion as fusion
+    from maclip_lab import plots as plots
+    from maclip_lab.ablations.rated import Rated as Rated
+    from maclip_lab.ablations.sweeps import sweep as sweep
+    from maclip_lab.crops import Protocol as Protocol
+    from maclip_lab.datasets.degradations import degrade as degrade
     from maclip_lab.evaluation import evaluate as evaluate
+    from maclip_lab.files.shipped import data_path as data_path
     from maclip_lab.fusion import FusionSettings as FusionSettings
+    from maclip_lab.images import load_picture as load_picture
+    from maclip_lab.lessons.lesson import Lesson as Lesson
     from maclip_lab.score import Score as Score
     from maclip_lab.scorer import Maclip as Maclip
     from maclip_lab.scorer import score_folder as score_folder
@@ -19,18 +30,45 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "FusionSettings": "fusion",
+    "Lesson": "lessons.lesson",
     "Maclip": "scorer",
+    "Protocol": "crops",
+    "Rated": "ablations.rated",
     "Score": "score",
+    "data_path": "files.shipped",
+    "degrade": "datasets.degradations",
     "evaluate": "evaluation",
+    "load_picture": "images",
     "score_folder": "scorer",
+    "sweep": "ablations.sweeps",
 }
-__all__ = ["FusionSettings", "Maclip", "Score", "evaluate", "score_folder"]
+_MODULES = ("crops", "cues", "fusion", "plots")
+__all__ = [
+    "FusionSettings",
+    "Lesson",
+    "Maclip",
+    "Protocol",
+    "Rated",
+    "Score",
+    "crops",
+    "cues",
+    "data_path",
+    "degrade",
+    "evaluate",
+    "fusion",
+    "load_picture",
+    "plots",
+    "score_folder",
+    "sweep",
+]
 
 
 def __getattr__(name: str) -> object:
     """Imports a public name on first use, so that ``import maclip_lab`` stays light."""
     if name == "__version__":
         return _version()
+    if name in _MODULES:
+        return import_module(f"maclip_lab.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'maclip_lab' has no attribute {name!r}")
     return getattr(import_module(f"maclip_lab.{_HOMES[name]}"), name)

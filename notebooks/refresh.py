@@ -68,13 +68,18 @@ def execute(path: Path) -> NotebookNode:
 
 
 def trim(notebook: NotebookNode) -> None:
-    """Drops timings, widgets and their state, and versions, and shrinks pictures, in place."""
+    """Drops timings, widgets and their state, and versions, and shrinks pictures, in place.
+
+    A cell's metadata ``alt`` goes with the pictures that it shows.
+    """
     notebook.metadata = nbformat.from_dict(
         {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     )
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     for cell in notebook.cells:
-        kept = {key: cell.metadata[key] for key in ("tags", "jupyter") if key in cell.metadata}
+        kept = {
+            key: cell.metadata[key] for key in ("tags", "jupyter", "alt") if key in cell.metadata
+        }
         cell.metadata = nbformat.from_dict(kept)
         for output in cell.get("outputs", []):
             data = output.get("data", {})
@@ -83,7 +88,12 @@ def trim(notebook: NotebookNode) -> None:
             if "image/png" in data:
                 data |= shrink(data.pop("image/png"))
             if "metadata" in output:
-                output.metadata = nbformat.from_dict({})
+                output.metadata = nbformat.from_dict(described(data, kept.get("alt")))
+
+
+def described(data: NotebookNode, alt: str | None) -> dict[str, dict[str, str]]:
+    """What an output's metadata say of its picture to whoever cannot see it."""
+    return {kind: {"alt": alt} for kind in data if alt and kind.startswith("image/")}
 
 
 def shrink(encoded: str) -> dict[str, str]:

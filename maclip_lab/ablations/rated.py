@@ -10,9 +10,10 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from maclip_lab.ablations import policy
 from maclip_lab.ablations.sweeps import Rule, score_store
 from maclip_lab.datasets.synthetic import EDITIONS
-from maclip_lab.evaluation import EvaluationSettings
+from maclip_lab.evaluation import EvaluationSettings, evaluate
 from maclip_lab.evaluation.correlations import MIN_PICTURES, Array, spearman
 from maclip_lab.evaluation.estimates import Estimate
 from maclip_lab.evaluation.intervals import MIN_CLUSTERS, Indices, bootstrap
@@ -225,3 +226,135 @@ def crop_statistics(
         for name, statistic in statistics.items():
             found[name].append(statistic(crops).numpy())
     return {name: np.concatenate(pieces) for name, pieces in found.items()}
+
+
+class Rated:
+    """A rated data set as one backbone sees it, for the pictures that have features and a score.
+
+    Shapes: N pictures, M crops of them all, D dimensions.
+
+    Args:
+        features: of the crops.
+        anchors: the prompts.
+        wholes: features of the whole pictures, CLIP-IQA's; None where there are none.
+        name: what the set is called; None for the manifest's name.
+        backbone: what the backbone is called.
+        statistics: resamples, seed and level of all intervals.
+    """
+
+    def __init__(
+        self,
+        features: Features,
+        anchors: TextAnchors,
+        wholes: Features | None = None,
+        *,
+        name: str | None = None,
+        backbone: str = "",
+        statistics: EvaluationSettings | None = None,
+    ) -> None:
+        manifest = features.manifest
+        usable = (features.table["status"] == "ok") & manifest.table["mos"].notna().to_numpy()
+        if wholes is not None:
+            usable &= wholes.table["status"].to_numpy() == "ok"
+        if not usable.all():
+            manifest = manifest.subset(usable)
+            features = features.subset(manifest)
+            wholes = None if wholes is None else wholes.subset(manifest)
+        self.is_severity = name == "severity" or manifest.dataset.lower() in EDITIONS
+        self.name = name or ("severity" if self.is_severity else manifest.dataset)
+        self.backbone, self.anchors, self.features = backbone, anchors, features
+        self.n, self.n_dropped = len(manifest), int((~usable).sum())
+        self.statistics = statistics or EvaluationSettings(n_boot=2000)
+        self._wholes, self._cues = wholes, dict[float, StoredCues]()
+
+    def __repr__(self) -> str:
+        return (
+            f"{self.backbone} on {self.name}: {self.n} pictures, {self.features.offsets[-1]} crops"
+        )
+
+    @cached_property
+    def quality(self) -> pd.Series:
+        """The scores (N,), turned so that higher is better."""
+        sign = 1 if self.features.manifest.higher_is_better else -1
+        return (sign * self.features.manifest.table["mos"]).astype(float).rename("quality")
+
+    @cached_property
+    def clusters(self) -> pd.Series | None:
+        """The reference of each picture; None where the set does not name them all."""
+        references = self.features.manifest.table["ref_id"]
+        return references if references.notna().all() else None
+
+    @cached_property
+    def crops(self) -> Tensor:
+        """The features of all crops, (M, D)."""
+        return self.features.stack()  # noqa: PD013 (no table)
+
+    @cached_property
+    def picture(self) -> np.ndarray:
+        """The place of each crop's picture, (M,) from 0 to N - 1."""
+        return self.features.segments
+
+    @cached_property
+    def whole(self) -> Tensor | None:
+        """The features of the whole pictures, (N, D)."""
+        return None if self._wholes is None else self._wholes.stack()  # noqa: PD013 (no table)
+
+    def means(self, values: ArrayLike) -> Array:
+        """The mean (N,) over each picture's crops of any quantity (M,)."""
+        numbers = np.asarray(values, dtype=float)
+        if numbers.shape != self.picture.shape:
+            raise ValueError(
+                f"expected one number for each of the {len(self.picture)} crops of {self.name}, "
+                f"got shape {numbers.shape}"
+            )
+        counts = np.bincount(self.picture, minlength=self.n)
+        return np.bincount(self.picture, numbers, self.n) / counts
+
+    def cues(self, box_lam: float = 0.5) -> tuple[Array, Array]:
+        """The cosine and the magnitude cue of every crop, (M,) each."""
+        stored = self.stored(box_lam)
+        return next(iter(stored.q_cos.values())), stored.q_mag[box_lam]
+
+    def stored(self, box_lam: float = 0.5) -> StoredCues:
+        """All that is read from the features of every crop, once for each lambda."""
+        if box_lam not in self._cues:
+            self._cues[box_lam] = store_cues(self.features, self.anchors, [box_lam])
+        return self._cues[box_lam]
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row a picture: ``name, mos, quality``, the score, its cues, and lengths.
+
+        ``clip_iqa`` is there where the whole pictures are; ``ref_id``, ``dist_type`` and
+        ``dist_level`` where the set names them.
+        """
+        shown = ["score", "q_cos", "q_mag", "w_cos", "mean_magnitude", "norm"]
+        facts = self.features.manifest.table
+        table = facts[["name", "mos"]].assign(quality=self.quality)
+        table[shown] = score_store(self.stored())[shown]
+        if self._wholes is not None:
+            table["clip_iqa"] = score_store(self._wholes, self.anchors)["q_cos"]
+        told = [name for name in ("ref_id", "dist_type", "dist_level") if facts[name].notna().any()]
+        return table.assign(**{name: facts[name] for name in told})
+
+    def score(self, settings: FusionSettings = FusionSettings(), rule: Rule = "adaptive") -> Array:
+        """The score (N,) by other constants, or another rule; see `score_store`."""
+        cues = self.stored(settings.box_lam)
+        return score_store(cues, settings=settings, rule=rule)["score"].to_numpy()
+
+    def srcc(self, prediction: ArrayLike) -> policy.Estimate:
+        """SRCC of a prediction (N,) with quality."""
+        return self._estimate(prediction)
+
+    def lead(self, prediction: ArrayLike, other: ArrayLike) -> policy.Estimate:
+        """By how much the SRCC of one prediction (N,) is above another's, on the same pictures."""
+        return self._estimate(prediction, other)
+
+    def evaluate(self, predictions: pd.DataFrame) -> pd.DataFrame:
+        """The table of `evaluate` for predictions, one column a method."""
+        return evaluate(predictions, self.quality, clusters=self.clusters, settings=self.statistics)
+
+    def _estimate(self, *predictions: ArrayLike) -> policy.Estimate:
+        return policy.correlate(
+            self.quality, *predictions, clusters=self.clusters, settings=self.statistics
+        )

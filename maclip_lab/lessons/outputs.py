@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from maclip_lab.plots.drawn import drawn_data
 from maclip_lab.plots.printed import latex_table, printed
 
+_WORDS = 8  # of a figure's title, in the name of its files
 _FIGURE = re.compile(r"\bplots\.(?!backbone_label)(\w+)\(")
 _TABLE = re.compile(r"(?:display\()?(?:pd\.|ablations\.)?+([a-z]\w*)")
 
@@ -42,6 +43,64 @@ def keep_shown(folder: str | os.PathLike[str] | None, notebook: str) -> None:
     kept = _Kept(Path(folder), notebook, lambda: shell.user_ns.get("In", [""])[-1])
     printers.for_type(Figure, kept.figure)
     printers.for_type(pd.DataFrame, kept.table)
+
+
+class Outputs:
+    """Writes every figure and table that a notebook shows, where it was given a folder.
+
+    A figure becomes a PDF with its fonts embedded, a PNG, and, where `keep` was given its table, a
+    CSV; a table a CSV and a LaTeX table for booktabs. Files are called by the notebook, a running
+    number, and a figure's title.
+
+    Args:
+        folder: where to; made where absent, None for nowhere.
+        notebook: how all names begin, such as ``"02"``.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] | None, notebook: str) -> None:
+        self._folder = None if folder is None else Path(folder)
+        self._notebook, self._count = notebook, 0
+        self._table: pd.DataFrame | None = None
+        shell = get_ipython()
+        if shell is None or shell.display_formatter is None:
+            return
+        printers = shell.display_formatter.mimebundle_formatter
+        for kind, writer in ((Figure, self.figure), (pd.DataFrame, self.table)):
+            if kind in printers:
+                printers.pop(kind)
+            if self._folder is not None:
+                printers.for_type(kind, writer)
+
+    def keep(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The table, remembered as what the next figure shows."""
+        self._table = table
+        return table
+
+    def figure(self, figure: Figure) -> dict[str, str]:
+        """Writes a figure that is shown."""
+        titles = [figure.get_suptitle(), *(ax.get_title(loc="left") for ax in figure.axes)]
+        path = self._path(next(filter(None, titles), "figure"))
+        for form, content in printed(figure).items():
+            Path(f"{path}.{form}").write_bytes(content)
+        if self._table is not None:
+            self._table.to_csv(f"{path}.csv")
+        self._table = None
+        return {}  # and let it be shown as ever
+
+    def table(self, table: pd.DataFrame, title: str = "table") -> dict[str, str]:
+        """Writes a table that is shown."""
+        if self._folder is not None:
+            path = self._path(title)
+            table.to_csv(f"{path}.csv")
+            Path(f"{path}.tex").write_text(latex_table(table), encoding="utf-8")
+        return {}
+
+    def _path(self, title: str) -> Path:
+        self._count += 1
+        words = "-".join(re.findall(r"[a-z0-9]+", title.lower())[:_WORDS])
+        assert self._folder is not None
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder / f"{self._notebook}-{self._count:02}-{words}"
 
 
 class _Kept:

@@ -23,32 +23,43 @@ class Prediction:
         ValueError: the answer is none of the choices.
     """
 
-    def __init__(self, question: str, choices: Sequence[str], answer: str) -> None:
-        if answer not in choices:
+    def __init__(self, question: str, choices: Sequence[str], answer: str | None = None) -> None:
+        if answer is not None and answer not in choices:
             raise ValueError(f"the choices are {', '.join(choices)}; the answer {answer!r} is none")
-        self._question, self._choices, self._answer = question, tuple(choices), answer
+        self._question, self._choices, self._answer = question, tuple(choices), answer or ""
         self._radio = widgets.RadioButtons(
             options=self._choices, value=None, layout={"width": "max-content"}
         )
         self._panel = widgets.VBox([widgets.HTML(f"<b>{html.escape(question)}</b>"), self._radio])
 
-    def reveal(self) -> Verdict:
-        """What the data say, beside what was predicted."""
-        said = self._radio.value
+    def reveal(self, answer: str | None = None) -> Verdict:
+        """What the data say, beside what was predicted.
+
+        Raises:
+            ValueError: the answer is none of the choices.
+        """
+        answer, said = answer or self._answer, self._radio.value
+        if answer not in self._choices:
+            raise ValueError(f"the choices are {', '.join(self._choices)}; {answer!r} is none")
         if said is None:
-            return Verdict(True, f"these data say: {self._answer}")
-        if said == self._answer:
-            return Verdict(True, f"well predicted, these data say: {self._answer}")
-        return Verdict(False, f"you predicted: {said}; these data say: {self._answer}")
+            return Verdict(True, f"these data say: {answer}")
+        if said == answer:
+            return Verdict(True, f"well predicted, these data say: {answer}")
+        return Verdict(False, f"you predicted: {said}; these data say: {answer}")
+
+    @property
+    def _folded(self) -> str:
+        """The answer for whoever only reads, where it is known before the figure."""
+        if not self._answer:
+            return ""
+        return f"<details><summary>What the data say</summary>{html.escape(self._answer)}</details>"
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
         shown: dict[str, object] = dict(self._panel._repr_mimebundle_() or {})
         listed = "".join(f"<li>{html.escape(choice)}</li>" for choice in self._choices)
         shown["text/plain"] = "\n".join([self._question, *(f"- {c}" for c in self._choices)])
         shown["text/html"] = (
-            f"<b>Predict: {html.escape(self._question)}</b><ul>{listed}</ul>"
-            "<details><summary>What the data say</summary>"
-            f"{html.escape(self._answer)}</details>"
+            f"<b>Predict: {html.escape(self._question)}</b><ul>{listed}</ul>{self._folded}"
         )
         return shown
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 from numpy.typing import NDArray
@@ -40,6 +41,41 @@ LINES = ("-", "--", "-.", ":")
 CMAP = "cividis"
 
 _FEW = 20  # different numbers below which points of a scatter are spread
+
+
+PALETTE = {
+    **CUE_COLOURS,
+    "cosine cue": CUE_COLOURS["q_cos"],
+    "magnitude cue": CUE_COLOURS["q_mag"],
+    "MA-CLIP": CUE_COLOURS["score"],
+    "CLIP-IQA": CUE_COLOURS["clip_iqa"],
+    "tiny-rn": "#333333",
+    "tiny-vit": "#9a9a9a",
+    "CLIVE": "#332288",
+    "BIQ2021": "#AA4499",
+    "severity": "#999933",
+}
+"""One meaning a colour, by column or by name: cues and methods, backbones, data sets."""
+
+_HOUSE = {
+    "figure.figsize": (6.4, 3.4),
+    "figure.dpi": 150,
+    "figure.facecolor": "white",
+    "figure.constrained_layout.use": True,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.titlesize": "medium",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.linewidth": 0.5,
+    "legend.frameon": False,
+    "image.cmap": CMAP,
+}
+
+
+def set_house_style() -> None:
+    """Seaborn and Matplotlib as all notebooks draw: white, a light grid, titles from the left."""
+    sns.set_theme(context="paper", style="whitegrid", palette=list(SERIES), rc=_HOUSE)
 
 
 def new_axes(ax: Axes | None, width: float = 6, height: float = 4) -> Axes:

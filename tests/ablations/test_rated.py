@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
+from maclip_lab import cues
 from maclip_lab.ablations import RatedSet, score_store
+from maclip_lab.ablations.rated import Rated
 from maclip_lab.cues import magnitude_cue, mean_magnitude
 from maclip_lab.evaluation import EvaluationSettings, evaluate, finding
 from tests.rated_world import CROPS, given_features, rated_set
@@ -100,3 +104,39 @@ def test_halves_find_a_cue_that_knows_poor_pictures_only():
     assert 0.4 < seen["worse half", "q_cos"] < 0.6
     assert table["n"].tolist() == [150] * 4
     assert finding(change) == "yes"
+
+
+def seen(**given):
+    return Rated(*(getattr(rated_set(**given), name) for name in ("features", "anchors", "wholes")))
+
+
+def test_what_a_picture_is_given_is_the_mean_over_its_crops():
+    rated = seen(n=40)
+    q_cos, q_mag = rated.cues()
+    np.testing.assert_allclose(rated.means(q_mag), rated.table["q_mag"], atol=1e-6)
+    np.testing.assert_allclose(q_mag, cues.magnitude_cue(rated.crops), atol=1e-6)
+    np.testing.assert_allclose(rated.score(), rated.table["score"])
+    with pytest.raises(ValueError, match="one number for each of the 80 crops"):
+        rated.means(q_cos[:3])
+
+
+def test_a_cue_of_ones_own_is_any_function_of_the_features():
+    rated = seen(n=200, evenness=2.0)
+    peak = rated.means(-rated.crops.abs().amax(1) / rated.crops.abs().mean(1))
+    assert rated.srcc(peak).low > 0
+    lead = rated.lead(peak, np.random.default_rng(5).normal(size=200))
+    assert lead.low > 0
+    assert (lead.n, lead.method) == (200, "bootstrap")
+
+
+def test_few_photographs_get_the_jackknife_with_t():
+    rated = seen(n=60, evenness=1.0, ref_id=np.repeat([f"photo{i}" for i in range(12)], 5))
+    estimate = rated.srcc(rated.table["q_mag"])
+    assert (estimate.method, estimate.clusters) == ("jackknife-t", 12)
+
+
+def test_pictures_without_an_opinion_are_left_out_and_counted():
+    given = rated_set(n=50)
+    table = given.features.table.assign(status=["unreadable", *["ok"] * 49])
+    rated = Rated(replace(given.features, table=table), given.anchors, name="mine")
+    assert (rated.n, rated.n_dropped, len(rated.quality)) == (49, 1, 49)

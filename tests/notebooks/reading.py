@@ -1,5 +1,6 @@
 """Notebooks as the tests read them."""
 
+import ast
 import re
 from functools import cache
 from pathlib import Path
@@ -11,16 +12,16 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "notebooks"
 PLANNED = (
     "00_quickstart",
-    "01_the_method_step_by_step",
-    "02_magnitude_versus_quality",
-    "03_box_cox_ablation",
-    "04_fusion_ablation",
-    "05_prompts_and_crops",
-    "06_backbone_comparison",
-    "07_full_evaluation",
-    "08_explorer",
+    "01_the_method",
+    "02_statistics_by_hand",
+    "03_magnitude_and_why",
+    "04_box_cox",
+    "05_fusion",
+    "06_prompts_and_crops",
+    "07_backbone_comparison",
+    "08_full_evaluation",
     "09_training_a_tiny_clip",
-    "10_reproduce_the_paper",
+    "10_reproduce",
 )
 LESSONS = sorted(FOLDER.glob("*.ipynb"))
 SOLUTIONS = sorted(FOLDER.glob("solutions/*.ipynb"))
@@ -30,6 +31,11 @@ COMPLETE = {path.stem for path in LESSONS} >= set(PLANNED)
 @cache
 def read(path: Path) -> NotebookNode:
     return nbformat.read(path, as_version=4)
+
+
+def is_laboratory(path: Path) -> bool:
+    """Whether a notebook is of the kind that shows its work, by one import of ours."""
+    return any("import maclip_lab as ml" in cell.source for cell in code_cells(read(path)))
 
 
 def code_cells(notebook: NotebookNode, tag: str | None = None) -> list[NotebookNode]:
@@ -72,3 +78,14 @@ def links(text: str) -> list[str]:
     return [
         t.split("#")[0] for t in targets if not t.startswith(("#", "http:", "https:", "mailto:"))
     ]
+
+
+def names_of_ours(notebook: NotebookNode) -> set[str]:
+    """What a notebook uses of the package: attributes of ``ml``, of its modules, and of ``lab``."""
+    found = set()
+    for cell in code_cells(notebook):
+        for node in ast.walk(ast.parse(cell.source)):
+            whole = ast.unparse(node) if isinstance(node, ast.Attribute) else ""
+            if re.fullmatch(r"(ml|lab)(\.\w+)+", whole):
+                found.add(".".join(whole.split(".")[: 3 if whole.startswith("ml.") else 2]))
+    return {name for name in found if not any(other.startswith(name + ".") for other in found)}

@@ -63,3 +63,18 @@ def test_what_stands_in_for_a_widget_is_all_that_is_kept_of_it(refresh):
     cell.outputs = [nbformat.v4.new_output("display_data", data=data) for data in shown]
     refresh.trim(nbformat.v4.new_notebook(cells=[cell]))
     assert [set(output.data) for output in cell.outputs] == [{"text/html"}, {"text/plain", widget}]
+
+
+def test_what_a_cell_says_of_its_figure_goes_with_the_picture(refresh):
+    cell = nbformat.v4.new_code_cell("1", metadata={"alt": "Two lines that cross."})
+    picture = encoded(Image.new("RGB", (8, 8)))
+    cell.outputs = [
+        nbformat.v4.new_output("display_data", data={"image/png": picture}),
+        nbformat.v4.new_output("execute_result", data={"text/plain": "1"}),
+    ]
+    refresh.trim(nbformat.v4.new_notebook(cells=[cell]))
+    assert cell.metadata == {"alt": "Two lines that cross."}
+    assert [output.metadata for output in cell.outputs] == [
+        {"image/png": {"alt": "Two lines that cross."}},
+        {},
+    ]

@@ -1,0 +1,240 @@
+"""A notebook's one line of set-up: scorer, rated sets, checks, claims, exercises, files, style."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from itertools import product
+from typing import Any
+
+import pandas as pd
+
+from maclip_lab.ablations.policy import Estimate
+from maclip_lab.ablations.rated import Rated
+from maclip_lab.datasets import EDITIONS
+from maclip_lab.evaluation import EvaluationSettings
+from maclip_lab.features import Features
+from maclip_lab.features.packs import open_pack, shipped_pack
+from maclip_lab.files.shipped import data_path
+from maclip_lab.lessons.claims import Verdict
+from maclip_lab.lessons.dataset import open_crops_and_whole
+from maclip_lab.lessons.judges import JUDGES
+from maclip_lab.lessons.matrix import Cell, Claim, Direction, Matrix
+from maclip_lab.lessons.outputs import Outputs
+from maclip_lab.lessons.prediction import Prediction
+from maclip_lab.plots.style import backbone_label, set_house_style
+from maclip_lab.score import TextAnchors
+from maclip_lab.scorer import Maclip
+
+BACKBONES = ("tiny-rn", "tiny-vit")
+SEVERITY = "synthetic"
+SETS = {"CLIVE": "clive-part", "BIQ2021": "biq2021-part", "severity": SEVERITY}
+"""The three shipped sets, as a notebook calls them, and as `open_dataset` does."""
+N_BOOT = 2000
+
+
+class Cells(Mapping[Cell, Rated]):
+    """Rated sets by backbone and name, each opened when it is first asked for."""
+
+    def __init__(self, open_cell: Mapping[Cell, Callable[[], Rated]]) -> None:
+        self._open_cell, self._opened = open_cell, dict[Cell, Rated]()
+
+    def __getitem__(self, cell: Cell) -> Rated:
+        if cell not in self._opened:
+            self._opened[cell] = self._open_cell[cell]()
+        return self._opened[cell]
+
+    def __iter__(self) -> Iterator[Cell]:
+        return iter(self._open_cell)
+
+    def __len__(self) -> int:
+        return len(self._open_cell)
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{backbone} on {name}" for backbone, name in self)
+
+
+class Lesson:
+    """What a notebook works with, from its parameters.
+
+    Args:
+        number: of the notebook, such as ``"04"``.
+        backbone: as `Maclip` takes it.
+        dataset: ``"clive-part"``, ``"biq2021-part"``, or as `open_dataset` takes it.
+        root: folder of the data set.
+        seed: of every bootstrap.
+        n_boot: resamples of every bootstrap.
+        n_pictures: of the data set asked for, at most so many; None for all.
+        device: as `Maclip` takes it.
+        precision: as `Maclip` takes it.
+        variant: of the data set.
+        store: folder of the feature store; None for the one that all notebooks share.
+        out: folder for every figure and table that the notebook shows; None for none.
+        choices: further arguments of `open_dataset`.
+
+    Attributes:
+        cells: the shipped rated sets, ``{(backbone, set): Rated}``, each opened when first asked
+            for; before them what the parameters ask for.
+    """
+
+    def __init__(
+        self,
+        number: str,
+        backbone: str = BACKBONES[0],
+        dataset: str = "clive-part",
+        root: str | os.PathLike[str] | None = None,
+        *,
+        seed: int = 0,
+        n_boot: int = N_BOOT,
+        n_pictures: int | None = None,
+        device: str = "auto",
+        precision: str = "fp32",
+        variant: str | None = None,
+        store: str | os.PathLike[str] | None = None,
+        out: str | os.PathLike[str] | None = None,
+        **choices: Any,
+    ) -> None:
+        self.number, self.backbone = number, backbone_label(backbone)
+        self._given, self._device, self._precision = backbone, device, precision
+        self._statistics = EvaluationSettings(n_boot, seed)
+        self._dataset, self._root, self._store = dataset, root, store
+        self._choices = {"n_pictures": n_pictures, "variant": variant, **choices}
+        self._claims: dict[str, Claim] = {}
+        is_default = (seed, n_pictures, variant, precision) == (0, None, None, "fp32")
+        self.shipped = is_default and (backbone, dataset, root, n_boot) == (
+            BACKBONES[0], "clive-part", None, N_BOOT,
+        )  # fmt: skip
+        set_house_style()
+        self._outputs = Outputs(out, number)
+        self.cells = Cells(self._plan())
+
+    @cached_property
+    def scorer(self) -> Maclip:
+        """The backbone asked for, loaded when it is first needed."""
+        return Maclip(self._given, device=self._device, precision=self._precision)
+
+    @property
+    def asked(self) -> Rated:
+        """The data set asked for as the backbone asked for sees it."""
+        return self.cells[self._asked]
+
+    def check(self, holds: object, sentence: str) -> Verdict:
+        """A sentence of the text, and whether it holds.
+
+        Raises:
+            AssertionError: it does not, with the parameters the notebook was written with.
+        """
+        if bool(holds):
+            return Verdict(True, sentence)
+        if self.shipped:
+            raise AssertionError(f"does not hold: {sentence}")
+        return Verdict(False, f"does not hold with these parameters: {sentence}")
+
+    def identity(self, holds: object, sentence: str) -> Verdict:
+        """A sentence that follows from the method, whatever the backbone.
+
+        Raises:
+            AssertionError: it does not hold, so there is a fault.
+        """
+        if not bool(holds):
+            raise AssertionError(f"holds by construction, and does not: {sentence}")
+        return Verdict(True, sentence, identity=True)
+
+    def claim(
+        self,
+        statement: str,
+        estimates: Mapping[Cell, Estimate],
+        paper: Direction | None = None,
+        note: str = "",
+    ) -> Claim:
+        """Adds a row to the matrix.
+
+        Args:
+            statement: a sentence that is true where the number is above zero.
+            estimates: the number in each cell, usually a lead of one SRCC over another.
+            paper: the sign that the paper reports; None where it says nothing.
+            note: what a reader should know of this row.
+        """
+        self._claims[statement] = Claim(statement, estimates, paper, note)
+        return self._claims[statement]
+
+    def matrix(self) -> Matrix:
+        """All claims so far, judged together."""
+        matrix = Matrix(tuple(self._claims.values()))
+        self._outputs.table(matrix.table, "matrix")
+        return matrix
+
+    def predict(self, question: str, choices: Sequence[str]) -> Prediction:
+        """A question to answer before looking; ``reveal(answer)`` compares."""
+        return Prediction(question, choices)
+
+    def exercise(self, number: str, answer: object) -> Verdict:
+        """Whether an exercise's answer is right; never an error.
+
+        Args:
+            number: such as ``"04.2"``.
+            answer: the reader's; None, or ``...``, while there is none.
+        """
+        if answer is None or answer is ...:
+            return Verdict(None, "your turn")
+        try:
+            right = bool(JUDGES[number](answer, self))
+        except Exception as error:  # the answer may be of any kind, and the judge may trip over it
+            return Verdict(False, f"not yet: this cannot be judged ({error})")
+        return Verdict(right, "correct" if right else "not yet; the solutions fold a hint away")
+
+    def keep(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The table, which goes as CSV beside the next figure where the notebook writes files."""
+        return self._outputs.keep(table)
+
+    @property
+    def _asked(self) -> Cell:
+        titles = {dataset: name for name, dataset in SETS.items()}
+        name = titles.get(self._dataset.lower(), self._dataset.partition("=")[0])
+        return self.backbone, "severity" if self._dataset.lower() in EDITIONS else name
+
+    def _plan(self) -> dict[Cell, Callable[[], Rated]]:
+        """How to open each cell: the six shipped ones, before them what is none of these."""
+        plan = {
+            (backbone, name): partial(self._open, backbone, dataset)
+            for backbone, (name, dataset) in product(BACKBONES, SETS.items())
+        }
+        if self.backbone not in BACKBONES:
+            plan = {(self.backbone, "severity"): partial(self._open, self._given, SEVERITY)} | plan
+        return (
+            plan | {self._asked: self._open_asked}
+            if self._asked in plan
+            else ({self._asked: self._open_asked} | plan)
+        )
+
+    def _open_asked(self) -> Rated:
+        if self._dataset.lower() in SETS.values() and self._root is None:
+            return self._open(self._given, self._dataset.lower(), self._choices["n_pictures"])
+        crops, wholes = open_crops_and_whole(
+            self._dataset, self.scorer, self._root, store=self._store, **self._choices
+        )
+        return self._rated(crops, wholes, self.scorer.anchors, self._asked)
+
+    def _open(self, backbone: str, dataset: str, n_pictures: int | None = None) -> Rated:
+        """One of the shipped sets: from its pack where this backbone has one."""
+        name = next(name for name, known in SETS.items() if known == dataset)
+        pack = "severity" if dataset == SEVERITY else dataset
+        if data_path("packs", f"{pack}.{backbone}.safetensors").is_file():
+            opened = open_pack(shipped_pack(pack, backbone))
+            crops, wholes, anchors = opened.crops, opened.whole, opened.anchors
+        else:
+            scorer = self.scorer if backbone == self._given else Maclip(backbone)
+            crops, wholes = open_crops_and_whole(dataset, scorer, store=self._store)
+            anchors = scorer.anchors
+        if n_pictures is not None and n_pictures < len(crops):
+            manifest = crops.manifest.sample(n_pictures)
+            crops = crops.subset(manifest)
+            wholes = None if wholes is None else wholes.subset(manifest)
+        return self._rated(crops, wholes, anchors, (backbone_label(backbone), name))
+
+    def _rated(
+        self, crops: Features, wholes: Features | None, anchors: TextAnchors, cell: Cell
+    ) -> Rated:
+        backbone, name = cell
+        return Rated(
+            crops, anchors, wholes, name=name, backbone=backbone, statistics=self._statistics
+        )

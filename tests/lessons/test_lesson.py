@@ -1,0 +1,162 @@
+"""A notebook's set-up: cells, checks, the matrix, exercises and files."""
+
+from types import SimpleNamespace
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from IPython.core.formatters import DisplayFormatter
+
+import maclip_lab as ml
+from maclip_lab.ablations.policy import Estimate
+from maclip_lab.lessons import lesson, outputs
+from maclip_lab.lessons.judges import JUDGES
+from maclip_lab.lessons.matrix import Matrix
+
+
+@pytest.fixture(scope="module", autouse=True)
+def style():
+    """The house style ends with these tests."""
+    with mpl.rc_context():
+        yield
+
+
+@pytest.fixture(scope="module")
+def lab():
+    return ml.Lesson("04")
+
+
+def estimate(value, p, **more):
+    return Estimate(value, value - 0.1, value + 0.1, p, 100, 100, "bootstrap", n_boot=2000, **more)
+
+
+def test_the_cells_are_both_backbones_on_three_sets_and_what_is_asked_comes_first(lab):
+    assert list(lab.cells) == [
+        (backbone, name)
+        for backbone in ("tiny-rn", "tiny-vit")
+        for name in ("CLIVE", "BIQ2021", "severity")
+    ]
+    own = ml.Lesson("04", "mine.safetensors", "mine=list.csv")
+    assert list(own.cells)[:2] == [("mine.safetensors", "mine"), ("mine.safetensors", "severity")]
+    assert list(own.cells)[2:] == list(lab.cells)
+
+
+def test_a_cell_is_opened_once_and_only_when_it_is_asked_for(monkeypatch):
+    opened = []
+    monkeypatch.setattr(lesson.Lesson, "_open", lambda self, *which: opened.append(which) or 1)
+    lab = ml.Lesson("04")
+    assert opened == []
+    assert lab.cells["tiny-vit", "CLIVE"] == lab.cells["tiny-vit", "CLIVE"] == 1
+    assert opened == [("tiny-vit", "clive-part")]
+
+
+def test_no_weights_are_loaded_for_the_shipped_sets(lab, monkeypatch):
+    monkeypatch.setattr(lesson, "Maclip", None)
+    assert lab.asked.n == 332
+    assert lab.cells["tiny-vit", "BIQ2021"].table["clip_iqa"].notna().all()
+
+
+def test_a_part_of_the_set_asked_for_is_no_longer_what_the_prose_was_written_for(lab):
+    few = ml.Lesson("04", n_pictures=40)
+    assert few.asked.n == 40
+    assert (lab.shipped, few.shipped) == (True, False)
+    assert not few.check(False, "a broken sentence")
+    with pytest.raises(AssertionError, match="does not hold: a broken sentence"):
+        lab.check(False, "a broken sentence")
+    with pytest.raises(AssertionError, match="by construction"):
+        few.identity(False, "a fault")
+
+
+def test_the_matrix_judges_all_its_claims_by_one_correction_and_says_so(lab):
+    lab.claim("clear", {("a", "x"): estimate(0.3, 0.001), ("a", "y"): estimate(-0.3, 0.001)}, "+")
+    lab.claim("turned", {("a", "x"): estimate(0.3, 0.001)}, "-")
+    lab.claim("open", {("a", "x"): estimate(0.1, 0.03, detectable=0.2)})
+    matrix = lab.matrix()
+    assert matrix.table["verdict"].tolist() == [
+        *("in the paper's direction", "against it"),
+        *("against it", "yes"),
+    ]
+    assert "over the 4 tests of this table" in matrix._repr_html_()
+    lab.claim("wide", {("a", "x"): estimate(0.1, 0.06, detectable=0.2)})
+    shown = lab.matrix()
+    assert repr(shown).splitlines()[-1] == (
+        "… wide, a on x: +0.10 [0.00, 0.20], cannot tell, could have shown 0.20"
+    )
+    assert "<td></td>" in shown._repr_html_()  # a cell that was not asked
+
+
+def test_a_claim_said_again_takes_its_own_place_and_none_is_refused(lab):
+    once = ml.Lesson("04")
+    with pytest.raises(ValueError, match="no claim"):
+        once.matrix()
+    once.claim("it", {("a", "x"): estimate(0.1, 0.5)})
+    once.claim("it", {("a", "x"): estimate(0.2, 0.001)})
+    assert once.matrix().table["value"].tolist() == [0.2]
+
+
+def test_the_matrix_is_safe_html_and_alike_each_time():
+    claim = lesson.Claim("a < b & c", {("<i>", "x"): estimate(0.2, 0.001)}, note="<b>")
+    shown = Matrix([claim])._repr_html_()
+    assert "a &lt; b &amp; c" in shown
+    assert "<i>" not in shown
+    assert "<b>&" not in shown
+    assert shown == Matrix([claim])._repr_html_()
+
+
+def test_an_exercise_waits_and_judges_and_never_fails(lab, monkeypatch):
+    monkeypatch.setattr(lesson, "JUDGES", {"04.9": lambda answer, lab: answer > 2})
+    assert repr(lab.exercise("04.9", None)) == "… your turn"
+    assert lab.exercise("04.9", 3)
+    assert not lab.exercise("04.9", 1)
+    assert "cannot be judged" in repr(lab.exercise("04.9", "words"))
+
+
+NOISE = np.random.default_rng(7)
+NO_ANSWERS = (
+    *("", "noise", [], {}, 0, -1, True, False, float("nan"), print, lambda *given: given),
+    lambda *given: np.nan,
+)
+
+
+@pytest.mark.parametrize("number", sorted(JUDGES))
+def test_neither_nothing_nor_noise_is_ever_an_answer(number, lab):
+    for answer in NO_ANSWERS:
+        assert not lab.exercise(number, answer), answer
+    for _ in range(20):
+        noise = NOISE.normal(size=lab.asked.n)
+        for answer in (float(noise[0]), tuple(noise[:2]), noise):
+            assert not lab.exercise(number, answer)
+        assert not lab.exercise(number, lambda *given: NOISE.normal(size=np.shape(given[0])))
+
+
+def test_a_prediction_is_compared_with_what_the_data_say(lab):
+    guess = lab.predict("Which?", ["one", "two"])
+    assert "What the data say" not in guess._repr_mimebundle_()["text/html"]
+    assert repr(guess.reveal("two")) == "✓ these data say: two"
+    with pytest.raises(ValueError, match="'three' is none"):
+        guess.reveal("three")
+
+
+def test_what_is_shown_is_written_with_the_table_it_was_drawn_from(monkeypatch, tmp_path):
+    shell = SimpleNamespace(display_formatter=DisplayFormatter(), user_ns={})
+    monkeypatch.setattr(outputs, "get_ipython", lambda: shell)
+    lab = ml.Lesson("04", out=tmp_path)
+    table = lab.keep(pd.DataFrame({"x": [0, 1], "y": [2, 3]}))
+    figure, ax = plt.subplots()
+    ax.plot(table["x"], table["y"])
+    ax.set_title("The curve is flat, between 0.3 and 0.7, almost everywhere")
+    shell.display_formatter.format(figure)
+    plt.close(figure)
+    shell.display_formatter.format(table.assign(q_cos=1))
+    lab.claim("it", {("a", "x"): estimate(0.2, 0.001)})
+    lab.matrix()
+    title = "04-01-the-curve-is-flat-between-0-3-and"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *(f"{title}.{form}" for form in ("csv", "pdf", "png")),
+        *("04-02-table.csv", "04-02-table.tex", "04-03-matrix.csv", "04-03-matrix.tex"),
+    ]
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / f"{title}.csv", index_col=0), table)
+    assert b"/Type3" not in (tmp_path / f"{title}.pdf").read_bytes()
+    assert r"q\_cos" in (tmp_path / "04-02-table.tex").read_text()
