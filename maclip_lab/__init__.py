@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from maclip_lab.crops import Protocol as Protocol
     from maclip_lab.datasets.degradations import degrade as degrade
     from maclip_lab.evaluation import evaluate as evaluate
-    from maclip_lab.files.shipped import data_path as data_path
+    from maclip_lab.files.identity import data_path as data_path
     from maclip_lab.fusion import FusionSettings as FusionSettings
     from maclip_lab.images import load_picture as load_picture
     from maclip_lab.lessons.lesson import Lesson as Lesson
@@ -35,7 +35,7 @@ _HOMES = {
     "Protocol": "crops",
     "Rated": "ablations.rated",
     "Score": "score",
-    "data_path": "files.shipped",
+    "data_path": "files.identity",
     "degrade": "datasets.degradations",
     "evaluate": "evaluation",
     "load_picture": "images",

@@ -10,11 +10,10 @@ import pandas as pd
 
 from maclip_lab.ablations.policy import Estimate
 from maclip_lab.ablations.rated import Rated
-from maclip_lab.datasets import EDITIONS
 from maclip_lab.evaluation import EvaluationSettings
 from maclip_lab.features import Features
-from maclip_lab.features.packs import open_pack, shipped_pack
-from maclip_lab.files.shipped import data_path
+from maclip_lab.features.packs import SEVERITY, open_pack, shipped_pack
+from maclip_lab.files.identity import data_path
 from maclip_lab.lessons.claims import Verdict
 from maclip_lab.lessons.dataset import open_crops_and_whole
 from maclip_lab.lessons.judges import JUDGES
@@ -26,10 +25,10 @@ from maclip_lab.score import TextAnchors
 from maclip_lab.scorer import Maclip
 
 BACKBONES = ("tiny-rn", "tiny-vit")
-SEVERITY = "synthetic"
 SETS = {"CLIVE": "clive-part", "BIQ2021": "biq2021-part", "severity": SEVERITY}
 """The three shipped sets, as a notebook calls them, and as `open_dataset` does."""
 N_BOOT = 2000
+_SYNTHETIC = "synthetic"  # what severity is made of, for a backbone that has no pack of it
 
 
 class Cells(Mapping[Cell, Rated]):
@@ -96,7 +95,8 @@ class Lesson:
         self.number, self.backbone = number, backbone_label(backbone)
         self._given, self._device, self._precision = backbone, device, precision
         self._statistics = EvaluationSettings(n_boot, seed)
-        self._dataset, self._root, self._store = dataset, root, store
+        is_synthetic = dataset.lower() == _SYNTHETIC and root is None
+        self._dataset, self._root, self._store = SEVERITY if is_synthetic else dataset, root, store
         self._choices = {"n_pictures": n_pictures, "variant": variant, **choices}
         self._claims: dict[str, Claim] = {}
         is_default = (seed, n_pictures, variant, precision) == (0, None, None, "fp32")
@@ -189,8 +189,7 @@ class Lesson:
     @property
     def _asked(self) -> Cell:
         titles = {dataset: name for name, dataset in SETS.items()}
-        name = titles.get(self._dataset.lower(), self._dataset.partition("=")[0])
-        return self.backbone, "severity" if self._dataset.lower() in EDITIONS else name
+        return self.backbone, titles.get(self._dataset.lower(), self._dataset.partition("=")[0])
 
     def _plan(self) -> dict[Cell, Callable[[], Rated]]:
         """How to open each cell: the six shipped ones, before them what is none of these."""
@@ -217,13 +216,13 @@ class Lesson:
     def _open(self, backbone: str, dataset: str, n_pictures: int | None = None) -> Rated:
         """One of the shipped sets: from its pack where this backbone has one."""
         name = next(name for name, known in SETS.items() if known == dataset)
-        pack = "severity" if dataset == SEVERITY else dataset
-        if data_path("packs", f"{pack}.{backbone}.safetensors").is_file():
-            opened = open_pack(shipped_pack(pack, backbone))
+        if data_path("packs", f"{dataset}.{backbone}.safetensors").is_file():
+            opened = open_pack(shipped_pack(dataset, backbone))
             crops, wholes, anchors = opened.crops, opened.whole, opened.anchors
         else:
             scorer = self.scorer if backbone == self._given else Maclip(backbone)
-            crops, wholes = open_crops_and_whole(dataset, scorer, store=self._store)
+            made = _SYNTHETIC if dataset == SEVERITY else dataset
+            crops, wholes = open_crops_and_whole(made, scorer, store=self._store)
             anchors = scorer.anchors
         if n_pictures is not None and n_pictures < len(crops):
             manifest = crops.manifest.sample(n_pictures)
