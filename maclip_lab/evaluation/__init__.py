@@ -6,14 +6,21 @@ Pure functions on arrays and tables; no files, models or devices.
 from maclip_lab.evaluation.calibration import Calibration, calibrate
 from maclip_lab.evaluation.comparison import compare
 from maclip_lab.evaluation.correlations import kendall, outlier_ratio, pearson, spearman
-from maclip_lab.evaluation.estimates import Estimate, finding
+from maclip_lab.evaluation.estimates import Chance, Estimate, finding, resamples, verdicts
 from maclip_lab.evaluation.fits import (
     LogisticFit,
     OfficialResult,
     fit_logistic,
     official_evaluation,
 )
-from maclip_lab.evaluation.intervals import EvaluationSettings
+from maclip_lab.evaluation.intervals import (
+    Best,
+    Correlations,
+    EvaluationSettings,
+    Resamples,
+    best_of,
+    correlate,
+)
 from maclip_lab.evaluation.pairs import pair_agreement
 from maclip_lab.evaluation.preferences import (
     bradley_terry,
@@ -28,17 +35,23 @@ from maclip_lab.evaluation.table import evaluate
 
 __all__ = [
     "METHODS",
+    "Best",
     "Calibration",
+    "Chance",
+    "Correlations",
     "Estimate",
     "EvaluationSettings",
     "LogisticFit",
     "OfficialResult",
+    "Resamples",
     "average_over_datasets",
+    "best_of",
     "bradley_terry",
     "breakdown",
     "calibrate",
     "chance_p",
     "compare",
+    "correlate",
     "count_votes",
     "evaluate",
     "evaluate_pairs",
@@ -52,6 +65,8 @@ __all__ = [
     "pair_agreement",
     "pairs_from_mos",
     "pearson",
+    "resamples",
     "spearman",
+    "verdicts",
     "williams",
 ]

@@ -1,42 +1,205 @@
-"""A number with its interval, and what the interval allows to say."""
+"""A number with its interval, its p, and what a family of such numbers allows to say."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
+from scipy import stats
 
 from maclip_lab.evaluation.correlations import Array
-from maclip_lab.evaluation.intervals import percentile_interval
+from maclip_lab.evaluation.significance import holm
 
 Finding = Literal["yes", "no", "cannot tell"]
+POWER = 0.8
+_NAN = float("nan")
 
 
-class Estimate(NamedTuple):
-    """A number and its interval; NaN ends where there is none.
+@dataclass(frozen=True)
+class Estimate:
+    """A number, how sure it is, and what it rests on.
 
-    >>> print(Estimate(0.25, 0.161, 0.342))
-    +0.25 [+0.16, +0.34]
+    Attributes:
+        value: the number, usually a correlation or a difference of two.
+        low, high: its interval; NaN where there is none.
+        p: two-sided, that the number is zero; NaN where that is no question.
+        n: pictures.
+        clusters: independent units: references where the set has them, else pictures.
+        method: "jackknife-t", "bootstrap" or "draws of chance"; empty without an interval.
+        reason: why something is missing; empty if all is there.
+        se: standard error.
+        resamples: behind a counted p, which is never below ``2 / (resamples + 1)``; 0 where p
+            comes from a t distribution.
+
+    >>> Estimate(0.25, 0.161, 0.342)
+    +0.25 [0.16, 0.34]
     """
 
     value: float
-    low: float
-    high: float
+    low: float = _NAN
+    high: float = _NAN
+    p: float = _NAN
+    n: int = 0
+    clusters: int = 0
+    method: str = ""
+    reason: str = ""
+    se: float = _NAN
+    resamples: int = 0
+
+    def __repr__(self) -> str:
+        """The number, signed, and its interval; the reason where there is none."""
+        digits = 3 if max(map(abs, self)) < 0.1 else 2
+        value, low, high = (f"{round(number, digits) + 0:.{digits}f}" for number in self)
+        sign = "" if math.isnan(self.value) or value.startswith("-") else "+"
+        return f"{sign}{value} ({self.reason})" if self.reason else f"{sign}{value} [{low}, {high}]"
 
     def __str__(self) -> str:
-        """The number and its interval, signed, to two digits, or three where two say nothing."""
+        """As its repr, with every end signed."""
         digits = 2 if max(map(abs, self)) >= 0.1 else 3
         value, low, high = (f"{round(number, digits) + 0:+.{digits}f}" for number in self)
         return f"{value} [{low}, {high}]"
 
+    def __neg__(self) -> "Estimate":
+        """The same the other way round."""
+        return replace(self, value=-self.value, low=-self.high, high=-self.low)
+
+    def __iter__(self) -> Iterator[float]:
+        """``value, low, high``, for a row of a table."""
+        return iter((self.value, self.low, self.high))
+
+    @property
+    def detectable(self) -> float:
+        """The smallest number that these pictures could have shown, four times in five, at 5 %."""
+        return self.shown_at(0.05)
+
+    def shown_at(self, level: float) -> float:
+        """The smallest number found at a level, such as one that many tests share, in 80 %."""
+        if not self.clusters > 1:
+            return _NAN
+        t = stats.t(self.clusters - 1)
+        return float((t.ppf(1 - level / 2) + t.ppf(POWER)) * self.se)
+
     @classmethod
     def of(cls, value: float, replicates: Array, level: float = 0.95) -> "Estimate":
-        """A number with the percentile interval of its bootstrap replicates (B,)."""
-        return cls(float(value), *percentile_interval(replicates, level))
+        """A number with the percentile interval of its replicates (B,), without a test."""
+        known = replicates[~np.isnan(replicates)]
+        if known.size == 0 or known.size < 0.95 * replicates.size:
+            return cls(float(value))
+        low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+        return cls(float(value), float(low), float(high))
 
     @classmethod
     def beyond(cls, value: float, null: Array, level: float = 0.95) -> "Estimate":
         """How far a number lies above the draws (B,) of chance, beside the middle of those."""
-        return cls.of(float(value - np.nanmean(null)), value - null, level)
+        apart = value - null[~np.isnan(null)]
+        if apart.size == 0:
+            return cls(_NAN, reason="no draw of chance is a number")
+        low, high = np.quantile(apart, [(1 - level) / 2, (1 + level) / 2])
+        return cls(
+            *(float(apart.mean()), float(low), float(high), counted_p(apart)),
+            method="draws of chance",
+            se=float(apart.std()),
+            resamples=apart.size,
+        )
+
+
+class Chance(NamedTuple):
+    """How many of the draws of chance did as well as a number: a one-sided test.
+
+    >>> Chance(0, 200)
+    0 of 200, p <= 0.005
+    """
+
+    as_good: int
+    draws: int
+
+    @property
+    def p(self) -> float:
+        """The number counts as a draw (Davison and Hinkley, Bootstrap Methods, 1997, eq. 4.11)."""
+        return (self.as_good + 1) / (self.draws + 1)
+
+    def __repr__(self) -> str:
+        """The count and p, which is a bound where no draw did as well."""
+        sign = "=" if self.as_good else "<="
+        return f"{self.as_good} of {self.draws}, p {sign} {self.p:.2g}"
+
+    @classmethod
+    def of(cls, null: Array, value: float) -> "Chance":
+        """Counted from the draws (B,)."""
+        return cls(int(np.sum(null >= value)), len(null))
+
+
+def counted_p(replicates: Array) -> float:
+    """Two-sided p that a number is zero, from its replicates (B,); never below 2 / (B + 1)."""
+    tail = min(np.sum(replicates <= 0), np.sum(replicates >= 0))
+    return float(min(1.0, 2 * (tail + 1) / (replicates.size + 1)))
+
+
+def resamples(tests: int, level: float = 0.05) -> int:
+    """How many resamples a family of tests takes: twice what Holm's correction needs at least.
+
+    The least, 40 a test at 5 %, passes only where not one resample lies beyond zero.
+
+    >>> resamples(21), resamples(100)
+    (1680, 8000)
+    """
+    return max(1000, 2 * _least_resamples(tests, level))
+
+
+def verdicts(
+    estimates: Mapping[Hashable, Estimate] | Sequence[Estimate], level: float = 0.05
+) -> pd.DataFrame:
+    """What one family of numbers allows to say, after one correction (Holm) for all of them.
+
+    A p that was counted has a floor. Where a count of this many resamples cannot pass the
+    correction, the verdict is refused, and the reason names the number that would do. The count is
+    not helped by a distribution: resamples are cheap, and its tail is the data's own. Below
+    `FEW_CLUSTERS` clusters p comes from Student's t and has no floor.
+
+    Args:
+        estimates: by name. One without a p is no test and does not count.
+        level: of the family; chance gives any wrong "above" or "below" at most this often.
+
+    Returns:
+        One row each, the name as index: ``value, low, high, p, p_holm, verdict`` ("above" or
+        "below" zero, or "cannot tell"), ``detectable``, what these pictures could have shown at
+        the strictest level of the correction in four of five cases, and ``reason``. Intervals
+        are not corrected.
+    """
+    named = dict(estimates if isinstance(estimates, Mapping) else enumerate(estimates))
+    p = np.array([estimate.p for estimate in named.values()], dtype=float)
+    adjusted, tests = holm(p), int(np.isfinite(p).sum())
+    rows = []
+    for estimate, corrected in zip(named.values(), adjusted, strict=True):
+        verdict, reason = "cannot tell", estimate.reason
+        detectable = estimate.shown_at(level / max(tests, 1))
+        least = _least_resamples(tests, level)
+        if corrected <= level:
+            verdict = "above" if estimate.value > 0 else "below"
+        elif np.isnan(estimate.p):
+            reason = reason or "no test"
+        elif estimate.p <= level and 0 < estimate.resamples < least:
+            reason = (
+                f"{estimate.resamples} resamples cannot pass a correction for {tests} tests, "
+                f"{least} would do"
+            )
+        elif np.isfinite(detectable):
+            reason = f"these pictures could have shown {detectable:.2g}"
+        rows.append(
+            {
+                **{"value": estimate.value, "low": estimate.low, "high": estimate.high},
+                **{"p": estimate.p, "p_holm": corrected, "verdict": verdict},
+                **{"detectable": detectable, "reason": reason},
+            }
+        )
+    return pd.DataFrame(rows, index=pd.Index(list(named), tupleize_cols=False))
+
+
+def _least_resamples(tests: int, level: float) -> int:
+    """The smallest number whose counted p, of no resample beyond zero, passes the correction."""
+    return math.ceil(2 * max(tests, 1) / level - 1e-9)
 
 
 def finding(

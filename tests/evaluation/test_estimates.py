@@ -1,7 +1,9 @@
+"""What an estimate, a family of them and draws of chance say."""
+
 import numpy as np
 import pytest
 
-from maclip_lab.evaluation import Estimate, finding
+from maclip_lab.evaluation import Chance, Estimate, finding, holm, resamples, verdicts
 
 SURE, SURELY_NOT, OPEN = (
     Estimate(0.2, 0.1, 0.3),
@@ -9,6 +11,10 @@ SURE, SURELY_NOT, OPEN = (
     Estimate(0.1, -0.1, 0.3),
 )
 NONE = Estimate(0.4, np.nan, np.nan)
+
+
+def counted(p, n_boot, value=0.2):
+    return Estimate(value, 0.1, 0.3, p, 400, 400, "bootstrap", se=0.05, resamples=n_boot)
 
 
 @pytest.mark.parametrize(
@@ -33,9 +39,23 @@ def test_nearer_to_zero_is_asked_of_the_whole_interval_too(estimate, said):
     assert finding(estimate, within=0.05) == said
 
 
+@pytest.mark.parametrize(
+    ("estimate", "said"),
+    [
+        (OPEN, "+0.10 [-0.10, 0.30]"),
+        (-OPEN, "-0.10 [-0.30, 0.10]"),
+        (Estimate(0.0123, -0.0004, 0.03), "+0.012 [0.000, 0.030]"),
+        (Estimate(0.4, reason="4 clusters"), "+0.40 (4 clusters)"),
+        (Estimate(np.nan, reason="constant"), "nan (constant)"),
+    ],
+)
+def test_an_estimate_is_written_with_its_interval_or_the_reason(estimate, said):
+    assert repr(estimate) == said
+
+
 def test_an_estimate_takes_its_interval_from_its_replicates():
     replicates = np.linspace(0, 1, 101)
-    assert Estimate.of(0.4, replicates) == pytest.approx((0.4, 0.025, 0.975))
+    assert list(Estimate.of(0.4, replicates)) == pytest.approx([0.4, 0.025, 0.975])
     assert np.isnan(Estimate.of(0.4, np.empty(0)).low)
 
 
@@ -44,8 +64,45 @@ def test_a_number_beyond_chance_lies_above_all_but_a_few_of_its_draws():
     assert finding(Estimate.beyond(2.5, null)) == "yes"
     assert finding(Estimate.beyond(1.5, null)) == "cannot tell"
     assert Estimate.beyond(1.5, null).value == pytest.approx(1.5, abs=0.1)
+    assert Estimate.beyond(9, null).p == pytest.approx(2 / 2001)
 
 
-def test_small_numbers_are_written_with_a_digit_more():
-    assert str(Estimate(0.0123, -0.0004, 0.03)) == "+0.012 [+0.000, +0.030]"
-    assert str(OPEN) == "+0.10 [-0.10, +0.30]"
+def test_chance_is_counted_and_written_as_a_bound_where_none_did_as_well():
+    null = np.arange(200.0)
+    assert repr(Chance.of(null, 200)) == "0 of 200, p <= 0.005"
+    assert repr(Chance.of(null, 190)) == "10 of 200, p = 0.055"
+    assert Chance.of(null, 200).p == 1 / 201
+
+
+def test_the_smallest_detectable_difference_is_that_of_a_paired_t_test():
+    assert counted(0.5, 1000).detectable == pytest.approx((1.966 + 0.842) * 0.05, rel=0.002)
+    few = Estimate(0.1, clusters=12, se=0.05)
+    assert few.detectable == pytest.approx((2.201 + 0.876) * 0.05, rel=0.002)
+    assert np.isnan(OPEN.detectable)
+
+
+def test_a_family_is_corrected_once_and_signed():
+    family = {"a": counted(0.001, 9999), "b": -counted(0.02, 9999), "c": counted(0.04, 9999)}
+    table = verdicts(family | {"reach": Estimate(0.3, 0.2, 0.4)})
+    assert table["verdict"].tolist() == ["above", "below", "above", "cannot tell"]
+    np.testing.assert_array_equal(table["p_holm"][:3], holm([0.001, 0.02, 0.04]))
+    assert table.loc["reach", "reason"] == "no test"
+    open_one = verdicts([counted(0.001, 9999), counted(0.3, 9999)]).iloc[1]
+    assert (open_one.verdict, open_one.reason[:30]) == (
+        "cannot tell",
+        "these pictures could have show",
+    )
+
+
+@pytest.mark.parametrize(("n_boot", "verdict"), [(838, "cannot tell"), (840, "above")])
+def test_too_few_resamples_for_the_family_are_refused_and_the_number_named(n_boot, verdict):
+    row = verdicts([counted(2 / (n_boot + 1), n_boot)] * 21).iloc[0]
+    assert row.verdict == verdict
+    said = f"{n_boot} resamples cannot pass a correction for 21 tests, 840 would do"
+    assert row.reason == (said if verdict == "cannot tell" else "")
+    assert resamples(21) >= 840
+
+
+def test_a_p_of_student_s_t_has_no_floor():
+    few = Estimate(0.2, 0.1, 0.3, 1e-4, 30, 30, "jackknife-t", se=0.04)
+    assert (verdicts([few] * 21)["verdict"] == "above").all()

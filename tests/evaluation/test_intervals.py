@@ -2,9 +2,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from maclip_lab.evaluation.correlations import spearman
 from maclip_lab.evaluation.intervals import (
     EvaluationSettings,
+    Resamples,
+    best_of,
     bootstrap,
+    correlate,
     percentile_interval,
     resample_counts,
 )
@@ -140,3 +144,104 @@ def test_a_column_without_a_fit_has_no_pearson_but_keeps_its_ranks():
 def test_settings_say_what_they_expect(wrong, message):
     with pytest.raises(ValueError, match=message):
         EvaluationSettings(**wrong)
+
+
+def photographs(n, seed, slope=1.0):
+    """Cues of two methods on photographs with slopes and offsets of their own, eight levels."""
+    rng = np.random.default_rng(seed)
+    level, photo = np.tile(np.arange(8.0), n), np.repeat(np.arange(n), 8)
+    cues = [
+        2 * rng.normal(size=n)[photo]
+        - slope * (1 + 0.5 * rng.normal(size=n))[photo] * level
+        + rng.normal(size=8 * n)
+        for slope in (slope, 0.5)
+    ]
+    return np.stack(cues, axis=1), -level, photo
+
+
+@pytest.mark.parametrize("n", [60, 400])
+def test_a_correlation_and_a_lead_are_those_of_any_statistic_of_the_same_resamples(n):
+    x, y = data(n)
+    quick = EvaluationSettings(n_boot=60)
+    found = correlate(x, y, settings=quick)
+    resamples = Resamples.of(n, settings=quick)
+    srcc = resamples.estimate(lambda i: stats.spearmanr(x[i, 1], y[i]).statistic, correlation=True)
+    lead = resamples.estimate(lambda i: spearman(x[i, 0], y[i]) - spearman(x[i, 1], y[i]))
+    for ours, theirs in ((found.srcc(1), srcc), (found.lead(0, 1), lead)):
+        assert [*ours, ours.p, ours.se] == pytest.approx([*theirs, theirs.p, theirs.se], abs=1e-9)
+        assert ours.method == ("jackknife-t" if n < 200 else "bootstrap")
+        assert (ours.n, ours.clusters, ours.resamples) == (n, n, 0 if n < 200 else 60)
+    assert list(-found.lead(1, 0)) == pytest.approx(list(found.lead(0, 1)))
+
+
+def test_the_jackknife_leaves_out_whole_clusters_and_takes_student_s_t():
+    x, y, photo = photographs(12, seed=1)
+    found = correlate(x, y, photo).lead(0, 1)
+    left = [
+        spearman(x[k, 0], y[k]) - spearman(x[k, 1], y[k]) for k in (photo != g for g in range(12))
+    ]
+    se = np.sqrt(11 / 12 * np.sum((np.array(left) - np.mean(left)) ** 2))
+    assert found.se == pytest.approx(se)
+    assert found.high - found.value == pytest.approx(stats.t.ppf(0.975, 11) * se)
+    assert found.p == pytest.approx(2 * stats.t.sf(abs(found.value) / se, 11))
+
+
+def test_few_photographs_are_covered_as_often_as_promised_and_wrong_as_seldom():
+    truth = correlate(*photographs(9000, 0), EvaluationSettings(0)).values
+    covered, wrong = [], []
+    for seed in range(150):
+        found = correlate(*photographs(12, seed + 1))
+        estimates = [found.srcc(0), found.srcc(1), found.lead(0, 1)]
+        targets = [*truth, truth[0] - truth[1]]
+        covered.append([e.low <= t <= e.high for e, t in zip(estimates, targets, strict=True)])
+        alike = correlate(*photographs(12, seed + 1, slope=0.5)).lead(0, 1)
+        wrong.append(alike.p <= 0.05)
+    assert 0.90 < np.mean(covered) < 0.985
+    assert np.mean(wrong) < 0.09
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "clusters", "said"),
+    [
+        (range(4), range(4), None, "nan (4 usable pictures, at least 5 are needed)"),
+        ([1.0] * 9, range(9), None, "nan (it does not exist: something is constant)"),
+        (range(9), range(9), None, "+1.00 (perfect on so few pictures: no interval)"),
+        (range(9), [*range(8), 7], [1, 2, 3] * 3, "3 clusters, at least 5 are needed"),
+        ([*[0] * 8, 1], range(9), None, "too many resamples are constant"),
+        ([np.nan] * 9, range(9), None, "0 usable pictures"),
+    ],
+)
+def test_what_has_no_interval_says_why(x, y, clusters, said):
+    found = correlate(np.array([*x], float), np.array([*y], float), clusters).srcc()
+    assert said in repr(found)
+    assert np.isnan([found.low, found.high, found.p]).all()
+
+
+def test_two_methods_that_are_one_do_not_differ_and_a_range_is_no_test():
+    x, y = data(40)
+    found = correlate(np.column_stack([x, x[:, 0]]), y)
+    same = found.lead(0, 2)
+    assert (same.low, same.high, same.p) == (0, 0, 1)
+    reach = found.estimate(lambda srcc: np.ptp(srcc, axis=-1), null=None)
+    assert reach.low > 0
+    assert np.isnan(reach.p)
+
+
+def test_no_resamples_no_interval():
+    x, y = data()
+    found = correlate(x, y, settings=EvaluationSettings(n_boot=0)).srcc()
+    assert repr(found).endswith("(no resamples were asked for)")
+
+
+def test_the_best_of_many_settings_is_lucky_and_the_other_half_knows():
+    rng = np.random.default_rng(5)
+    noise, y = rng.normal(size=(240, 60)), rng.normal(size=240)
+    found = best_of(noise, y)
+    assert found.value == pytest.approx(max(spearman(column, y) for column in noise.T))
+    assert 0.1 < found.optimism < 0.3
+    assert found.held_out.low < 0 < found.held_out.high
+    assert found.held_out.n == 120
+    real = np.column_stack([noise[:, :5], y + rng.normal(size=240)])
+    good = best_of(real, y, baseline=0)
+    assert (good.chosen, good.held_out.low > 0) == (5, True)
+    assert good.optimism < 0.05
