@@ -10,10 +10,9 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from maclip_lab.ablations import policy
 from maclip_lab.ablations.sweeps import Rule, score_store
 from maclip_lab.datasets.synthetic import EDITIONS
-from maclip_lab.evaluation import EvaluationSettings, evaluate
+from maclip_lab.evaluation import Correlations, EvaluationSettings, correlate, evaluate
 from maclip_lab.evaluation.correlations import MIN_PICTURES, Array, spearman
 from maclip_lab.evaluation.estimates import Estimate
 from maclip_lab.evaluation.intervals import MIN_CLUSTERS, Indices, bootstrap
@@ -342,19 +341,19 @@ class Rated:
         cues = self.stored(settings.box_lam)
         return score_store(cues, settings=settings, rule=rule)["score"].to_numpy()
 
-    def srcc(self, prediction: ArrayLike) -> policy.Estimate:
+    def srcc(self, prediction: ArrayLike) -> Estimate:
         """SRCC of a prediction (N,) with quality."""
-        return self._estimate(prediction)
+        return self.correlate(prediction).srcc()
 
-    def lead(self, prediction: ArrayLike, other: ArrayLike) -> policy.Estimate:
+    def lead(self, prediction: ArrayLike, other: ArrayLike) -> Estimate:
         """By how much the SRCC of one prediction (N,) is above another's, on the same pictures."""
-        return self._estimate(prediction, other)
+        return self.correlate(prediction, other).lead(0, 1)
+
+    def correlate(self, *predictions: ArrayLike) -> Correlations:
+        """SRCC of several predictions (N,), from the same resamples."""
+        columns = np.column_stack([np.asarray(one, dtype=float) for one in predictions])
+        return correlate(columns, self.quality, self.clusters, self.statistics)
 
     def evaluate(self, predictions: pd.DataFrame) -> pd.DataFrame:
         """The table of `evaluate` for predictions, one column a method."""
         return evaluate(predictions, self.quality, clusters=self.clusters, settings=self.statistics)
-
-    def _estimate(self, *predictions: ArrayLike) -> policy.Estimate:
-        return policy.correlate(
-            self.quality, *predictions, clusters=self.clusters, settings=self.statistics
-        )

@@ -186,7 +186,7 @@ def verdicts(
                 f"{least} would do"
             )
         elif np.isfinite(detectable):
-            reason = f"these pictures could have shown {detectable:.2g}"
+            reason = f"could have shown {detectable:.2f}"
         rows.append(
             {
                 **{"value": estimate.value, "low": estimate.low, "high": estimate.high},

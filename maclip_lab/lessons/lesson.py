@@ -8,9 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from maclip_lab.ablations.policy import Estimate
 from maclip_lab.ablations.rated import Rated
-from maclip_lab.evaluation import EvaluationSettings
+from maclip_lab.evaluation import Estimate, EvaluationSettings
 from maclip_lab.features import Features
 from maclip_lab.features.packs import SEVERITY, open_pack, shipped_pack
 from maclip_lab.files.identity import data_path

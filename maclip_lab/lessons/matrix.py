@@ -7,7 +7,7 @@ from typing import Literal
 
 import pandas as pd
 
-from maclip_lab.ablations.policy import Estimate, verdicts
+from maclip_lab.evaluation import Estimate, verdicts
 
 Cell = tuple[str, str]
 Direction = Literal["+", "-"]
@@ -57,7 +57,7 @@ class Matrix:
         table: one row a claim and cell: the statement, the estimate and the verdict.
 
     Raises:
-        ValueError: there is no claim, or there are too few resamples for so many tests.
+        ValueError: there is no claim.
     """
 
     def __init__(self, claims: Sequence[Claim]) -> None:
@@ -69,12 +69,12 @@ class Matrix:
         rows = [
             {
                 "claim": claim.statement, "backbone": cell[0], "set": cell[1],
-                "verdict": claim.word(verdict), "value": one.value, "low": one.low,
+                "verdict": claim.word(row.verdict), "value": one.value, "low": one.low,
                 "high": one.high, "p": one.p, "n": one.n, "clusters": one.clusters,
-                "method": one.method, "detectable": one.detectable, "reason": one.reason,
+                "method": one.method, "detectable": row.detectable, "reason": row.reason,
                 "shown": repr(one),
             }
-            for (claim, cell, one), verdict in zip(asked, judged, strict=True)
+            for (claim, cell, one), row in zip(asked, judged.itertuples(), strict=True)
         ]  # fmt: skip
         self.table = pd.DataFrame(rows)
 
@@ -132,8 +132,4 @@ class Matrix:
 def _verdict(row: object) -> str:
     """A verdict, and where it is none, what could have been shown, or why there is no number."""
     verdict, reason = str(row.verdict), str(row.reason)  # type: ignore[attr-defined]
-    if verdict != "cannot tell":
-        return verdict
-    if reason:
-        return f"{verdict}: {reason}"
-    return f"{verdict}, could have shown {row.detectable:.2f}"  # type: ignore[attr-defined]
+    return f"{verdict}, {reason}" if verdict == "cannot tell" else verdict

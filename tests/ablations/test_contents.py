@@ -104,7 +104,7 @@ def test_contents_that_move_closer_have_an_interval_above_zero():
     assert change.value == pytest.approx(mean_distance(far) - mean_distance(near))
     assert change.low > 0
     assert distance_change(near, far).high < 0
-    assert distance_change(far, far) == (0, 0, 0)
+    assert [*distance_change(far, far)] == [0, 0, 0]
 
 
 def test_the_stages_are_those_of_the_magnitude_cue():

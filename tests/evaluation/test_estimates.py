@@ -88,10 +88,7 @@ def test_a_family_is_corrected_once_and_signed():
     np.testing.assert_array_equal(table["p_holm"][:3], holm([0.001, 0.02, 0.04]))
     assert table.loc["reach", "reason"] == "no test"
     open_one = verdicts([counted(0.001, 9999), counted(0.3, 9999)]).iloc[1]
-    assert (open_one.verdict, open_one.reason[:30]) == (
-        "cannot tell",
-        "these pictures could have show",
-    )
+    assert (open_one.verdict, open_one.reason) == ("cannot tell", "could have shown 0.15")
 
 
 @pytest.mark.parametrize(("n_boot", "verdict"), [(838, "cannot tell"), (840, "above")])

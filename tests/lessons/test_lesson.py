@@ -10,7 +10,7 @@ import pytest
 from IPython.core.formatters import DisplayFormatter
 
 import maclip_lab as ml
-from maclip_lab.ablations.policy import Estimate
+from maclip_lab.evaluation import Estimate
 from maclip_lab.lessons import lesson, outputs
 from maclip_lab.lessons.judges import JUDGES
 from maclip_lab.lessons.matrix import Matrix
@@ -29,7 +29,7 @@ def lab():
 
 
 def estimate(value, p, **more):
-    return Estimate(value, value - 0.1, value + 0.1, p, 100, 100, "bootstrap", n_boot=2000, **more)
+    return Estimate(value, value - 0.1, value + 0.1, p, 100, 100, "jackknife-t", **more)
 
 
 def test_the_cells_are_both_backbones_on_three_sets_and_what_is_asked_comes_first(lab):
@@ -72,14 +72,14 @@ def test_a_part_of_the_set_asked_for_is_no_longer_what_the_prose_was_written_for
 def test_the_matrix_judges_all_its_claims_by_one_correction_and_says_so(lab):
     lab.claim("clear", {("a", "x"): estimate(0.3, 0.001), ("a", "y"): estimate(-0.3, 0.001)}, "+")
     lab.claim("turned", {("a", "x"): estimate(0.3, 0.001)}, "-")
-    lab.claim("open", {("a", "x"): estimate(0.1, 0.03, detectable=0.2)})
+    lab.claim("open", {("a", "x"): estimate(0.1, 0.03, se=0.06)})
     matrix = lab.matrix()
     assert matrix.table["verdict"].tolist() == [
         *("in the paper's direction", "against it"),
         *("against it", "yes"),
     ]
     assert "over the 4 tests of this table" in matrix._repr_html_()
-    lab.claim("wide", {("a", "x"): estimate(0.1, 0.06, detectable=0.2)})
+    lab.claim("wide", {("a", "x"): estimate(0.1, 0.06, se=0.0576)})
     shown = lab.matrix()
     assert repr(shown).splitlines()[-1] == (
         "… wide, a on x: +0.10 [0.00, 0.20], cannot tell, could have shown 0.20"
