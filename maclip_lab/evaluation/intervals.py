@@ -4,7 +4,7 @@ One policy. Independent units are drawn: references, or pictures where a set nam
 From 200 units on, a bootstrap draws them with replacement; intervals are percentiles, p is
 counted. Of fewer units each is left out in turn, and the jackknife's standard error goes with
 Student's t: percentiles are too narrow there. A correlation takes this on Fisher's z scale. In
-simulations of photographs with slopes and offsets of their own 
+simulations of photographs with slopes and offsets of their own
 percentiles hold the truth in 85, 90 and 94 % at 12, 30 and 100 photographs, these 95 to 96 %.
 
 A resample is a vector of counts, how often each picture was drawn. Values are sorted once;
