@@ -14,9 +14,14 @@ from PIL import ImageFile
 
 from maclip_lab.encoder import choose_device
 from maclip_lab.files.provenance import versions
-from maclip_lab.weights.cache import CACHE_VARIABLE, cache_folder, hub_folder
 from maclip_lab.weights.loading import Verification, list_backbones, verify_copies
-from maclip_lab.weights.sources import OFFLINE_VARIABLES, is_offline
+from maclip_lab.weights.places import (
+    CACHE_VARIABLE,
+    OFFLINE_VARIABLES,
+    cache_folder,
+    hub_folders,
+    is_offline,
+)
 
 Row = tuple[str, str, str]
 
@@ -48,7 +53,7 @@ def _device() -> Iterator[Row]:
 
 
 def _caches() -> Iterator[Row]:
-    for what, folder in (("cache", cache_folder()), ("hub's cache", hub_folder())):
+    for what, folder in (("cache", cache_folder()), ("hub's cache", hub_folders()[0])):
         nearest = next(path for path in (folder, *folder.parents) if path.exists())
         writable = nearest.is_dir() and os.access(nearest, os.W_OK)
         advice = "" if writable else f"; not writable, set {CACHE_VARIABLE} to a folder that is"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_type_hints
 import typer
 
 from maclip_lab.files.atomic import RECORD_SUFFIX, try_to_write
-from maclip_lab.weights.backbones import parse_name
+from maclip_lab.weights.names import parse_name
 
 if TYPE_CHECKING:
     import pandas as pd

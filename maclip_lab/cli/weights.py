@@ -47,7 +47,9 @@ def verify(
     name: Name,
     pictures: Annotated[
         list[Path] | None,
-        typer.Argument(help="I01.BMP and i01_01_5.bmp of TID2013, to check RN50's known answers."),
+        typer.Option(
+            help="I01.BMP or i01_01_5.bmp of TID2013, to check a known answer of RN50; repeatable."
+        ),
     ] = None,
     weights_dir: options.WeightsDir = None,
 ) -> None:
@@ -76,7 +78,7 @@ def _known_answers(name: str, pictures: list[Path], weights_dir: Path | None) ->
     from maclip_lab.scorer import Maclip
 
     if name.lower() != "rn50":
-        raise typer.BadParameter("the known answers are RN50's", param_hint="PICTURES")
+        raise typer.BadParameter("the known answers are RN50's", param_hint="--pictures")
     scorer, right = Maclip(name, weights_dir=weights_dir), True
     for picture in pictures:
         wanted = CLIP_IQA_ANSWERS.get(picture.name.lower())

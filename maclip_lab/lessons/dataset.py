@@ -21,7 +21,7 @@ from maclip_lab.files.identity import data_path
 from maclip_lab.images import find_pictures
 from maclip_lab.lessons.extraction import extract, extract_both
 from maclip_lab.scorer import Maclip
-from maclip_lab.weights.cache import cache_folder
+from maclip_lab.weights.places import cache_folder
 
 
 def open_dataset(

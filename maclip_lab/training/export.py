@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from maclip_lab.weights.sparse_vocabulary import ROWS, WEIGHT
+from maclip_lab.weights.checkpoints import ROWS, WEIGHT
 
 LARGEST = 16_000_000
 """Bytes a shipped backbone may take."""

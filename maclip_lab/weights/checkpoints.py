@@ -1,4 +1,9 @@
-"""From a weights file to tensors under OpenAI's names, without running anything in the file."""
+"""From a weights file to tensors under OpenAI's names, without running anything in the file.
+
+CLIP's vocabulary has 49,408 tokens; a small CLIP meets some hundreds of them in training. Its file
+holds those rows of the token embedding and their ids, and every other row is filled with the mean
+of the trained ones: an unknown word then reads as an average word.
+"""
 
 import json
 import pickle
@@ -15,9 +20,10 @@ from torch import Tensor
 
 from maclip_lab.clip.model import CLIP_MEAN, CLIP_STD
 from maclip_lab.errors import WeightsError
-from maclip_lab.weights.cache import HUB_CONFIG
-from maclip_lab.weights.sparse_vocabulary import expand_token_rows
+from maclip_lab.weights.places import HUB_CONFIG
 
+VOCABULARY = 49_408
+ROWS, WEIGHT = "token_embedding.rows", "token_embedding.weight"
 _LANDMARK = "visual.conv1.weight"  # every CLIP of these architectures has exactly one
 _NESTED = ("state_dict", "model_state_dict", "model")
 _IGNORED = {"attn_mask"}
@@ -97,6 +103,33 @@ def openai_names(state: Mapping[str, Tensor], where: object) -> dict[str, Tensor
         counter = name.replace("running_mean", "num_batches_tracked")
         tensors.setdefault(counter, torch.tensor(0))
     return tensors
+
+
+def expand_token_rows(
+    state: Mapping[str, Tensor], vocabulary: int = VOCABULARY
+) -> dict[str, Tensor]:
+    """The state with a full token embedding; unchanged where it has one already.
+
+    Of tensors under OpenAI's names, ``token_embedding.rows`` holds the ids ``(R,)`` of the rows
+    ``(R, width)`` in ``token_embedding.weight``.
+
+    Raises:
+        ValueError: ids and rows do not fit together, or an id lies outside the vocabulary.
+    """
+    if ROWS not in state:
+        return dict(state)
+    rows, known = state[ROWS].long(), state[WEIGHT]
+    if rows.shape != known.shape[:1]:
+        raise ValueError(
+            f"{ROWS} lists {tuple(rows.shape)} ids for {tuple(known.shape)} rows of {WEIGHT}"
+        )
+    if len(rows) == 0 or int(rows.min()) < 0 or int(rows.max()) >= vocabulary:
+        raise ValueError(
+            f"{ROWS} must list ids from 0 to {vocabulary - 1}, got {rows.tolist()[:5]}"
+        )
+    full = known.float().mean(0).to(known.dtype).repeat(vocabulary, 1)
+    full[rows] = known
+    return {name: tensor for name, tensor in state.items() if name != ROWS} | {WEIGHT: full}
 
 
 def read_hub_config(path: Path) -> dict[str, object]:
@@ -204,7 +237,7 @@ def _unsupported(model: dict[str, Any], preprocess: dict[str, Any]) -> list[str]
         return reasons
     if text["heads"] * 64 != text["width"]:
         reasons.append(f"{text['heads']} text heads for a width of {text['width']}")
-    if text["vocab_size"] != 49408:
+    if text["vocab_size"] != VOCABULARY:
         reasons.append(f"a vocabulary of {text['vocab_size']} tokens")
     for key, ours in (("mean", CLIP_MEAN), ("std", CLIP_STD)):
         theirs = preprocess.get(key, ours)

@@ -6,32 +6,30 @@ A name is one of OpenAI's nine (``RN50`` ... ``ViT-L/14@336px``), ``tiny-rn`` or
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maclip_lab.errors import WeightsError
 from maclip_lab.files.identity import sha256_of
-from maclip_lab.weights.backbones import (
+from maclip_lab.weights.names import (
+    ARCHIVES,
     EMBEDDED,
     OPENAI,
-    OPENAI_SHA256,
-    BackboneSpec,
     Embedded,
-    HubRepo,
-    Place,
+    HubModel,
+    Model,
     parse_name,
 )
-from maclip_lab.weights.cache import (
+from maclip_lab.weights.places import (
     HUB_CONFIG,
-    cache_folder,
+    Checkpoint,
     expected_sha256,
-    fetched_hub_repos,
+    fetched_hub_models,
+    find_checkpoint,
     local_paths,
-    paths_in,
 )
-from maclip_lab.weights.sources import Checkpoint, find_checkpoint
 
 if TYPE_CHECKING:
     from maclip_lab.clip.foreign import ForeignClip
@@ -116,26 +114,26 @@ def load_backbone(
     from maclip_lab.clip.model import build_clip
     from maclip_lab.weights.checkpoints import openai_names, read_tensors
 
-    place = parse_name(os.fspath(name))
-    found = find_checkpoint(place, weights_dir=weights_dir, offline=offline, progress=progress)
-    if isinstance(place, HubRepo) and not found.path.with_name(HUB_CONFIG).is_file():
+    model = parse_name(os.fspath(name))
+    file = find_checkpoint(model, weights_dir=weights_dir, offline=offline, progress=progress)
+    hubs = isinstance(model, HubModel) and not model.archive
+    if hubs and not file.path.with_name(HUB_CONFIG).is_file():
         raise WeightsError(
-            f"{found.path} lacks its {HUB_CONFIG}, which names the activation; put it beside"
+            f"{file.path} lacks its {HUB_CONFIG}, which names the activation; put it beside"
         )
-    known = found.sha256 in OPENAI_SHA256
-    tensors, metadata = read_tensors(found.path, trust_archive=trust or known)
-    quick_gelu = activation(name, found, quick_gelu)
+    tensors, metadata = read_tensors(file.path, trust_archive=trust or file.sha256 in ARCHIVES)
+    quick_gelu = activation(name, file, quick_gelu)
     try:
-        clip = build_clip(openai_names(tensors, found.path), quick_gelu=quick_gelu)
+        clip = build_clip(openai_names(tensors, file.path), quick_gelu=quick_gelu)
     except (ValueError, KeyError, IndexError, ArithmeticError, RuntimeError) as error:
         reason = f"{type(error).__name__}: {error}"
-        raise WeightsError(f"{found.path} does not make a CLIP: {reason[:800]}") from error
-    facts = {**metadata, "path": str(found.path), "quick_gelu": str(quick_gelu).lower()}
-    return Backbone(_shown(place), found.sha256, found.source, clip, facts)
+        raise WeightsError(f"{file.path} does not make a CLIP: {reason[:800]}") from error
+    facts = {**metadata, "path": str(file.path), "quick_gelu": str(quick_gelu).lower()}
+    return Backbone(_shown(model), file.sha256, file.source, clip, facts)
 
 
 def activation(
-    name: str | os.PathLike[str], found: Checkpoint, quick_gelu: bool | None = None
+    name: str | os.PathLike[str], file: Checkpoint, quick_gelu: bool | None = None
 ) -> bool:
     """Whether a backbone's activation is QuickGELU, by its file, its configuration, or the caller.
 
@@ -146,27 +144,30 @@ def activation(
     """
     from maclip_lab.weights.checkpoints import read_hub_config, stated_activation
 
+    model = parse_name(os.fspath(name))
     stated: bool | None = True
-    if not isinstance(parse_name(os.fspath(name)), BackboneSpec):
-        config = read_hub_config(found.path)
-        stated = stated_activation(found.path)
+    if not (isinstance(model, HubModel) and model.archive):
+        config = read_hub_config(file.path)
+        stated = stated_activation(file.path)
         if config:
             stated = bool(config.get("quick_gelu", False))
-        elif found.sha256 in OPENAI_SHA256:
+        elif file.sha256 in ARCHIVES:
             stated = True
-    if quick_gelu is None and stated is None:
+    if stated is None and quick_gelu is None:
         _LOGGER.warning(
             "%s: neither the file nor a configuration beside it says which activation it was "
             "trained with; QuickGELU, OpenAI's, is taken, where open_clip's own models have GELU. "
             "Say quick_gelu=True or quick_gelu=False",
-            found.path,
+            file.path,
         )
-    if None not in (quick_gelu, stated) and quick_gelu != stated:
+        return True
+    if stated is None or quick_gelu is None:
+        return bool(stated or quick_gelu)
+    if quick_gelu != stated:
         raise WeightsError(
-            f"{found.path} says quick_gelu={stated} of its activation, not quick_gelu={quick_gelu}"
+            f"{file.path} says quick_gelu={stated} of its activation, not quick_gelu={quick_gelu}"
         )
-    said = quick_gelu if stated is None else stated
-    return True if said is None else said
+    return stated
 
 
 def fetch(
@@ -194,57 +195,53 @@ def verify(
     Raises:
         WeightsError: the name means nothing.
     """
-    place = parse_name(os.fspath(name))
-    return next(_verified(place, weights_dir), Verification(_shown(place), "missing"))
+    copies = verify_copies(name, weights_dir)
+    return copies[0] if copies else Verification(_shown(parse_name(os.fspath(name))), "missing")
 
 
-def verify_copies(name: str | os.PathLike[str]) -> list[Verification]:
-    """Hash every copy of a backbone on this machine anew, ours and other CLIP packages'.
+def verify_copies(
+    name: str | os.PathLike[str], weights_dir: str | os.PathLike[str] | None = None
+) -> list[Verification]:
+    """Hash every copy of a backbone on this machine anew, the preferred first.
 
     Raises:
         WeightsError: the name means nothing.
     """
-    return list(_verified(parse_name(os.fspath(name))))
-
-
-def _verified(
-    place: Place, weights_dir: str | os.PathLike[str] | None = None
-) -> Iterator[Verification]:
-    for path in local_paths(place, weights_dir):
-        expected, digest = expected_sha256(place, path), sha256_of(path)
+    model, copies = parse_name(os.fspath(name)), []
+    for path in local_paths(model, weights_dir):
+        expected, digest = expected_sha256(model, path), sha256_of(path)
+        status = "ok" if digest == expected else "mismatch"
         if expected is None:
-            status = "ok" if digest in OPENAI_SHA256 else "unrecorded"
-        else:
-            status = "ok" if digest == expected else "mismatch"
-        yield Verification(_shown(place), status, path, digest, expected)
-
-
-def _shown(place: Place) -> str:
-    return str(place) if isinstance(place, Path) else place.name
+            status = "ok" if digest in ARCHIVES else "unrecorded"
+        copies.append(Verification(_shown(model), status, path, digest, expected))
+    return copies
 
 
 def list_backbones() -> list[dict[str, str | int | bool | None]]:
     """A row for each backbone that has a name: ``name, kind, where, present, sha256, size``.
 
-    ``where`` is the file, or the hub repository it would come from; ``sha256`` is the published
-    or recorded one, not hashed anew; ``size`` is in bytes, None if absent.
+    ``where`` is the file, or the hub repository it would come from; ``sha256`` is what it should
+    be, of OpenAI's archive where it is absent; ``size`` is in bytes, None if absent.
     """
-    embedded = (_row(Embedded(name)) for name in EMBEDDED)
-    return [*embedded, *(_row(spec) for spec in OPENAI), *map(_row, fetched_hub_repos())]
+    rows: list[dict[str, str | int | bool | None]] = []
+    models: list[HubModel | Embedded] = [*EMBEDDED.values(), *OPENAI, *fetched_hub_models()]
+    for model in models:
+        path = next(iter(local_paths(model)), None)
+        kind, origin = "embedded", ""
+        if isinstance(model, HubModel):
+            kind, origin = "openai" if model.archive else "hf-hub", model.address
+        rows.append(
+            {
+                "name": model.name,
+                "kind": kind,
+                "where": str(path) if path else origin,
+                "present": path is not None,
+                "sha256": expected_sha256(model, path or Path("archive.pt")),
+                "size": path.stat().st_size if path else None,
+            }
+        )
+    return rows
 
 
-def _row(place: Embedded | BackboneSpec | HubRepo) -> dict[str, str | int | bool | None]:
-    path = next(iter(local_paths(place)), None)
-    if isinstance(place, Embedded):
-        kind, origin, absent = "embedded", "", Path()
-    else:
-        kind = "openai" if isinstance(place, BackboneSpec) else "hf-hub"
-        origin, absent = place.hub.name, paths_in(cache_folder(), place)[-1]
-    return {
-        "name": place.name,
-        "kind": kind,
-        "where": str(path) if path else origin,
-        "present": path is not None,
-        "sha256": expected_sha256(place, path or absent),
-        "size": path.stat().st_size if path else None,
-    }
+def _shown(model: Model) -> str:
+    return str(model) if isinstance(model, Path) else model.name

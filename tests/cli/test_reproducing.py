@@ -186,7 +186,7 @@ def test_a_folder_without_any_set_is_a_wrong_call(tmp_path):
 
 def test_absent_weights_are_told_and_never_fetched(world, monkeypatch, tmp_path):
     monkeypatch.setenv("MACLIP_LAB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("maclip_lab.weights.sources._fetch", None)
+    monkeypatch.setattr("maclip_lab.weights.places._fetch", None)
     code, said, _ = run("--root", world.root, "-o", tmp_path / "out", "-b", "RN50x64")
     assert code == 1
     assert "maclip-lab weights fetch RN50x64, or --fetch" in said

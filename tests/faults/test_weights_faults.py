@@ -16,8 +16,9 @@ import torch
 from safetensors.torch import load_file
 
 from maclip_lab.errors import IntegrityError, WeightsError
-from maclip_lab.weights.backbones import OPENAI
+from maclip_lab.weights import places
 from maclip_lab.weights.loading import load_backbone
+from maclip_lab.weights.names import OPENAI
 from tests.conftest import GOLDEN
 from tests.faults.conftest import PATIENCE, wait_for
 from tests.store_world import ROOT
@@ -144,12 +145,10 @@ def test_offline_asks_the_server_nothing(fetch, hub):
 
 def test_the_wrong_models_file_under_a_right_name_is_recognised(tmp_path, monkeypatch):
     """ViT-B/32's archive saved as RN50.pt: both digests, and whose the file is."""
-    from maclip_lab.weights import integrity
-
     spec = next(spec for spec in OPENAI if spec.name == "ViT-B/32")
     (tmp_path / "RN50.pt").write_bytes(b"the archive of another model")
-    monkeypatch.setattr(integrity, "sha256_of", lambda path: spec.sha256)
-    with pytest.raises(IntegrityError, match=rf"{spec.sha256}, that of ViT-B/32, expected"):
+    monkeypatch.setattr(places, "sha256_of", lambda path: spec.archive)
+    with pytest.raises(IntegrityError, match=rf"{spec.archive}, that of ViT-B/32, expected"):
         load_backbone("RN50", weights_dir=tmp_path, offline=True)
 
 

@@ -23,10 +23,11 @@ from torch import nn
 from maclip_lab.clip.model import CLIP, QuickGELU, VisionTransformer
 from maclip_lab.errors import IntegrityError, OfflineError, WeightsError
 from maclip_lab.files.identity import data_path
-from maclip_lab.weights import backbones, downloads, loading
-from maclip_lab.weights.backbones import EMBEDDED, OPENAI, BackboneSpec, HubRepo, parse_name
-from maclip_lab.weights.cache import HUB_CONFIG, HUB_WEIGHTS, cache_folder
+from maclip_lab.weights import names
+from maclip_lab.weights.checkpoints import ROWS, WEIGHT, expand_token_rows
 from maclip_lab.weights.loading import fetch, list_backbones, load_backbone, verify
+from maclip_lab.weights.names import ARCHIVES, EMBEDDED, OPENAI, HubModel, parse_name
+from maclip_lab.weights.places import HUB_CONFIG, HUB_WEIGHTS, cache_folder
 
 from .hub_server import COMMIT, HubServer, Served, weights_below
 
@@ -132,8 +133,6 @@ def server(monkeypatch) -> Iterator[HubServer]:
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.2)
     monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
-    monkeypatch.setattr(backbones, "OPENAI_ADDRESS", f"{running.address}/clip")
-    monkeypatch.setattr(downloads, "TIMEOUT", 0.3)
     running.add_repo(
         REPO, {HUB_WEIGHTS: Served(BYTES), HUB_CONFIG: Served(json.dumps(CONFIG).encode())}
     )
@@ -152,12 +151,11 @@ def no_sockets(monkeypatch) -> None:
 
 
 @pytest.fixture
-def spec(archive_bytes, server, monkeypatch) -> BackboneSpec:
+def spec(archive_bytes, server, monkeypatch) -> HubModel:
     """RN50, as if OpenAI and the hub published the tiny CLIP under that name."""
-    spec = BackboneSpec("RN50", sha256(archive_bytes), REPO, COMMIT, sha256(BYTES))
-    monkeypatch.setitem(backbones._BY_STEM, "rn50", spec)
-    monkeypatch.setitem(loading.OPENAI_SHA256, spec.sha256, "RN50")
-    server.files[f"/clip/{spec.sha256}/RN50.pt"] = Served(archive_bytes)
+    spec = HubModel("RN50", REPO, COMMIT, sha256(BYTES), sha256(archive_bytes))
+    monkeypatch.setitem(names._BY_STEM, "rn50", spec)
+    monkeypatch.setitem(ARCHIVES, spec.archive, "RN50")
     return spec
 
 
@@ -169,17 +167,14 @@ def test_openai_names_ignore_case_and_separators(written):
     assert parse_name(written).name == "ViT-L/14@336px"
 
 
-def test_the_nine_archives_are_addressed_by_their_sha256():
+def test_the_nine_backbones_are_known_by_name_repository_and_archive():
     resnets = ["RN50", "RN101", "RN50x4", "RN50x16", "RN50x64"]
     transformers = ["ViT-B/32", "ViT-B/16", "ViT-L/14", "ViT-L/14@336px"]
-    assert [spec.name for spec in OPENAI] == resnets + transformers
-    assert len({spec.sha256 for spec in OPENAI}) == 9
-    assert OPENAI[0].url == (
-        "https://openaipublic.azureedge.net/clip/models/"
-        "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762/RN50.pt"
-    )
-    assert OPENAI[5].sha256.startswith("40d365715913c9da98579312b702a82c")
-    assert OPENAI[8].url.endswith("/ViT-L-14-336px.pt")
+    assert [model.name for model in OPENAI] == resnets + transformers
+    assert len({model.archive for model in OPENAI}) == len({model.repo for model in OPENAI}) == 9
+    assert OPENAI[5].archive.startswith("40d365715913c9da98579312b702a82c")
+    for model in OPENAI:  # what is pinned is pinned whole
+        assert (model.sha256 is None) == (model.revision == "main")
 
 
 def test_an_unknown_name_suggests_the_nearest():
@@ -194,7 +189,7 @@ def test_a_malformed_hub_name_is_shown(name):
 
 
 def test_a_hub_name_can_carry_a_revision():
-    assert parse_name("HF-hub:org/x@abc") == HubRepo("org/x", "abc")
+    assert parse_name("HF-hub:org/x@abc") == HubModel("hf-hub:org/x@abc", "org/x", "abc")
     assert parse_name("hf-hub:org/x").revision == "main"
 
 
@@ -228,35 +223,23 @@ def test_a_fetched_checkpoint_lies_in_the_hub_clients_cache(said, server, home, 
     assert path.is_relative_to(home / "cache" / "hub" if said else home / "hub")
 
 
-def test_where_no_links_can_be_made_the_sha256_is_kept_beside(server, home, monkeypatch):
+def test_where_no_links_can_be_made_a_file_is_compared_with_the_hub(server, home, monkeypatch):
     monkeypatch.setattr("huggingface_hub.file_download.are_symlinks_supported", lambda *_: False)
     monkeypatch.setattr("huggingface_hub.file_download.os.symlink", no_links)
     path = fetch(HUB_NAME, progress=False).path
     assert not path.is_symlink()
-    assert load_backbone(HUB_NAME, offline=True).source == "Hugging Face cache"
-    path.write_bytes(BYTES[:-1] + b"\7")
-    with pytest.raises(IntegrityError, match=sha256(BYTES)):
+    sent = len([request for request in server.requests if "GET /cdn" in request])
+    assert same(load_backbone(HUB_NAME).clip)
+    assert len([request for request in server.requests if "GET /cdn" in request]) == sent
+    with pytest.raises(OfflineError, match=r"nothing says what its sha256 should be.*as a path"):
         load_backbone(HUB_NAME, offline=True)
+    assert same(load_backbone(path).clip)
+    path.write_bytes(BYTES[:-1] + b"\7")
+    assert same(load_backbone(HUB_NAME).clip)
 
 
 def no_links(*_: object, **__: object) -> None:
     raise OSError("no links here")
-
-
-def test_what_an_earlier_version_fetched_is_served(spec, home, no_sockets):
-    """It kept safetensors of the hub in its own folder, each with its sha256 beside it."""
-    for folder, name in ((home / "cache", "RN50.safetensors"), (old_folder(home), HUB_WEIGHTS)):
-        folder.mkdir(exist_ok=True)
-        (folder / name).write_bytes(BYTES)
-        (folder / f"{name}.sha256").write_text(f"{sha256(BYTES)}  {name}\n")
-    (old_folder(home) / HUB_CONFIG).write_bytes(dumped(CONFIG))
-    for name in ("RN50", HUB_NAME):
-        assert load_backbone(name, offline=True).source == "cache"
-        assert {row["name"]: row["present"] for row in list_backbones()}[name]
-
-
-def old_folder(home: Path) -> Path:
-    return home / "cache" / "org--tiny-clip"
 
 
 def test_plain_gelu_is_honoured(server):
@@ -345,42 +328,13 @@ def test_an_openai_name_comes_from_the_hub_first(spec, server, home):
     assert backbone.name == "RN50"
     assert backbone.metadata["quick_gelu"] == "true"
     assert weights_below(home) == sorted([sha256(BYTES), HUB_WEIGHTS])
-    assert not any("/clip/" in request for request in server.requests)
 
 
-def test_openais_address_is_the_last_resort(spec, server, home):
-    server.misbehave(HUB_WEIGHTS, status=404)
-    backbone = load_backbone("RN50")
-    assert same(backbone.clip)
-    assert (backbone.sha256, backbone.source) == (spec.sha256, spec.url)
-    assert weights_below(home) == ["RN50.pt"]
-    assert load_backbone("RN50").source == "cache"
-
-
-@pytest.mark.parametrize(
-    ("how", "reason"),
-    [
-        ({"body": b"<html>Account is disabled</html>", "kind": "text/html"}, "Account is disabled"),
-        ({"cut_after": 1000}, "1,000 bytes"),
-        ({"stalls": True}, "timed out"),
-        ({"status": 404}, "404"),
-    ],
-    ids=["error page", "truncated", "stalled", "absent"],
-)
-def test_an_openai_address_that_misbehaves_is_one_message(how, reason, spec, server, home):
-    server.misbehave(HUB_WEIGHTS, status=404)
-    server.misbehave("RN50.pt", **how)
-    with pytest.raises(WeightsError, match=reason) as caught:
-        load_backbone("RN50")
-    message = str(caught.value)
-    for part in (REPO, spec.url, spec.sha256, spec.hub_sha256, str(home / "cache")):
-        assert part in message
-    assert weights_below(home) == []
-
-
-def test_a_moved_hub_file_does_not_pass_for_the_pinned_one(spec, server):
+def test_a_moved_hub_file_does_not_pass_for_the_pinned_one(spec, server, home):
     server.misbehave(HUB_WEIGHTS, body=b"another")
-    assert load_backbone("RN50").source == spec.url
+    with pytest.raises(WeightsError, match=f"expected {spec.sha256}.*begins with b'another'"):
+        load_backbone("RN50")
+    assert weights_below(home) == []
 
 
 def test_the_folder_given_is_looked_in_first(spec, home, no_sockets):
@@ -394,22 +348,9 @@ def test_a_wrong_file_in_the_folder_given_is_an_error_and_stays(spec, home, no_s
     folder = home / "mine"
     folder.mkdir()
     (folder / "RN50.pt").write_bytes(b"other weights")
-    with pytest.raises(IntegrityError, match=f"expected {spec.sha256}.*b'other weights'.*left"):
+    with pytest.raises(IntegrityError, match=f"expected {spec.archive}.*b'other weights'.*left"):
         load_backbone("RN50", weights_dir=folder)
     assert (folder / "RN50.pt").read_bytes() == b"other weights"
-
-
-def test_the_archive_openais_package_keeps_is_used_when_whole(
-    spec, home, archive_bytes, no_sockets
-):
-    kept = home / ".cache" / "clip" / "RN50.pt"
-    kept.parent.mkdir(parents=True)
-    kept.write_bytes(archive_bytes)
-    assert load_backbone("RN50", offline=True).source == "OpenAI's cache"
-    kept.write_bytes(archive_bytes[:-9])
-    with pytest.raises(IntegrityError, match=f"expected {spec.sha256}.*left where it is"):
-        load_backbone("RN50", offline=True)
-    assert kept.exists()
 
 
 # Offline -------------------------------------------------------------------------------------
@@ -425,8 +366,8 @@ def test_offline_opens_no_socket_and_says_what_to_do(name, switch, home, monkeyp
         load_backbone(name, offline=offline)
     assert str(home / "cache") in str(caught.value)
     if name == "RN50":
-        assert OPENAI[0].sha256 in str(caught.value)
-        assert OPENAI[0].hub_sha256 in str(caught.value)
+        for fact in (OPENAI[0].archive, OPENAI[0].sha256, OPENAI[0].repo, "RN50.safetensors"):
+            assert fact in str(caught.value)
     assert not (home / "cache").exists()
 
 
@@ -449,18 +390,6 @@ def test_a_damaged_cached_file_is_never_loaded_and_fetched_anew(damage, name, sp
     assert verify(name).status == "ok"
 
 
-def test_a_damaged_file_of_ours_is_named_where_no_other_can_be_had(spec, server, home):
-    (home / "cache").mkdir()
-    (home / "cache" / "RN50.pt").write_bytes(b"an error page")
-    for file in (HUB_WEIGHTS, "RN50.pt"):
-        server.misbehave(file, status=404)
-    with pytest.raises(IntegrityError, match=r"RN50\.pt is damaged .*begins with b'an error page'"):
-        load_backbone("RN50")
-    server.misbehave("RN50.pt", status=200)
-    assert load_backbone("RN50").source == spec.url
-    assert load_backbone("RN50", offline=True).source == "cache"
-
-
 def test_a_cache_that_cannot_be_written_names_the_variable(server, home, monkeypatch):
     (home / "file").touch()
     monkeypatch.setenv("MACLIP_LAB_CACHE", str(home / "file" / "cache"))
@@ -471,7 +400,6 @@ def test_a_cache_that_cannot_be_written_names_the_variable(server, home, monkeyp
 def test_the_cache_is_the_platforms_unless_the_environment_says(monkeypatch, home):
     assert cache_folder() == home / "cache"
     monkeypatch.delenv("MACLIP_LAB_CACHE")
-    monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
     assert cache_folder() == Path("/somewhere/maclip-lab")
 
@@ -506,6 +434,22 @@ def test_token_embeddings_stored_by_row_are_expanded(home):
     table = load_backbone(home / "sparse.safetensors").clip.token_embedding.weight
     assert len(table) == 49408
     torch.testing.assert_close(table[[3, 7]], STATE["token_embedding.weight"][[3, 7]])
+
+
+def test_every_row_that_was_not_kept_is_the_mean_of_those_that_were():
+    rows = torch.tensor([0, 2], dtype=torch.int32)
+    sparse = {WEIGHT: torch.tensor([[1.0, 3.0], [3.0, 5.0]]), ROWS: rows}
+    full = expand_token_rows(sparse, vocabulary=4)
+    assert set(full) == {WEIGHT}
+    assert full[WEIGHT].tolist() == [[1.0, 3.0], [2.0, 4.0], [3.0, 5.0], [2.0, 4.0]]
+    assert expand_token_rows(full)[WEIGHT] is full[WEIGHT]
+
+
+@pytest.mark.parametrize("rows", [[0], [0, 9], [-1, 0]])
+def test_rows_that_do_not_fit_are_refused(rows):
+    sparse = {WEIGHT: torch.zeros(2, 3), ROWS: torch.tensor(rows, dtype=torch.int32)}
+    with pytest.raises(ValueError, match=r"token_embedding\.rows"):
+        expand_token_rows(sparse, vocabulary=5)
 
 
 @pytest.mark.parametrize("prefix", ["module.", "model.", "clip_model.", "module.model."])
@@ -638,7 +582,7 @@ def test_an_archive_needs_a_known_sha256_or_trust(archive_bytes, home, monkeypat
     with pytest.raises(WeightsError, match=r"TorchScript archive.*none of OpenAI's.*trust=True"):
         load_backbone(path)
     assert same(load_backbone(path, trust=True).clip)
-    monkeypatch.setitem(loading.OPENAI_SHA256, sha256(archive_bytes), "RN50")
+    monkeypatch.setitem(ARCHIVES, sha256(archive_bytes), "RN50")
     assert same(load_backbone(path).clip)
 
 
@@ -686,9 +630,9 @@ def test_importing_the_room_loads_neither_torch_nor_a_network_client():
 @pytest.mark.parametrize("name", EMBEDDED)
 def test_the_embedded_backbones_that_ship_are_those_on_record(name, no_sockets):
     found = verify(name)
-    assert found.status == "ok", f"{found}: update EMBEDDED_SHA256 in weights/backbones.py"
+    assert found.status == "ok", f"{found}: update data/backbones.toml"
     backbone = load_backbone(name, offline=True)
-    assert (backbone.source, backbone.sha256) == ("embedded", backbones.EMBEDDED_SHA256[name])
+    assert (backbone.source, backbone.sha256) == ("embedded", EMBEDDED[name].sha256)
     assert backbone.clip.context_length == 77
 
 
@@ -696,7 +640,7 @@ def test_an_embedded_backbone_of_which_a_bit_flipped_is_not_loaded(home, monkeyp
     whole = data_path("backbones", "tiny-vit.safetensors").read_bytes()
     path = home / "tiny-vit.safetensors"
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    monkeypatch.setattr("maclip_lab.weights.cache.data_path", lambda *parts: path)
+    monkeypatch.setattr("maclip_lab.weights.places.data_path", lambda *parts: path)
     digests = f"{sha256(path.read_bytes())}, expected {sha256(whole)}"
     with pytest.raises(IntegrityError, match=f"{digests}.*install the package anew"):
         load_backbone("tiny-vit")
