@@ -326,6 +326,41 @@ class _Undrawn(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
+def _shaped_clip(state: Mapping[str, Tensor], act: type[nn.Module]) -> CLIP:
+    """A CLIP whose tensors have these shapes, its weights as PyTorch draws them."""
+    text_width, embed_dim = state["text_projection"].shape
+    visual, image_size = _build_visual(state, act)
+    return CLIP(
+        visual,
+        embed_dim=embed_dim,
+        image_size=image_size,
+        context_length=len(state["positional_embedding"]),
+        vocab_size=len(state["token_embedding.weight"]),
+        text_width=text_width,
+        text_layers=_count(state, "transformer.resblocks."),
+        text_heads=max(1, text_width // 64),
+        act=act,
+    )
+
+
+def untrained_clip(state: Mapping[str, Tensor], seed: int, *, quick_gelu: bool = True) -> CLIP:
+    """A frozen CLIP of these tensors' shapes that nobody has trained, in evaluation mode.
+
+    Every weight is drawn as PyTorch draws it for a new network, so that what such a network shows
+    is owed to the architecture and to luck. Batch norms have seen no picture: they change nothing.
+
+    Args:
+        state: tensors under OpenAI's names; their values do not matter.
+        seed: of the draws; the global random state is left alone.
+        quick_gelu: activation; False means exact GELU.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        clip = _shaped_clip(state, QuickGELU if quick_gelu else nn.GELU)
+        nn.init.normal_(clip.token_embedding.weight, std=0.02)
+    return clip.eval().requires_grad_(False)
+
+
 def build_clip(state: Mapping[str, Tensor], *, quick_gelu: bool = True) -> CLIP:
     """A frozen CLIP in float32 evaluation mode, its architecture read off the tensors' shapes.
 
@@ -345,20 +380,8 @@ def build_clip(state: Mapping[str, Tensor], *, quick_gelu: bool = True) -> CLIP:
             f"VisionTransformer image tower; missing {missing or 'visual.*'}, "
             f"got {sorted(state)[:5]} ..."
         )
-    text_width, embed_dim = state["text_projection"].shape
     with torch.device("meta"), _Undrawn():
-        visual, image_size = _build_visual(state, act)
-        clip = CLIP(
-            visual,
-            embed_dim=embed_dim,
-            image_size=image_size,
-            context_length=len(state["positional_embedding"]),
-            vocab_size=len(state["token_embedding.weight"]),
-            text_width=text_width,
-            text_layers=_count(state, "transformer.resblocks."),
-            text_heads=max(1, text_width // 64),
-            act=act,
-        )
+        clip = _shaped_clip(state, act)
     owned = {
         name: tensor.to(torch.float32 if tensor.is_floating_point() else None, copy=True)
         for name, tensor in state.items()

@@ -1,7 +1,8 @@
 """Backbones by name: find, fetch, verify and load their weights.
 
 A name is one of OpenAI's nine (``RN50`` ... ``ViT-L/14@336px``), ``tiny-rn`` or ``tiny-vit``
-(shipped with the package), ``hf-hub:org/name`` (an open_clip checkpoint) or a file.
+(shipped with the package), ``hf-hub:org/name`` (an open_clip checkpoint) or a file. With
+``-untrained-SEED`` behind it, it is a new network of that one's shape, drawn by this seed.
 """
 
 import logging
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 
 _LOGGER = logging.getLogger(__name__)
+UNTRAINED = "-untrained-"
+"""In a backbone's name, between the shape it has and the seed that its weights are drawn by."""
 
 
 @dataclass(frozen=True)
@@ -111,9 +114,24 @@ def load_backbone(
         OfflineError: it is not on this machine and the network is forbidden.
         WeightsError: it cannot be had, read, or made a CLIP of; the message says what to do.
     """
-    from maclip_lab.clip.model import build_clip
+    from maclip_lab.clip.foreign import weights_sha256
+    from maclip_lab.clip.model import build_clip, untrained_clip
     from maclip_lab.weights.checkpoints import openai_names, read_tensors
 
+    shape, untrained, seed = os.fspath(name).rpartition(UNTRAINED)
+    if untrained and seed.isdecimal():
+        trained = load_backbone(
+            shape,
+            weights_dir=weights_dir,
+            offline=offline,
+            trust=trust,
+            quick_gelu=quick_gelu,
+            progress=progress,
+        )
+        state, gelu = trained.clip.state_dict(), trained.quick_gelu
+        clip = untrained_clip(state, int(seed), quick_gelu=gelu)
+        digest, facts = weights_sha256(clip.state_dict()), {"quick_gelu": str(gelu).lower()}
+        return Backbone(f"{trained.name}{untrained}{int(seed)}", digest, "drawn", clip, facts)
     model = parse_name(os.fspath(name))
     file = find_checkpoint(model, weights_dir=weights_dir, offline=offline, progress=progress)
     hubs = isinstance(model, HubModel) and not model.archive
