@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from maclip_lab import cues as cues
     from maclip_lab import fusion as fusion
     from maclip_lab import plots as plots
+    from maclip_lab.ablations import controls as controls
     from maclip_lab.ablations.rated import Rated as Rated
     from maclip_lab.ablations.sweeps import sweep as sweep
     from maclip_lab.crops import Protocol as Protocol
@@ -42,7 +43,13 @@ _HOMES = {
     "score_folder": "scorer",
     "sweep": "ablations.sweeps",
 }
-_MODULES = ("crops", "cues", "fusion", "plots")
+_MODULES = {
+    "controls": "ablations.controls",
+    "crops": "crops",
+    "cues": "cues",
+    "fusion": "fusion",
+    "plots": "plots",
+}
 __all__ = [
     "FusionSettings",
     "Lesson",
@@ -50,6 +57,7 @@ __all__ = [
     "Protocol",
     "Rated",
     "Score",
+    "controls",
     "crops",
     "cues",
     "data_path",
@@ -68,7 +76,7 @@ def __getattr__(name: str) -> object:
     if name == "__version__":
         return _version()
     if name in _MODULES:
-        return import_module(f"maclip_lab.{name}")
+        return import_module(f"maclip_lab.{_MODULES[name]}")
     if name not in _HOMES:
         raise AttributeError(f"module 'maclip_lab' has no attribute {name!r}")
     return getattr(import_module(f"maclip_lab.{_HOMES[name]}"), name)

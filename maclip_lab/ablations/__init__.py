@@ -21,7 +21,6 @@ from maclip_lab.ablations.normality import magnitude_normality
 from maclip_lab.ablations.payoff import payoff, payoff_table
 from maclip_lab.ablations.published import paper_means
 from maclip_lab.ablations.rated import RatedSet
-from maclip_lab.ablations.rotations import random_rotations, rotation_null
 from maclip_lab.ablations.sweeps import AUTHORS_GRID, score_store, sweep
 
 __all__ = [
@@ -42,8 +41,6 @@ __all__ = [
     "paper_means",
     "payoff",
     "payoff_table",
-    "random_rotations",
-    "rotation_null",
     "score_store",
     "share_between",
     "srcc_by_mixture",

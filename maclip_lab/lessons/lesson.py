@@ -22,11 +22,13 @@ from maclip_lab.lessons.prediction import Prediction
 from maclip_lab.plots.style import backbone_label, set_house_style
 from maclip_lab.score import TextAnchors
 from maclip_lab.scorer import Maclip
+from maclip_lab.weights.loading import UNTRAINED
 
 BACKBONES = ("tiny-rn", "tiny-vit")
 SETS = {"CLIVE": "clive-part", "BIQ2021": "biq2021-part", "severity": SEVERITY}
 """The three shipped sets, as a notebook calls them, and as `open_dataset` does."""
 N_BOOT = 2000
+_TWINS = 3
 _SYNTHETIC = "synthetic"  # what severity is made of, for a backbone that has no pack of it
 
 
@@ -115,6 +117,40 @@ class Lesson:
     def asked(self) -> Rated:
         """The data set asked for as the backbone asked for sees it."""
         return self.cells[self._asked]
+
+    @cached_property
+    def twins(self) -> Cells:
+        """Networks of a cell's shape beside the cells, ``{(network, set): Rated}``.
+
+        The untrained ones, ``tiny-rn-untrained-0`` and so on, are what a backbone shows before any
+        training; others, ``tiny-rn-seed-0``, were trained like the shipped one and by another seed.
+        The shipped packs hold fewer pictures and every second window. A backbone of one's own is
+        joined by untrained networks of its shape.
+        """
+        plan = {}
+        for name, dataset in SETS.items():
+            packs = sorted(data_path("packs").glob(f"{dataset}.*.safetensors"))
+            networks = [path.name.split(".")[1] for path in packs]
+            twins = [network for network in networks if network not in BACKBONES]
+            plan |= {(twin, name): partial(self._open, twin, dataset) for twin in twins}
+        if self.backbone not in BACKBONES:
+            for twin, name in product(range(_TWINS), dict.fromkeys((self._asked[1], "severity"))):
+                network = f"{self._given}{UNTRAINED}{twin}"
+                cell = f"{self.backbone}{UNTRAINED}{twin}", name
+                plan[cell] = partial(self._open_twin, network, cell)
+        return Cells(plan)
+
+    @cached_property
+    def clean(self) -> Mapping[str, Rated]:
+        """Sixty clean photographs and a harmed copy of each, as each embedded backbone sees them.
+
+        ``dist_level`` of their ``table`` is 0 for the clean ones.
+        """
+        packs = {name: open_pack(shipped_pack("clean", name)) for name in BACKBONES}
+        return {
+            name: self._rated(pack.crops, None, pack.anchors, (name, "BSDS500"))
+            for name, pack in packs.items()
+        }
 
     def check(self, holds: object, sentence: str) -> Verdict:
         """A sentence of the text, and whether it holds.
@@ -228,6 +264,15 @@ class Lesson:
             crops = crops.subset(manifest)
             wholes = None if wholes is None else wholes.subset(manifest)
         return self._rated(crops, wholes, anchors, (backbone_label(backbone), name))
+
+    def _open_twin(self, network: str, cell: Cell) -> Rated:
+        scorer = Maclip(network, device=self._device, precision=self._precision)
+        is_asked = cell[1] == self._asked[1]
+        dataset, root = (self._dataset, self._root) if is_asked else (SEVERITY, None)
+        made = _SYNTHETIC if dataset == SEVERITY else dataset
+        choices = self._choices if is_asked else {}
+        crops, wholes = open_crops_and_whole(made, scorer, root, store=self._store, **choices)
+        return self._rated(crops, wholes, scorer.anchors, cell)
 
     def _rated(
         self, crops: Features, wholes: Features | None, anchors: TextAnchors, cell: Cell

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 
-from maclip_lab.ablations.rotations import ROTATIONS, random_rotations
+from maclip_lab.ablations.controls import ROTATIONS, random_rotations
 from maclip_lab.clip.model import CLIP
 from maclip_lab.clip.tokenizer import tokenize
 from maclip_lab.crops import crop_batches
