@@ -45,7 +45,7 @@ def given_features(features, table, dataset="opinions"):
         ".",
     )
     known = pd.DataFrame({"path": names, "status": "ok", "flags": "", "message": ""})
-    config = SimpleNamespace(protocol=NATIVE)
+    config = SimpleNamespace(protocol=NATIVE, weights_sha256="known")
     return GivenFeatures(rows, config, known.assign(n_crops=CROPS), list(features))
 
 

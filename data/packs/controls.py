@@ -2,8 +2,8 @@
 
 python data/packs/controls.py --bsds500 FOLDER --clive FOLDER --biq2021 FOLDER [--weights FILE ...]
 
-Which parts are made is said by the folders that are given. A trained network's file NAME.safetensors
-gives the packs ``SET.NAME``; the untrained networks need no file.
+Which parts are made is said by the folders that are given. A trained network's file
+NAME.safetensors gives the packs ``SET.NAME``; the untrained networks need no file.
 """
 
 import argparse
@@ -29,15 +29,38 @@ SEEDS = (0, 1, 2)
 PICTURES = 128
 TWINS = Protocol(name="every second window", stride=256)
 """Every second window in each direction: half the room, and corners, middle and thumbnail stay."""
-HELD_OUT = """
-12003 23025 24077 33039 65010 69015 86016 90076 97033 106024 134008 138078 144067 153077 157036
-159008 159045 159091 163014 164074 170057 173036 188091 196015 198023 216066 239007 296007 302008
-376001
-""".split()
+HELD_OUT = [
+    *("12003", "23025", "24077", "33039", "65010", "69015", "86016", "90076", "97033", "106024"),
+    *(
+        "134008",
+        "138078",
+        "144067",
+        "153077",
+        "157036",
+        "159008",
+        "159045",
+        "159091",
+        "163014",
+        "164074",
+    ),
+    *(
+        "170057",
+        "173036",
+        "188091",
+        "196015",
+        "198023",
+        "216066",
+        "239007",
+        "296007",
+        "302008",
+        "376001",
+    ),
+]
 """The photographs of BSDS500's training and validation parts that no embedded backbone has seen."""
 
 
 def main() -> None:
+    """Make the parts whose folders are given."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("bsds500", "clive", "biq2021"):
         parser.add_argument(f"--{name}", type=Path)
@@ -120,9 +143,7 @@ def pack(
     manifest: Manifest, scorer: Maclip, name: str, work: Path, protocol: Protocol | None = None
 ) -> None:
     """Extract a set's crops and write ``NAME.safetensors`` here."""
-    features = extract_features(
-        manifest, scorer, work / "store", dtype="fp16", protocol=protocol
-    )
+    features = extract_features(manifest, scorer, work / "store", dtype="fp16", protocol=protocol)
     prompts = [PROMPT_SETS["maclip"]]
     print(write_pack(HERE / f"{name}.safetensors", features, None, scorer, prompts=prompts))
 

@@ -15,7 +15,7 @@ from maclip_lab.datasets.synthetic import EDITIONS
 from maclip_lab.evaluation import Correlations, EvaluationSettings, correlate, evaluate
 from maclip_lab.evaluation.correlations import MIN_PICTURES, Array, spearman
 from maclip_lab.evaluation.estimates import Estimate
-from maclip_lab.evaluation.intervals import MIN_CLUSTERS, Indices, bootstrap
+from maclip_lab.evaluation.intervals import MIN_CLUSTERS, Indices, Resamples, bootstrap
 from maclip_lab.evaluation.pairs import pair_agreement, pair_agreement_replicates
 from maclip_lab.features import Features
 from maclip_lab.features.stored_cues import StoredCues, store_cues
@@ -348,6 +348,14 @@ class Rated:
     def lead(self, prediction: ArrayLike, other: ArrayLike) -> Estimate:
         """By how much the SRCC of one prediction (N,) is above another's, on the same pictures."""
         return self.correlate(prediction, other).lead(0, 1)
+
+    def estimate(self, statistic: Callable[[Indices], float]) -> Estimate:
+        """Any number of some pictures, with its interval; pictures are drawn as for an SRCC.
+
+        Args:
+            statistic: from indices of pictures (m,), some of them repeated, to the number.
+        """
+        return Resamples.of(self.n, self.clusters, self.statistics).estimate(statistic)
 
     def correlate(self, *predictions: ArrayLike) -> Correlations:
         """SRCC of several predictions (N,), from the same resamples."""

@@ -43,6 +43,9 @@ class Cells(Mapping[Cell, Rated]):
             self._opened[cell] = self._open_cell[cell]()
         return self._opened[cell]
 
+    def __contains__(self, cell: object) -> bool:
+        return cell in self._open_cell
+
     def __iter__(self) -> Iterator[Cell]:
         return iter(self._open_cell)
 
@@ -127,7 +130,7 @@ class Lesson:
         The shipped packs hold fewer pictures and every second window. A backbone of one's own is
         joined by untrained networks of its shape.
         """
-        plan = {}
+        plan: dict[Cell, Callable[[], Rated]] = {}
         for name, dataset in SETS.items():
             packs = sorted(data_path("packs").glob(f"{dataset}.*.safetensors"))
             networks = [path.name.split(".")[1] for path in packs]

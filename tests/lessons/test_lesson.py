@@ -52,6 +52,27 @@ def test_a_cell_is_opened_once_and_only_when_it_is_asked_for(monkeypatch):
     assert opened == [("tiny-vit", "clive-part")]
 
 
+def test_untrained_networks_of_both_shapes_stand_beside_every_set(lab):
+    for backbone, name in lab.cells:
+        twins = [network for network, of in lab.twins if of == name and backbone in network]
+        assert sum("-untrained-" in network for network in twins) >= 3
+    twin = lab.twins["tiny-rn-untrained-0", "CLIVE"]
+    assert (twin.n, twin.name, twin.backbone) == (128, "CLIVE", "tiny-rn-untrained-0")
+    assert set(twin.table["name"]) < set(lab.asked.table["name"])
+    own = ml.Lesson("04", "mine.safetensors", "mine=list.csv")
+    assert ("mine.safetensors-untrained-2", "mine") in own.twins
+    assert set(lab.twins) < set(own.twins)
+
+
+def test_sixty_clean_photographs_and_a_harmed_copy_of_each_are_at_hand(lab):
+    for backbone, clean in lab.clean.items():
+        levels = clean.table["dist_level"].to_numpy()
+        assert (clean.n, (levels == 0).sum()) == (120, 60)
+        assert set(levels) == {0, 3, 4, 5}
+        theirs = clean.features.config.weights_sha256
+        assert theirs == lab.cells[backbone, "CLIVE"].features.config.weights_sha256
+
+
 def test_no_weights_are_loaded_for_the_shipped_sets(lab, monkeypatch):
     monkeypatch.setattr(lesson, "Maclip", None)
     assert lab.asked.n == 332

@@ -681,3 +681,23 @@ def test_the_advice_of_torch_to_switch_safety_off_is_not_passed_on(home):
         assert not re.search("weights_only|trust|safe_globals|two options", str(caught.value))
     with pytest.raises(WeightsError, match=r"it asks for pathlib\.\w*Path"):
         load_backbone(home / "x.pt")
+
+
+def test_an_untrained_network_has_the_shape_of_its_name_and_is_drawn_by_its_seed():
+    torch.manual_seed(7)
+    before = torch.random.get_rng_state()
+    trained, one, again, other = (
+        load_backbone(name)
+        for name in ("tiny-rn", *["tiny-rn-untrained-0"] * 2, "tiny-rn-untrained-1")
+    )
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert (one.name, one.source, one.quick_gelu) == ("tiny-rn-untrained-0", "drawn", True)
+    assert one.sha256 == again.sha256 != other.sha256
+    shapes = [
+        {name: tensor.shape for name, tensor in backbone.clip.state_dict().items()}
+        for backbone in (trained, one)
+    ]
+    assert shapes[0] == shapes[1]
+    assert not any(parameter.requires_grad for parameter in one.clip.parameters())
+    with pytest.raises(WeightsError, match="no backbone is called 'nobody'"):
+        load_backbone("nobody-untrained-0")

@@ -1,0 +1,126 @@
+"""Random axes, means that leave a picture out of its own, whitening, and what is refused."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cosine_similarity
+
+from maclip_lab.ablations.controls import (
+    conformity,
+    mean_features,
+    random_rotations,
+    rotation_null,
+    whitened_length,
+)
+from maclip_lab.ablations.rated import Rated
+from maclip_lab.crops import NATIVE
+from maclip_lab.datasets.errors import DatasetError
+from maclip_lab.evaluation.estimates import Chance
+from maclip_lab.features.store import StoreError
+from tests.rated_world import CROPS, given_features, rated_set
+
+
+def seen(name="mine", **given):
+    made = rated_set(**given)
+    return Rated(made.features, made.anchors, name=name)
+
+
+def of_features(features, name="given", **columns):
+    table = {"mos": np.linspace(0, 1, len(features)), **columns}
+    made = rated_set(n=4, dimensions=features.shape[-1])
+    return Rated(given_features(features, table), made.anchors, name=name)
+
+
+def test_rotations_keep_every_angle_and_length_and_are_those_of_one_large_draw():
+    features = torch.randn(5, 16, generator=torch.Generator().manual_seed(0))
+    for turn in random_rotations(16, 3):
+        turned = features @ turn
+        torch.testing.assert_close(turned @ turned.T, features @ features.T, atol=1e-4, rtol=1e-4)
+    generator = torch.Generator().manual_seed(0)
+    together = torch.linalg.qr(torch.randn(6, 48, 48, generator=generator))[0]
+    assert torch.equal(torch.stack(list(random_rotations(48, 6))), together)
+
+
+def test_axes_that_carry_quality_are_no_lucky_ones_and_others_are_as_good_as_any():
+    rated = seen(evenness=2.0)
+    trained = rated.srcc(rated.table["q_mag"]).value
+    assert trained > 0.5
+    assert Chance.of(rotation_null(rated, 60), trained).p < 0.05
+    others = [seen(n=60, seed=seed) for seed in range(4)]
+    chances = [
+        Chance.of(rotation_null(one, 40), one.srcc(one.table["q_mag"]).value) for one in others
+    ]
+    assert np.mean([one.p for one in chances]) == pytest.approx(0.5, abs=0.35)
+
+
+def test_a_picture_is_left_out_of_its_own_mean_with_all_its_versions():
+    rated = seen(n=12)
+    means = mean_features(rated)
+    for i in (0, 5):
+        others = rated.crops[torch.from_numpy(rated.picture != i)]
+        torch.testing.assert_close(means[i], others.mean(0))
+    references = np.repeat(["a", "b", "c"], 4)
+    clustered = seen(n=12, ref_id=references)
+    means = mean_features(clustered)
+    others = clustered.crops[torch.from_numpy(references[clustered.picture] != "b")]
+    torch.testing.assert_close(means[4], others.mean(0))
+    assert torch.equal(means[4], means[7])
+
+
+def test_the_mean_of_other_pictures_is_one_and_of_a_part_of_them_where_a_part_is_chosen():
+    rated, others = seen(n=9), seen("others", n=8, seed=1)
+    means = mean_features(rated, others)
+    torch.testing.assert_close(means, others.crops.mean(0).expand(9, -1))
+    part = np.arange(8) < 3
+    torch.testing.assert_close(
+        mean_features(rated, others, part)[0], others.crops[: 3 * CROPS].mean(0)
+    )
+    same = cosine_similarity(rated.crops, others.crops[: 3 * CROPS].mean(0), dim=1)
+    np.testing.assert_allclose(conformity(rated, others, part), rated.means(same), atol=1e-6)
+
+
+def test_a_picture_that_lies_in_both_sets_is_left_out_too():
+    rated = seen(n=10)
+    twice = Rated(rated.features, rated.anchors, name="mine")
+    torch.testing.assert_close(mean_features(rated, twice), mean_features(rated))
+    with pytest.raises(DatasetError, match="whitened by pictures of its own"):
+        whitened_length(rated, twice)
+
+
+def test_the_whitened_length_of_what_whitens_is_one_a_dimension():
+    generator = torch.Generator().manual_seed(0)
+    shape = torch.diag(torch.linspace(0.2, 3, 6))
+    clean = torch.randn(400, CROPS, 6, generator=generator) @ shape + 5
+    likely = torch.randn(50, CROPS, 6, generator=generator) @ shape + 5
+    far = likely + torch.tensor([2.0, 0, 0, 0, 0, 0])  # far along what hardly varies
+    clean, likely, far = of_features(clean, "c"), of_features(likely, "l"), of_features(far, "f")
+    assert whitened_length(likely, clean).mean() == pytest.approx(6, rel=0.15)
+    assert (whitened_length(far, clean) > whitened_length(likely, clean) + 5).mean() > 0.9
+
+
+def test_a_mean_is_refused_in_words_where_it_says_nothing():
+    rated, others = seen(n=6), seen("others", n=5)
+    foreign = SimpleNamespace(protocol=NATIVE, weights_sha256="other")
+    other_weights = Rated(replace(others.features, config=foreign), others.anchors, name="others")
+    for ask in (mean_features, conformity, whitened_length):
+        with pytest.raises(StoreError, match="different weights, known and other"):
+            ask(rated, other_weights)
+        with pytest.raises(DatasetError, match="fewer than two pictures"):
+            ask(rated, others, np.arange(5) == 2)
+        with pytest.raises(DatasetError, match="are alike"):
+            ask(rated, of_features(torch.ones(5, CROPS, 16), "alike"))
+    with pytest.raises(DatasetError, match="fewer than two pictures"):
+        mean_features(of_features(torch.randn(1, CROPS, 16)))
+    with pytest.raises(DatasetError, match="are alike"):
+        mean_features(of_features(torch.ones(4, CROPS, 16)))
+
+
+def test_any_number_of_pictures_has_an_interval():
+    rated = seen(n=300, evenness=2.0)
+    q_mag, quality = rated.table["q_mag"].to_numpy(), rated.quality.to_numpy()
+    own = rated.estimate(lambda rows: np.corrcoef(q_mag[rows], quality[rows])[0, 1])
+    assert own.low < own.value < own.high
+    assert own.n == 300
