@@ -47,6 +47,15 @@ def golden_clips() -> dict[str, CLIP]:
     }
 
 
+@pytest.fixture(scope="session")
+def cluster():
+    """One Dask worker on this machine, for all tests of a run; reached by its client's address."""
+    from maclip_lab.scale.run import dask_client
+
+    with dask_client(1) as client:
+        yield client
+
+
 @pytest.fixture
 def shared() -> Path:
     """Third-party data beside the checkout; the test skips where it is absent."""

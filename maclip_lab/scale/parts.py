@@ -19,6 +19,7 @@ import pandas as pd
 import torch
 
 from maclip_lab.config import ScoreConfig
+from maclip_lab.encoder import choose_device
 from maclip_lab.errors import IntegrityError
 from maclip_lab.files.atomic import write_bytes
 from maclip_lab.files.identity import content_sha256, file_times
@@ -44,8 +45,11 @@ class Part:
     def key(self, config: ScoreConfig) -> str:
         """Hash of the pictures, with their sizes and times, and of the configuration.
 
-        Where a system does not tell when a file was changed, its content takes the place.
+        Its ``device`` is one that numbers come from, never ``"auto"``, which means another on
+        another machine; cards of one machine are one kind. Where a system does not tell when a
+        file was changed, its content takes the place.
         """
+        config = replace(config, device=str(choose_device(config.device)).partition(":")[0])
         times = [(path, file, *file_times(file)) for path, file in self.pairs()]
         content = [
             _COLUMNS,
@@ -89,8 +93,9 @@ def score_part(part: Part, config: ScoreConfig, folder: Path, workers: int = 1) 
     """Score a part and commit it, unless a verified file of it exists.
 
     Every picture is encoded on one thread, so that its numbers are the same to the last bit
-    wherever it is done. The configuration is pinned, see `ScoreConfig.pinned`, and the folder
-    of the parts the same for all workers; ``workers`` are pictures that a CPU encodes at once.
+    wherever it is done on this kind of device. The configuration is pinned, see
+    `ScoreConfig.pinned`, and the folder of the parts the same for all workers; ``workers`` are
+    pictures that a CPU encodes at once.
 
     Raises:
         StorageFullError: there is no room.
@@ -147,17 +152,18 @@ def _scorer(config: ScoreConfig) -> Maclip:
     return Maclip.from_config(config)
 
 
-def _device(device: str) -> str:
+def _device(asked: str) -> str:
     """One worker a GPU: workers of a local cluster, which are numbered, share the GPUs out."""
-    if device != "auto" or not torch.cuda.is_available():
+    device = str(choose_device(asked))
+    if asked != "auto" or device != "cuda":
         return device
     try:
         from distributed import get_worker
 
         name = str(get_worker().name)
     except (ImportError, ValueError):
-        return "cuda"
-    return f"cuda:{int(name) % torch.cuda.device_count()}" if name.isdigit() else "cuda"
+        return device
+    return f"cuda:{int(name) % torch.cuda.device_count()}" if name.isdigit() else device
 
 
 @contextmanager

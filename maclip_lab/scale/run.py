@@ -2,10 +2,10 @@
 
 The contract is `maclip_lab.scale.parts`; this is who runs it. A part that fails is reported and the
 others kept; a worker that dies is replaced and its part done again; a run that is started again
-does what is missing. The table is the same to the last bit however it was made.
+does what is missing. The table is the same to the last bit however it was made on one kind of
+device; machines of several kinds agree to rounding, and each part is named after the kind it had.
 """
 
-import ast
 import logging
 import math
 import os
@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -36,7 +35,6 @@ LARGEST_PART, SMALLEST_PART, PARTS = 10_000, 8, 256
 _LOGGER = logging.getLogger(__name__)
 _IN_FLIGHT = 64  # parts, before workers are known: a cluster may grow with the work that waits
 _DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"  # Ctrl-C is ours to answer
-_STARTS = 5  # of a local cluster, before the run is given up
 _DEATHS = 5  # of workers while they had a part, before the part is given up
 
 
@@ -194,56 +192,38 @@ def dask_client(workers: int | None = None, cluster: str | None = None) -> Itera
 
 
 def _local_cluster(workers: int) -> "LocalCluster":
-    """Workers on this machine; where one dies as it starts, all are started again."""
+    """Workers on this machine; each runs the caller's script again, up to its main guard."""
     from distributed import LocalCluster
 
-    _require_main_guard()
-    reason: RuntimeError | None = None
-    for _ in range(_STARTS):
-        try:
-            return LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                dashboard_address="127.0.0.1:0",
-                silence_logs=logging.CRITICAL,
-                preload=[_DEAF],
-            )
-        except RuntimeError as error:
-            reason = error
-    raise ScaleError(f"no workers can be started on this machine: {reason}") from reason
-
-
-def _require_main_guard() -> None:
-    """Each worker runs the caller's script again, up to the guard that keeps it from going on.
-
-    Raises:
-        ScaleError: the script that is running has none around the call.
-    """
     main = sys.modules["__main__"]
-    file = getattr(main, "__file__", None)
-    spec = getattr(main, "__spec__", None)
-    if file is None or (spec and spec.name.endswith("__main__")):
-        return  # a notebook, or a package's own entry, which workers do not run
-    frame: FrameType | None = sys._getframe()
-    while frame is not None and frame.f_globals is not vars(main):
-        frame = frame.f_back
-    while frame is not None and frame.f_code.co_name != "<module>":
-        frame = frame.f_back
-    if frame is None:
-        return
-    line = frame.f_lineno
-    try:
-        blocks = [n for n in ast.parse(Path(file).read_bytes()).body if isinstance(n, ast.If)]
-    except (OSError, SyntaxError):
-        return
-    guards = [block for block in blocks if "__name__" in ast.unparse(block.test)]
-    if any(guard.lineno <= line <= (guard.end_lineno or 0) for guard in guards):
-        return
-    raise ScaleError(
-        f"workers run {file} again when they start, and line {line} would start workers in each: "
-        "put it, and what else the script does, under if __name__ == '__main__':"
+    spec, script = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+    if spec and spec.name.endswith("__main__"):
+        script = None  # a package's own entry, which workers do not run; a notebook has no file
+    advice = (
+        f"workers run {script} again when they start: put what it does under "
+        "if __name__ == '__main__':"
     )
+    if script is not None and not _mentions_guard(Path(script)):
+        raise ScaleError(advice)
+    try:
+        return LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+            preload=[_DEAF],
+        )
+    except RuntimeError as error:
+        why = f"{error} If it is so for no other reason, {advice}" if script else str(error)
+        raise ScaleError(f"no workers can be started on this machine: {why}") from error
+
+
+def _mentions_guard(script: Path) -> bool:
+    try:
+        return b"__main__" in script.read_bytes()
+    except OSError:  # a program that was put together with its interpreter
+        return True
 
 
 Outcome = FinishedPart | Exception
