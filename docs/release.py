@@ -25,6 +25,7 @@ WANTED = {
     "sdist": (
         "pyproject.toml",
         "constraints.txt",
+        "backbones/train.py",
         f"notebooks/{CHECKED}",
         "docs/conf.py",
         "NOTICE",

@@ -82,7 +82,7 @@ MUTATIONS = (
     ),
     Mutation(
         "09_training_a_tiny_clip",
-        "training/captions.py",
+        "../backbones/captions.py",
         "lean = np.array([c.sign * c.slope for c in captions])",
         "lean = np.array([-c.sign * c.slope for c in captions])",
     ),
@@ -99,7 +99,7 @@ MUTATIONS = (
 def checkout(tmp_path: Path) -> Path:
     """A copy of what the notebooks need; the data are not copied but linked."""
     ignored = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
-    for folder in ("maclip_lab", "notebooks"):
+    for folder in ("maclip_lab", "backbones", "notebooks"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
     for file in ("conftest.py", "pyproject.toml"):
         shutil.copy(ROOT / file, tmp_path)

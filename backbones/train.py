@@ -1,97 +1,77 @@
-"""One training run: captions of quality, of faults and of content, and people's sentences."""
+"""One training run: captions of quality, of faults and of content, and people's sentences.
+
+`export` writes what has been trained as the file that ships.
+"""
 
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from backbones import captions
+from backbones.bank import Bank, differences
+from backbones.model import Muon, Recipe, caption_loss, new_clip, sentence_loss, whiten_patches
 from maclip_lab.clip.model import VisionTransformer
 from maclip_lab.clip.tokenizer import tokenize
 from maclip_lab.crops import normalise
 from maclip_lab.files.atomic import write_bytes
-from maclip_lab.training.bank import SEEN_TYPES, Bank, differences
-from maclip_lab.training.captions import (
-    acceptance,
-    concept_harms,
-    content_acceptance,
-    content_captions,
-    fault_acceptance,
-    fault_captions,
-    overall_harm,
-    quality_captions,
-)
-from maclip_lab.training.losses import caption_loss, sentence_loss
-from maclip_lab.training.muon import Muon
-from maclip_lab.training.recipe import Recipe
-from maclip_lab.training.towers import new_clip, whiten_patches
+from maclip_lab.weights.checkpoints import ROWS, WEIGHT
 
-EXACT = 12
-"""Captions at the head of `quality_captions` that every step contains."""
-_FIRST_SCALE = math.log(10.0)
+EXACT = 12  # captions at the head of `quality_captions` that every step contains
 _ENDS = ("embedding", "projection", "visual.conv1", "visual.proj", "attnpool")
 """What Muon leaves to AdamW: first and last layers, and the pooling's squares, which are the
 largest matrices and so the dearest to make orthogonal."""
+LARGEST = 16_000_000  # bytes a shipped backbone may take
+DECISION = 2.0
+"""Factor on the logit scale of every shipped file: it stretches the cosine cue, so that this weighs
+in the fusion about as the magnitude cue does, and leaves the order of any crop's probabilities
+alone. Set once on validation pictures, for both architectures."""
 
 LOSSES = ("quality", "faults", "content", "sentences")
-Losses = dict[str, float]
-"""The step's value of each of ``LOSSES``; no sentences before they have come in."""
+Losses = dict[str, float]  # of ``LOSSES``; no sentences before they have come in
 
 
 class Trainer:
     """A run that can be stopped after any step and resumed to the same result.
 
-    Attributes:
-        clip: being trained; its token embedding has one row for each of ``rows``.
-        average: running average of ``clip``'s state, which is what ships.
-        rows: ids of the tokens of all captions and sentences, ascending, so that the end-of-text
-            token keeps the largest id.
-        step: steps done.
+    ``average`` is the running average of ``clip``'s state, which is what ships; ``rows`` are the
+    ids of its token embedding's rows, ascending, so that the end-of-text token keeps the largest.
     """
 
     def __init__(
         self, bank: Bank, recipe: Recipe, late: Bank | None = None, device: str = "cpu"
     ) -> None:
-        """Start a run.
-
-        Args:
-            bank: of the first phase.
-            recipe: every number of the run.
-            late: of the second phase, from the same photographs; the first one's where None.
-            device: that trains, ``"cpu"`` or ``"cuda"``.
-
-        Raises:
-            ValueError: the banks show different photographs.
-        """
+        """Start a run on a device; both phases see the first bank where ``late`` is None."""
         self.recipe, self.device, self.step = recipe, torch.device(device), 0
         self.banks = (bank, late or bank)
         if late is not None and late.sentences != bank.sentences:
             raise ValueError("the two banks were rendered from different photographs")
-        self.captioned = [p for p, told in enumerate(bank.sentences) if told]
-        self.others = [p for p, told in enumerate(bank.sentences) if not told]
-        self.captions = quality_captions()
-        texts = [c.text for c in self.captions] + fault_captions() + content_captions()
-        sentences = [s for told in bank.sentences for s in told]
-        self.first = np.cumsum([0, *(len(told) for told in bank.sentences)]) + len(texts)
+        self.captioned = [p for p, said in enumerate(bank.sentences) if said]
+        self.others = [p for p, said in enumerate(bank.sentences) if not said]
+        self.captions = captions.quality_captions()
+        texts = [c.text for c in self.captions] + captions.fault_captions()
+        texts += captions.content_captions()
+        sentences = [s for said in bank.sentences for s in said]
+        self.first = np.cumsum([0, *(len(said) for said in bank.sentences)]) + len(texts)
         tokens = tokenize([*texts, *sentences], truncate=True)
         self.rows, self.tokens = torch.unique(tokens, return_inverse=True)
         self.targets = [self._accepted(b) for b in self.banks]
         self.clip = new_clip(recipe, len(self.rows)).to(self.device)
         if isinstance(self.clip.visual, VisionTransformer):
-            generator = np.random.Generator(np.random.PCG64([recipe.seed, 1 << 32]))
+            generator = Generator(PCG64([recipe.seed, 1 << 32]))
             chosen = generator.choice(len(bank), min(128, len(bank)), replace=False)
             whiten_patches(self.clip.visual.conv1, self._windows(bank, chosen, generator))
-        self.extra = nn.ParameterDict(
-            {
-                "bias": nn.Parameter(torch.zeros(())),
-                "sentence_scale": nn.Parameter(torch.tensor(_FIRST_SCALE)),
-            }
-        ).to(self.device)
+        start = {"bias": torch.zeros(()), "sentence_scale": torch.tensor(math.log(10.0))}
+        extra = nn.ParameterDict({name: nn.Parameter(value) for name, value in start.items()})
+        self.extra = extra.to(self.device)
         self.average = {k: v.detach().clone() for k, v in self.clip.state_dict().items()}
         self.optimisers = self._optimisers()
 
@@ -102,13 +82,9 @@ class Trainer:
         checkpoint: Path | None = None,
         every: int = 200,
     ) -> None:
-        """Train up to step ``until``, or to the end.
+        """Train up to step ``until``, or to the end, reporting every step and its losses.
 
-        Args:
-            until: step to stop before.
-            report: called after every step with the step and its losses.
-            checkpoint: file to resume from where it exists, and to save to.
-            every: steps between saves.
+        A checkpoint is resumed from where it exists, and saved to every so many steps.
         """
         if checkpoint is not None and checkpoint.exists():
             self.load(checkpoint)
@@ -135,11 +111,7 @@ class Trainer:
         write_bytes(path, content.getvalue())
 
     def load(self, path: Path) -> None:
-        """Go on from a saved state.
-
-        Raises:
-            ValueError: the file belongs to another recipe or bank.
-        """
+        """Go on from a saved state."""
         state = torch.load(path, map_location=self.device, weights_only=True)
         differs = differences(self._identity(), state["identity"])
         if differs:
@@ -158,14 +130,11 @@ class Trainer:
         inner = {n: p for n, p in matrices.items() if not any(end in n for end in _ENDS)}
         outer = [p for n, p in matrices.items() if n not in inner]
         others = [p for p in trained.values() if p.ndim < 2] + list(self.extra.parameters())
-        adam = torch.optim.AdamW(
-            [
-                {"params": outer, "weight_decay": recipe.weight_decay},
-                {"params": others, "weight_decay": 0.0},
-            ],
-            lr=recipe.learning_rate,
-            betas=(0.9, 0.98),
-        )
+        groups = [
+            {"params": outer, "weight_decay": recipe.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        adam = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
         return adam, Muon(inner.values(), recipe.muon_rate, recipe.weight_decay)
 
     def _identity(self) -> dict[str, object]:
@@ -178,11 +147,13 @@ class Trainer:
 
     def _accepted(self, bank: Bank) -> tuple[Tensor, Tensor]:
         """Acceptance ``(N, C + F + 16)`` of all known captions, and claims ``(N,)``."""
-        severities = np.where(bank.types >= 0, bank.severities, 0)
-        quality = acceptance(concept_harms(bank.types, severities, SEEN_TYPES), self.captions)
-        faults = fault_acceptance(bank.types, severities, SEEN_TYPES)
-        claim = 1 - self.recipe.fade * overall_harm(severities)
-        content = content_acceptance(bank.contents, claim)
+        types, severities = bank.views["types"], bank.views["severities"]
+        severities = np.where(types >= 0, severities, 0)
+        harms = captions.concept_harms(types, severities)
+        quality = captions.acceptance(harms, self.captions)
+        faults = captions.fault_acceptance(types, severities)
+        claim = 1 - self.recipe.fade * captions.overall_harm(severities)
+        content = captions.content_acceptance(bank.views["contents"], claim)
         accepted = torch.from_numpy(np.concatenate([quality, faults, content], axis=1)).float()
         return accepted, torch.from_numpy(claim).float()
 
@@ -190,23 +161,22 @@ class Trainer:
         recipe = self.recipe
         late = self.step >= recipe.steps
         bank = self.banks[late]
-        generator = np.random.Generator(np.random.PCG64([recipe.seed, self.step]))
+        generator = Generator(PCG64([recipe.seed, self.step]))
         shown, told = self._photographs(recipe.late_batch if late else recipe.batch, generator)
         rounds = (len(bank) - 1 - shown) // len(bank.sentences) + 1
         views = shown + len(bank.sentences) * generator.integers(0, rounds)
         images = self._windows(bank, views, generator, None if late else recipe.side)
-        for each, peak in zip(
-            self.optimisers, (recipe.learning_rate, recipe.muon_rate), strict=True
-        ):
+        peaks = (recipe.learning_rate, recipe.muon_rate)
+        for each, peak in zip(self.optimisers, peaks, strict=True):
             for group in each.param_groups:
                 group["lr"] = peak * _rise_and_fall(self.step, recipe)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             features = self.clip.encode_image(images).float()
             losses = self._caption_losses(features, self.targets[late][0][views], generator)
             if told >= 2 and self._ramp() > 0:
-                losses["sentences"] = self._sentence_loss(
-                    features[:told], shown[:told], self.targets[late][1][views[:told]], generator
-                )
+                claim = self.targets[late][1][views[:told]]
+                part = self._sentence_loss(features[:told], shown[:told], claim, generator)
+                losses["sentences"] = part
         weights = {
             "quality": 1.0,
             "faults": recipe.fault_weight,
@@ -223,9 +193,7 @@ class Trainer:
         self.step += 1
         return {name: loss.item() for name, loss in losses.items()}
 
-    def _photographs(
-        self, count: int, generator: np.random.Generator
-    ) -> tuple[NDArray[np.int64], int]:
+    def _photographs(self, count: int, generator: Generator) -> tuple[NDArray[np.int64], int]:
         """Different photographs for a batch, and how many of them, at its head, have sentences."""
         told = min(round(self.recipe.captioned * count), len(self.captioned))
         silent = min(count - told, len(self.others))
@@ -237,19 +205,16 @@ class Trainer:
         return np.concatenate(parts), told
 
     def _windows(
-        self,
-        bank: Bank,
-        views: NDArray[np.int64],
-        generator: np.random.Generator,
-        side: int | None = None,
+        self, bank: Bank, views: NDArray[np.int64], generator: Generator, side: int | None = None
     ) -> Tensor:
-        full = bank.pixels.shape[1]
+        pixels = bank.views["pixels"]
+        full = pixels.shape[1]
         side = full if side is None else min(side, full)
         tops, lefts = generator.integers(0, full - side + 1, (2, len(views)))
         flips = generator.random(len(views)) < 0.5
         windows = np.stack(
             [
-                bank.pixels[i, top : top + side, left : left + side][:, :: -1 if flip else 1]
+                pixels[i, top : top + side, left : left + side][:, :: -1 if flip else 1]
                 for i, top, left, flip in zip(views, tops, lefts, flips, strict=True)
             ]
         )
@@ -257,22 +222,17 @@ class Trainer:
         return images.contiguous(memory_format=torch.channels_last)
 
     def _caption_losses(
-        self, features: Tensor, accepted: Tensor, generator: np.random.Generator
+        self, features: Tensor, accepted: Tensor, generator: Generator
     ) -> dict[str, Tensor]:
         known, asked_at_most = len(self.captions), self.recipe.captions
-        contents = len(content_captions())
+        contents = len(captions.content_captions())
         more = generator.choice(np.arange(EXACT, known), asked_at_most - EXACT, replace=False)
         always = np.arange(known, accepted.shape[1])
         asked = torch.from_numpy(np.concatenate([np.arange(EXACT), more, always]))
         texts = self._encode(asked)
         with torch.autocast(self.device.type, enabled=False):
-            losses = caption_loss(
-                features,
-                texts,
-                accepted[:, asked].to(self.device),
-                self.clip.logit_scale.exp(),
-                self.extra["bias"],
-            )
+            wanted, scale = accepted[:, asked].to(self.device), self.clip.logit_scale.exp()
+            losses = caption_loss(features, texts, wanted, scale, self.extra["bias"])
         return {
             "quality": losses[:, :asked_at_most].mean(),
             "faults": losses[:, asked_at_most:-contents].mean(),
@@ -280,11 +240,7 @@ class Trainer:
         }
 
     def _sentence_loss(
-        self,
-        features: Tensor,
-        shown: NDArray[np.int64],
-        claim: Tensor,
-        generator: np.random.Generator,
+        self, features: Tensor, shown: NDArray[np.int64], claim: Tensor, generator: Generator
     ) -> Tensor:
         starts, counts = self.first[shown], self.first[shown + 1] - self.first[shown]
         asked = generator.integers(0, counts)[:, None] + np.arange(self.recipe.sentences)
@@ -292,8 +248,7 @@ class Trainer:
         texts = self._encode(torch.from_numpy(asked.ravel()))
         with torch.autocast(self.device.type, enabled=False):
             scale = self.extra["sentence_scale"].exp()
-            claim = claim.to(self.device)
-            return sentence_loss(features, texts, claim, scale)
+            return sentence_loss(features, texts, claim.to(self.device), scale)
 
     def _encode(self, asked: Tensor) -> Tensor:
         tokens = self.tokens[asked]
@@ -322,3 +277,20 @@ def _rise_and_fall(step: int, recipe: Recipe) -> float:
     progress = step / recipe.total_steps
     fall = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
     return min(1.0, (step + 1) / rise) * fall
+
+
+def export(state: Mapping[str, Tensor], rows: Tensor, path: Path, story: Mapping[str, str]) -> None:
+    """Write a backbone as it ships: fp16, a sharper logit scale, the trained token rows alone.
+
+    ``state`` is a trainer's ``average``, ``rows`` ``(R,)`` the ids of its token embedding's rows;
+    ``story``, how it was trained, becomes the file's metadata.
+    """
+    if len(rows) != len(state[WEIGHT]):
+        raise ValueError(f"{len(rows)} ids for {len(state[WEIGHT])} rows of {WEIGHT}")
+    sharper = {**state, "logit_scale": state["logit_scale"] + math.log(DECISION)}
+    halved = {k: v.half() if v.is_floating_point() else v for k, v in sharper.items()}
+    tensors = {k: v.contiguous() for k, v in halved.items()} | {ROWS: rows.to(torch.int32)}
+    size = sum(t.numel() * t.element_size() for t in tensors.values())
+    if size > LARGEST:
+        raise ValueError(f"{path.name} would take {size:,} bytes, at most {LARGEST:,} may ship")
+    save_file(tensors, path, metadata={"quick_gelu": "true", **story})
