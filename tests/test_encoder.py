@@ -17,7 +17,7 @@ from maclip_lab.clip.inference import (
     SingleQueryPool,
     inference_tower,
 )
-from maclip_lab.clip.kernels import FusedConv, FusedLinear, Placement, fold_batch_norm
+from maclip_lab.clip.kernels import FusedConv, FusedLinear, Placement
 from maclip_lab.clip.model import AttentionPool, ModifiedResNet, QuickGELU, VisionTransformer
 from maclip_lab.crops import NATIVE, WHOLE, crop_batches
 from maclip_lab.cues import cosine_cue, magnitude_cue
@@ -122,23 +122,6 @@ def test_a_full_size_rn50_has_the_plain_ones_features():
         tower = inference_tower(plain, device=CPU, dtype=torch.float32)
         assert isinstance(tower, InferenceResNet)
         assert distance(tower(images), plain(images)) < 1e-6
-
-
-@given(st.integers(0, 99))
-@settings(max_examples=10, deadline=None)
-def test_a_folded_convolution_is_the_convolution_and_its_norm(seed):
-    generator = torch.Generator().manual_seed(seed)
-    conv, norm = nn.Conv2d(3, 4, 3), randomised(nn.BatchNorm2d(4), seed)
-    x = torch.randn(1, 3, 8, 8, generator=generator, dtype=torch.float64)
-    weight, bias = fold_batch_norm(conv, norm)
-    with torch.inference_mode():
-        wanted = norm.double()(conv.double()(x))
-        torch.testing.assert_close(torch.conv2d(x, weight, bias), wanted)
-
-
-def test_a_norm_without_statistics_does_not_fold():
-    with pytest.raises(ValueError, match="running statistics"):
-        fold_batch_norm(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1, track_running_stats=False))
 
 
 @pytest.mark.parametrize("place", [FP32, Unfused(CPU, torch.float32)], ids=["fused", "plain"])

@@ -4,12 +4,14 @@ On a CPU they call the oneDNN kernels that torch's own compiler calls, with weig
 blocked layout; elsewhere, and where torch has no such kernels, the plain functions in place.
 """
 
+import copy
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 Activation = Literal["none", "relu", "swish", "gelu"]
 
@@ -47,29 +49,11 @@ class Placement:
         return weight.detach().to(self.device, self.dtype, copy=True)
 
 
-def fold_batch_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Weight and bias of the one convolution that equals ``norm(conv(x))``, in float64.
-
-    Raises:
-        ValueError: the norm keeps no running statistics.
-    """
-    if norm.running_mean is None or norm.running_var is None:
-        raise ValueError("only a batch norm with running statistics folds into a convolution")
-    gain = norm.weight.detach().double() / (norm.running_var.double() + norm.eps).sqrt()
-    weight = conv.weight.detach().double() * gain[:, None, None, None]
-    bias = norm.bias.detach().double() - norm.running_mean.double() * gain
-    return weight, bias if conv.bias is None else bias + conv.bias.detach().double() * gain
-
-
 class FusedConv(nn.Module):
     """A convolution with its batch norm folded in, and what follows done in the same pass.
 
-    Args:
-        conv: square, ungrouped and undilated.
-        norm: the batch norm after it.
-        place: where it runs.
-        relu: rectify the result.
-        side: of the feature maps it will mostly see, in pixels.
+    The convolution is square, ungrouped and undilated; ``side``, in pixels, is that of the feature
+    maps it will mostly see.
     """
 
     def __init__(
@@ -78,9 +62,10 @@ class FusedConv(nn.Module):
         super().__init__()
         self.stride, self.padding = conv.stride[0], int(conv.padding[0])
         self.relu, self.fused = relu, place.fused
-        weight, bias = fold_batch_norm(conv, norm)
-        self.bias = place.put(bias)
-        self.weight = place.put(weight).contiguous(memory_format=torch.channels_last)
+        conv_64, norm_64 = copy.deepcopy(conv).double(), copy.deepcopy(norm).double()
+        folded = fuse_conv_bn_eval(conv_64.eval(), norm_64.eval())  # rounded once, to the dtype
+        self.bias = place.put(cast(Tensor, folded.bias))
+        self.weight = place.put(folded.weight).contiguous(memory_format=torch.channels_last)
         if self.fused:
             self.weight = torch.ops.mkldnn._reorder_convolution_weight(
                 self.weight,
@@ -92,11 +77,9 @@ class FusedConv(nn.Module):
             )
 
     def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
-        """``(N, C, H, W)`` to the convolution's shape.
+        """``(N, C, H, W)``, channels last, to the convolution's shape.
 
-        Args:
-            x: feature map, channels last.
-            shortcut: added before rectifying; its memory is used for the result.
+        ``shortcut`` is added before rectifying; its memory is used for the result.
         """
         if self.fused:
             return self._fused(x, shortcut)
@@ -117,14 +100,7 @@ class FusedConv(nn.Module):
 
 
 class FusedLinear(nn.Module):
-    """A linear layer with its activation or a residual sum done in the same pass.
-
-    Args:
-        weight: ``(out, in)``.
-        bias: ``(out,)``.
-        place: where it runs.
-        activation: applied to the result.
-    """
+    """A linear layer, weight ``(out, in)``, with its activation or a residual sum in one pass."""
 
     def __init__(
         self, weight: Tensor, bias: Tensor, place: Placement, activation: Activation = "none"
