@@ -20,12 +20,12 @@ import torch
 from benchmarks.memory import peak_gib
 from benchmarks.random_models import picture, save_random
 from benchmarks.timing import alternate, ratio
-from maclip_lab.config import ScoreConfig
 from maclip_lab.crops import NATIVE
 from maclip_lab.features.shards import Extracted, PictureRecord
 from maclip_lab.features.store import FeatureStore, StoreConfig
 from maclip_lab.images import find_pictures, load_picture
 from maclip_lab.scale.run import ScaleRun, dask_client, score_many
+from maclip_lab.scorer import ScoreConfig
 
 if TYPE_CHECKING:
     from distributed import Client

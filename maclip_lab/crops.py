@@ -4,6 +4,7 @@ Every window at stride 128 that fits wholly inside, row by row from the top left
 thumbnail of the whole picture (arXiv:2511.09948; the resizes are those of the authors' release).
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from maclip_lab.clip.model import CLIP_MEAN, CLIP_STD
+from maclip_lab.images import Picture, Preset, Source, load_picture
+from maclip_lab.readahead import release_freed_memory
 
 _ALIASES = {
     "livec": ("clive", "live-challenge", "livechallenge", "live-itw", "challengedb"),
@@ -71,10 +74,13 @@ NATIVE = Protocol()
 WHOLE = Protocol(name="whole", thumbnail=False, windows=False, whole=True)
 """CLIP-IQA's protocol: the whole picture at native size (Wang et al., AAAI 2023)."""
 
+WHOLE_PIXELS = 4096 * 3072
+"""Largest picture that a ``whole`` protocol encodes: its memory grows with the picture. Phones call
+no larger one 12 megapixels."""
+
 _MINIMUM_WHOLE = 32  # the ResNets' total stride, and no less than a ViT's patch
-
-_MOST_UPSCALED = 2**27  # pixels; a strip one pixel high would else swell without bound
-
+_MOST_UPSCALED = 2**22  # pixels, 145 windows: a thin strip would else take minutes
+_LARGE = 12_000_000  # pixels; what decoding a larger picture took is not kept for the next
 _STRIP = 512  # rows
 
 _RESIZED = {"AGIQA-1k": (224, 224), "SPAQ": (448, 448)}
@@ -95,6 +101,11 @@ def canonical_name(dataset: str) -> str:
         raise ValueError(
             f"no data set is called {dataset!r}; known are {', '.join(DATASETS)}"
         ) from None
+
+
+def is_published(dataset: str) -> bool:
+    """Whether a name means one of the nine data sets, and not a protocol or a set of one's own."""
+    return dataset.lower() in _CANONICAL
 
 
 def protocol_for(dataset: str) -> Protocol:
@@ -200,7 +211,8 @@ def prepare(image: Image.Image, protocol: Protocol = NATIVE) -> tuple[np.ndarray
         if size[0] * size[1] > _MOST_UPSCALED:
             raise ValueError(
                 f"the picture is {image.width} x {image.height}; scaled up until a crop of "
-                f"{side} x {side} fits it would have {size[0]} x {size[1]} pixels"
+                f"{side} x {side} fits it would have {size[0]} x {size[1]} pixels: a strip "
+                "so thin is not scored, cut or pad it"
             )
         image = image.resize(size, Image.Resampling.BICUBIC)
     return _pixels(image), too_small
@@ -311,3 +323,55 @@ def _normalised(crops: Tensor) -> Tensor:
     std = torch.tensor(CLIP_STD, device=crops.device).repeat(width)
     rows.div_(255).sub_(mean).div_(std)
     return crops.permute(0, 3, 1, 2)
+
+
+@dataclass(frozen=True)
+class PreparedPicture:
+    """A picture on its way to the encoder.
+
+    Attributes:
+        source: the picture's path or description.
+        picture: what reading it gave, without the image: status, message, flags and native size.
+        pixels: RGB ``(H, W, 3)`` uint8 at the size the protocol cuts from; None where ``picture``
+            says why there are none.
+        grid: where the crops lie; None without pixels.
+    """
+
+    source: str
+    picture: Picture
+    pixels: np.ndarray | None = None
+    grid: CropGrid | None = None
+
+
+def prepare_picture(
+    source: "Source | Picture", protocol: Protocol, preset: Preset = "default"
+) -> PreparedPicture:
+    """A picture as its crops are cut from it; what cannot be used is a status, never an error.
+
+    A picture that was read before will do as well.
+    """
+    name = os.fspath(source) if isinstance(source, str | os.PathLike) else type(source).__name__
+    picture = source if isinstance(source, Picture) else load_picture(source, preset=preset)
+    if picture.image is None:
+        return PreparedPicture(name, picture)
+    image, picture = picture.image, replace(picture, image=None)
+    try:
+        pixels, upscaled = prepare(image, protocol)
+    except ValueError as error:
+        return PreparedPicture(name, replace(picture, status="too_small", message=str(error)))
+    except MemoryError as error:
+        return PreparedPicture(name, replace(picture, status="too_large", message=str(error)))
+    height, width = pixels.shape[:2]
+    if height * width > _LARGE:
+        del image
+        release_freed_memory()
+    if protocol.whole and height * width > WHOLE_PIXELS:
+        message = (
+            f"{width} x {height} = {width * height:,} pixels at once, more than the "
+            f"{WHOLE_PIXELS:,} that a whole-picture protocol sees; scale the picture down, or "
+            "score it by its crops, which have no limit"
+        )
+        return PreparedPicture(name, replace(picture, status="too_large", message=message))
+    if upscaled:
+        picture = replace(picture, flags=(*picture.flags, "upscaled"))
+    return PreparedPicture(name, picture, pixels, CropGrid(height, width, protocol))

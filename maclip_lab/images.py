@@ -6,6 +6,7 @@ wrong numbers without a word. Here each has one stated treatment and a flag, and
 cannot be used yields a status and a message, so that a run over a folder never stops.
 """
 
+import hashlib
 import math
 import os
 import re
@@ -18,19 +19,24 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile
-from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import TiffImageFile
 
-from maclip_lab.decoding import colour, media, png, tiff
-from maclip_lab.decoding.opening import EXTENSIONS as EXTENSIONS
-from maclip_lab.decoding.opening import FORMATS as FORMATS
-from maclip_lab.decoding.opening import HEIF as HEIF
-from maclip_lab.decoding.opening import Refused, open_picture
-from maclip_lab.files.identity import files_below
+from maclip_lab import colour, tiff
+from maclip_lab.files.identity import content_sha256, files_below
+from maclip_lab.formats import (
+    EXTENSIONS,
+    HEADER,
+    HEIF,
+    UNSIGNED,
+    Refused,
+    is_picture,
+    open_picture,
+    refuse_what_comes_out_wrong,
+    size_in_header,
+)
 from maclip_lab.pixels import (
     from_array,
     from_tensor,
@@ -55,10 +61,11 @@ STATUSES = {
     "unreadable": "the operating system refuses to read it",
     "unsupported": "not a picture, or of a kind that is not accepted",
     "decode_error": "a picture file that is damaged or cut short",
-    "too_large": "more than max_pixels pixels",
+    "too_large": "more than max_pixels pixels, or more bytes than a picture has",
     "float_data": "floating-point samples, whose range is unknown",
 }
 MAX_PIXELS = 2**27  # 134 megapixels, 400 MB once decoded: above any camera phone
+MAX_BYTES = 2**30  # as many, of 8 bytes each
 
 _GREY_MODES = {"1", "L", "LA", "La", "I"}
 _UPRIGHT = {
@@ -83,17 +90,20 @@ class Picture:
     Attributes:
         image: mode RGB, 8 bit; None unless ``status`` is ``"ok"``.
         status: a key of ``STATUSES``.
-        flags: what was found or done: ``grey``, ``16bit``, ``palette``, ``cmyk``, ``alpha``,
-            ``animated`` and ``multipage`` (first frame or page used), ``exif_rotated`` (carries
-            an orientation tag), ``truncation_unchecked`` (another library has switched off
-            Pillow's check for files cut short), ``low_range`` (16-bit samples that fill a 16th of
-            their range or less, so near black: scale 8, 10 or 12 bits up to 16 before),
-            ``icc`` (an embedded profile that is not sRGB: converted by default, ignored
-            officially), ``icc_broken`` (a profile that cannot be used, or is for other pixels:
-            ignored), ``notes_dropped`` (a PNG's text of more than a megabyte: left out).
+        flags: what was found or done. The mode: ``grey``, ``16bit``, ``palette``, ``cmyk``,
+            ``lab``, ``alpha``. ``animated`` and ``multipage``: first frame or page used.
+            ``exif_rotated``: carries an orientation tag. Colours: ``icc`` and ``not_srgb``, other
+            than sRGB by a profile or said another way, are converted by default and ignored
+            officially; ``icc_broken``, a profile that cannot be used or is for other pixels,
+            ``hdr`` and ``colour_untold`` are left as stored. ``low_range``: 16-bit samples that
+            fill a 16th of their range or less, so near black: scale 8, 10 or 12 bits up before.
+            ``notes_dropped``: what stood beside a PNG's pixels, damaged or of more than a
+            megabyte, was left out. ``truncation_unchecked``: another library has switched off
+            Pillow's check for files cut short.
         message: what is wrong and what to do; empty when ok.
         width: pixels, after orientation; 0 when unknown.
         height: pixels, after orientation; 0 when unknown.
+        sha256: of the bytes that were read, of a file or bytes; else empty.
     """
 
     image: Image.Image | None
@@ -102,6 +112,7 @@ class Picture:
     message: str = ""
     width: int = 0
     height: int = 0
+    sha256: str = ""
 
 
 def load_picture(
@@ -138,9 +149,7 @@ def load_picture(
     settings = _Settings(preset, max_pixels, tuple(background))
 
     if isinstance(source, bytes):
-        if not source:
-            return Picture(None, "empty", message="the bytes are empty")
-        return _from_stream(BytesIO(source), "the bytes", settings)
+        return _from_bytes(source, "the bytes", settings)
     if isinstance(source, str | os.PathLike):
         token = being_read.set(os.fspath(source))
         try:
@@ -162,9 +171,9 @@ def load_picture(
     return replace(picture, flags=flags + picture.flags)
 
 
-def announced_pixels(source: Source) -> int:
+def announced_pixels(source: "Source | Picture") -> int:
     """Pixels of a picture as its header says, before decoding; 0 where it does not say."""
-    if isinstance(source, Image.Image):
+    if isinstance(source, Image.Image | Picture):
         return source.width * source.height
     if not isinstance(source, bytes | str | os.PathLike):
         return math.prod(source.shape) // 3
@@ -172,8 +181,8 @@ def announced_pixels(source: Source) -> int:
         if not isinstance(source, bytes) and _file_status(os.fspath(source)) != "ok":
             return 0  # to open a pipe is to wait for ever
         with BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as stream:
-            return math.prod(open_picture(stream, "").size)
-    except (OSError, ValueError, Refused):  # reading it will say what is wrong
+            return math.prod(size_in_header(stream))
+    except (OSError, ValueError):  # reading it will say what is wrong
         return 0
 
 
@@ -190,7 +199,7 @@ def find_pictures(folder: str | os.PathLike[str]) -> list[Path]:
     """
     root = Path(folder).expanduser()
     if not root.exists():
-        raise FileNotFoundError(f"no such folder: {root}")
+        raise FileNotFoundError(f"no such folder: {root}{_meant(str(folder))}")
     if not root.is_dir():
         raise NotADirectoryError(f"not a folder: {root}; to score one file, pass it directly")
     found, left, unreadable = list[Path](), Counter[str](), list[str]()
@@ -198,7 +207,7 @@ def find_pictures(folder: str | os.PathLike[str]) -> list[Path]:
         path, suffix = root / name, Path(name).suffix.lower()
         if suffix in EXTENSIONS:
             found.append(path)
-        elif regular and _begins_like_a_picture(path):
+        elif regular and (suffix in UNSIGNED or _begins_like_a_picture(path)):
             left[suffix or "without suffix"] += 1
     for skipped in unreadable:
         warnings.warn(f"skipped a folder that cannot be read: {root / skipped}", stacklevel=2)
@@ -225,11 +234,13 @@ def _from_path(path: str, settings: _Settings) -> Picture:
     try:
         status = _file_status(path)
         if status != "ok":
-            return Picture(None, status, message=f"{path!r}: {STATUSES[status]}")
+            digest = content_sha256(path) if status in ("empty", "too_large") else ""
+            return Picture(None, status, (), f"{path!r}: {STATUSES[status]}", sha256=digest)
         with open(path, "rb") as stream:
-            return _from_stream(stream, repr(path), settings)
+            data = stream.read()
+        return _from_bytes(data, repr(path), settings)
     except (FileNotFoundError, NotADirectoryError):
-        hint = " (a link to nothing)" if os.path.islink(path) else ""
+        hint = " (a link to nothing)" if os.path.islink(path) else _meant(path)
         return Picture(None, "missing", message=f"{path!r}: no such file{hint}")
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         reason = getattr(error, "strerror", None) or str(error)
@@ -237,19 +248,33 @@ def _from_path(path: str, settings: _Settings) -> Picture:
         return Picture(None, "unreadable", message=f"{shown!r} cannot be read: {reason}")
 
 
+def _meant(path: str) -> str:
+    """What a path that leads nowhere seems to be."""
+    if re.match(r"[a-z][a-z0-9+.-]+:/", path, re.IGNORECASE):
+        return "; it is an address: nothing is downloaded here, save the picture and give its path"
+    if any(mark in path for mark in "*?["):
+        return "; a pattern is not searched for: give a folder, or the list glob.glob() makes of it"
+    return ""
+
+
 def _file_status(path: str) -> str:
     facts = os.stat(path)
     if not stat.S_ISREG(facts.st_mode):
         return "not_a_file"
+    if facts.st_size > MAX_BYTES:
+        return "too_large"
     return "ok" if facts.st_size else "empty"
 
 
-def _from_stream(stream: IO[bytes], name: str, settings: _Settings) -> Picture:
+def _from_bytes(data: bytes, name: str, settings: _Settings) -> Picture:
+    if not data:
+        return Picture(None, "empty", message=f"{name}: {STATUSES['empty']}")
+    sha256 = hashlib.sha256(data).hexdigest()
     try:
-        image = open_picture(stream, name)
+        image = open_picture(data, name)
     except Refused as refusal:
-        return Picture(None, refusal.status, message=str(refusal))
-    return _guarded(image, name, settings)
+        return Picture(None, refusal.status, (), str(refusal), *refusal.size, sha256)
+    return replace(_guarded(image, name, settings), sha256=sha256)
 
 
 def _guarded(image: Image.Image, name: str, settings: _Settings) -> Picture:
@@ -284,25 +309,21 @@ def _decode(image: Image.Image, settings: _Settings) -> Picture:
             "pass a float tensor in [0, 1]",
             image.size,
         )
-    if isinstance(image, PngImageFile):
-        png.put_key_right(image)
-    if isinstance(image, TiffImageFile):
-        if refusal := tiff.refusal(image):
-            raise Refused("unsupported", refusal, image.size)
-        tiff.put_right(image)
+    refuse_what_comes_out_wrong(image)
     flags = _flags_before_loading(image)
+    wide = image.mode == "I" or image.mode.startswith("I;16")
+    flag, profile = colour.said(
+        image, "L" if wide else image.mode
+    )  # TIFF's Exif is lost by loading
     image.load()
     flags += image.info.get("dropped", ())
-    profile = image.info.get("icc_profile")
     turn = _UPRIGHT.get(_orientation(image))
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        image = _scaled_to_8bit(image)
+    image = _scaled_to_8bit(image) if wide else image
     if "16bit" in flags and image.mode in ("L", "LA", "RGB", "RGBA") and in_low_range(image):
         flags += ("low_range",)
-    if profile:
-        flags += (flag,) if (flag := colour.profile_flag(profile, image.mode)) else ()
-        if flag == "icc" and settings.preset == "default":
-            image = colour.to_srgb(image, profile)
+    flags += (flag,) if flag and flag not in flags else ()
+    if profile and settings.preset == "default":
+        image = colour.to_srgb(image, profile)
     rgb = _to_rgb(image, settings)
     if turn is not None:
         flags += () if "exif_rotated" in flags else ("exif_rotated",)
@@ -317,6 +338,7 @@ def _flags_before_loading(image: Image.Image) -> tuple[str, ...]:
         "16bit": is_16bit(image),
         "palette": image.mode in ("P", "PA"),
         "cmyk": image.mode == "CMYK",
+        "lab": image.mode == "LAB",
         "alpha": image.has_transparency_data,
         paged: bool(getattr(image, "is_animated", False)),
         "exif_rotated": _orientation(image) in _UPRIGHT,
@@ -362,20 +384,20 @@ def _convert(image: Image.Image, mode: str) -> Image.Image:
 def _scaled_to_8bit(image: Image.Image) -> Image.Image:
     low, high = sample_range(image)
     if low < 0 or high > 65535:
+        wide = "up to 2147483648 and more" if low < 0 and tiff.is_unsigned(image) else ""
         raise Refused(
             "unsupported",
-            f"32-bit samples from {low} to {high}; only 8 and 16 bit are accepted",
+            f"32-bit samples {wide or f'from {low} to {high}'}; only 8 and 16 bit are accepted, "
+            "scale them to 0..65535",
             image.size,
         )
-    if isinstance(image, TiffImageFile):
-        return grey_8bit(image, tiff.span(image, high), tiff.white_is_zero(image))
-    return grey_8bit(image)
+    return grey_8bit(image, tiff.white_is_zero(image))
 
 
 def _begins_like_a_picture(path: Path) -> bool:
     try:
         with path.open("rb") as stream:
-            return media.is_picture(stream.read(16))
+            return is_picture(stream.read(HEADER))
     except OSError:
         return False
 

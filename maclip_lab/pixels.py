@@ -11,25 +11,26 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def eight_bit(values: np.ndarray, white: int = 65535) -> np.ndarray:
-    """Samples of 12 or 16 bit, white at ``white``, to the nearest of 256 levels.
+def eight_bit(values: np.ndarray) -> np.ndarray:
+    """Samples of 16 bit to the nearest of 256 levels.
 
     >>> eight_bit(np.array([0, 128, 129, 65535]))
     array([  0,   0,   1, 255], dtype=uint8)
     """
-    return ((values.astype(np.uint32) * 255 + white // 2) // white).astype(np.uint8)
+    return ((values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
 
 
 def is_16bit(image: Image.Image) -> bool:
-    """Whether the samples of an image, not yet decoded, have 16 bits."""
-    # Colour files of 16 bit arrive as 8-bit modes; only the raw mode of their tiles tells.
-    tiles = getattr(image, "tile", None) or ()
-    raw_modes = (str(argument) for tile in tiles for argument in _as_tuple(tile[3]))
-    return image.mode == "I" or image.mode.startswith("I;16") or any(";16" in m for m in raw_modes)
-
-
-def _as_tuple(value: object) -> tuple[object, ...]:
-    return value if isinstance(value, tuple) else (value,)
+    """Whether the samples of an image, not yet decoded, have more than 8 bits."""
+    if image.mode == "I" or image.mode.startswith("I;16") or image.info.get("bits", 8) > 8:
+        return True
+    # Colour files of 16 bit arrive as 8-bit modes; only the arguments of their tiles tell.
+    for tile in getattr(image, "tile", None) or ():
+        for argument in tile[3] if isinstance(tile[3], tuple) else (tile[3],):
+            wide = image.format == "PPM" and isinstance(argument, int) and argument > 255
+            if wide or ";16" in str(argument):
+                return True
+    return False
 
 
 def in_low_range(image: Image.Image) -> bool:
@@ -47,22 +48,17 @@ def sample_range(image: Image.Image) -> tuple[int, int]:
     return min(low for low, _ in ranges), max(high for _, high in ranges)
 
 
-def grey_8bit(
-    image: Image.Image, span: tuple[int, int] = (0, 65535), negative: bool = False
-) -> Image.Image:
-    """An integer image of one band as mode L, or LA where one level is transparent.
+def grey_8bit(image: Image.Image, negative: bool = False) -> Image.Image:
+    """Samples in 0..65535 of one band as mode L, or LA where one level is transparent.
 
     Args:
-        image: samples in 0..65535.
-        span: the samples that are black and white.
+        image: an integer image of one band.
         negative: whether white is stored as zero.
     """
     grey, key = Image.new("L", image.size), image.info.get("transparency")
     alpha = Image.new("L", image.size) if isinstance(key, int) else None
-    black, white = span
     for top, values in _strips(image):
-        shown = np.clip(values, black, white)
-        levels = eight_bit(white - shown if negative else shown - black, white - black)
+        levels = eight_bit(65535 - values if negative else values)
         grey.paste(Image.fromarray(levels), (0, top))
         if alpha is not None:
             seen = np.where(values == key, 0, 255).astype(np.uint8)

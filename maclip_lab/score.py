@@ -30,6 +30,7 @@ class PictureFeatures:
         width: of the picture as decoded, in pixels.
         height: of the picture as decoded, in pixels.
         flags: what was done to the picture on the way in.
+        sha256: of the file that was read; empty where there was none.
     """
 
     features: Tensor
@@ -38,6 +39,7 @@ class PictureFeatures:
     width: int = 0
     height: int = 0
     flags: tuple[str, ...] = ()
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class Score:
         cues: ``(P,)`` numbers of the crops, by the names of `crops`.
         attributes: probability of the good member on each of `maclip_lab.prompts.ATTRIBUTES`, the
             mean over the crops; empty unless the scorer was made with ``attributes=True``.
+        sha256: of the file that was read; empty where there was none.
     """
 
     score: float
@@ -100,7 +103,8 @@ class Score:
     settings: FusionSettings
     grid: CropGrid
     cues: Mapping[str, np.ndarray] = field(compare=False)
-    attributes: Mapping[str, float] = field(default_factory=dict)
+    attributes: Mapping[str, float] = field(default_factory=dict, hash=False)
+    sha256: str = ""
 
     def __float__(self) -> float:
         """The score."""
@@ -110,9 +114,25 @@ class Score:
         """The number in a number's format; without one, as `repr`."""
         return format(self.score, how) if how else repr(self)
 
+    def __round__(self, digits: int | None = None) -> float:
+        """The number, rounded."""
+        return round(self.score, digits)
+
     def __lt__(self, other: object) -> bool:
         """Whether this is the lower number, so that scores sort."""
         return self.score < float(other)  # type: ignore[arg-type]
+
+    def __le__(self, other: object) -> bool:
+        """Whether this number is no higher."""
+        return self.score <= float(other)  # type: ignore[arg-type]
+
+    def __gt__(self, other: object) -> bool:
+        """Whether this is the higher number."""
+        return self.score > float(other)  # type: ignore[arg-type]
+
+    def __ge__(self, other: object) -> bool:
+        """Whether this number is no lower."""
+        return self.score >= float(other)  # type: ignore[arg-type]
 
     def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
         """The number as NumPy takes it, alone or in a list."""
@@ -240,6 +260,7 @@ def score_features(
         grid=picture.grid,
         cues=cues,
         attributes={} if axes is None else _read_axes(picture.features, axes, finite),
+        sha256=picture.sha256,
     )
 
 

@@ -3,8 +3,9 @@
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -14,23 +15,118 @@ from tqdm.auto import tqdm
 
 from maclip_lab.clip.foreign import Encoders, ForeignClip, Tokenizer, weights_sha256
 from maclip_lab.clip.model import CLIP
-from maclip_lab.config import ScoreConfig
-from maclip_lab.crops import WHOLE, Protocol, fitted
+from maclip_lab.crops import (
+    NATIVE,
+    WHOLE,
+    PreparedPicture,
+    Protocol,
+    fitted,
+    is_published,
+    prepare_picture,
+    protocol_for,
+)
 from maclip_lab.encoder import ImageEncoder, choose_device
 from maclip_lab.errors import IntegrityError, PictureError
-from maclip_lab.files.identity import content_sha256, joint_sha256
+from maclip_lab.files.identity import joint_sha256
+from maclip_lab.files.provenance import config_sha256, versions
 from maclip_lab.fusion import FusionSettings
-from maclip_lab.images import Picture, Preset, Source, find_pictures
-from maclip_lab.prepared import PreparedPicture, pixels_to_decode, prepare_picture
-from maclip_lab.prompts import ATTRIBUTES, encode_prompts, prompt_pairs
+from maclip_lab.images import Picture, Preset, Source, announced_pixels, find_pictures
+from maclip_lab.prompts import ATTRIBUTES, PromptPairs, encode_prompts, prompt_pairs
 from maclip_lab.readahead import map_ahead
 from maclip_lab.score import NONFINITE, PictureFeatures, Score, TextAnchors, score_features
-from maclip_lab.weights.loading import Backbone, load_backbone
+from maclip_lab.weights.loading import Backbone, activation, fetch, load_backbone
 
 TABLE_COLUMNS = (
     *("path", "score", "q_cos", "q_mag", "w_cos", "n_crops"),
     *("width", "height", "status", "flags", "message"),
 )
+
+
+@dataclass(frozen=True)
+class ScoreConfig:
+    """Everything that scores depend on, except the pictures; small enough to send to a worker.
+
+    A `Maclip` carries one, and `facts` are the settings of every result. Its fields are arguments
+    of `Maclip` and `Maclip.__call__`, and ``weights_sha256`` is what every worker's weights must
+    be, empty for what is found here.
+    """
+
+    backbone: str = "RN50"
+    weights_sha256: str = ""
+    dataset: str | Protocol | None = None
+    preset: Preset | None = None
+    prompts: str | PromptPairs = "maclip"
+    settings: FusionSettings = FusionSettings()
+    device: str = "auto"
+    precision: str = "fp32"
+    pos_embedding: bool = False
+    weights_dir: str | None = None
+    offline: bool | None = None
+    quick_gelu: bool | None = None
+    attributes: bool = False
+
+    def __post_init__(self) -> None:
+        pairs = prompt_pairs(self.prompts)
+        if not isinstance(self.prompts, str):
+            object.__setattr__(self, "prompts", pairs)
+
+    @property
+    def protocol(self) -> Protocol:
+        """The crop protocol that ``dataset`` means.
+
+        Raises:
+            ValueError: no such data set.
+        """
+        if self.dataset is None:
+            return NATIVE
+        return self.dataset if isinstance(self.dataset, Protocol) else protocol_for(self.dataset)
+
+    @property
+    def reading(self) -> Preset:
+        """How files are read: unless told, as the authors do where a published set is named."""
+        if self.preset is not None:
+            return self.preset
+        published = isinstance(self.dataset, str) and is_published(self.dataset)
+        return "official" if published else "default"
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What the numbers depend on, every choice resolved, as results record it."""
+        return {
+            "backbone": self.backbone,
+            "weights_sha256": self.weights_sha256,
+            "protocol": asdict(self.protocol),
+            "preset": self.reading,
+            "prompts": [list(pair) for pair in prompt_pairs(self.prompts)],
+            "precision": self.precision,
+            "pos_embedding": self.pos_embedding,
+            "quick_gelu": self.quick_gelu,
+            **vars(self.settings),
+            **({"attributes": True} if self.attributes else {}),
+        }
+
+    @property
+    def sha256(self) -> str:
+        """Hash of what the numbers depend on to the last bit."""
+        return config_sha256({**self.facts, "device": self.device, "versions": versions()})
+
+    def pinned(self) -> "ScoreConfig":
+        """The same with the weights found, fetched if need be, and named by their sha256.
+
+        Raises:
+            WeightsError: no weights can be had.
+        """
+        path = Path(self.backbone)
+        here = replace(self, backbone=str(path.absolute())) if path.is_file() else self
+        found = fetch(
+            here.backbone, weights_dir=self.weights_dir, offline=self.offline, progress=False
+        )
+        if self.weights_sha256 not in ("", found.sha256):
+            raise IntegrityError(
+                f"{self.backbone} is {found.sha256} here, not the {self.weights_sha256} asked for"
+            )
+        quick_gelu = activation(here.backbone, found, self.quick_gelu)
+        return replace(here, weights_sha256=found.sha256, quick_gelu=quick_gelu)
 
 
 class Maclip:
@@ -79,8 +175,8 @@ class Maclip:
         quick_gelu: bool | None = None,
         attributes: bool = False,
     ) -> None:
-        pairs = prompt_pairs(prompts)
         where = choose_device(device)
+        pairs = prompt_pairs(prompts)
         self.backbone = (
             load_backbone(
                 backbone,
@@ -93,11 +189,27 @@ class Maclip:
             if isinstance(backbone, str | os.PathLike)
             else _loaded(backbone, tokenizer)
         )
-        self.pos_embedding = pos_embedding or self.backbone.crop is not None
+        self.base = ScoreConfig(
+            backbone=self.backbone.name,
+            weights_sha256=self.backbone.sha256,
+            prompts=pairs,
+            device=str(where),
+            precision=precision,
+            pos_embedding=pos_embedding or self.backbone.crop is not None,
+            weights_dir=None if weights_dir is None else os.fspath(weights_dir),
+            offline=offline,
+            quick_gelu=self.backbone.quick_gelu,
+            attributes=attributes,
+        )
         self._texts: dict[object, TextAnchors] = {}
         self.encoder = ImageEncoder(self.backbone.clip, device=where, precision=precision)
         self.anchors = self.text_anchors(pairs)
         self.axes = self.text_anchors("attributes") if attributes else None
+
+    @property
+    def pos_embedding(self) -> bool:
+        """Whether the visual positional embedding is added."""
+        return self.base.pos_embedding
 
     @classmethod
     def from_config(cls, config: ScoreConfig) -> "Maclip":
@@ -107,17 +219,9 @@ class Maclip:
             IntegrityError: the weights found are not those that the settings name.
             WeightsError: no weights can be had.
         """
-        scorer = cls(
-            config.backbone,
-            device=config.device,
-            precision=config.precision,
-            prompts=config.prompts,
-            pos_embedding=config.pos_embedding,
-            weights_dir=config.weights_dir,
-            offline=config.offline,
-            quick_gelu=config.quick_gelu,
-            attributes=config.attributes,
-        )
+        options = signature(cls).parameters
+        given = {name: getattr(config, name) for name in options if hasattr(config, name)}
+        scorer = cls(**given)
         if config.weights_sha256 not in ("", scorer.backbone.sha256):
             raise IntegrityError(
                 f"this worker's {config.backbone} is {scorer.backbone.sha256}, "
@@ -140,19 +244,7 @@ class Maclip:
         preset: Preset | None = None,
     ) -> ScoreConfig:
         """All settings of the scores that these arguments of a call give."""
-        config = ScoreConfig(
-            backbone=self.backbone.name,
-            weights_sha256=self.backbone.sha256,
-            dataset=dataset,
-            preset=preset,
-            prompts=self.anchors.pairs,
-            settings=settings,
-            device=str(self.encoder.device),
-            precision=self.encoder.precision,
-            pos_embedding=self.pos_embedding,
-            quick_gelu=self.backbone.quick_gelu,
-            attributes=self.axes is not None,
-        )
+        config = replace(self.base, dataset=dataset, settings=settings, preset=preset)
         if self.backbone.crop is None:
             return config
         protocol = fitted(config.protocol, self.backbone.crop)
@@ -192,8 +284,8 @@ class Maclip:
             base_norm: see `FusionSettings`.
             alpha: see `FusionSettings`.
             preset: how files are read. ``"official"`` as the authors do, ``"default"`` with EXIF
-                orientation and transparency respected; None means official where ``dataset`` is
-                named and default elsewhere.
+                orientation and transparency respected; None means official where ``dataset`` names
+                one of the nine sets and default elsewhere.
 
         Raises:
             PictureError: the picture cannot be read or cut; the message says why.
@@ -220,7 +312,9 @@ class Maclip:
         prepared = prepare_picture(picture, config.protocol, config.reading)
         if prepared.pixels is None:
             raise PictureError(prepared.picture.message)
-        features = self.encoder.encode_picture(prepared.pixels, config.protocol, self.pos_embedding)
+        features = self.encoder.encode_picture(
+            prepared.pixels, config.protocol, config.pos_embedding
+        )
         return _picture_features(features, prepared)
 
     def clip_iqa(
@@ -261,7 +355,7 @@ class Maclip:
         waiting: deque[PreparedPicture] = deque()
 
         def readable() -> Iterator[np.ndarray]:
-            for prepared in map_ahead(read, pictures, pixels_to_decode):
+            for prepared in map_ahead(read, pictures, announced_pixels):
                 pixels = prepared.pixels
                 prepared = replace(prepared, pixels=None)
                 waiting.append(prepared)
@@ -270,7 +364,7 @@ class Maclip:
                     del pixels  # before the next one is decoded
 
         for features in self.encoder.encode_pictures(
-            readable(), protocol, self.pos_embedding, workers=workers
+            readable(), protocol, config.pos_embedding, workers=workers
         ):
             while waiting[0].grid is None:
                 yield waiting.popleft().picture
@@ -281,7 +375,7 @@ class Maclip:
 
 def score_folder(
     pictures: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-    scorer: Maclip,
+    scorer: Maclip | str,
     dataset: str | Protocol | None = None,
     settings: FusionSettings = FusionSettings(),
     *,
@@ -290,8 +384,8 @@ def score_folder(
 ) -> pd.DataFrame:
     """Scores of all pictures below a folder, or of a list of files; one bad file stops nothing.
 
-    A folder is searched recursively, in natural order. ``dataset`` and ``preset`` are those of
-    `Maclip.__call__`.
+    A folder is searched recursively, in natural order. ``scorer`` may be a backbone's name;
+    ``dataset`` and ``preset`` are those of `Maclip.__call__`.
 
     Returns:
         One row a picture: ``path, score, q_cos, q_mag, w_cos, n_crops, width, height, status,
@@ -305,14 +399,15 @@ def score_folder(
         paths = find_pictures(pictures)
     else:
         paths = [Path(path) for path in pictures]
+    scorer = Maclip(scorer) if isinstance(scorer, str) else scorer
     results = scorer.score_all(paths, dataset, settings, preset=preset)
     bar = tqdm(results, total=len(paths), unit="picture", disable=not progress)
-    rows = [score_row(path, result) for path, result in zip(paths, bar, strict=True)]
+    rows, content = [], []
+    for path, result in zip(paths, bar, strict=True):
+        rows.append(score_row(path, result))
+        content.append((str(rows[-1]["path"]), result.sha256))
     table = pd.DataFrame(rows, columns=[*TABLE_COLUMNS, *(ATTRIBUTES if scorer.axes else ())])
-    pairs = (
-        (str(row["path"]), content_sha256(path)) for row, path in zip(rows, paths, strict=True)
-    )
-    data = {"folder": os.getcwd(), "pictures_sha256": joint_sha256(pairs)}
+    data = {"folder": os.getcwd(), "pictures_sha256": joint_sha256(content)}
     table.attrs = {**scorer.config(dataset, settings, preset=preset).facts, "data": data}
     return table
 
@@ -360,4 +455,5 @@ def _picture_features(features: Tensor, prepared: PreparedPicture) -> PictureFea
         width=prepared.picture.width,
         height=prepared.picture.height,
         flags=prepared.picture.flags,
+        sha256=prepared.picture.sha256,
     )

@@ -118,12 +118,18 @@ def test_an_unknown_data_set_is_named_with_those_that_are_known():
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(1, 223), st.integers(1, 900))
+@given(st.integers(11, 223), st.integers(11, 900))
 def test_a_small_picture_is_scaled_up_until_a_crop_fits(width, height):
     pixels, upscaled = prepare(picture(width, height))
     assert upscaled
     assert min(pixels.shape[:2]) == 224
     assert len(CropGrid(*pixels.shape[:2])) >= 2
+
+
+@pytest.mark.parametrize("size", [(5000, 10), (1, 300), (60000, 3)])
+def test_a_strip_so_thin_that_it_would_take_minutes_is_refused_with_its_size(size):
+    with pytest.raises(ValueError, match=rf"{size[0]} x {size[1]}; scaled up .* pad it"):
+        prepare(picture(*size))
 
 
 def test_a_small_picture_is_an_error_on_request():

@@ -58,22 +58,12 @@ SUBSAMPLED = np.dstack([*QUARTERS, *[NEUTRAL[::2, ::2]] * 2])
 YCBCR = np.dstack([BYTES, NEUTRAL, NEUTRAL])
 
 RIGHT = {
-    "12 bit": ([12], 1, [twelve_bit()], {}),
     "16 bit, white is zero": ([16], 0, [65535 - WIDE], {}),
     "8 bit, white is zero": ([8], 0, [255 - BYTES], {}),
-    "16 bit grey, planes apart": ([16], 1, [WIDE], {"planar": 2}),
     "16 bit RGB": ([16] * 3, 2, [np.dstack([WIDE] * 3)], {}),
-    "16 bit RGB, planes apart": ([16] * 3, 2, [WIDE] * 3, {"planar": 2}),
     "8 bit RGB, planes apart": ([8] * 3, 2, [BYTES] * 3, {"planar": 2}),
-    "a palette to 255": ([8], 3, [BYTES], {"t320": SHOWN * 3}),
     "a palette to 65535": ([8], 3, [BYTES], {"t320": [level * 257 for level in SHOWN] * 3}),
-    "YCbCr, not subsampled": ([8] * 3, 6, [YCBCR], {"t530": [1, 1]}),
     "a sub-image that is smaller": ([8], 1, [BYTES], {"t330": [8]}),
-    "12 bits in 16, as stated": ([16], 1, [WIDE // 257 * 16 + RAMP // 16], {"t341": [4095]}),
-    "12 bits in 16, by the largest": ([16], 1, [RAMP * 16 + RAMP // 16], {"t281": [4095]}),
-    "white is zero, 10 bits in 16": ([16], 0, [1023 - RAMP * 4 - RAMP // 64], {"t341": [1023]}),
-    "from 1000 to 1255": ([16], 1, [1000 + RAMP], {"t340": [1000], "t341": [1255]}),
-    "a largest value that is exceeded": ([16], 1, [WIDE], {"t341": [4095]}),
     "a largest value that occurs": ([16], 1, [WIDE], {"t281": [61234]}),
     "the whole range, stated": ([8] * 3, 2, [np.dstack([BYTES] * 3)], {"t341": [255] * 3}),
 }
@@ -92,6 +82,41 @@ def test_a_tiff_is_what_its_tags_say(kind, packed):
 
 
 REFUSED = {
+    "12 bit": ([12], 1, [twelve_bit()], {}, r"BitsPerSample \(12,\)"),
+    "16 bit grey, planes apart": ([16], 1, [WIDE], {"planar": 2}, "PlanarConfiguration 2"),
+    "16 bit RGB, planes apart": ([16] * 3, 2, [WIDE] * 3, {"planar": 2}, "PlanarConfiguration 2"),
+    "a palette to 255": ([8], 3, [BYTES], {"t320": SHOWN * 3}, "a ColorMap of 8 bits"),
+    "YCbCr, not subsampled": ([8] * 3, 6, [YCBCR], {"t530": [1, 1]}, r"YCbCrSubSampling \(1, 1\)"),
+    "12 bits in 16, as stated": (
+        [16],
+        1,
+        [WIDE // 257 * 16 + RAMP // 16],
+        {"t341": [4095]},
+        "SMaxSampleValue 4095",
+    ),
+    "12 bits in 16, by the largest": (
+        [16],
+        1,
+        [RAMP * 16 + RAMP // 16],
+        {"t281": [4095]},
+        "SMaxSampleValue 4095",
+    ),
+    "white is zero, 10 bits in 16": (
+        [16],
+        0,
+        [1023 - RAMP * 4 - RAMP // 64],
+        {"t341": [1023]},
+        "SMaxSampleValue 1023",
+    ),
+    "from 1000 to 1255": (
+        [16],
+        1,
+        [1000 + RAMP],
+        {"t340": [1000], "t341": [1255]},
+        "SMinSampleValue 1000",
+    ),
+    "a largest value that is exceeded": ([16], 1, [WIDE], {"t341": [4095]}, "SMaxSampleValue 4095"),
+    "other inks": ([8] * 4, 5, [np.dstack([BYTES] * 4)], {"t332": [2]}, "InkSet 2"),
     "a thumbnail": ([8], 1, [BYTES], {"t254": [1], "t330": [8]}, "NewSubfileType"),
     "a mask": ([8], 1, [BYTES], {"t254": [4]}, "NewSubfileType"),
     "an old thumbnail": ([8], 1, [BYTES], {"t255": [2]}, "NewSubfileType"),
@@ -186,7 +211,7 @@ def test_values_in_a_small_part_of_sixteen_bits_are_flagged(bits):
 
 
 def test_a_full_or_eight_bit_range_is_not_flagged_low():
-    for source in (WIDE, BYTES // 32, tiff([12], 1, [twelve_bit()]), tiff([16], 0, [WIDE])):
+    for source in (WIDE, BYTES // 32, tiff([16], 0, [WIDE])):
         assert "low_range" not in load_picture(source).flags
 
 
@@ -211,8 +236,6 @@ def png(bits: int, colour: int, row: bytes, *chunks: bytes, width: int = 4) -> b
     ("bits", "colour", "samples", "key", "shown"),
     [
         (1, 0, [0b01010000], [1], [0, 255, 0, 255]),
-        (2, 0, [0b00011011], [1], [0, 255, 170, 255]),
-        (4, 0, [0x03, 0x7F], [3], [0, 255, 119, 255]),
         (8, 0, [0, 51, 102, 153], [51], [0, 255, 102, 153]),
         (16, 0, [0, 0, 51, 51, 102, 102, 153, 153], [51 * 257], [0, 255, 102, 153]),
         (
@@ -231,6 +254,15 @@ def test_a_transparent_colour_of_a_png_is_found_at_every_depth(bits, colour, sam
     assert np.asarray(picture.image)[0, :, 0].tolist() == shown
     plain = load_picture(png(bits, colour, bytes(samples)))
     assert "alpha" not in plain.flags
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_a_transparent_level_of_few_bits_is_unsupported_and_without_one_read(bits):
+    row, note = bytes([0b00011011] * (bits // 2)), png_chunk(b"tRNS", b"\0\1")
+    refused = load_picture(png(bits, 0, row, note))
+    assert refused.status == "unsupported"
+    assert f"{bits}-bit" in refused.message
+    assert load_picture(png(bits, 0, row)).status == "ok"
 
 
 def test_a_bitmap_of_sixteen_bits_has_its_levels_spread():

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps, features
 
 from maclip_lab.datasets.index import FileIndex
-from maclip_lab.images import FORMATS, HEIF, STATUSES, being_read, find_pictures, load_picture
+from maclip_lab.formats import FORMATS, HEIF
+from maclip_lab.images import STATUSES, being_read, find_pictures, load_picture
 from maclip_lab.pixels import eight_bit
 from tests.conftest import posix
 

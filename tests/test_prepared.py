@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maclip_lab import Maclip, prepared
+from maclip_lab import Maclip, crops
 from maclip_lab.ablations.study import study
-from maclip_lab.crops import NATIVE, WHOLE, CropGrid, Protocol
+from maclip_lab.crops import NATIVE, WHOLE, WHOLE_PIXELS, CropGrid, Protocol, prepare_picture
 from maclip_lab.errors import PictureError
 from maclip_lab.evaluation import EvaluationSettings
 from maclip_lab.features import extract_crops_and_whole, extract_features, extraction
-from maclip_lab.images import load_picture
-from maclip_lab.prepared import WHOLE_PIXELS, pixels_to_decode, prepare_picture
+from maclip_lab.images import announced_pixels, load_picture
 from tests.conftest import GOLDEN
 from tests.store_world import PlainScorer, manifest, picture, pictures
 
@@ -24,7 +23,7 @@ def scorer():
 @pytest.fixture
 def narrow(monkeypatch):
     """A bound on whole pictures that a small one passes."""
-    monkeypatch.setattr(prepared, "WHOLE_PIXELS", 300 * 300)
+    monkeypatch.setattr(crops, "WHOLE_PIXELS", 300 * 300)
 
 
 def test_a_picture_comes_out_with_its_pixels_grid_and_flags(tmp_path):
@@ -46,7 +45,7 @@ def test_a_picture_read_before_is_not_read_again(tmp_path):
     (tmp_path / "p.png").unlink()
     for protocol in (NATIVE, WHOLE):
         assert prepare_picture(read, protocol).pixels is not None
-    assert pixels_to_decode(read) == 224 * 224
+    assert announced_pixels(read) == 224 * 224
 
 
 def test_what_cannot_be_used_says_why_and_has_no_pixels(tmp_path):

@@ -21,11 +21,10 @@ from maclip_lab.weights.names import parse_name
 if TYPE_CHECKING:
     import pandas as pd
 
-    from maclip_lab.config import ScoreConfig
     from maclip_lab.datasets.manifest import Manifest
     from maclip_lab.features import Pack
     from maclip_lab.fusion import FusionSettings
-    from maclip_lab.scorer import Maclip
+    from maclip_lab.scorer import Maclip, ScoreConfig
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
@@ -260,7 +259,7 @@ class EncoderOptions:
 
     def config(self, backbone: str) -> "ScoreConfig":
         """All other settings at their defaults."""
-        from maclip_lab.config import ScoreConfig
+        from maclip_lab.scorer import ScoreConfig
 
         return ScoreConfig(
             backbone,

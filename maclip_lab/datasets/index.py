@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from maclip_lab.datasets.errors import DatasetError
 from maclip_lab.files.identity import files_below
-from maclip_lab.images import EXTENSIONS
+from maclip_lab.formats import EXTENSIONS
 
 
 def fold_name(name: str) -> str:

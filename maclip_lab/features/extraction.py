@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from maclip_lab.crops import PreparedPicture, prepare_picture
 from maclip_lab.features.lookup import Lookup, identify, untouched
 from maclip_lab.features.shards import Extracted, PictureRecord
 from maclip_lab.features.store import FeatureStore, StoreConfig
 from maclip_lab.files.provenance import versions
-from maclip_lab.images import Picture, load_picture
-from maclip_lab.prepared import PreparedPicture, pixels_to_decode, prepare_picture
+from maclip_lab.images import Picture, announced_pixels, load_picture
 from maclip_lab.readahead import map_ahead
 from maclip_lab.scorer import Maclip
 
@@ -171,7 +171,7 @@ def _cost(job: Job, lookups: Sequence[Lookup]) -> int:
     missing = sum(not lookup.has_path(job[1]) for lookup in lookups)
     if not missing or not os.path.isfile(job[2]):  # to open a pipe is to wait
         return 0
-    return missing * pixels_to_decode(job[2])
+    return missing * announced_pixels(job[2])
 
 
 def _encode(found: FoundPicture, scorer: Maclip, config: StoreConfig) -> Extracted:

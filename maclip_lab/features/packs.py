@@ -18,7 +18,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from maclip_lab.config import ScoreConfig
 from maclip_lab.crops import Protocol
 from maclip_lab.datasets.errors import DatasetError
 from maclip_lab.datasets.manifest import Manifest
@@ -40,7 +39,7 @@ from maclip_lab.fusion import FusionSettings
 from maclip_lab.images import Preset
 from maclip_lab.prompts import PROMPT_SETS, PromptPairs, prompt_pairs
 from maclip_lab.score import TextAnchors
-from maclip_lab.scorer import Maclip
+from maclip_lab.scorer import Maclip, ScoreConfig
 
 SHIPPED = ("clive-part", "biq2021-part")
 """The rated sets of which this package ships packs, one for each embedded backbone."""

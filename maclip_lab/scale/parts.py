@@ -18,13 +18,12 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from maclip_lab.config import ScoreConfig
 from maclip_lab.encoder import choose_device
 from maclip_lab.errors import IntegrityError
 from maclip_lab.files.atomic import write_bytes
 from maclip_lab.files.identity import content_sha256, file_times
 from maclip_lab.prompts import ATTRIBUTES
-from maclip_lab.scorer import TABLE_COLUMNS, Maclip, score_row
+from maclip_lab.scorer import TABLE_COLUMNS, Maclip, ScoreConfig, score_row
 
 _COLUMNS = [*TABLE_COLUMNS, "sha256"]
 
@@ -114,8 +113,8 @@ def score_part(part: Part, config: ScoreConfig, folder: Path, workers: int = 1) 
             part.files(), config.dataset, config.settings, preset=config.preset, workers=workers
         )
         rows = [
-            {**score_row(Path(name), result), "sha256": content_sha256(file)}
-            for (name, file), result in zip(part.pairs(), results, strict=True)
+            {**score_row(Path(name), result), "sha256": result.sha256}
+            for name, result in zip(part.paths, results, strict=True)
         ]
     buffer = BytesIO()
     columns = [*_COLUMNS, *(ATTRIBUTES if config.attributes else ())]

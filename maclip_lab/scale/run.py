@@ -21,12 +21,11 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from maclip_lab.config import ScoreConfig
 from maclip_lab.errors import MaclipError, StorageFullError
 from maclip_lab.files.atomic import sweep
 from maclip_lab.files.identity import joint_sha256
 from maclip_lab.scale.parts import FinishedPart, Part, divide, read_part, score_part
-from maclip_lab.scorer import TABLE_COLUMNS
+from maclip_lab.scorer import TABLE_COLUMNS, ScoreConfig
 
 if TYPE_CHECKING:
     from distributed import Client, LocalCluster

@@ -8,7 +8,6 @@ from scipy import stats
 
 from maclip_lab.ablations.rivals import read_rivals
 from maclip_lab.ablations.study import assess
-from maclip_lab.config import ScoreConfig
 from maclip_lab.crops import protocol_for
 from maclip_lab.datasets import open_dataset
 from maclip_lab.datasets.errors import DatasetError
@@ -17,6 +16,7 @@ from maclip_lab.datasets.synthetic import Edition, make_synthetic
 from maclip_lab.evaluation import EvaluationSettings, holm
 from maclip_lab.features.packs import SHIPPED, shipped_pack
 from maclip_lab.files.identity import data_path
+from maclip_lab.scorer import ScoreConfig
 
 MOS = np.random.default_rng(0).permutation(12).astype(float)
 

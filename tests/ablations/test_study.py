@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 
 from maclip_lab.ablations.study import assess
-from maclip_lab.config import ScoreConfig
 from maclip_lab.crops import protocol_for
 from maclip_lab.datasets import open_dataset
 from maclip_lab.datasets.cards import card_for
 from maclip_lab.evaluation import EvaluationSettings
+from maclip_lab.scorer import ScoreConfig
 from tests.datasets.facsimile import COUNTS, build
 
 PUBLISHED = ["paper_rn50_srcc", "minus_paper_rn50", "published_srcc"]

@@ -116,7 +116,7 @@ def test_any_picture_for_long(source):
 
 
 @FEW
-@given(st.integers(1, 700), st.integers(1, 700), st.sampled_from([NATIVE, WHOLE]))
+@given(st.integers(9, 700), st.integers(9, 700), st.sampled_from([NATIVE, WHOLE]))
 def test_any_size_is_cut_inside_its_bounds(width, height, protocol):
     pixels, upscaled = prepare(Image.new("RGB", (width, height)), protocol)
     grid = CropGrid(*pixels.shape[:2], protocol)

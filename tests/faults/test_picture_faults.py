@@ -109,7 +109,7 @@ def test_a_picture_for_which_there_is_no_memory_is_a_row(folder, scorer, monkeyp
             raise MemoryError("unable to allocate 309 MiB")
         return prepare(image, protocol)
 
-    monkeypatch.setattr("maclip_lab.prepared.prepare", short)
+    monkeypatch.setattr("maclip_lab.crops.prepare", short)
     names = ["good.png", "strip.png"]
     table = score_folder([folder / name for name in names], scorer)
     view = extract_features(manifest(folder, names), PlainScorer(), folder / "memory")

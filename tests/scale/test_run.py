@@ -14,7 +14,6 @@ import psutil
 import pytest
 
 from maclip_lab import Maclip, score_folder
-from maclip_lab.config import ScoreConfig
 from maclip_lab.crops import Protocol
 from maclip_lab.errors import IntegrityError
 from maclip_lab.files import identity
@@ -31,6 +30,7 @@ from maclip_lab.scale.run import (
     part_size_for,
     score_many,
 )
+from maclip_lab.scorer import ScoreConfig
 from tests.conftest import posix
 from tests.store_world import RN, picture, pictures
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from maclip_lab.config import ScoreConfig
 from maclip_lab.scale.run import score_many
+from maclip_lab.scorer import ScoreConfig
 from tests.conftest import posix
 from tests.store_world import RN, ROOT, pictures
 

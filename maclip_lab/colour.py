@@ -1,0 +1,203 @@
+"""What a file says its colours are, wherever it says it, and the way to sRGB.
+
+A picture is in sRGB where it says so or says nothing. Said are colours by a PNG's cICP, an
+embedded profile, PNG's sRGB, gAMA and cHRM, AVIF's nclx, or Exif, and the first of them holds.
+"""
+
+import struct
+from functools import lru_cache
+from io import BytesIO
+
+import numpy as np
+from PIL import ExifTags, Image, ImageCms
+
+_NEAR = 2  # levels; profiles of sRGB differ by rounding
+_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+_FITTING = {
+    "RGB": {"RGB", "RGBA", "P", "PA", "YCbCr"},
+    "L": {"1", "L", "LA"},
+    "CMYK": {"CMYK"},
+}
+_OF_LIGHT = {*_FITTING["RGB"], *_FITTING["L"], "La", "RGBa", "RGBX"}
+
+Chromaticities = tuple[float, ...]
+"""x and y of white, red, green and blue."""
+Said = tuple[str, bytes]
+"""A flag and a profile; both empty for sRGB, no profile where colours cannot be converted."""
+
+_D65, _DCI, _C = (0.3127, 0.329), (0.314, 0.351), (0.31, 0.316)
+_SRGB: Chromaticities = (*_D65, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
+_ADOBE_RGB: Chromaticities = (*_D65, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06)
+_NTSC: Chromaticities = (*_D65, 0.63, 0.34, 0.31, 0.595, 0.155, 0.07)
+_P3 = (0.68, 0.32, 0.265, 0.69, 0.15, 0.06)
+_PRIMARIES: dict[int, Chromaticities] = {
+    **{1: _SRGB, 2: _SRGB, 6: _NTSC, 7: _NTSC, 11: (*_DCI, *_P3), 12: (*_D65, *_P3)},
+    **{4: (*_C, 0.67, 0.33, 0.21, 0.71, 0.14, 0.08), 5: (*_D65, 0.64, 0.33, 0.29, 0.6, 0.15, 0.06)},
+    **{9: (*_D65, 0.708, 0.292, 0.17, 0.797, 0.131, 0.046)},
+}
+_SRGB_CURVE = 0.0  # in place of a gamma
+_CURVES = {2: _SRGB_CURVE, 4: 2.2, 5: 2.8, 8: 1.0, 13: _SRGB_CURVE}
+_HDR = {16, 18}  # PQ and HLG
+_BRADFORD = np.array(
+    [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
+)
+
+
+def said(image: Image.Image, mode: str) -> Said:
+    """What an opened image says of its colours, which will be converted in this mode.
+
+    Returns:
+        ``""`` for sRGB; ``"icc"`` for a profile of other colours and ``"icc_broken"`` for one that
+        cannot be used; ``"not_srgb"`` for other colours said without a profile, ``"hdr"`` and
+        ``"colour_untold"`` for those that are not converted.
+    """
+    info = image.info
+    profile = info.get("icc_profile")
+    if (cicp := info.get("cicp")) and cicp[:2] != (2, 2) and mode in _OF_LIGHT:
+        return _by_number(*cicp)
+    if profile:
+        return _by_profile(profile, mode)
+    if mode not in _OF_LIGHT or "srgb" in info:
+        return "", b""
+    if info.get("gamma") is not None or "chromaticity" in info:
+        gamma = info.get("gamma")
+        return _by_light(
+            tuple(info.get("chromaticity", _SRGB)),
+            _SRGB_CURVE if gamma is None else 1 / gamma if gamma else np.inf,
+        )
+    if (nclx := info.get("nclx")) and nclx != (2, 2):
+        return _by_number(*nclx)
+    if info.get("untold"):
+        return "colour_untold", b""
+    try:
+        return _by_exif(image)
+    except Exception:  # a garbled tag block says nothing about the pixels
+        return "", b""
+
+
+def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """An image as sRGB, mode RGB or RGBA; the profile is one that `said` returned for it."""
+    mode = _mode_shown(profile) or "RGB"
+    if mode == "CMYK" or not image.has_transparency_data:
+        return _converted(image if image.mode == mode else image.convert(mode), profile)
+    layer = image.convert(image.mode.upper()).convert("RGBA")
+    result = _converted(layer.convert("RGB").convert(mode), profile)
+    result.putalpha(layer.getchannel("A"))
+    return result
+
+
+def _by_profile(profile: bytes, mode: str) -> Said:
+    wanted = _mode_shown(profile)
+    if wanted is None or mode not in _FITTING[wanted]:
+        return "icc_broken", b""
+    return ("icc", profile) if _differs(profile, wanted) else ("", b"")
+
+
+def _by_number(primaries: int, curve: int, matrix: int = 0, whole_range: int = 1) -> Said:
+    """By the numbers of ITU-T H.273, which PNG's cICP and AVIF's nclx give."""
+    if curve in _HDR:
+        return "hdr", b""
+    if primaries not in _PRIMARIES or curve not in _CURVES or matrix or not whole_range:
+        return "colour_untold", b""
+    return _by_light(_PRIMARIES[primaries], _CURVES[curve])
+
+
+def _by_exif(image: Image.Image) -> Said:
+    exif = image.getexif()
+    details, others = exif.get_ifd(ExifTags.IFD.Exif), exif.get_ifd(ExifTags.IFD.Interop)
+    index, space = str(others.get(1, "")), details.get(ExifTags.Base.ColorSpace)
+    if "R03" in index or space == 2:
+        return _by_light(_ADOBE_RGB, 563 / 256)
+    if "R98" in index or space == 1:
+        return "", b""
+    white, primaries = (
+        exif.get(ExifTags.Base.WhitePoint),
+        exif.get(ExifTags.Base.PrimaryChromaticities),
+    )
+    gamma = details.get(ExifTags.Base.Gamma)
+    if primaries or (gamma and not space):
+        light = (*(white or _D65), *(primaries or _SRGB[2:]))
+        return _by_light(tuple(map(float, light)), float(gamma) if gamma else _SRGB_CURVE)
+    return ("colour_untold", b"") if space or ExifTags.Base.TransferFunction in exif else ("", b"")
+
+
+@lru_cache(maxsize=32)
+def _by_light(light: Chromaticities, gamma: float) -> Said:
+    """By chromaticities, and the exponent that makes light of samples."""
+    near = len(light) == 8 and max(abs(a - b) for a, b in zip(light, _SRGB, strict=True)) < 0.005
+    if near and (gamma == _SRGB_CURVE or abs(gamma / 2.2 - 1) < 0.02):
+        return "", b""
+    try:
+        profile = _profile(light, gamma)
+        return ("not_srgb", profile) if _differs(profile, "RGB") else ("", b"")
+    except Exception:  # numbers that no light has
+        return "colour_untold", b""
+
+
+def _profile(light: Chromaticities, gamma: float) -> bytes:
+    """An ICC profile of these chromaticities and this exponent."""
+    x, y = np.array(light).reshape(4, 2).T
+    known = gamma == _SRGB_CURVE or 0.1 <= gamma <= 10
+    if not known or not np.isfinite(x).all() or not (y > 0).all():
+        raise ValueError("no light")
+    xyz = np.stack([x / y, np.ones(4), (1 - x - y) / y])
+    primaries = xyz[:, 1:] * np.linalg.solve(xyz[:, 1:], xyz[:, 0])
+    to_cone = np.array(
+        [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
+    )
+    white = np.array([0.9642, 1, 0.8249])
+    adapted = np.linalg.inv(to_cone) @ np.diag(to_cone @ white / (to_cone @ xyz[:, 0])) @ to_cone
+    columns = [white, *(adapted @ primaries).T]
+    srgb = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+    kind, numbers = (3, srgb) if gamma == _SRGB_CURVE else (0, (gamma,))
+    curve = b"para" + struct.pack(">IHH", 0, kind, 0) + _fixed(numbers)
+    names, bodies = (
+        (b"wtpt", b"rXYZ", b"gXYZ", b"bXYZ"),
+        [b"XYZ \0\0\0\0" + _fixed(c) for c in columns],
+    )
+    tags = [*zip(names, bodies, strict=True), *((n, curve) for n in (b"rTRC", b"gTRC", b"bTRC"))]
+    place = 132 + 12 * len(tags)
+    table, data = struct.pack(">I", len(tags)), b""
+    for name, body in tags:
+        table += name + struct.pack(">II", place + len(data), len(body))
+        data += body
+    head = struct.pack(">I4xI12s12x4s28x", place + len(data), 0x04200000, b"mntrRGB XYZ ", b"acsp")
+    return head + _fixed(white) + bytes(48) + table + data
+
+
+def _fixed(numbers: "np.ndarray | tuple[float, ...]") -> bytes:
+    """Numbers as a profile holds them, in 65536ths."""
+    return np.rint(np.asarray(numbers) * 65536).astype(">i4").tobytes()
+
+
+@lru_cache(maxsize=32)
+def _mode_shown(profile: bytes) -> str | None:
+    """The mode of the pixels that a profile is for; None where it cannot be used."""
+    try:
+        space = ImageCms.ImageCmsProfile(BytesIO(profile)).profile.xcolor_space
+        mode = _MODES[space.strip()]
+        _converted(Image.new(mode, (1, 1)), profile)
+    except Exception:  # a damaged profile says nothing about the pixels
+        return None
+    return mode
+
+
+@lru_cache(maxsize=32)
+def _differs(profile: bytes, mode: str) -> bool:
+    """Whether a profile means other colours than sRGB."""
+    if mode == "CMYK":
+        return True
+    steps = np.arange(0, 256, 15 if mode == "RGB" else 1, dtype=np.uint8)
+    grid = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(len(steps), -1, 3)
+    probe = Image.fromarray(grid if mode == "RGB" else steps[None])
+    shown = np.asarray(_converted(probe, profile)).astype(int)
+    return bool(np.abs(shown - np.asarray(probe.convert("RGB"))).max() > _NEAR)
+
+
+def _converted(image: Image.Image, profile: bytes) -> Image.Image:
+    source = ImageCms.ImageCmsProfile(BytesIO(profile))
+    target = ImageCms.createProfile("sRGB")
+    result = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+    if result is None:
+        raise ValueError("no conversion")
+    return result
