@@ -3,6 +3,7 @@ import shutil
 
 import pytest
 import torch
+from PIL import Image
 
 from maclip_lab import Maclip
 from maclip_lab.crops import NATIVE, Protocol
@@ -119,8 +120,8 @@ def test_an_edited_picture_is_never_served_its_old_features(
     before = path.stat()
     picture(path, 99, (480, 224))
     if keep_times:
-        content = path.read_bytes()
-        path.write_bytes(content[: before.st_size].ljust(before.st_size, b"\0"))
+        Image.new("RGB", (480, 224), "teal").save(path)
+        path.write_bytes(path.read_bytes().ljust(before.st_size, b"\0"))
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
         assert path.stat().st_size == before.st_size
         assert (file_times(path)[2] == 0) == (system == "nt")
