@@ -1,9 +1,5 @@
 PYTHON ?= python3
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
-READY := .venv/.installed
-
-SITE_READY := .venv/.installed-site
-
 OLDEST := .venv-oldest
 SPHINX := $(BIN)/python -m sphinx -qW --keep-going -j auto -c docs -d build/doctrees
 
@@ -12,16 +8,21 @@ SPHINX := $(BIN)/python -m sphinx -qW --keep-going -j auto -c docs -d build/doct
 help:  ## say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
 
-$(READY): pyproject.toml constraints.txt
+.venv/.package: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "maclip_lab needs Python 3.11 or newer, this is " + sys.version)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
 	@touch $@
 
-demo: $(READY)  ## score a dozen photographs, clean and degraded
+# the extras that a target needs, each once, into the same environment: lab, test, site
+.venv/.%: .venv/.package
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[$*]'
+	@touch $@
+
+demo: .venv/.package  ## score a dozen photographs, clean and degraded
 	$(BIN)/maclip-lab demo
 
-test: $(READY)  ## run every test, the notebooks included
+test: .venv/.test  ## run every test, the notebooks included
 	$(BIN)/pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-oldest: pyproject.toml  ## test what computes scores on the lowest versions admitted
@@ -31,30 +32,26 @@ test-oldest: pyproject.toml  ## test what computes scores on the lowest versions
 	$(OLDEST)/bin/python -m pytest -o addopts=--strict-markers -m "not slow" \
 		tests/test_parity.py tests/test_encoder.py tests/test_images.py tests/evaluation
 
-lab: $(READY)  ## open the notebooks in JupyterLab
+lab: .venv/.lab  ## open the notebooks in JupyterLab
 	$(BIN)/maclip-lab lab
 
-lint: $(READY)  ## check style and types
+lint: .venv/.test  ## check style and types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-notebooks: $(READY)  ## execute all notebooks again and store their outputs
+notebooks: .venv/.test  ## execute all notebooks again and store their outputs
 	$(BIN)/python notebooks/refresh.py
 
-$(SITE_READY): $(READY)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test,site]'
-	@touch $@
-
-site: $(SITE_READY)  ## build the site from the executed notebooks into build/site
+site: .venv/.test .venv/.site  ## build the site from the executed notebooks into build/site
 	$(SPHINX) . build/site
 
 release: site  ## build what a release consists of into dist, and check it in an environment of its own
 	$(BIN)/python docs/release.py
 
-bench: $(READY)  ## measure speed and memory, as ratios within one run
+bench: .venv/.test  ## measure speed and memory, as ratios within one run
 	$(BIN)/python -m benchmarks
 
 PACK := pack --overwrite --offline
-packs: $(READY)  ## make data/packs anew: CLIVE=FOLDER BIQ2021=FOLDER
+packs: .venv/.package  ## make data/packs anew: CLIVE=FOLDER BIQ2021=FOLDER
 	-for backbone in tiny-rn tiny-vit; do \
 		$(BIN)/maclip-lab $(PACK) CLIVE --root "$(CLIVE)" -b $$backbone \
 			-o data/packs/clive-part.$$backbone.safetensors; \

@@ -66,3 +66,21 @@ def test_the_papers_authors_are_people():
 
 def test_types_are_there_for_users():
     assert (ROOT / "maclip_lab" / "py.typed").is_file()
+
+
+ELSEWHERE = {"torch": "pytorch", "huggingface-hub": "huggingface_hub"}
+"""What conda-forge calls a package by another name."""
+
+
+def test_the_conda_environment_lists_the_same_packages_and_pip_adds_the_project_alone():
+    lines = (ROOT / "environment.yml").read_text(encoding="utf-8").splitlines()
+    listed = {line.strip(" -") for line in lines if line.startswith("  - ")}
+    extras = PROJECT["optional-dependencies"]
+    needed = [*PROJECT["dependencies"], *extras["lab"], *extras["scale"], *extras["test"]]
+    wanted = {
+        ELSEWHERE.get(package.name, package.name) + str(package.specifier)
+        for package in map(Requirement, needed)
+        if package.name not in ("maclip-lab", "playwright")  # whose tests skip where it is absent
+    }
+    assert listed == wanted | {"conda-forge", "python=3.11", "pip", "pip:"}
+    assert [line.strip() for line in lines if line.startswith("      ")] == ["- --editable ."]
