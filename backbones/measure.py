@@ -27,7 +27,7 @@ from maclip_lab.cues import magnitude_cue
 from maclip_lab.datasets.degradations import LEVELS, degrade
 from maclip_lab.evaluation import intervals
 from maclip_lab.evaluation.correlations import spearman
-from maclip_lab.evaluation.significance import chance_p
+from maclip_lab.evaluation.estimates import Chance
 from maclip_lab.fusion import fixed_fusion
 from maclip_lab.score import PictureFeatures
 from maclip_lab.scorer import Maclip
@@ -161,30 +161,16 @@ def _severity_rows(table: pd.DataFrame) -> list[Row]:
 def _opinion_rows(table: pd.DataFrame) -> list[Row]:
     """Agreement with people, MA-CLIP less its cosine, and the magnitude cue in rotated axes."""
     cues, mos = table[list(CUES)].to_numpy(float), table["mos"].to_numpy(float)
-    values = dict(zip(CUES, (spearman(column, mos) for column in cues.T), strict=True))
-    drawn = pd.DataFrame(
-        intervals.bootstrap(cues, cues, mos, settings=SETTINGS).srcc, columns=list(CUES)
-    )
-    metrics = [(cue, "srcc", values[cue], drawn[cue]) for cue in CUES]
-    gain, gains = values["score"] - values["q_cos"], drawn["score"] - drawn["q_cos"]
-    metrics.append(("score", "srcc minus cosine", gain, gains))
-    rows: list[Row] = [
-        (
-            "",
-            cue,
-            metric,
-            value,
-            *intervals.percentile_interval(part.to_numpy(), SETTINGS.level),
-            len(mos),
-        )
-        for cue, metric, value, part in metrics
-    ]
+    found = intervals.correlate(cues, mos, settings=SETTINGS)
+    rows: list[Row] = [("", cue, "srcc", *found.srcc(i), len(mos)) for i, cue in enumerate(CUES)]
+    lead = found.lead(CUES.index("score"), CUES.index("q_cos"))
+    rows.append(("", "score", "srcc minus cosine", *lead, len(mos)))
     turned = [c for c in table if str(c).startswith("rotated_")]
     if turned:
         null = np.array([spearman(table[name].to_numpy(float), mos) for name in turned])
         low, high = intervals.percentile_interval(null, SETTINGS.level)
         rows.append(("", "q_mag", "srcc, axes rotated", float(null.mean()), low, high, len(mos)))
-        p = chance_p(null, values["q_mag"])
+        p = Chance.of(null, found.observed[CUES.index("q_mag")]).p
         rows.append(("", "q_mag", "rotation p", p, np.nan, np.nan, len(null)))
     return rows
 

@@ -15,7 +15,7 @@ from maclip_lab.datasets.synthetic import EDITIONS
 from maclip_lab.evaluation import Correlations, EvaluationSettings, correlate, evaluate
 from maclip_lab.evaluation.correlations import MIN_PICTURES, Array, spearman
 from maclip_lab.evaluation.estimates import Estimate
-from maclip_lab.evaluation.intervals import MIN_CLUSTERS, Indices, Resamples, bootstrap
+from maclip_lab.evaluation.intervals import MIN_CLUSTERS, Indices, Resamples, srcc_replicates
 from maclip_lab.evaluation.pairs import pair_agreement, pair_agreement_replicates
 from maclip_lab.features import Features
 from maclip_lab.features.stored_cues import StoredCues, store_cues
@@ -202,8 +202,7 @@ class RatedSet:
         codes = self._codes(kept)
         if len(quality) < MIN_PICTURES or (codes is not None and codes.max() + 1 < MIN_CLUSTERS):
             return values, np.empty((0, len(values)))
-        drawn = bootstrap(columns, columns, quality, clusters=codes, settings=self.statistics)
-        return values, drawn.srcc
+        return values, srcc_replicates(columns, quality, codes, self.statistics)
 
     def _estimate(self, value: float, replicates: Array) -> Estimate:
         return Estimate.of(value, replicates, self.statistics.level)

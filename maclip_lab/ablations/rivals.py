@@ -13,7 +13,7 @@ from maclip_lab.datasets.errors import DatasetError
 from maclip_lab.datasets.index import FileIndex
 from maclip_lab.datasets.manifest import COLUMNS, Manifest
 from maclip_lab.datasets.readers import read_csv, read_parquet, read_text
-from maclip_lab.evaluation.ratings import METHODS
+from maclip_lab.evaluation.correlations import METHODS
 from maclip_lab.files.identity import sha256_of
 
 LOWER_IS_BETTER = frozenset({"brisque", "ilniqe", "niqe", "pi", "piqe"})

@@ -17,7 +17,8 @@ from maclip_lab.ablations.sweeps import score_store
 from maclip_lab.datasets.checks import part_of_set, unlike_published
 from maclip_lab.datasets.errors import DatasetWarning
 from maclip_lab.datasets.manifest import Manifest
-from maclip_lab.evaluation import METHODS, EvaluationSettings, breakdown, compare, evaluate
+from maclip_lab.evaluation import METHODS, EvaluationSettings, breakdown, evaluate
+from maclip_lab.evaluation.table import COLUMNS, DIFFERENCES
 from maclip_lab.features import Features, Pack, extract_crops_and_whole, extract_features
 from maclip_lab.files.provenance import provenance_record
 from maclip_lab.fusion import FusionSettings
@@ -34,7 +35,7 @@ class Study:
             and what else `score_store` tells, ``status`` first of all.
         table: one row a method: all of `evaluate`, and where the rows are a whole set of the
             paper's, its number and the difference from it.
-        differences: MA-CLIP against the other methods, from `compare`.
+        differences: MA-CLIP against the other methods, on the same resamples, see `evaluate`.
         by_type: SRCC of every method for every distortion type or generator; empty where the
             data set has none.
         record: provenance of it all.
@@ -131,27 +132,26 @@ def assess(
         table = table.assign(**named)[[*named, *table]]
         return Study(predictions, table, none, none, provenance_record(record))
     clusters = facts["ref_id"] if facts["ref_id"].notna().all() else None
-    oriented = {"higher_is_better": manifest.higher_is_better}
-    table = evaluate(
-        methods,
-        facts["mos"],
-        mos_std=facts["mos_std"],
-        clusters=clusters,
-        settings=statistics,
-        **oriented,
-    )
-    table = table.assign(**named)[[*named, *table]]
-    differences = compare(
+    judged = evaluate(
         methods,
         facts["mos"],
         baseline="MA-CLIP",
+        higher_is_better=manifest.higher_is_better,
+        mos_std=facts["mos_std"],
         clusters=clusters,
         settings=statistics,
-        **oriented,
     )
+    table = judged[list(COLUMNS)].assign(**named)
+    table = table[[*named, *COLUMNS]]
+    differences = judged.loc[judged["other"] != "", ["method", *DIFFERENCES]]
     by_type = pd.DataFrame()
     if facts["dist_type"].notna().all():
-        by_type = breakdown(methods, facts["mos"], facts["dist_type"], **oriented)
+        by_type = breakdown(
+            methods,
+            facts["mos"],
+            facts["dist_type"],
+            higher_is_better=manifest.higher_is_better,
+        )
     table = with_published(table)
     sizes = list(zip(view.table["width"], view.table["height"], strict=True))
     reasons = unlike_published(manifest, sizes)

@@ -45,7 +45,15 @@ Pairs = Annotated[
     Path | None, typer.Option(help="A table of a, b, chosen[, count]: choices in place of scores.")
 ]
 _DETAILS = ("predictions", "differences", "by_type")
-_TESTS = ["method", "other", "n", "delta_srcc", "delta_srcc_lo", "delta_srcc_hi", "p_srcc_holm"]
+_TESTS = [
+    "method",
+    "other",
+    "n_common",
+    "delta_srcc",
+    "delta_srcc_lo",
+    "delta_srcc_hi",
+    "p_srcc_holm",
+]
 _OFFICIAL = ("srcc_official", "plcc_official", "fit_status")
 _PAPER = ["paper_rn50_srcc", "minus_paper_rn50", "published_srcc", *_OFFICIAL]
 

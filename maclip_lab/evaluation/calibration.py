@@ -17,10 +17,9 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.optimize import isotonic_regression
 
-from maclip_lab.evaluation.correlations import Array, spearman
+from maclip_lab.evaluation.correlations import Array, align, aligned_labels, spearman
 from maclip_lab.evaluation.fits import fit_logistic
 from maclip_lab.evaluation.intervals import MIN_CLUSTERS
-from maclip_lab.evaluation.ratings import align, aligned_labels
 
 MIN_PICTURES = 20
 _FOLDS, _KNOTS = 10, 257

@@ -1,24 +1,35 @@
-"""Correlations and errors between predictions and mean opinion scores, without surprises.
+"""Predictions lined up with mean opinion scores, and correlations and errors without surprises.
 
-Every function takes two vectors (N,) of finite numbers, keeps the sign, and gives NaN, never
-a warning, where the quantity does not exist.
+Functions of two vectors (N,) of finite numbers keep the sign, and give NaN, never a warning,
+where the quantity does not exist.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 Array = NDArray[np.float64]
+Predictions: TypeAlias = pd.DataFrame | Mapping[str, ArrayLike]
 
 MIN_PICTURES = 5
+METHODS = {
+    "clip_iqa": "CLIP-IQA",
+    "q_cos": "cosine cue",
+    "q_mag": "magnitude cue",
+    "score": "MA-CLIP",
+}
+"""Columns of a study's predictions, and the methods they belong to."""
 _ROUNDING = 1e-13
 
 
 def is_constant(x: Array) -> bool:
     """Whether all of ``x`` (N,) is one value, up to float64 rounding noise."""
-    if x.size == 0:
-        return True
-    return bool(np.ptp(x) <= _ROUNDING * np.abs(x).max())
+    return x.size == 0 or bool(np.ptp(x) <= _ROUNDING * np.abs(x).max())
 
 
 def standardise(x: Array) -> Array:
@@ -59,23 +70,107 @@ def rmse(predicted: Array, mos: Array) -> float:
     return float(np.sqrt(np.mean((predicted - mos) ** 2))) if mos.size else float("nan")
 
 
-def mae(predicted: Array, mos: Array) -> float:
-    """Mean absolute error, in the units of the MOS."""
-    return float(np.mean(np.abs(predicted - mos))) if mos.size else float("nan")
-
-
 def outlier_ratio(predicted: Array, mos: Array, mos_std: Array) -> float:
     """Share of pictures missed by more than two standard deviations of their opinions.
 
-    Args:
-        predicted: predictions (N,) in the units of the MOS.
-        mos: mean opinion scores (N,).
-        mos_std: standard deviation of each picture's opinions (N,); pictures where it is
-            NaN are left out, and with none left the ratio is NaN.
-
-    Source: VQEG FR-TV Phase I, section 6.3; ITU-T P.1401.
+    Pictures without a deviation are left out. Source: VQEG FR-TV Phase I, 6.3; ITU-T P.1401.
     """
     known = np.isfinite(mos_std)
     if not known.any():
         return float("nan")
     return float(np.mean(np.abs(predicted - mos)[known] > 2 * mos_std[known]))
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """What every statistic starts from. N pictures, M methods.
+
+    Attributes:
+        methods: names of the methods.
+        predictions: raw predictions (N, M); not finite where a method has none.
+        mos: mean opinion scores (N,) in the data set's own units and direction.
+        higher_is_better: direction of ``mos``; False for DMOS.
+    """
+
+    methods: tuple[str, ...]
+    predictions: Array
+    mos: Array
+    higher_is_better: bool = True
+
+    @property
+    def quality(self) -> Array:
+        """The scores (N,) turned so that higher is better."""
+        return self.mos if self.higher_is_better else -self.mos
+
+    def usable(self, *methods: int) -> NDArray[np.bool_]:
+        """Rows (N,) with a score and a finite prediction of all these methods."""
+        chosen = self.predictions[:, list(methods)]
+        return np.isfinite(self.mos) & np.isfinite(chosen).all(axis=1)
+
+
+def align(predictions: Predictions, mos: ArrayLike, *, higher_is_better: bool = True) -> Ratings:
+    """Check predictions and scores and line them up by position.
+
+    Raises:
+        TypeError: if ``predictions`` names no methods.
+        ValueError: if lengths or pandas indexes differ, or something is not a number.
+    """
+    if not isinstance(predictions, pd.DataFrame | Mapping):
+        raise TypeError(
+            "expected predictions as a DataFrame or a mapping from method to scores, such as "
+            f'{{"MA-CLIP": scores}}, got {type(predictions).__name__}'
+        )
+    names = [str(name) for name in predictions]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"expected one column per method, names unique, got {names}")
+    columns = [aligned(predictions[name], mos, f"predictions[{name!r}]") for name in predictions]
+    scores = aligned(mos, mos, "mos")
+    return Ratings(tuple(names), np.column_stack(columns), scores, higher_is_better)
+
+
+def aligned(values: ArrayLike, mos: ArrayLike, name: str) -> Array:
+    """A column of numbers (N,) for the rows of ``mos``."""
+    try:
+        column = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"expected numbers in {name}: {error}") from None
+    if column.ndim != 1:
+        raise ValueError(f"expected {name} as a vector (N,), got shape {column.shape}")
+    _check_rows(values, mos, name)
+    return column
+
+
+def aligned_labels(
+    labels: Sequence[object] | None, mos: ArrayLike, name: str
+) -> NDArray[np.object_] | None:
+    """Labels (N,) for the rows of ``mos``, or None where there is not a single one.
+
+    Raises:
+        ValueError: if lengths differ or only some rows have a label.
+    """
+    column = pd.Series(labels, dtype=object)
+    if labels is not None:
+        _check_rows(labels, mos, name)
+    missing = int(column.isna().sum())
+    if missing == column.size:
+        return None
+    if missing:
+        raise ValueError(
+            f"{name} has no label in {missing} of {column.size} rows; give every row one, "
+            "or leave those rows out"
+        )
+    return column.to_numpy(dtype=object)
+
+
+def _check_rows(values: ArrayLike | Sequence[object], mos: ArrayLike, name: str) -> None:
+    rows, n = len(pd.Series(values, dtype=object)), np.size(mos)
+    if rows != n:
+        raise ValueError(f"{name} has {rows} rows but mos has {n}; one row per picture in both")
+    index, mos_index = getattr(values, "index", None), getattr(mos, "index", None)
+    if not isinstance(index, pd.Index) or not isinstance(mos_index, pd.Index):
+        return
+    if not index.equals(mos_index):
+        raise ValueError(
+            f"{name} and mos have different pandas indexes; align them first "
+            "(reindex, or reset_index(drop=True) where the order is the same)"
+        )

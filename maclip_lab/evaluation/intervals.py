@@ -190,23 +190,31 @@ def _jackknife_se(left_out: Array) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Correlations:
-    """SRCC with quality of M predictions, all from the same resamples, so differences are paired.
+    """Of M predictions with quality, all from the same resamples, so that differences are paired.
 
     Attributes:
-        values: of each prediction (M,); NaN where one is constant.
-        drawn: in each resample (R, M).
+        observed: SRCC of each prediction (M,); NaN where one is constant.
+        drawn: SRCC in each resample (R, M).
+        linear: PLCC of each on the scale of quality (M,), where it was asked for.
+        linear_drawn: PLCC in each resample (R, M).
         resamples: what was drawn.
     """
 
-    values: Array
+    observed: Array
     drawn: Array
+    linear: Array
+    linear_drawn: Array
     resamples: Resamples
 
     def srcc(self, i: int = 0) -> Estimate:
         """SRCC of one prediction."""
-        return self.resamples.from_replicates(
-            float(self.values[i]), self.drawn[:, i], correlation=True
-        )
+        replicates = self.drawn[:, i]
+        return self.resamples.from_replicates(self.observed[i], replicates, correlation=True)
+
+    def plcc(self, i: int = 0) -> Estimate:
+        """PLCC of one prediction on the scale of quality."""
+        replicates = self.linear_drawn[:, i]
+        return self.resamples.from_replicates(self.linear[i], replicates, correlation=True)
 
     def lead(self, i: int, j: int) -> Estimate:
         """By how much the SRCC of one prediction is above that of another, signed."""
@@ -214,7 +222,7 @@ class Correlations:
 
     def estimate(self, function: Callable[[Array], Array], null: float | None = 0.0) -> Estimate:
         """Any number made of the SRCCs (..., M), such as a lead over the mean of others."""
-        value = float(function(self.values))
+        value = float(function(self.observed))
         return self.resamples.from_replicates(value, function(self.drawn), null=null)
 
 
@@ -223,8 +231,10 @@ def correlate(
     quality: ArrayLike,
     clusters: Sequence[object] | None = None,
     settings: EvaluationSettings | None = None,
+    *,
+    fitted: ArrayLike | None = None,
 ) -> Correlations:
-    """SRCC of predictions with quality, in one pass over resamples that all of them share.
+    """Correlations of predictions with quality, in one pass over resamples that all of them share.
 
     Args:
         predictions: (N, M), or (N,) for one. Pictures that lack one of them, or quality, are left
@@ -232,33 +242,29 @@ def correlate(
         quality: (N,), higher is better.
         clusters: label of each picture's reference (N,); None where pictures are independent.
         settings: resamples, seed and level.
+        fitted: the predictions on the scale of quality (N, M), for PLCC. The curve is held, not
+            fitted again in every resample; a column with NaN has none.
     """
-    values, target = np.asarray(predictions, dtype=float), np.asarray(quality, dtype=float)
-    values = values[:, None] if values.ndim == 1 else values
-    kept = np.isfinite(values).all(axis=1) & np.isfinite(target)
+    x, y = np.asarray(predictions, dtype=float), np.asarray(quality, dtype=float)
+    x = x[:, None] if x.ndim == 1 else x
+    kept = np.isfinite(x).all(axis=1) & np.isfinite(y)
     labels = None if clusters is None else np.asarray(clusters, dtype=object)[kept]
-    values, target = values[kept], target[kept]
-    resamples = Resamples.of(len(target), labels, settings)
-    everything = np.ones((len(target), 1))
-    order, orders = _ties(target), [_ties(column) for column in values.T]
-    at_all = _rank_correlations(orders, order, everything) if len(target) >= MIN_PICTURES else None
-    if at_all is None:
-        return Correlations(np.full(len(orders), np.nan), np.empty((0, len(orders))), resamples)
-    chunks = [_rank_correlations(orders, order, counts) for counts in resamples.counts()]
-    drawn = np.concatenate([np.empty((0, len(orders))), *chunks])
-    return Correlations(at_all[0], drawn, resamples)
+    x, y = x[kept], y[kept]
+    resamples = Resamples.of(len(y), labels, settings)
+    target, ranked = _Ranked(y), [_Ranked(column) for column in x.T]
+    curves = [] if fitted is None else list(np.asarray(fitted, dtype=float)[kept].T)
+    moments = [_Moments(curve, y) for curve in curves]
 
+    def both(counts: Array) -> tuple[Array, Array]:
+        lines = [one.correlation(counts) for one in moments]
+        lines = lines or [np.full(counts.shape[1], np.nan)] * len(ranked)
+        return _spearman(ranked, target, counts), np.stack(lines, axis=1)
 
-def _rank_correlations(orders: "Sequence[_TieGroups]", order: "_TieGroups", counts: Array) -> Array:
-    """Spearman's correlation of each variable with one, in every resample: (b, M)."""
-    ranks = order.centred_ranks(counts)
-    spread = np.einsum("nb,nb,nb->b", counts, ranks, ranks)
-    columns = []
-    for variable in orders:
-        own = variable.centred_ranks(counts)
-        own_spread = np.einsum("nb,nb,nb->b", counts, own, own)
-        columns.append(_ratio(np.einsum("nb,nb,nb->b", counts, own, ranks), own_spread * spread))
-    return np.stack(columns, axis=1)
+    empty, nothing = np.empty((0, len(ranked))), np.full((1, len(ranked)), np.nan)
+    whole = (nothing, nothing) if len(y) < MIN_PICTURES else both(np.ones((len(y), 1)))
+    drawn = [(empty, empty), *map(both, resamples.counts())]
+    srcc, plcc = (np.concatenate(part) for part in zip(*drawn, strict=True))
+    return Correlations(whole[0][0], srcc, whole[1][0], plcc, resamples)
 
 
 class Best(NamedTuple):
@@ -304,13 +310,13 @@ def best_of(
     codes, names = pd.factorize(labels)
     rng = np.random.default_rng((settings or EvaluationSettings()).seed)
     side = rng.permuted(np.tile(np.arange(len(names)) % 2, (splits, 1)), axis=1).T[codes]
-    order, orders = _ties(target), [_ties(column) for column in values.T]
-    halves = [_rank_correlations(orders, order, (side == s).astype(float)) for s in (0, 1)]
+    order, ranked = _Ranked(target), [_Ranked(column) for column in values.T]
+    halves = [_spearman(ranked, order, (side == s).astype(float)) for s in (0, 1)]
     gaps = []
     for here, there in (halves, halves[::-1]):
         choice = np.nan_to_num(here, nan=-np.inf).argmax(axis=1)[:, None]
         gaps.append(np.take_along_axis(here, choice, 1) - np.take_along_axis(there, choice, 1))
-    whole = _rank_correlations(orders, order, np.ones((len(target), 1)))[0]
+    whole = _spearman(ranked, order, np.ones((len(target), 1)))[0]
     chosen = int(np.nan_to_num(whole, nan=-np.inf).argmax())
     first = int(np.nan_to_num(halves[0][0], nan=-np.inf).argmax())
     other = side[:, 0] == 1
@@ -321,53 +327,13 @@ def best_of(
     return Best(chosen, float(whole[chosen]), float(np.nanmean(gaps)), judged)
 
 
-@dataclass(frozen=True)
-class Replicates:
-    """Correlations with the MOS in each resample, one column per method (B, M)."""
-
-    srcc: Array
-    plcc: Array
-
-
-def bootstrap(
-    predictions: Array,
-    fitted: Array,
-    mos: Array,
-    *,
-    clusters: Indices | None = None,
-    settings: EvaluationSettings | None = None,
-) -> Replicates:
-    """Correlations of all methods with the MOS over the same resamples.
-
-    Args:
-        predictions: raw predictions (N, M), for Spearman.
-        fitted: predictions on the MOS scale (N, M), for Pearson. The curve is held, not
-            refitted in every resample. Columns with NaN give NaN.
-        mos: mean opinion scores (N,).
-        clusters: cluster number of each picture (N,), 0 to G-1; whole clusters are drawn.
-        settings: number of resamples and seed.
-    """
-    settings = settings or EvaluationSettings()
-    n_methods = predictions.shape[1]
-    columns = range(n_methods)
-    mos_order = _TieGroups(mos)
-    orders = [_TieGroups(predictions[:, m]) for m in columns]
-    moments = [_Moments(fitted[:, m], mos) for m in columns]
-    shape = (settings.n_boot, n_methods)
-    result = Replicates(np.full(shape, np.nan), np.full(shape, np.nan))
-    first = 0
-    for counts in resample_counts(mos.size, clusters, settings):
-        rows = slice(first, first + counts.shape[1])
-        first = rows.stop
-        mos_ranks = mos_order.centred_ranks(counts)
-        mos_spread = np.einsum("nb,nb,nb->b", counts, mos_ranks, mos_ranks)
-        for m in columns:
-            ranks = orders[m].centred_ranks(counts)
-            spread = np.einsum("nb,nb,nb->b", counts, ranks, ranks)
-            product = np.einsum("nb,nb,nb->b", counts, ranks, mos_ranks)
-            result.srcc[rows, m] = _ratio(product, spread * mos_spread)
-            result.plcc[rows, m] = moments[m].correlation(counts)
-    return result
+def srcc_replicates(
+    predictions: Array, quality: Array, codes: Indices | None, settings: EvaluationSettings
+) -> Array:
+    """SRCC of all columns in plain bootstrap resamples, (B, M), however few the units."""
+    target, ranked = _Ranked(quality), [_Ranked(column) for column in predictions.T]
+    chunks = resample_counts(len(quality), codes, settings)
+    return np.concatenate([_spearman(ranked, target, counts) for counts in chunks])
 
 
 def resample_counts(
@@ -403,29 +369,50 @@ def _ratio(product: Array, spread: Array) -> Array:
     return np.clip(ratio, -1, 1)
 
 
-class _TieGroups:
+class _Ranked:
     """One variable's order and ties, found once; ranks of any resample follow from counts."""
 
     def __init__(self, x: Array) -> None:
-        _, self.member = np.unique(x, return_inverse=True)
+        # Rounding makes no order: what differs by it alone is one group.
+        _, self.member = np.unique(np.zeros_like(x) if is_constant(x) else x, return_inverse=True)
         self.order = np.argsort(self.member, kind="stable")
         sizes = np.bincount(self.member)
-        self.starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        self.starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(int)
         self.has_ties = bool((sizes > 1).any())
 
-    def centred_ranks(self, counts: Array) -> Array:
-        """Mean ranks (N, B) in each resample, less their mean."""
-        in_group = counts[self.order]
-        if self.has_ties:
-            in_group = np.add.reduceat(in_group, self.starts, axis=0)
-        up_to = np.cumsum(in_group, axis=0)
-        ranks = up_to - 0.5 * in_group - 0.5 * up_to[-1]
-        return ranks[self.member]
+    def sums(self, values: Array) -> Array:
+        """Sums (K, b) over equal pictures of values (N, b), in ascending order."""
+        ordered = values.take(self.order, axis=0)
+        return np.add.reduceat(ordered, self.starts, axis=0) if self.has_ties else ordered
 
 
-def _ties(x: Array) -> _TieGroups:
-    """Of a variable, all of it one group where it differs by rounding only."""
-    return _TieGroups(np.zeros_like(x) if is_constant(x) else x)
+def _spearman(ranked: Sequence[_Ranked], target: _Ranked, counts: Array) -> Array:
+    """Spearman's correlation of each variable with one, in every resample: (b, M).
+
+    Ranks of n numbers whose ties are groups of t have the spread (n^3 - sum of t^3) / 12. The
+    target's ranks are centred, so the others' need not be.
+    """
+    sizes = target.sums(counts)
+    ranks = np.cumsum(sizes, axis=0)
+    total = ranks[-1] ** 3
+    centre = ranks[-1] / 2
+    ranks -= 0.5 * sizes
+    ranks -= centre
+    weighted = counts * ranks.take(target.member, axis=0)
+    target_spread = total - np.einsum("kb,kb,kb->b", sizes, sizes, sizes)
+    # Of variables without ties, all alike.
+    half = np.einsum("nb,nb->b", counts, weighted) / 2
+    spread = total - np.einsum("nb,nb,nb->b", counts, counts, counts)
+    columns = []
+    for variable in ranked:
+        sizes, own_weighted = variable.sums(counts), variable.sums(weighted)
+        own_half, own_spread = half, spread
+        if variable.has_ties:
+            own_half = np.einsum("kb,kb->b", sizes, own_weighted) / 2
+            own_spread = total - np.einsum("kb,kb,kb->b", sizes, sizes, sizes)
+        product = np.einsum("kb,kb->b", np.cumsum(sizes, axis=0), own_weighted) - own_half
+        columns.append(_ratio(12 * product, own_spread * target_spread))
+    return np.stack(columns, axis=1)
 
 
 class _Moments:

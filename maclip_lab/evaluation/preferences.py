@@ -13,9 +13,8 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import expit
 
-from maclip_lab.evaluation.correlations import Array
-from maclip_lab.evaluation.ratings import Predictions, align, aligned_numbers
-from maclip_lab.evaluation.significance import holm
+from maclip_lab.evaluation.correlations import Array, Predictions, align, aligned
+from maclip_lab.evaluation.estimates import holm
 
 TIES = ("", "tie", "equal", "same", "none", "nan")
 """What stands for a vote for neither, in any letter case."""
@@ -67,7 +66,7 @@ def pairs_from_mos(
     one number. Of more than a thousand pictures a thousand are drawn.
     """
     quality = align({"mos": mos}, mos, higher_is_better=higher_is_better).quality
-    spread = aligned_numbers(mos_std, mos, "mos_std")
+    spread = aligned(mos_std, mos, "mos_std")
     error = np.square(np.asarray(spread, dtype=float)) / np.broadcast_to(
         np.asarray(n_votes, dtype=float), quality.shape
     )

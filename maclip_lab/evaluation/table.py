@@ -2,10 +2,11 @@
 
 Rank correlations are taken on raw predictions and keep their sign; a fit that fails leaves
 NaN and says so; the authors' own variant stands beside in columns that end in ``_official``.
-Pure statistics on arrays and tables: no files, models or devices.
+Differences from a baseline come from the same resamples as the table.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -14,52 +15,47 @@ from numpy.typing import ArrayLike, NDArray
 from maclip_lab.evaluation.correlations import (
     MIN_PICTURES,
     Array,
+    Predictions,
+    Ratings,
+    align,
+    aligned,
+    aligned_labels,
     is_constant,
     kendall,
-    mae,
     outlier_ratio,
     pearson,
     rmse,
     spearman,
 )
-from maclip_lab.evaluation.fits import (
-    LogisticFit,
-    fit_logistic,
-    official_evaluation,
-)
-from maclip_lab.evaluation.intervals import (
-    MIN_CLUSTERS,
-    EvaluationSettings,
-    bootstrap,
-    percentile_interval,
-)
-from maclip_lab.evaluation.ratings import (
-    Predictions,
-    Ratings,
-    align,
-    aligned_labels,
-    aligned_numbers,
-)
+from maclip_lab.evaluation.estimates import Estimate, resamples, verdicts
+from maclip_lab.evaluation.fits import LogisticFit, fit_logistic, official_evaluation
+from maclip_lab.evaluation.intervals import Correlations, EvaluationSettings, correlate
 
 COLUMNS = (
     *("method", "n", "n_dropped", "mos_direction", "srcc", "srcc_lo", "srcc_hi"),
     *("krcc", "plcc_raw", "plcc_4p", "plcc_4p_lo", "plcc_4p_hi", "plcc_5p"),
-    *("rmse_raw", "rmse_4p", "rmse_5p", "mae", "outlier_ratio", "fit_status", "fit_monotone"),
+    *("rmse_4p", "rmse_5p", "outlier_ratio", "fit_status", "fit_monotone"),
     *("srcc_official", "plcc_official", "rmse_official", "official_fell_back", "n_clusters"),
     "reason",
 )
+DIFFERENCES = (
+    *("other", "n_common", "delta_srcc", "delta_srcc_lo", "delta_srcc_hi", "p_srcc"),
+    *("p_srcc_holm", "verdict", "detectable", "delta_reason"),
+)
+MIN_GROUP = 20
 
 
 def evaluate(
     predictions: Predictions,
     mos: ArrayLike,
     *,
+    baseline: str | None = None,
     higher_is_better: bool = True,
     mos_std: ArrayLike | None = None,
     clusters: Sequence[object] | None = None,
     settings: EvaluationSettings | None = None,
 ) -> pd.DataFrame:
-    """Correlations and errors of every method, with intervals.
+    """Correlations and errors of every method, with intervals, and leads over a baseline.
 
     A picture without a finite prediction is left out for that method and counted in
     ``n_dropped``; so is one without a score. Correlations are positive where a higher
@@ -68,72 +64,158 @@ def evaluate(
     Args:
         predictions: one column, or one vector (N,), per method; higher means better quality.
         mos: mean opinion scores (N,) in the data set's own units and direction.
+        baseline: a method that all others are compared with, on the pictures that both scored.
         higher_is_better: direction of ``mos``; False for DMOS.
         mos_std: standard deviation of each picture's opinions (N,), for the outlier ratio.
         clusters: label of each picture's reference (N,); whole references are resampled. No
             label at all means that pictures are independent.
-        settings: resamples, seed and level of the intervals.
+        settings: resamples, seed and level of the intervals; None for as many resamples as the
+            differences take.
 
     Returns:
         One row per method. ``srcc``, ``krcc`` (tau-b) and ``plcc_raw`` are of the raw
-        predictions, ``plcc_4p``, ``rmse_4p``, ``mae`` and ``outlier_ratio`` of the
-        four-parameter fit, ``*_5p`` of the five-parameter one. ``plcc_4p_lo`` and
-        ``plcc_4p_hi`` hold the curve; near zero they flatter, as any fitted correlation.
-        ``rmse_raw`` takes the raw predictions as if in MOS units. ``fit_status`` is the worse
-        of the two fits': ok, nonmonotone, failed or degenerate. ``*_official`` is the
-        authors' variant, on the scores as they are: its SRCC has lost its sign, and
-        ``official_fell_back`` says that its fit failed. ``n_clusters`` is 0 where pictures
-        were resampled. ``reason`` says why a number is missing or a fit is not ok.
+        predictions, ``plcc_4p``, ``rmse_4p`` and ``outlier_ratio`` of the four-parameter fit,
+        ``*_5p`` of the five-parameter one. ``plcc_4p_lo`` and ``plcc_4p_hi`` hold the curve;
+        near zero they flatter, as any fitted correlation. ``fit_status`` is the worse of the two
+        fits': ok, nonmonotone, failed or degenerate. ``*_official`` is the authors' variant, on
+        the scores as they are: its SRCC has lost its sign, and ``official_fell_back`` says that
+        its fit failed. ``n_clusters`` is 0 where pictures were resampled. ``reason`` says why a
+        number is missing or a fit is not ok. With a baseline, called ``other``, also
+        ``delta_srcc``, the method's SRCC less the other's, with its interval and p, Holm's p and
+        the verdict over this table ("above", "below" or "cannot tell"), the smallest
+        ``detectable`` difference, and ``delta_reason``.
 
     Raises:
         TypeError: if ``predictions`` names no methods.
-        ValueError: if lengths or pandas indexes differ or something is not a number.
+        ValueError: lengths or pandas indexes differ, something is not a number, or there is no
+            such baseline.
     """
-    settings = settings or EvaluationSettings()
     ratings = align(predictions, mos, higher_is_better=higher_is_better)
-    deviations = aligned_numbers(mos_std, mos, "mos_std")
+    deviations = None if mos_std is None else aligned(mos_std, mos, "mos_std")
     labels = aligned_labels(clusters, mos, "clusters")
-    rows = [
-        _evaluate_method(ratings, m, deviations, labels, settings)
-        for m in range(len(ratings.methods))
-    ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    if baseline is not None and (baseline not in ratings.methods or len(ratings.methods) < 2):
+        raise ValueError(f"no method to compare {baseline!r} with in {', '.join(ratings.methods)}")
+    settings = settings or EvaluationSettings(resamples(len(ratings.methods) - 1))
+    work = _Evaluation(ratings, labels, deviations, settings)
+    passes = work.passes()
+    rows = [row for one in passes for row in work.rows(one)]
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).set_index("method", drop=False)
+    table = table.loc[list(ratings.methods)].reset_index(drop=True)
+    if baseline is None:
+        return table
+    return table.join(work.differences(passes, ratings.methods.index(baseline)))
 
 
-def _evaluate_method(
-    ratings: Ratings,
-    method: int,
-    deviations: Array | None,
-    labels: NDArray[np.object_] | None,
-    settings: EvaluationSettings,
-) -> dict[str, object]:
-    usable = ratings.usable(method)
-    x, mos, quality = (
-        ratings.predictions[usable, method],
-        ratings.mos[usable],
-        ratings.quality[usable],
-    )
-    row: dict[str, object] = {
-        "method": ratings.methods[method],
-        "n": mos.size,
-        "n_dropped": usable.size - mos.size,
-        "mos_direction": "higher is better" if ratings.higher_is_better else "lower is better",
-        "n_clusters": 0,
-    }
-    problem = _problem(x, mos)
-    if problem:
-        nothing = {"fit_status": "degenerate", "fit_monotone": False, "official_fell_back": False}
-        return row | nothing | {"reason": problem}
-    four = fit_logistic(x, quality)
-    five = fit_logistic(x, quality, n_parameters=5)
-    row |= _point_estimates(x, mos, quality, four, five)
-    if deviations is not None:
-        row["outlier_ratio"] = outlier_ratio(four.fitted, quality, deviations[usable])
-    codes = None if labels is None else pd.factorize(labels[usable])[0]
-    row["n_clusters"] = 0 if codes is None else int(codes.max()) + 1
-    reasons = [four.reason, five.reason]
-    reasons.append(_add_intervals(row, x, four.signed, quality, codes, settings))
-    return row | {"reason": "; ".join(dict.fromkeys(filter(None, reasons)))}
+@dataclass(frozen=True)
+class _Pass:
+    """Methods that share their usable pictures, and so one pass over the resamples."""
+
+    usable: NDArray[np.bool_]
+    methods: list[int]
+    fits: list[tuple[LogisticFit, LogisticFit]]
+    drawn: Correlations
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """One call of `evaluate`."""
+
+    ratings: Ratings
+    labels: NDArray[np.object_] | None
+    deviations: Array | None
+    settings: EvaluationSettings
+
+    def passes(self) -> list[_Pass]:
+        """One for each set of pictures."""
+        groups: dict[bytes, list[int]] = {}
+        for m in range(len(self.ratings.methods)):
+            groups.setdefault(self.ratings.usable(m).tobytes(), []).append(m)
+        return [self._pass(methods) for methods in groups.values()]
+
+    def _pass(self, methods: list[int]) -> _Pass:
+        usable = self.ratings.usable(*methods)
+        x, quality = self.ratings.predictions[usable][:, methods], self.ratings.quality[usable]
+        fits = [
+            (fit_logistic(column, quality), fit_logistic(column, quality, n_parameters=5))
+            for column in x.T
+        ]
+        fitted = np.column_stack([four.signed for four, _ in fits])
+        drawn = correlate(x, quality, self._labels(usable), self.settings, fitted=fitted)
+        return _Pass(usable, methods, fits, drawn)
+
+    def _labels(self, usable: NDArray[np.bool_]) -> Sequence[object] | None:
+        return None if self.labels is None else list(self.labels[usable])
+
+    def rows(self, one: _Pass) -> list[dict[str, object]]:
+        """The table's rows of a pass."""
+        return [self._row(one, i) for i in range(len(one.methods))]
+
+    def _row(self, one: _Pass, i: int) -> dict[str, object]:
+        usable, m = one.usable, one.methods[i]
+        x, mos, quality = (
+            self.ratings.predictions[usable, m],
+            self.ratings.mos[usable],
+            self.ratings.quality[usable],
+        )
+        up = self.ratings.higher_is_better
+        row: dict[str, object] = {
+            "method": self.ratings.methods[m],
+            "n": mos.size,
+            "n_dropped": usable.size - mos.size,
+            "mos_direction": "higher is better" if up else "lower is better",
+            "n_clusters": 0,
+        }
+        problem = _problem(x, mos)
+        if problem:
+            nothing = {"fit_monotone": False, "official_fell_back": False, "reason": problem}
+            return row | {"fit_status": "degenerate"} | nothing
+        if one.drawn.resamples.codes is not None:
+            row["n_clusters"] = one.drawn.resamples.clusters
+        row |= _point_estimates(x, mos, quality, *one.fits[i])
+        if self.deviations is not None:
+            fitted = one.fits[i][0].fitted
+            row["outlier_ratio"] = outlier_ratio(fitted, quality, self.deviations[usable])
+        reasons = [fit.reason for fit in one.fits[i]]
+        if self.settings.n_boot:
+            srcc, plcc = one.drawn.srcc(i), one.drawn.plcc(i)
+            row |= {"srcc_lo": srcc.low, "srcc_hi": srcc.high}
+            row |= {"plcc_4p_lo": plcc.low, "plcc_4p_hi": plcc.high}
+            reasons.append(srcc.reason)
+        return row | {"reason": "; ".join(dict.fromkeys(filter(None, reasons)))}
+
+    def differences(self, passes: list[_Pass], baseline: int) -> pd.DataFrame:
+        """Columns `DIFFERENCES`, blank for the baseline itself."""
+        leads: dict[Hashable, Estimate] = {
+            m: self._lead(passes, m, baseline)
+            for m in range(len(self.ratings.methods))
+            if m != baseline
+        }
+        judged = verdicts(leads)
+        columns = pd.DataFrame(
+            {
+                "other": self.ratings.methods[baseline],
+                "n_common": [lead.n for lead in leads.values()],
+                "delta_srcc": judged["value"],
+                "delta_srcc_lo": judged["low"],
+                "delta_srcc_hi": judged["high"],
+                "p_srcc": judged["p"],
+                "p_srcc_holm": judged["p_holm"],
+                "verdict": judged["verdict"],
+                "detectable": judged["detectable"],
+                "delta_reason": judged["reason"],
+            }
+        ).reindex(range(len(self.ratings.methods)))
+        words = ["other", "verdict", "delta_reason"]
+        return columns.assign(**columns[words].fillna(""))[list(DIFFERENCES)]
+
+    def _lead(self, passes: list[_Pass], method: int, baseline: int) -> Estimate:
+        for one in passes:
+            if method in one.methods and baseline in one.methods:
+                return one.drawn.lead(one.methods.index(method), one.methods.index(baseline))
+        common = self.ratings.usable(method, baseline)
+        both = self.ratings.predictions[common][:, [method, baseline]]
+        drawn = correlate(both, self.ratings.quality[common], self._labels(common), self.settings)
+        return drawn.lead(0, 1)
 
 
 def _problem(x: Array, mos: Array) -> str:
@@ -148,17 +230,16 @@ def _point_estimates(
     x: Array, mos: Array, quality: Array, four: LogisticFit, five: LogisticFit
 ) -> dict[str, object]:
     official = official_evaluation(x, mos)
+    statuses = ("ok", "nonmonotone", "failed", "degenerate")
     return {
         "srcc": spearman(x, quality),
         "krcc": kendall(x, quality),
         "plcc_raw": pearson(x, quality),
         "plcc_4p": pearson(four.signed, quality) if four.converged else np.nan,
         "plcc_5p": pearson(five.signed, quality) if five.converged else np.nan,
-        "rmse_raw": rmse(x, mos),
         "rmse_4p": rmse(four.fitted, quality),
         "rmse_5p": rmse(five.fitted, quality),
-        "mae": mae(four.fitted, quality),
-        "fit_status": _worse(four.status, five.status),
+        "fit_status": max(four.status, five.status, key=statuses.index),
         "fit_monotone": four.monotone and five.monotone,
         "srcc_official": official.srcc,
         "plcc_official": official.plcc,
@@ -167,25 +248,102 @@ def _point_estimates(
     }
 
 
-def _worse(*statuses: str) -> str:
-    return max(statuses, key=("ok", "nonmonotone", "failed", "degenerate").index)
+def breakdown(
+    predictions: Predictions,
+    mos: ArrayLike,
+    groups: Sequence[object],
+    *,
+    min_n: int = MIN_GROUP,
+    higher_is_better: bool = True,
+) -> pd.DataFrame:
+    """SRCC of every method inside every group: distortion type, level, reference, generator.
+
+    Arguments are as in `evaluate`, with ``groups``, the label of each picture (N,); groups with
+    fewer than ``min_n`` usable pictures stay blank (NaN).
+
+    Returns:
+        One row per method and group: ``method, group, n, n_dropped, srcc, reason``.
+
+    Raises:
+        ValueError: if some or all pictures have no label.
+    """
+    ratings = align(predictions, mos, higher_is_better=higher_is_better)
+    labels = aligned_labels(groups, mos, "groups")
+    if labels is None:
+        raise ValueError("groups has no label at all; give one per picture")
+    codes, names = pd.factorize(labels, sort=False)
+    rows = []
+    for m, method in enumerate(ratings.methods):
+        usable = ratings.usable(m)
+        for code, group in enumerate(names):
+            inside = codes == code
+            chosen = inside & usable
+            n, srcc, reason = int(chosen.sum()), np.nan, ""
+            if n < min_n:
+                reason = f"{n} pictures, at least {min_n} are asked for"
+            else:
+                srcc = spearman(ratings.predictions[chosen, m], ratings.quality[chosen])
+                reason = "" if np.isfinite(srcc) else "constant predictions or MOS"
+            rows.append((method, group, n, int(inside.sum()) - n, srcc, reason))
+    return pd.DataFrame(rows, columns=["method", "group", "n", "n_dropped", "srcc", "reason"])
 
 
-def _add_intervals(
-    row: dict[str, object],
-    x: Array,
-    signed: Array,
-    quality: Array,
-    codes: NDArray[np.intp] | None,
-    settings: EvaluationSettings,
-) -> str:
-    if settings.n_boot == 0:
-        return ""
-    if codes is not None and codes.max() + 1 < MIN_CLUSTERS:
-        return f"{codes.max() + 1} clusters, at least {MIN_CLUSTERS} are needed for intervals"
-    drawn = bootstrap(x[:, None], signed[:, None], quality, clusters=codes, settings=settings)
-    for name, replicates in (("srcc", drawn.srcc), ("plcc_4p", drawn.plcc)):
-        interval = percentile_interval(replicates[:, 0], settings.level)
-        row[f"{name}_lo"], row[f"{name}_hi"] = interval
-    blank = np.isnan(row["srcc_lo"])  # type: ignore[call-overload]
-    return "too many resamples are constant for intervals" if blank else ""
+def macro_mean(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean of the groups' SRCC, every group counting alike, from a `breakdown`.
+
+    Grouped by reference it says how well a method orders the versions of one picture, which
+    a correlation over all pictures hides.
+
+    Returns:
+        One row per method: ``method, srcc_within, n_groups, n_blank``; blank groups are left
+        out of the mean and counted in ``n_blank``.
+    """
+    srcc = table.groupby("method", sort=False)["srcc"]
+    result = pd.DataFrame({"srcc_within": srcc.mean(), "n_groups": srcc.count()})
+    result["n_blank"] = srcc.size() - result["n_groups"]
+    return result.reset_index()
+
+
+def average_over_datasets(
+    table: pd.DataFrame, metrics: Sequence[str] = ("srcc", "krcc", "plcc_4p", "plcc_5p")
+) -> pd.DataFrame:
+    """Averages of each method over data sets: simple, and Fisher-z weighted by size.
+
+    The weighted mean averages ``arctanh(r)`` with weights ``n - 3`` and transforms back. A
+    method that lacks a number on any of the data sets gets NaN and a reason: means over
+    different sets cannot be compared.
+
+    Args:
+        table: rows of `evaluate` with a ``dataset`` column (and ``backbone``, if several).
+        metrics: correlation columns to average; those not in the table are skipped.
+
+    Returns:
+        One row per method: ``n_datasets``, ``n`` (pictures), ``<metric>_mean`` and
+        ``<metric>_weighted`` for each metric, ``reason``.
+
+    Raises:
+        ValueError: if columns are missing or a method has two rows for a data set.
+    """
+    missing = {"dataset", "method", "n"} - set(table.columns)
+    if missing:
+        raise ValueError(f"expected columns dataset, method and n; missing {sorted(missing)}")
+    keys = [key for key in ("backbone", "method") if key in table]
+    if table.duplicated([*keys, "dataset"]).any():
+        raise ValueError("a method has several rows for one data set; keep one of them")
+    datasets = list(dict.fromkeys(table["dataset"]))
+    metrics = [metric for metric in metrics if metric in table]
+    rows = []
+    for key, part in table.groupby(keys, sort=False):
+        part = part.set_index("dataset").reindex(datasets)
+        sizes = part["n"].fillna(0)
+        row: dict[str, object] = dict(zip(keys, key, strict=True))
+        row |= {"n_datasets": len(datasets), "n": int(sizes.sum())}
+        # A perfect correlation has an infinite arctanh and would swallow the others.
+        z = np.arctanh(part[metrics].astype(float).clip(-1 + 1e-12, 1 - 1e-12))
+        weighted = np.tanh(z.mul(sizes - 3, axis=0).sum(skipna=False) / (sizes - 3).sum())
+        for metric in metrics:
+            row[f"{metric}_mean"] = part[metric].mean(skipna=False)
+            row[f"{metric}_weighted"] = weighted[metric]
+        blank = [name for name in datasets if part.loc[name, metrics].isna().any()]
+        rows.append(row | {"reason": f"no number on {', '.join(blank)}" if blank else ""})
+    return pd.DataFrame(rows)

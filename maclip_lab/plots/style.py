@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 from numpy.typing import NDArray
 
-from maclip_lab.evaluation.ratings import METHODS
+from maclip_lab.evaluation.correlations import METHODS
 
 CUE_COLOURS = {
     "q_cos": "#0072B2",

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from maclip_lab.evaluation import Chance, Estimate, finding, holm, resamples, verdicts
+from maclip_lab.evaluation.estimates import counted_p
 
 SURE, SURELY_NOT, OPEN = (
     Estimate(0.2, 0.1, 0.3),
@@ -103,3 +104,21 @@ def test_too_few_resamples_for_the_family_are_refused_and_the_number_named(n_boo
 def test_a_p_of_student_s_t_has_no_floor():
     few = Estimate(0.2, 0.1, 0.3, 1e-4, 30, 30, "jackknife-t", se=0.04)
     assert (verdicts([few] * 21)["verdict"] == "above").all()
+
+
+def test_holm_equals_values_worked_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.7]) == pytest.approx([1.0, 1.0])
+    assert holm([]).shape == (0,)
+
+
+def test_holm_counts_nan_as_no_test():
+    adjusted = holm([0.01, np.nan, 0.04])
+    assert adjusted[[0, 2]] == pytest.approx([0.02, 0.04])
+    assert np.isnan(adjusted[1])
+
+
+def test_a_counted_p_is_twice_the_smaller_tail_and_has_a_floor():
+    assert counted_p(np.array([-1.0] * 4 + [1.0] * 95)) == pytest.approx(2 * 5 / 100)
+    assert counted_p(np.ones(99)) == pytest.approx(2 / 100)
+    assert counted_p(np.zeros(9)) == 1.0

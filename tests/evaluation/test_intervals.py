@@ -3,13 +3,12 @@ import pytest
 from scipy import stats
 
 from maclip_lab.evaluation.correlations import spearman
+from maclip_lab.evaluation.estimates import resamples, verdicts
 from maclip_lab.evaluation.intervals import (
     EvaluationSettings,
     Resamples,
     best_of,
-    bootstrap,
     correlate,
-    percentile_interval,
     resample_counts,
 )
 
@@ -33,43 +32,45 @@ def expanded(n, clusters, settings):
 
 
 @pytest.mark.parametrize("clustered", [False, True])
-def test_every_replicate_equals_scipy_on_the_expanded_resample(clustered):
-    x, y = data()
-    clusters = np.arange(70) % 9 if clustered else None
+@pytest.mark.parametrize("tied", [True, False])
+def test_every_replicate_equals_scipy_on_the_expanded_resample(clustered, tied):
+    x, y = data(420)
+    if not tied:
+        x = x + np.random.default_rng(1).normal(size=x.shape)
+    clusters = np.arange(420) % 210 if clustered else None
     settings = EvaluationSettings(n_boot=30, seed=4)
-    replicates = bootstrap(x, x**2, y, clusters=clusters, settings=settings)
-    for b, rows in enumerate(expanded(70, clusters, settings)):
+    found = correlate(x, y, clusters, settings, fitted=x**2)
+    for b, rows in enumerate(expanded(420, clusters, settings)):
         for m in (0, 1):
             column, mos = x[rows, m], y[rows]
             expected = (
                 stats.spearmanr(column, mos).statistic,
                 stats.pearsonr(column**2, mos).statistic,
             )
-            got = (replicates.srcc[b, m], replicates.plcc[b, m])
+            got = (found.drawn[b, m], found.linear_drawn[b, m])
             assert got == pytest.approx(expected, abs=1e-12)
 
 
-def test_replicates_equal_scipy_without_ties_and_over_several_chunks():
+def test_replicates_equal_scipy_over_several_chunks():
     generator = np.random.default_rng(1)
-    x = generator.normal(size=(3000, 1))
-    y = x[:, 0] + generator.normal(size=3000)
+    x = generator.normal(size=3000)
+    y = x + generator.normal(size=3000)
     settings = EvaluationSettings(n_boot=60)
-    replicates = bootstrap(x, x, y, settings=settings)
+    found = correlate(x, y, settings=settings)
     assert len(list(resample_counts(3000, None, settings))) > 1
     rows = list(expanded(3000, None, settings))[-1]
-    assert replicates.srcc[-1, 0] == pytest.approx(
-        stats.spearmanr(x[rows, 0], y[rows]).statistic, abs=1e-12
-    )
+    expected = stats.spearmanr(x[rows], y[rows]).statistic
+    assert found.drawn[-1, 0] == pytest.approx(expected, abs=1e-12)
 
 
 def test_the_same_seed_gives_the_same_resamples_and_methods_share_them():
-    x, y = data()
+    x, y = data(300)
     same = np.column_stack([x[:, 0], x[:, 0]])
-    first, again = bootstrap(same, same, y), bootstrap(same, same, y)
-    np.testing.assert_array_equal(first.srcc, again.srcc)
-    np.testing.assert_array_equal(first.srcc[:, 0], first.srcc[:, 1])
-    other = bootstrap(same, same, y, settings=EvaluationSettings(seed=1))
-    assert (first.srcc != other.srcc).any()
+    first, again = correlate(same, y), correlate(same, y)
+    np.testing.assert_array_equal(first.drawn, again.drawn)
+    np.testing.assert_array_equal(first.drawn[:, 0], first.drawn[:, 1])
+    other = correlate(same, y, settings=EvaluationSettings(seed=1))
+    assert (first.drawn != other.drawn).any()
 
 
 def test_whole_clusters_are_drawn():
@@ -84,58 +85,51 @@ def test_whole_clusters_are_drawn():
 def test_the_interval_agrees_with_bonett_and_wright():
     generator = np.random.default_rng(2)
     y = generator.normal(size=3000)
-    x = (y + generator.normal(size=3000))[:, None]
-    replicates = bootstrap(x, x, y)
-    analytic = bonett_wright(stats.spearmanr(x[:, 0], y).statistic, 3000)
-    assert percentile_interval(replicates.srcc[:, 0], 0.95) == pytest.approx(analytic, abs=0.006)
+    x = y + generator.normal(size=3000)
+    analytic = bonett_wright(stats.spearmanr(x, y).statistic, 3000)
+    found = correlate(x, y).srcc()
+    assert (found.low, found.high) == pytest.approx(analytic, abs=0.006)
 
 
-def test_intervals_cover_the_truth_as_often_as_they_say():
-    rho, n, trials = 0.7, 120, 200
-    truth = {
-        "srcc": 6 / np.pi * np.arcsin(rho / 2),
-        "plcc": rho,
-    }
+@pytest.mark.parametrize("n", [60, 220])
+def test_intervals_cover_the_truth_as_often_as_they_say(n):
+    rho, trials = 0.7, 200
+    truth = np.array([6 / np.pi * np.arcsin(rho / 2), rho])
     generator = np.random.default_rng(7)
-    covered = dict.fromkeys(truth, 0)
+    covered = np.zeros(2)
     for trial in range(trials):
         y = generator.normal(size=n)
         x = (rho * y + np.sqrt(1 - rho**2) * generator.normal(size=n))[:, None]
-        replicates = bootstrap(x, x, y, settings=EvaluationSettings(n_boot=300, seed=trial))
-        for name, value in truth.items():
-            low, high = percentile_interval(getattr(replicates, name)[:, 0], 0.95)
-            covered[name] += low <= value <= high
-    for name, count in covered.items():
-        assert 0.90 <= count / trials <= 0.985, name
+        found = correlate(x, y, settings=EvaluationSettings(n_boot=300, seed=trial), fitted=x)
+        both = found.srcc(), found.plcc()
+        covered += [e.low <= t <= e.high for e, t in zip(both, truth, strict=True)]
+    assert ((covered / trials >= 0.90) & (covered / trials <= 0.985)).all()
 
 
 def test_pictures_of_one_reference_are_not_independent():
     generator = np.random.default_rng(8)
     clusters = np.repeat(np.arange(30), 20)
     y = generator.normal(size=600)
-    x = (y + 1.5 * generator.normal(size=30)[clusters] + 0.3 * generator.normal(size=600))[:, None]
-    widths = []
-    for codes in (None, clusters):
-        replicates = bootstrap(x, x, y, clusters=codes)
-        low, high = percentile_interval(replicates.srcc[:, 0], 0.95)
-        widths.append(high - low)
-    assert widths[1] > 1.2 * widths[0]
+    x = y + 1.5 * generator.normal(size=30)[clusters] + 0.3 * generator.normal(size=600)
+    alone, together = (correlate(x, y, labels).srcc() for labels in (None, clusters))
+    assert together.high - together.low > 1.2 * (alone.high - alone.low)
 
 
 def test_resamples_without_a_correlation_are_nan_not_warnings():
-    x = np.array([0.0, 0, 0, 0, 1])[:, None]
-    replicates = bootstrap(x, x, np.arange(5.0))
-    undefined = np.isnan(replicates.srcc[:, 0])
+    x = np.array([0.0] * 299 + [1])
+    found = correlate(x, np.arange(300.0), fitted=x[:, None])
+    undefined = np.isnan(found.drawn[:, 0])
     assert 0.2 < undefined.mean() < 0.5
-    np.testing.assert_array_equal(undefined, np.isnan(replicates.plcc[:, 0]))
-    assert np.isnan(percentile_interval(replicates.srcc[:, 0], 0.95)).all()
+    np.testing.assert_array_equal(undefined, np.isnan(found.linear_drawn[:, 0]))
+    assert "too many resamples are constant" in repr(found.srcc())
 
 
 def test_a_column_without_a_fit_has_no_pearson_but_keeps_its_ranks():
     x, y = data()
-    replicates = bootstrap(x, np.full(x.shape, np.nan), y)
-    assert np.isnan(replicates.plcc).all()
-    assert np.isfinite(replicates.srcc).all()
+    found = correlate(x, y, fitted=np.full(x.shape, np.nan))
+    assert np.isnan(found.linear_drawn).all()
+    assert np.isnan(found.plcc().value)
+    assert np.isfinite(found.drawn).all()
 
 
 @pytest.mark.parametrize(
@@ -187,7 +181,7 @@ def test_the_jackknife_leaves_out_whole_clusters_and_takes_student_s_t():
 
 
 def test_few_photographs_are_covered_as_often_as_promised_and_wrong_as_seldom():
-    truth = correlate(*photographs(9000, 0), EvaluationSettings(0)).values
+    truth = correlate(*photographs(9000, 0), EvaluationSettings(0)).observed
     covered, wrong = [], []
     for seed in range(150):
         found = correlate(*photographs(12, seed + 1))
@@ -245,3 +239,14 @@ def test_the_best_of_many_settings_is_lucky_and_the_other_half_knows():
     good = best_of(real, y, baseline=0)
     assert (good.chosen, good.held_out.low > 0) == (5, True)
     assert good.optimism < 0.05
+
+
+def test_a_lead_of_098_over_028_on_five_thousand_pictures_is_sure_among_21_tests():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=5000)
+    x = np.stack([y + 0.2 * rng.normal(size=5000), 0.3 * y + rng.normal(size=5000)], axis=1)
+    for n_boot, said in ((resamples(21), "above"), (500, "cannot tell")):
+        found = correlate(x, y, settings=EvaluationSettings(n_boot=n_boot))
+        judged = verdicts([found.lead(0, 1)] * 21)
+        assert (judged["verdict"] == said).all()
+    assert "500 resamples cannot pass a correction for 21 tests, 840" in judged.loc[0, "reason"]

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from maclip_lab.evaluation import EvaluationSettings, pair_agreement
-from maclip_lab.evaluation.pairs import pair_agreement_replicates, pair_replicates
+from maclip_lab.evaluation import EvaluationSettings
+from maclip_lab.evaluation.pairs import pair_agreement, pair_agreement_replicates, pair_replicates
 
 RNG = np.random.default_rng(5)
 SETTINGS = EvaluationSettings(n_boot=300, seed=2)

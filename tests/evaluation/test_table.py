@@ -5,13 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from maclip_lab.evaluation import (
-    EvaluationSettings,
-    compare,
-    evaluate,
-    fits,
+from maclip_lab.evaluation import EvaluationSettings, evaluate, fits, holm, resamples
+from maclip_lab.evaluation.fits import fit_logistic
+from maclip_lab.evaluation.table import (
+    COLUMNS,
+    DIFFERENCES,
+    average_over_datasets,
+    breakdown,
+    macro_mean,
 )
-from maclip_lab.evaluation.table import COLUMNS
 
 QUICK = EvaluationSettings(n_boot=200)
 NONE = EvaluationSettings(n_boot=0)
@@ -49,15 +51,13 @@ def test_raw_numbers_equal_scipys(predictions, mos):
         assert row["srcc"] == pytest.approx(stats.spearmanr(x, mos).statistic)
         assert row["krcc"] == pytest.approx(stats.kendalltau(x, mos).statistic)
         assert row["plcc_raw"] == pytest.approx(stats.pearsonr(x, mos).statistic)
-        assert row["rmse_raw"] == pytest.approx(np.sqrt(np.mean((x - mos) ** 2)))
 
 
 def test_errors_belong_to_the_four_parameter_fit(predictions, mos):
     row = evaluate(predictions, mos, mos_std=np.full(300, 0.2), settings=NONE).iloc[0]
-    fitted = fits.fit_logistic(predictions["good"], mos).fitted
+    fitted = fit_logistic(predictions["good"], mos).fitted
     assert row["plcc_4p"] == pytest.approx(stats.pearsonr(fitted, mos).statistic)
     assert row["rmse_4p"] == pytest.approx(np.sqrt(np.mean((fitted - mos) ** 2)))
-    assert row["mae"] == pytest.approx(np.mean(np.abs(fitted - mos)))
     assert row["outlier_ratio"] == pytest.approx(np.mean(np.abs(fitted - mos) > 0.4))
     assert row["plcc_5p"] >= row["plcc_4p"] > row["plcc_raw"]
 
@@ -79,7 +79,6 @@ def test_dmos_is_turned_so_that_agreement_is_positive(predictions, mos):
         "plcc_4p_lo",
         "plcc_5p",
         "rmse_4p",
-        "mae",
     ]
     for name in same:
         assert down[name] == pytest.approx(up[name], abs=1e-6), name
@@ -141,8 +140,8 @@ def test_small_and_tied_data_neither_crash_nor_warn(seed, n, labelled):
     row = row.iloc[0]
     assert row["n"] + row["n_dropped"] == n
     assert np.isfinite(row["srcc"]) or row["reason"]
-    table = compare({"m": x, "other": mos}, mos, settings=quick)
-    assert np.isfinite(table.loc[0, "delta_srcc"]) or table.loc[0, "reason"]
+    table = evaluate({"m": x, "other": mos}, mos, baseline="other", settings=quick)
+    assert np.isfinite(table.loc[0, "delta_srcc"]) or table.loc[0, "delta_reason"]
 
 
 def test_five_pictures_have_ranks_but_no_five_parameter_fit():
@@ -152,7 +151,7 @@ def test_five_pictures_have_ranks_but_no_five_parameter_fit():
     assert "too few for 5 parameters" in row["reason"]
 
 
-def test_a_curve_is_searched_once_for_evaluation_and_comparison(predictions, mos, monkeypatch):
+def test_a_four_parameter_curve_is_searched_once(predictions, mos, monkeypatch):
     searched = []
 
     def count(x, y, *, line, start=None):
@@ -163,8 +162,8 @@ def test_a_curve_is_searched_once_for_evaluation_and_comparison(predictions, mos
     monkeypatch.setattr(fits, "_best_shape", count)
     fits._four_parameter_shape.cache_clear()
     evaluate(predictions, mos, settings=NONE)
-    compare(predictions, mos, settings=NONE)
-    assert searched == [False, True] * len(predictions)
+    evaluate(predictions, mos, baseline="weak", settings=NONE)
+    assert searched.count(False) == len(predictions)
 
 
 def test_a_failed_fit_is_said_and_nothing_stands_in_for_it(predictions, mos, monkeypatch):
@@ -172,7 +171,7 @@ def test_a_failed_fit_is_said_and_nothing_stands_in_for_it(predictions, mos, mon
     row = evaluate(predictions, mos, settings=QUICK).iloc[0]
     assert row["fit_status"] == "failed"
     assert "did not converge" in row["reason"]
-    fitted = ["plcc_4p", "plcc_4p_lo", "plcc_4p_hi", "plcc_5p", "rmse_4p", "rmse_5p", "mae"]
+    fitted = ["plcc_4p", "plcc_4p_lo", "plcc_4p_hi", "plcc_5p", "rmse_4p", "rmse_5p"]
     assert row[fitted].isna().all()
     assert row[["srcc", "srcc_lo", "krcc", "plcc_raw"]].notna().all()
 
@@ -223,3 +222,187 @@ def test_a_data_frame_and_single_precision_are_welcome(predictions, mos):
     table = evaluate(frame, pd.Series(mos), settings=NONE)
     expected = stats.spearmanr(predictions["good"], mos).statistic
     assert table.loc[0, "srcc"] == pytest.approx(expected)
+
+
+@pytest.fixture
+def three(opinions):
+    generator = np.random.default_rng(1)
+    shared = opinions + 0.8 * generator.normal(size=400)
+    return {
+        "a": shared + 0.1 * generator.normal(size=400),
+        "b": shared + 0.1 * generator.normal(size=400),
+        "c": shared + 1.5 * generator.normal(size=400),
+    }
+
+
+@pytest.fixture
+def opinions():
+    return np.random.default_rng(0).normal(3, 1, 400)
+
+
+def leads(predictions, mos, baseline="a", **more):
+    table = evaluate(predictions, mos, baseline=baseline, **more)
+    return table.set_index("method")[list(DIFFERENCES)]
+
+
+def test_leads_over_a_baseline_are_scipys_differences_and_its_own_row_is_blank(three, opinions):
+    table = leads(three, opinions)
+    srcc = {m: stats.spearmanr(x, opinions).statistic for m, x in three.items()}
+    for method in "bc":
+        assert table.loc[method, "delta_srcc"] == pytest.approx(srcc[method] - srcc["a"])
+        assert tuple(table.loc[method, ["other", "n_common"]]) == ("a", 400)
+    assert table.loc["a", ["other", "verdict"]].tolist() == ["", ""]
+    assert np.isnan(table.loc["a", "delta_srcc"])
+
+
+def test_a_real_difference_is_found_and_a_tiny_one_is_not(three, opinions):
+    table = leads(three, opinions)
+    assert table["verdict"].tolist() == ["", "cannot tell", "below"]
+    tiny, real = table.loc["b"], table.loc["c"]
+    assert tiny["delta_srcc_lo"] < tiny["delta_srcc"] < tiny["delta_srcc_hi"]
+    assert real["delta_srcc_hi"] < -0.1
+    assert "could have shown 0.0" in tiny["delta_reason"]
+    np.testing.assert_array_equal(table["p_srcc_holm"], holm(table["p_srcc"]))
+    assert real["p_srcc"] == 2 / (resamples(2) + 1)
+
+
+def test_the_leads_are_paired(three, opinions):
+    table = evaluate(three, opinions, baseline="a").set_index("method")
+    row = table.loc["b"]
+    assert row["delta_srcc_hi"] - row["delta_srcc_lo"] < (row["srcc_hi"] - row["srcc_lo"]) / 3
+
+
+def test_dmos_changes_no_lead(three, opinions):
+    up = leads(three, opinions)
+    down = leads(three, -opinions, higher_is_better=False)
+    np.testing.assert_allclose(up["delta_srcc"], down["delta_srcc"])
+
+
+def test_a_pair_is_compared_on_the_pictures_both_have(three, opinions):
+    three["b"] = three["b"].copy()
+    three["b"][:40] = np.nan
+    table = leads(three, opinions)
+    assert table["n_common"].tolist()[1:] == [360, 400]
+    a, b = (stats.spearmanr(three[m][40:], opinions[40:]).statistic for m in "ab")
+    assert table.loc["b", "delta_srcc"] == pytest.approx(b - a)
+
+
+def test_a_method_without_numbers_blanks_its_own_lead_only(three, opinions):
+    three |= {"flat": np.ones(400), "absent": np.full(400, np.nan)}
+    table = leads(three, opinions)
+    numbers = ["delta_srcc", "delta_srcc_lo", "p_srcc"]
+    assert table.loc[["b", "c"], numbers].notna().all(axis=None)
+    assert table.loc[["flat", "absent"], numbers].isna().all(axis=None)
+    assert "something is constant" in table.loc["flat", "delta_reason"]
+    assert "0 usable pictures" in table.loc["absent", "delta_reason"]
+
+
+def test_too_few_resamples_refuse_the_verdict_and_name_the_number(three, opinions):
+    row = leads(three, opinions, settings=EvaluationSettings(n_boot=50)).loc["c"]
+    assert (row["verdict"], row["delta_reason"]) == (
+        "cannot tell",
+        "50 resamples cannot pass a correction for 2 tests, 80 would do",
+    )
+
+
+def test_too_few_clusters_are_named_and_identical_methods_do_not_differ(three, opinions):
+    row = leads(three, opinions, clusters=[0, 1] * 200).loc["c"]
+    assert np.isnan(row["delta_srcc_lo"])
+    assert "2 clusters, at least 5" in row["delta_reason"]
+    same = leads({"a": three["a"], "again": three["a"]}, opinions).loc["again"]
+    assert (same["delta_srcc"], same["p_srcc"], same["verdict"]) == (0, 1, "cannot tell")
+
+
+def test_a_comparison_needs_two_methods_and_a_known_baseline(three, opinions):
+    for methods, baseline in (({"a": three["a"]}, "a"), (three, "z")):
+        with pytest.raises(ValueError, match=f"no method to compare '{baseline}' with"):
+            evaluate(methods, opinions, baseline=baseline)
+
+
+def test_a_breakdown_is_scipy_in_every_group_and_blank_in_small_ones():
+    generator = np.random.default_rng(0)
+    mos = generator.normal(size=65)
+    x = mos + generator.normal(size=65)
+    x[0] = np.nan
+    groups = ["blur"] * 30 + ["noise"] * 30 + ["rare"] * 5
+    table = breakdown({"m": x}, mos, groups).set_index("group")
+    assert list(table["n"]) == [29, 30, 5]
+    assert list(table["n_dropped"]) == [1, 0, 0]
+    assert table.loc["blur", "srcc"] == pytest.approx(stats.spearmanr(x[1:30], mos[1:30]).statistic)
+    assert np.isnan(table.loc["rare", "srcc"])
+    assert table.loc["rare", "reason"] == "5 pictures, at least 20 are asked for"
+
+
+def test_a_breakdown_of_dmos_is_positive_for_a_good_metric():
+    x = np.arange(40.0)
+    table = breakdown({"m": x}, -x, ["a", "b"] * 20, higher_is_better=False)
+    assert list(table["srcc"]) == [1.0, 1.0]
+
+
+def test_a_group_without_variation_is_blank_with_a_reason():
+    table = breakdown({"m": np.ones(20)}, np.arange(20.0), ["a"] * 20)
+    assert np.isnan(table.loc[0, "srcc"])
+    assert "constant" in table.loc[0, "reason"]
+
+
+def test_a_breakdown_needs_labels():
+    with pytest.raises(ValueError, match="no label at all"):
+        breakdown({"m": [1.0, 2.0]}, [1, 2], [None, None])
+
+
+def test_the_macro_mean_counts_the_groups_it_leaves_out():
+    table = pd.DataFrame(
+        {"method": ["m"] * 3, "group": [1, 2, 3], "srcc": [0.2, 0.6, np.nan], "n": [20, 90, 3]}
+    )
+    row = macro_mean(table).iloc[0]
+    assert row["srcc_within"] == pytest.approx(0.4)
+    assert (row["n_groups"], row["n_blank"]) == (2, 1)
+
+
+def test_within_references_a_metric_can_be_good_where_it_is_poor_over_all():
+    generator = np.random.default_rng(1)
+    references = np.repeat(np.arange(10), 25)
+    mos = generator.normal(size=250)
+    x = mos + 10 * generator.normal(size=10)[references]
+    assert macro_mean(breakdown({"m": x}, mos, list(references))).loc[0, "srcc_within"] == 1
+    assert stats.spearmanr(x, mos).statistic < 0.3
+
+
+@pytest.fixture
+def averaged():
+    return pd.DataFrame(
+        {
+            "dataset": ["x", "y", "x", "y"],
+            "method": ["a", "a", "b", "b"],
+            "n": [103, 1003, 103, 1003],
+            "srcc": [0.8, 0.5, 0.6, np.nan],
+        }
+    )
+
+
+def test_averages_are_simple_and_weighted_by_size_on_fishers_scale(averaged):
+    row = average_over_datasets(averaged).set_index("method").loc["a"]
+    assert row["srcc_mean"] == pytest.approx(0.65)
+    z = (100 * np.arctanh(0.8) + 1000 * np.arctanh(0.5)) / 1100
+    assert row["srcc_weighted"] == pytest.approx(np.tanh(z))
+    assert (row["n_datasets"], row["n"], row["reason"]) == (2, 1106, "")
+
+
+def test_a_missing_number_is_never_averaged_away(averaged):
+    for rows in (averaged, averaged.dropna()):
+        row = average_over_datasets(rows).set_index("method").loc["b"]
+        assert np.isnan(row["srcc_mean"])
+        assert np.isnan(row["srcc_weighted"])
+        assert row["reason"] == "no number on y"
+
+
+def test_backbones_are_averaged_apart(averaged):
+    both = pd.concat([averaged.assign(backbone="one"), averaged.assign(backbone="two")])
+    assert len(average_over_datasets(both)) == 4
+
+
+def test_averages_refuse_tables_they_cannot_read(averaged):
+    with pytest.raises(ValueError, match=r"missing \['dataset'\]"):
+        average_over_datasets(averaged.drop(columns="dataset"))
+    with pytest.raises(ValueError, match="several rows for one data set"):
+        average_over_datasets(pd.concat([averaged, averaged]))
