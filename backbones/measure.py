@@ -163,14 +163,15 @@ def _opinion_rows(table: pd.DataFrame) -> list[Row]:
     cues, mos = table[list(CUES)].to_numpy(float), table["mos"].to_numpy(float)
     found = intervals.correlate(cues, mos, settings=SETTINGS)
     rows: list[Row] = [("", cue, "srcc", *found.srcc(i), len(mos)) for i, cue in enumerate(CUES)]
-    lead = found.lead(CUES.index("score"), CUES.index("q_cos"))
+    order = list(CUES)
+    lead = found.lead(order.index("score"), order.index("q_cos"))
     rows.append(("", "score", "srcc minus cosine", *lead, len(mos)))
     turned = [c for c in table if str(c).startswith("rotated_")]
     if turned:
         null = np.array([spearman(table[name].to_numpy(float), mos) for name in turned])
         low, high = intervals.percentile_interval(null, SETTINGS.level)
         rows.append(("", "q_mag", "srcc, axes rotated", float(null.mean()), low, high, len(mos)))
-        p = Chance.of(null, found.observed[CUES.index("q_mag")]).p
+        p = Chance.of(null, float(found.observed[order.index("q_mag")])).p
         rows.append(("", "q_mag", "rotation p", p, np.nan, np.nan, len(null)))
     return rows
 
