@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,7 +15,7 @@ from maclip_lab.features import Features
 from maclip_lab.features.packs import SEVERITY, open_pack, shipped_pack
 from maclip_lab.files.identity import data_path
 from maclip_lab.lessons.claims import Verdict
-from maclip_lab.lessons.dataset import open_crops_and_whole
+from maclip_lab.lessons.dataset import open_crops_and_whole, open_pictures
 from maclip_lab.lessons.judges import JUDGES
 from maclip_lab.lessons.matrix import Cell, Claim, Direction, Matrix
 from maclip_lab.lessons.outputs import Outputs
@@ -27,6 +28,8 @@ from maclip_lab.weights.loading import UNTRAINED
 BACKBONES = ("tiny-rn", "tiny-vit")
 SETS = {"CLIVE": "clive-part", "BIQ2021": "biq2021-part", "severity": SEVERITY}
 """The three shipped sets, as a notebook calls them, and as `open_dataset` does."""
+PHOTOS = "photos"
+"""What notebooks name that look at pictures one by one: those that ship with the project."""
 N_BOOT = 2000
 _TWINS = 3
 _SYNTHETIC = "synthetic"  # what severity is made of, for a backbone that has no pack of it
@@ -104,9 +107,8 @@ class Lesson:
         self._choices = {"n_pictures": n_pictures, "variant": variant, **choices}
         self._claims: dict[str, Claim] = {}
         is_default = (seed, n_pictures, variant, precision) == (0, None, None, "fp32")
-        self.shipped = is_default and (backbone, dataset, root, n_boot) == (
-            BACKBONES[0], "clive-part", None, N_BOOT,
-        )  # fmt: skip
+        is_shipped = backbone == BACKBONES[0] and dataset in ("clive-part", PHOTOS)
+        self.shipped = is_default and is_shipped and root is None and n_boot == N_BOOT
         set_house_style()
         self._outputs = Outputs(out, number)
         self.cells = Cells(self._plan())
@@ -115,6 +117,13 @@ class Lesson:
     def scorer(self) -> Maclip:
         """The backbone asked for, loaded when it is first needed."""
         return Maclip(self._given, device=self._device, precision=self._precision)
+
+    @cached_property
+    def pictures(self) -> list[Path]:
+        """Pictures to look at one by one: of the folder or list asked for, else those shipped."""
+        asked = "native" if self._dataset == PHOTOS else self._dataset
+        chosen = {key: self._choices[key] for key in ("n_pictures", "variant")}
+        return open_pictures(asked, self._root, **chosen)[0]
 
     @property
     def asked(self) -> Rated:
