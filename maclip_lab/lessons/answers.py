@@ -57,14 +57,6 @@ def _changes(model: Any) -> float:
 
 
 ANSWERS: Mapping[str, Callable[..., Any]] = {
-    "00.1": lambda scores, kinds: min(kinds, key=lambda kind: scores[kind].q_cos),
-    "00.2": lambda result: result.score,
-    "00.3": _darkness,
-    "01.1": lambda: len(CropGrid(768, 1024)),
-    "01.2": _most_wrong,
-    "01.3": lambda a: a,
-    "01.4": lambda: torch.sigmoid(torch.tensor(PAPER.base_cos - PAPER.base_norm)),
-    "01.5": lambda features: magnitude_cue(features, 0.3),
     "05.1": _a_pair_of_ones_own,
     "05.2": lambda: len(CropGrid(768, 1024, Protocol(stride=64))),
     "05.3": lambda by_type: by_type.iloc[:5, 0].idxmax(),

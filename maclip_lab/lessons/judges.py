@@ -96,7 +96,7 @@ def _is_maclip(score: Any, lab: Any) -> bool:
         features, texts = (torch.randn(n, 64, generator=seeded) for n in (crops, 6))
         q_cos = cues.cosine_cue(features, texts, 20.0).mean(-1)
         wanted = fusion.fuse(q_cos, cues.magnitude_cue(features))[0].mean()
-        if abs(float(score(features, texts, 20.0)) - float(wanted)) > 1e-4:
+        if not abs(float(score(features, texts, 20.0)) - float(wanted)) < 1e-4:
             return False
     return True
 

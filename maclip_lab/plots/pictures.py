@@ -165,6 +165,7 @@ def crop_grid(
                       edgecolor="white", linewidth=0)
         )  # fmt: skip
     set_title(ax, title)
+    ax.grid(visible=False)
     ax.set(xlim=(-0.5, grid.width - 0.5), ylim=(grid.height - 0.5, -0.5))
     ax.set(xlabel="pixels from the left", ylabel="pixels from the top")
     return ax

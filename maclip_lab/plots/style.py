@@ -57,6 +57,9 @@ PALETTE = {
 }
 """One meaning a colour, by column or by name: cues and methods, backbones, data sets."""
 
+ELSE = ("#44AA99", "#882255", "#117733", "#88CCEE", "#CC6677", "#661100")
+"""Colours of anything that is no cue, backbone or data set, so that those mean one thing."""
+
 _HOUSE = {
     "figure.figsize": (6.4, 3.4),
     "figure.dpi": 150,
@@ -75,7 +78,7 @@ _HOUSE = {
 
 def set_house_style() -> None:
     """Seaborn and Matplotlib as all notebooks draw: white, a light grid, titles from the left."""
-    sns.set_theme(context="paper", style="whitegrid", palette=list(SERIES), rc=_HOUSE)
+    sns.set_theme(context="paper", style="whitegrid", palette=list(ELSE), rc=_HOUSE)
 
 
 def new_axes(ax: Axes | None, width: float = 6, height: float = 4) -> Axes:

@@ -81,11 +81,11 @@ def links(text: str) -> list[str]:
 
 
 def names_of_ours(notebook: NotebookNode) -> set[str]:
-    """What a notebook uses of the package: attributes of ``ml``, of its modules, and of ``lab``."""
+    """What a notebook uses of the package: attributes of ``ml`` and of ``lab``."""
     found = set()
     for cell in code_cells(notebook):
         for node in ast.walk(ast.parse(cell.source)):
             whole = ast.unparse(node) if isinstance(node, ast.Attribute) else ""
             if re.fullmatch(r"(ml|lab)(\.\w+)+", whole):
-                found.add(".".join(whole.split(".")[: 3 if whole.startswith("ml.") else 2]))
-    return {name for name in found if not any(other.startswith(name + ".") for other in found)}
+                found.add(".".join(whole.split(".")[:2]))
+    return found

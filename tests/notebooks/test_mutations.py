@@ -33,7 +33,7 @@ MUTATIONS = (
         "lead = settings.alpha * (q_mag - q_cos)",
     ),
     Mutation(
-        "01_the_method_step_by_step",
+        "01_the_method",
         "crops.py",
         "for r in range(self.rows) for c in range(self.cols)]",
         "for r in range(self.rows) for c in range(1, self.cols)]",

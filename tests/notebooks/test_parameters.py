@@ -28,11 +28,10 @@ def run(notebook, folder, **parameters):
     return cells
 
 
-def test_papermill_runs_a_notebook_on_another_backbone_and_protocol(tmp_path):
-    cells = run("01_the_method_step_by_step", tmp_path, BACKBONE=BACKBONE, DATASET="SPAQ")
-    text = "\n".join(shown(cell) for cell in cells)
+def test_papermill_runs_a_notebook_on_another_backbone(tmp_path):
+    text = "\n".join(shown(cell) for cell in run("01_the_method", tmp_path, BACKBONE=BACKBONE))
     assert "vit.safetensors: D = 48" in text
-    assert "2 rows x 2 columns + 1 thumbnail = P = 5" in text  # SPAQ is cut at 448 x 448
+    assert "= the six steps derived here give the package's score" in text
 
 
 @pytest.fixture
@@ -53,7 +52,7 @@ def own(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("notebook", ["00_quickstart", "01_the_method_step_by_step"])
+@pytest.mark.parametrize("notebook", ["00_quickstart", "01_the_method"])
 @pytest.mark.parametrize("name", ["photos", "own.csv", "mine=own.csv"])
 def test_pictures_of_ones_own_are_taken_apart_from_a_folder_or_a_list(notebook, name, own):
     cells = run(notebook, own, DATASET=name)
