@@ -12,9 +12,8 @@ from maclip_lab.ablations.sweeps import score_store
 from maclip_lab.datasets.synthetic import EDITIONS, make_synthetic
 from maclip_lab.errors import MaclipError
 from maclip_lab.evaluation import breakdown, evaluate, macro_mean, spearman
-from maclip_lab.features.packs import SHIPPED
+from maclip_lab.features.packs import SHIPPED, open_pack, shipped_pack
 from maclip_lab.files.provenance import provenance_record, write_result, write_table
-from maclip_lab.lessons.dataset import open_features
 from maclip_lab.scorer import Maclip, score_folder
 
 EDITION = EDITIONS["synthetic-demo"]
@@ -70,7 +69,7 @@ def read_opinion(scorer: Maclip) -> tuple[pd.DataFrame, tuple[str, ...]]:
     columns, without = {}, []
     for name in SHIPPED:
         try:
-            view = open_features(name, scorer)
+            view = open_pack(shipped_pack(name, scorer.backbone.name)).crops
         except MaclipError as error:
             without.append(str(error))
             continue

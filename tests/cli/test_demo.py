@@ -1,7 +1,14 @@
 """The demonstration's two results are results like all others: whole, and with their record."""
 
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import distribution
+from pathlib import Path
+
 import pandas as pd
 import pytest
+from packaging.requirements import Requirement
 from PIL import Image
 
 from maclip_lab import Maclip
@@ -11,6 +18,7 @@ from maclip_lab.datasets import Edition
 from maclip_lab.features import packs
 from maclip_lab.files.atomic import StorageFullError
 from maclip_lab.files.provenance import explain, read_record
+from tests.store_world import ROOT
 
 WRITTEN = ["ranking.png", "ranking.png.provenance.json", "scores.csv", "scores.csv.provenance.json"]
 
@@ -71,3 +79,57 @@ def test_opinion_is_told_apart_from_severity_and_absent_packs_are_said(
     assert [reason.split(" as ")[0] for reason in without] == [
         f"there is no pack of {name}" for name in demo.SHIPPED
     ]
+
+
+def installed_by_the_package_alone():
+    """What pip installs with the package and without an extra, as found in this environment."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    waiting, seen = list(map(Requirement, project["dependencies"])), {}
+    while waiting:
+        needed = waiting.pop()
+        if needed.name in seen or (needed.marker and not needed.marker.evaluate({"extra": ""})):
+            continue
+        seen[needed.name] = distribution(needed.name)
+        waiting += map(Requirement, seen[needed.name].requires or ())
+    return seen.values()
+
+
+ALONE = """
+import importlib.util, sys
+import typer.main
+from maclip_lab import cli
+from maclip_lab.cli import demo
+from maclip_lab.datasets import Edition
+absent = ("IPython", "ipywidgets", "jupyterlab", "distributed", "pytest", "papermill")
+assert not any(map(importlib.util.find_spec, absent))
+def helped(command, *names):
+    for name, inner in getattr(command, "commands", {}).items():
+        helped(inner, *names, name)
+    cli.app([*names, "--help"], standalone_mode=False)
+helped(typer.main.get_command(cli.app))
+demo.EDITION = Edition(demo.EDITION.name, ("jpeg",), (3,))  # the whole one takes a minute
+sys.argv = ["maclip-lab", "demo", "-q", "-o", sys.argv[1]]
+cli.main()
+"""
+
+
+def test_the_demo_and_every_help_text_need_nothing_but_the_package(tmp_path):
+    """An environment of its own, into which what pip would install is linked."""
+    home = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True, timeout=60)
+    site = next(home.glob("lib/python*/site-packages"))
+    for package in installed_by_the_package_alone():
+        for entry in {file.parts[0] for file in package.files} - {"..", "__pycache__"}:
+            if not (site / entry).exists():
+                (site / entry).symlink_to(Path(package.locate_file(entry)))
+    (site / "maclip.pth").write_text(str(ROOT))
+    done = subprocess.run(
+        [home / "bin" / "python", "-I", "-c", ALONE, tmp_path / "out"],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= set(WRITTEN)
