@@ -221,7 +221,7 @@ def _checked_png(data: bytes, name: str) -> tuple[bytes, dict[str, object]]:
         unpacked = _unpacked(kind, body)
         notes += max(unpacked, 0) if kind != b"iCCP" else 0
         bad = unpacked < 0 or unpacked > MAX_TEXT_CHUNK or length < _LEAST.get(kind, 0)
-        if not true or bad or notes > MAX_TEXT_MEMORY:
+        if not true or bad or (unpacked and notes > MAX_TEXT_MEMORY):
             flags |= {"icc_broken"} if kind == b"iCCP" else {"notes_dropped"}
             flags |= set() if true else {"notes_dropped"}
         else:

@@ -20,6 +20,7 @@ from maclip_lab.formats import FORMATS, HEIF
 from maclip_lab.images import STATUSES, being_read, find_pictures, load_picture
 from maclip_lab.pixels import eight_bit
 from tests.conftest import posix
+from tests.picture_world import chunk, encoded, pixels, png, refused
 
 RGB = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 SMOOTH = np.add.outer(np.arange(64), np.arange(96))[:, :, None].repeat(3, 2).astype(np.uint8)
@@ -31,36 +32,10 @@ def saved(image: Image.Image, name: str, folder: Path, **options: object) -> Pat
     return path
 
 
-def encoded(image: Image.Image, **options: object) -> bytes:
-    stream = BytesIO()
-    image.save(stream, **options)
-    return stream.getvalue()
-
-
 def plain(path: Path) -> np.ndarray:
     """What the authors' code reads."""
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB"))
-
-
-def pixels(picture) -> np.ndarray:
-    assert picture.status == "ok", picture.message
-    assert picture.image.mode == "RGB"
-    assert picture.image.size == (picture.width, picture.height)
-    return np.asarray(picture.image)
-
-
-def chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
-def png_16bit(samples: np.ndarray) -> bytes:
-    """A PNG of 16-bit samples (H, W, 3), which Pillow itself cannot write."""
-    height, width, _ = samples.shape
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
-    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
 
 
 def png_with_size(width: int, height: int) -> bytes:
@@ -132,18 +107,13 @@ def test_the_colour_mode_is_flagged(mode, flags):
     assert load_picture(Image.fromarray(RGB).convert(mode)).flags == flags
 
 
-def test_grey_is_repeated_in_three_channels():
-    image = pixels(load_picture(RGB[:, :, 0]))
-    np.testing.assert_array_equal(image, RGB[:, :, :1].repeat(3, 2))
-
-
 def test_sixteen_bit_ramp_is_scaled_not_clipped():
     ramp = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     expected = np.rint(ramp / 257).astype(np.uint8)
     for source in (
         ramp,
-        encoded(Image.fromarray(ramp), format="PNG"),
-        encoded(Image.fromarray(ramp), format="TIFF"),
+        encoded(Image.fromarray(ramp), kind="PNG"),
+        encoded(Image.fromarray(ramp), kind="TIFF"),
         Image.fromarray(ramp.astype(np.int32)),
     ):
         for preset in ("default", "official"):
@@ -153,8 +123,8 @@ def test_sixteen_bit_ramp_is_scaled_not_clipped():
 
 
 def test_sixteen_bit_colour_is_flagged_and_right_to_one_level():
-    samples = np.random.default_rng(1).integers(0, 65536, (5, 7, 3), dtype=np.uint16)
-    from_file = load_picture(png_16bit(samples))
+    samples = np.random.default_rng(1).integers(0, 65536, (1, 7, 3), dtype=np.uint16)
+    from_file = load_picture(png(16, 2, samples.astype(">u2").tobytes(), width=7))
     from_array = load_picture(samples)
     assert from_file.flags == from_array.flags == ("16bit",)
     np.testing.assert_array_equal(pixels(from_array), np.rint(samples / 257))
@@ -184,17 +154,13 @@ def test_thirty_two_bit_samples_are_refused_with_their_range():
 def test_transparency_lies_on_the_background_by_default_and_is_ignored_officially():
     rgba = np.zeros((4, 4, 4), np.uint8)
     rgba[..., 0], rgba[..., 3] = 200, np.array([0, 51, 204, 255])
-    for source in (rgba, encoded(Image.fromarray(rgba), format="PNG")):
+    for source in (rgba, encoded(Image.fromarray(rgba), kind="PNG")):
         shown = pixels(load_picture(source, background=(0, 100, 255)))[0]
         assert shown[0].tolist() == [0, 100, 255]
         assert shown[3].tolist() == [200, 0, 0]
         np.testing.assert_allclose(shown[1], [40, 80, 204], atol=1)
         official = pixels(load_picture(source, preset="official"))
         np.testing.assert_array_equal(official, rgba[..., :3])
-
-
-def test_the_default_background_is_white():
-    assert (pixels(load_picture(np.zeros((2, 2, 4), np.uint8))) == 255).all()
 
 
 def test_one_transparent_colour_counts_as_transparency(tmp_path):
@@ -204,17 +170,10 @@ def test_one_transparent_colour_counts_as_transparency(tmp_path):
     assert (pixels(picture) == 255).all()
 
 
-def test_a_cmyk_jpeg_is_converted_and_flagged(tmp_path):
-    path = saved(Image.fromarray(SMOOTH).convert("CMYK"), "c.jpg", tmp_path)
-    picture = load_picture(path)
-    assert picture.flags == ("cmyk",)
-    np.testing.assert_array_equal(pixels(picture), plain(path))
-
-
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
 def test_the_first_frame_is_used(kind):
     first, second = Image.new("RGB", (8, 6), "red"), Image.new("RGB", (8, 6), "blue")
-    data = encoded(first, format=kind, save_all=True, append_images=[second])
+    data = encoded(first, kind=kind, save_all=True, append_images=[second])
     picture = load_picture(data)
     assert ("multipage" if kind == "TIFF" else "animated") in picture.flags
     np.testing.assert_allclose(pixels(picture)[0, 0], [255, 0, 0], atol=3)
@@ -248,12 +207,12 @@ GARBLED_EXIF = b"Exif\0\0MM\0*\xff\xff\xff\xff\x07"
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 def test_garbled_exif_does_not_hide_the_picture():
-    data = encoded(Image.fromarray(SMOOTH), format="JPEG", exif=GARBLED_EXIF)
+    data = encoded(Image.fromarray(SMOOTH), kind="JPEG", exif=GARBLED_EXIF)
     assert load_picture(data).status == "ok"
 
 
 def test_a_warning_made_an_error_by_the_user_is_still_a_status():
-    data = encoded(Image.fromarray(SMOOTH), format="JPEG", exif=GARBLED_EXIF)
+    data = encoded(Image.fromarray(SMOOTH), kind="JPEG", exif=GARBLED_EXIF)
     refused(load_picture(data), "decode_error")
 
 
@@ -308,16 +267,8 @@ def test_very_small_pictures_pass(shape):
     assert load_picture(np.zeros(shape, np.uint8)).status == "ok"
 
 
-def refused(picture, status: str) -> str:
-    assert picture.status == status, picture
-    assert picture.status in STATUSES
-    assert picture.image is None
-    assert picture.message
-    return picture.message
-
-
 def test_a_float_tiff_is_refused_with_advice():
-    data = encoded(Image.fromarray(np.full((4, 5), 0.5, np.float32)), format="TIFF")
+    data = encoded(Image.fromarray(np.full((4, 5), 0.5, np.float32)), kind="TIFF")
     picture = load_picture(data)
     assert "float tensor in [0, 1]" in refused(picture, "float_data")
     assert (picture.width, picture.height) == (5, 4)
@@ -326,25 +277,16 @@ def test_a_float_tiff_is_refused_with_advice():
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM"])
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.9])
 def test_a_truncated_file_is_a_status(kind, share):
-    data = encoded(Image.fromarray(RGB), format=kind)
+    data = encoded(Image.fromarray(RGB), kind=kind)
     assert load_picture(data[: max(3, int(len(data) * share))]).status in (
         "decode_error",
         "unsupported",
     )
 
 
-def test_a_half_jpeg_is_a_decode_error(tmp_path):
-    path = tmp_path / "half.jpg"
-    data = encoded(Image.fromarray(RGB), format="JPEG")
-    path.write_bytes(data[: len(data) * 2 // 3])
-    message = refused(load_picture(path), "decode_error")
-    assert "half.jpg" in message
-    assert "cut short" in message
-
-
 @given(st.binary(min_size=1, max_size=200), st.sampled_from(["", "JPEG", "PNG", "GIF", "TIFF"]))
 def test_no_bytes_whatever_raise(noise, kind):
-    start = encoded(Image.fromarray(RGB), format=kind)[:60] if kind else b""
+    start = encoded(Image.fromarray(RGB), kind=kind)[:60] if kind else b""
     assert load_picture(start + noise).status in STATUSES
 
 
@@ -385,20 +327,6 @@ def test_what_the_system_refuses_is_unreadable(tmp_path, monkeypatch):
     assert "Permission denied" in refused(load_picture(tmp_path / "secret.jpg"), "unreadable")
 
 
-def test_other_things_under_a_picture_name_are_unsupported(tmp_path):
-    (tmp_path / "text.jpg").write_text("<html>502 Bad Gateway</html>")
-    message = refused(load_picture(tmp_path / "text.jpg"), "unsupported")
-    assert "<html>" in message
-    assert "JPEG, PNG" in message
-    heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
-    assert "HEIC" in refused(load_picture(heic), "unsupported")
-
-
-@pytest.mark.parametrize("kind", ["TGA", "PCX", "ICO", "SGI", "EPS"])
-def test_formats_outside_the_allow_list_are_unsupported(kind):
-    refused(load_picture(encoded(Image.fromarray(RGB), format=kind)), "unsupported")
-
-
 @pytest.mark.parametrize("side", [11_000, 30_000, 2**31 - 1])
 def test_a_huge_header_is_refused_before_decoding(side):
     picture = load_picture(png_with_size(side, side), max_pixels=10_000_000)
@@ -407,7 +335,7 @@ def test_a_huge_header_is_refused_before_decoding(side):
 
 
 def test_more_than_max_pixels_is_refused_whatever_the_source():
-    for source in (RGB, Image.fromarray(RGB), encoded(Image.fromarray(RGB), format="BMP")):
+    for source in (RGB, Image.fromarray(RGB), encoded(Image.fromarray(RGB), kind="BMP")):
         refused(load_picture(source, max_pixels=599), "too_large")
         assert load_picture(source, max_pixels=600).status == "ok"
 
@@ -415,26 +343,26 @@ def test_more_than_max_pixels_is_refused_whatever_the_source():
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "MPO"])
 @pytest.mark.parametrize("limit", [400, 500])
 def test_pillows_own_limit_neither_warns_nor_refuses(kind, limit, monkeypatch):
-    data = encoded(Image.fromarray(RGB), format=kind)
+    data = encoded(Image.fromarray(RGB), kind=kind)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     assert load_picture(data).status == "ok"
 
 
 def test_a_webp_beyond_twice_pillows_limit_is_a_status(monkeypatch):
-    data = encoded(Image.fromarray(RGB), format="WEBP")
+    data = encoded(Image.fromarray(RGB), kind="WEBP")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     refused(load_picture(data), "too_large")
 
 
 def test_a_loaded_tiff_image_beyond_pillows_limit_keeps_its_pixels(monkeypatch):
-    image = Image.open(BytesIO(encoded(Image.fromarray(RGB), format="TIFF")))
+    image = Image.open(BytesIO(encoded(Image.fromarray(RGB), kind="TIFF")))
     image.load()
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 400)
     np.testing.assert_array_equal(pixels(load_picture(image)), RGB)
 
 
 def test_a_switched_off_truncation_check_is_flagged(monkeypatch):
-    data = encoded(Image.fromarray(RGB), format="JPEG")
+    data = encoded(Image.fromarray(RGB), kind="JPEG")
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     assert load_picture(data).flags == ("truncation_unchecked",)
     assert load_picture(RGB).flags == ()

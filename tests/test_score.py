@@ -98,6 +98,14 @@ def test_a_score_is_formatted_sorted_and_averaged_as_its_number():
     assert float(max(scores)) == max(numbers)
     assert np.mean(scores) == pytest.approx(np.mean(numbers))
     assert np.asarray(scores).tolist() == numbers
+    assert round(scores[0], 2) == round(numbers[0], 2)
+    assert (scores[0] > numbers[0] - 1, scores[0] >= numbers[0], scores[0] > scores[0]) == (
+        *(True, True, False),
+    )
+    assert (scores[0] < numbers[0] + 1, scores[0] <= numbers[0], scores[0] > 9) == (
+        *(True, True, False),
+    )
+    assert len({*scores, *scores}) == 3
     assert pd.Series(np.asarray(scores)).dtype == float
 
 

@@ -1,16 +1,19 @@
-import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+import maclip_lab.scorer
 from maclip_lab import Maclip, score_folder
 from maclip_lab.crops import Protocol
-from maclip_lab.errors import PictureError
+from maclip_lab.errors import IntegrityError, PictureError
+from maclip_lab.files.identity import content_sha256, joint_sha256
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.scorer import TABLE_COLUMNS
 from tests.conftest import GOLDEN
+from tests.picture_world import encoded
 
 RN = str(GOLDEN / "rn.safetensors")
 PICTURE = GOLDEN / "a_500x500.png"
@@ -115,16 +118,68 @@ def test_a_protocol_may_refuse_small_pictures(scorer, folder):
     assert score_folder([folder / "p2.png"], scorer, strict)["status"].tolist() == ["too_small"]
 
 
-def test_naming_a_data_set_reads_files_as_the_authors_do(scorer):
-    image = Image.open(PICTURE)
+@pytest.mark.parametrize(
+    ("protocol", "official"),
+    [(None, False), ("native", False), ("synthetic", False), ("koniq", True), ("CLIVE", True)],
+)
+def test_only_a_published_sets_name_reads_files_as_the_authors_do(scorer, protocol, official):
     exif = Image.Exif()
     exif[0x0112] = 6
-    buffer = io.BytesIO()
-    image.crop((0, 0, 300, 260)).save(buffer, "png", exif=exif)
-    assert scorer(buffer.getvalue()).width == 260
-    assert scorer(buffer.getvalue(), "koniq").width == 300
-    assert scorer(buffer.getvalue(), "koniq", preset="default").width == 260
-    assert scorer(buffer.getvalue(), preset="official").width == 300
+    photo = Image.new("RGBA", (300, 260), (200, 30, 30, 90))
+    data = encoded(photo, exif=exif)
+    named = scorer(data, protocol)
+    assert named.width == (300 if official else 260)
+    assert scorer(data, protocol, preset="official").width == 300
+    assert scorer(data, protocol, preset="default").width == 260
+    if not official:
+        assert float(named) == float(scorer(data))
+    assert scorer.config(protocol).reading == ("official" if official else "default")
+
+
+def test_the_recorded_hash_is_of_the_bytes_that_were_scored(scorer, folder, monkeypatch):
+    paths = sorted(folder.glob("*.??g"))
+    wanted = joint_sha256((path.as_posix(), content_sha256(path)) for path in paths)
+    score_row = maclip_lab.scorer.score_row
+
+    def replaced(path, result):
+        Image.new("RGB", (9, 9)).save(path)
+        return score_row(path, result)
+
+    monkeypatch.setattr("maclip_lab.scorer.score_row", replaced)
+    monkeypatch.setattr("maclip_lab.readahead.PIXELS_AHEAD", 1)
+    table = score_folder(paths, scorer)
+    assert table.attrs["data"]["pictures_sha256"] == wanted
+
+
+def test_a_folders_pictures_may_be_scored_by_a_backbones_name(scorer, folder):
+    named = score_folder([folder / "p0.png"], RN)
+    assert named["score"].tolist() == score_folder([folder / "p0.png"], scorer)["score"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("https://a.org/1.jpg", "an address"),
+        ("file:///a%20b/1.jpg", "an address"),
+        ("photos/*.jpg", "glob.glob"),
+        ("p[0-9].png", "glob.glob"),
+    ],
+)
+def test_an_address_or_a_pattern_is_answered_in_words(scorer, path, words):
+    with pytest.raises(PictureError, match=words):
+        scorer(path)
+    with pytest.raises(FileNotFoundError, match=words):
+        score_folder(path, scorer)
+    assert words in score_folder([path], scorer)["message"][0]
+
+
+def test_settings_travel_with_the_scorer(scorer):
+    config = scorer.config("koniq", FusionSettings(alpha=0.5))
+    assert (config.protocol.name, config.settings.alpha) == ("koniq", 0.5)
+    again = Maclip.from_config(replace(config, backbone=RN))
+    assert replace(again.base, backbone=config.backbone) == replace(scorer.base)
+    with pytest.raises(IntegrityError, match="not the 0000"):
+        Maclip.from_config(replace(config, backbone=RN, weights_sha256="0" * 64))
 
 
 def test_text_features_are_encoded_once_for_a_prompt_set(scorer):

@@ -91,6 +91,12 @@ class ForeignClip(nn.Module):
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Text features ``(T, D)`` in float32."""
         tokens = list(texts) if self.tokenizer is None else self.tokenizer(list(texts))
+        if isinstance(tokens, Mapping):
+            keys = ", ".join(map(str, tokens))
+            raise TypeError(
+                f"the tokenizer gives several things ({keys}), not tokens: make it a function of "
+                "texts that returns .input_ids as a tensor"
+            )
         tokens = tokens.to(self.factor.device) if isinstance(tokens, Tensor) else tokens
         return self.model.encode_text(tokens).float()
 
@@ -136,4 +142,6 @@ def _found(model: object, name: str) -> object:
     for owner in (model, getattr(model, "visual", None)):
         if getattr(owner, name, None) is not None:
             return getattr(owner, name)
-    raise AttributeError(f"it has no {name}")
+    wrapped = isinstance(getattr(model, "module", None), nn.Module)
+    hint = "; it wraps a model (DataParallel): give its .module" if wrapped else ""
+    raise AttributeError(f"it has no {name}{hint}")

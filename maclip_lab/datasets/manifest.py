@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from maclip_lab.crops import is_published
 from maclip_lab.datasets.errors import DatasetError
 from maclip_lab.files.identity import joint_sha256
 from maclip_lab.images import Preset
@@ -106,7 +107,7 @@ class Manifest:
     @property
     def preset(self) -> Preset:
         """How files are read: as the authors do where the rows are a published set's own."""
-        published = self.protocol != "native" and self.variant in ("standard", "paper")
+        published = is_published(self.protocol) and self.variant in ("standard", "paper")
         return "official" if published else "default"
 
     @property

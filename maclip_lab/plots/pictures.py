@@ -12,6 +12,8 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from maclip_lab.crops import CropGrid
+from maclip_lab.errors import PictureError
+from maclip_lab.images import load_picture
 from maclip_lab.plots.style import (
     CUE_COLOURS,
     CUE_LABELS,
@@ -37,6 +39,7 @@ def ranking(table: pd.DataFrame, pictures: Sequence[str], *, title: str) -> Figu
         title: the finding.
 
     Raises:
+        PictureError: a picture to show cannot be read.
         ValueError: a picture to show has no row.
     """
     ordered = table.sort_values("score", ascending=False, ignore_index=True)
@@ -50,8 +53,10 @@ def ranking(table: pd.DataFrame, pictures: Sequence[str], *, title: str) -> Figu
     for ax, (_, row) in zip(
         np.atleast_1d(strip.subplots(1, len(shown))), shown.iterrows(), strict=True
     ):
-        with Image.open(row["path"]) as image:
-            ax.imshow(_square(image.convert("RGB")))
+        picture = load_picture(row["path"])
+        if picture.image is None:
+            raise PictureError(picture.message)
+        ax.imshow(_square(picture.image))
         ax.set_title(f"{row['score']:.2f}", fontsize="small", fontweight="bold")
         ax.set_xlabel(row["label"], fontsize="x-small")
         ax.set(xticks=[], yticks=[])

@@ -206,6 +206,7 @@ class Weightless:
         (nn.Linear(2, 2), TypeError, "Linear is no CLIP .* it has no image_size"),
         (Wordless(), ValueError, r"Wordless cannot encode .*'NoneType' object is not callable"),
         (changed(image_size=None), TypeError, "it has no image_size"),
+        (nn.DataParallel(Duck()), TypeError, "it has no image_size; it wraps .* its .module"),
         (changed(image_std=None), TypeError, "it has no image_std"),
         (changed(image_size=(64, 32)), TypeError, r"image_size \[32, 64\] is not the side"),
         (changed(image_mean=(0.5,)), TypeError, "is no CLIP"),
@@ -232,6 +233,14 @@ def test_open_clips_own_models_come_in_as_they_are(name):
     side = model.visual.image_size
     assert scorer.backbone.crop == (side if isinstance(side, int) else side[0])
     assert scorer(PICTURE).status == "ok"
+
+
+def test_a_tokenizer_that_gives_a_dictionary_is_answered_with_what_to_take_of_it():
+    def tokenizer(texts):
+        return {"input_ids": torch.zeros(len(texts), 3), "attention_mask": None}
+
+    with pytest.raises(ValueError, match=r"\(input_ids, attention_mask\).* \.input_ids"):
+        ForeignClip(Duck(), tokenizer)
 
 
 def test_a_foreign_clip_is_a_module_that_is_not_trained(duck):

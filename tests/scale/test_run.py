@@ -18,7 +18,9 @@ from maclip_lab.crops import Protocol
 from maclip_lab.errors import IntegrityError
 from maclip_lab.files import identity
 from maclip_lab.files.atomic import StorageFullError
+from maclip_lab.files.identity import content_sha256
 from maclip_lab.fusion import FusionSettings
+from maclip_lab.scale import parts
 from maclip_lab.scale.parts import divide, read_part, score_part
 from maclip_lab.scale.run import (
     LARGEST_PART,
@@ -69,6 +71,21 @@ def test_the_table_is_that_of_score_folder_and_run_again_everything_is_there(sin
     assert all(part.resumed for part in again.finished)
     assert {path: path.stat().st_mtime_ns for path in parts.iterdir()} == before
     equal(again.table(), table)
+
+
+def test_a_parts_hashes_are_of_the_bytes_that_were_scored(tmp_path, monkeypatch):
+    (name,) = pictures(tmp_path, 1)
+    scored, score_row = content_sha256(tmp_path / name), parts.score_row
+
+    def replaced(path, result):
+        picture(tmp_path / name, 99)
+        return score_row(path, result)
+
+    monkeypatch.setattr(parts, "score_row", replaced)
+    (part,) = divide([tmp_path / name], 1)
+    done = score_part(part, CONFIG.pinned(), tmp_path)
+    assert read_part(done.path)["sha256"].tolist() == [scored]
+    assert scored != content_sha256(tmp_path / name)
 
 
 def test_a_damaged_part_is_set_aside_and_done_again(single, paths, tmp_path):

@@ -1,0 +1,259 @@
+"""Colours are what the file says they are, wherever it says it, or are flagged."""
+
+import struct
+import zlib
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms, TiffImagePlugin, features
+
+from maclip_lab.images import load_picture
+from tests.picture_world import chunk, encoded, pixels, with_chunks
+
+RAMP = np.tile(np.arange(256, dtype=np.uint8), (16, 1))
+SHOWN = list(range(256))
+GREY = encoded(Image.fromarray(RAMP).convert("RGB"))
+VIVID = Image.new("RGB", (8, 8), (200, 30, 200))
+SRGB = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
+P3 = (0.3127, 0.329, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06)
+
+
+def cicp(*numbers: int) -> bytes:
+    return chunk(b"cICP", bytes(numbers))
+
+
+def gamma(value: int) -> bytes:
+    return chunk(b"gAMA", struct.pack(">I", value))
+
+
+def chromaticities(*values: float) -> bytes:
+    return chunk(b"cHRM", struct.pack(">8I", *(round(value * 100_000) for value in values)))
+
+
+def profile_chunk(profile: bytes) -> bytes:
+    return chunk(b"iCCP", b"x\0\0" + zlib.compress(profile))
+
+
+def swapped_profile() -> bytes:
+    """sRGB with the red and green primaries exchanged: red pixels mean green."""
+    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    red, green = data.index(b"rXYZ", 128), data.index(b"gXYZ", 128)
+    data[red : red + 4], data[green : green + 4] = b"gXYZ", b"rXYZ"
+    return bytes(data)
+
+
+def ramp_profile(space: bytes, curve: bytes) -> bytes:
+    """A profile of grey, its curve a gamma of 1: half the light is a light grey."""
+    white = b"XYZ " + bytes(4) + struct.pack(">iii", 63190, 65536, 54061)
+    place, tags, table = 128 + 4 + 2 * 12, b"", struct.pack(">I", 2)
+    for name, body in ((b"wtpt", white), (b"kTRC", curve)):
+        table += name + struct.pack(">II", place + len(tags), len(body))
+        tags += body
+    head = bytearray(128)
+    struct.pack_into(">I", head, 0, place + len(tags))
+    head[8:12], head[12:24], head[36:40] = b"\2\x40\0\0", b"mntr" + space + b"XYZ ", b"acsp"
+    struct.pack_into(">iii", head, 68, 63190, 65536, 54061)
+    return bytes(head) + table + tags
+
+
+SAID_SRGB = chunk(b"sRGB", b"\0")
+SRGB_PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+SAYINGS = {
+    "sRGB": ([SAID_SRGB], ()),
+    "sRGB before gAMA": ([SAID_SRGB, gamma(100_000)], ()),
+    "cICP of sRGB": ([cicp(1, 13, 0, 1)], ()),
+    "cICP, unspecified": ([cicp(2, 2, 0, 1)], ()),
+    "gAMA of sRGB": ([gamma(45_455)], ()),
+    "gAMA of sRGB, rounded": ([gamma(45_000)], ()),
+    "gAMA and cHRM of sRGB": ([gamma(45_455), chromaticities(*SRGB)], ()),
+    "an sRGB profile before gAMA": ([profile_chunk(SRGB_PROFILE), gamma(100_000)], ()),
+    "a profile": ([profile_chunk(swapped_profile()), SAID_SRGB], ("icc",)),
+    "cICP before a profile": ([cicp(1, 13, 0, 1), profile_chunk(swapped_profile())], ()),
+    "cICP before sRGB": ([cicp(12, 13, 0, 1), SAID_SRGB], ("not_srgb",)),
+    "gAMA of a Macintosh": ([gamma(55_556)], ("not_srgb",)),
+    "linear light": ([gamma(100_000)], ("not_srgb",)),
+    "cHRM of P3": ([chromaticities(*P3)], ("not_srgb",)),
+    "P3 by cICP": ([cicp(12, 13, 0, 1)], ("not_srgb",)),
+    "linear BT.2020": ([cicp(9, 8, 0, 1)], ("not_srgb",)),
+    "PQ": ([cicp(9, 16, 0, 1)], ("hdr",)),
+    "HLG": ([cicp(9, 18, 0, 1)], ("hdr",)),
+    "BT.709's own curve": ([cicp(1, 1, 0, 1)], ("colour_untold",)),
+    "a narrow range": ([cicp(1, 13, 0, 0)], ("colour_untold",)),
+    "unknown primaries": ([cicp(77, 13, 0, 1)], ("colour_untold",)),
+    "gAMA of nothing": ([gamma(0)], ("colour_untold",)),
+    "cHRM of no light": ([chromaticities(*[0] * 8)], ("colour_untold",)),
+}
+
+
+@pytest.mark.parametrize("saying", SAYINGS)
+def test_a_png_is_read_as_it_says_its_colours_are(saying):
+    chunks, flags = SAYINGS[saying]
+    picture = load_picture(with_chunks(encoded(VIVID), *chunks))
+    assert picture.flags == flags
+    changed = bool({"icc", "not_srgb"} & set(flags))
+    assert (picture.image.getpixel((0, 0)) != (200, 30, 200)) == changed
+    official = load_picture(with_chunks(encoded(VIVID), *chunks), preset="official")
+    assert (official.flags, official.image.getpixel((0, 0))) == (flags, (200, 30, 200))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "P", "LA", "RGBA"])
+def test_light_told_by_gamma_becomes_srgb_levels_in_every_mode(mode):
+    data = with_chunks(encoded(Image.fromarray(RAMP).convert(mode)), gamma(100_000))
+    light = np.arange(256) / 255
+    srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    shown = pixels(load_picture(data))[0]
+    np.testing.assert_allclose(shown[8:], np.c_[[255 * srgb[8:]] * 3].T, atol=2)
+
+
+def test_sixteen_bits_are_converted_too():
+    wide = with_chunks(encoded(Image.fromarray(RAMP.astype(np.uint16) * 257)), gamma(100_000))
+    assert load_picture(wide).flags == ("grey", "16bit", "not_srgb")
+    narrow = with_chunks(encoded(Image.fromarray(RAMP)), gamma(100_000))
+    np.testing.assert_array_equal(pixels(load_picture(wide)), pixels(load_picture(narrow)))
+
+
+def test_primaries_are_converted_as_a_colorimetrist_does():
+    """Red of Display P3 in linear light of sRGB is (1.2249, -0.0420, -0.0197)."""
+    mild = Image.new("RGB", (4, 4), (180, 120, 120))
+    shown = pixels(load_picture(with_chunks(encoded(mild), cicp(12, 13, 0, 1))))[0, 0]
+    level = np.array([180, 120, 120]) / 255
+    light = ((level + 0.055) / 1.055) ** 2.4
+    turn = np.array([[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197, -0.0786, 1.0979]])
+    expected = 255 * (1.055 * (turn @ light) ** (1 / 2.4) - 0.055)
+    np.testing.assert_allclose(shown, expected, atol=2)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize(
+    ("space", "index", "more", "flags"),
+    [
+        (1, "R98", {}, ()),
+        (2, None, {}, ("not_srgb",)),
+        (65535, "R03", {}, ("not_srgb",)),
+        (65535, None, {}, ("colour_untold",)),
+        (65535, None, {0xA500: 2.2}, ("colour_untold",)),
+        (None, None, {0xA500: 2.2}, ()),
+        (None, None, {}, ()),
+    ],
+)
+def test_exif_says_colours_where_nothing_else_does(kind, space, index, more, flags):
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    details = exif.get_ifd(0x8769)
+    details |= more | ({} if space is None else {0xA001: space})
+    if index:
+        details[0xA005] = {1: index}
+    options = {"exif": exif} | ({} if kind == "PNG" else {"quality": 95})
+    picture = load_picture(encoded(VIVID, kind, **options))
+    assert picture.flags == flags
+    told = encoded(VIVID, kind, icc_profile=SRGB_PROFILE, **options)
+    assert load_picture(told).flags == ()
+
+
+def test_a_tiff_says_colours_by_exif_and_by_its_own_tags():
+    adobe, wide = TiffImagePlugin.ImageFileDirectory_v2(), TiffImagePlugin.ImageFileDirectory_v2()
+    adobe[34665] = {40961: 2}
+    wide[318], wide[319] = P3[:2], P3[2:]
+    wide.tagtype[318] = wide.tagtype[319] = 5
+    for tags in (adobe, wide):
+        picture = load_picture(encoded(VIVID, "TIFF", tiffinfo=tags))
+        assert picture.flags == ("not_srgb",)
+        assert picture.image.getpixel((0, 0)) != (200, 30, 200)
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+@pytest.mark.parametrize(
+    ("numbers", "flag"),
+    [
+        ((1, 13), ()),
+        ((2, 2), ()),
+        ((12, 13), ("not_srgb",)),
+        ((9, 16), ("hdr",)),
+        ((1, 1), ("colour_untold",)),
+    ],
+)
+def test_an_avif_says_colours_by_numbers(numbers, flag):
+    data = bytearray(encoded(VIVID, "AVIF"))
+    struct.pack_into(">HH", data, data.index(b"colrnclx") + 8, *numbers)
+    assert load_picture(bytes(data)).flags == flag
+
+
+@pytest.mark.skipif(not features.check("jpg_2000"), reason="this Pillow has no JPEG 2000")
+def test_a_jpeg_2000_says_colours_in_its_boxes():
+    data = encoded(VIVID, "JPEG2000")
+    box = data.index(b"colr")
+    assert load_picture(data).flags == ()
+    other = bytearray(data)
+    other[box + 10] = 21
+    assert load_picture(bytes(other)).flags == ("colour_untold",)
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_a_profile_that_is_not_srgb_is_converted_by_default_and_ignored_officially(alpha):
+    stored = np.random.default_rng(2).integers(0, 256, (8, 9, 3 + alpha), dtype=np.uint8)
+    if alpha:
+        stored[..., 3] = 255
+    data = encoded(Image.fromarray(stored), icc_profile=swapped_profile())
+    picture, official = load_picture(data), load_picture(data, preset="official")
+    assert "icc" in picture.flags
+    assert "icc" in official.flags
+    np.testing.assert_allclose(np.asarray(picture.image), stored[..., [1, 0, 2]], atol=2)
+    np.testing.assert_array_equal(np.asarray(official.image), stored[..., :3])
+
+
+def test_an_srgb_profile_changes_nothing_and_a_broken_one_is_no_error():
+    stored = np.random.default_rng(2).integers(0, 256, (8, 9, 3), dtype=np.uint8)
+    for profile, flags in ((SRGB_PROFILE, ()), (b"nonsense" * 20, ("icc_broken",))):
+        picture = load_picture(encoded(Image.fromarray(stored), icc_profile=profile))
+        assert (picture.status, picture.flags) == ("ok", flags)
+        np.testing.assert_array_equal(np.asarray(picture.image), stored)
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_a_profile_of_grey_is_converted(alpha):
+    linear = ramp_profile(b"GRAY", b"curv" + bytes(8))
+    stream = BytesIO()
+    grey = Image.fromarray(RAMP)
+    (Image.merge("LA", [grey, Image.new("L", grey.size, 255)]) if alpha else grey).save(
+        stream, "PNG", icc_profile=linear
+    )
+    picture = load_picture(stream.getvalue())
+    assert "icc" in picture.flags
+    light = np.arange(256) / 255
+    srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    shown = np.asarray(picture.image)[0, :, 0]
+    np.testing.assert_allclose(shown[8:], 255 * srgb[8:], atol=2)  # LittleCMS is coarse near black
+    official = load_picture(stream.getvalue(), preset="official")
+    np.testing.assert_array_equal(np.asarray(official.image)[0, :, 0], SHOWN)
+
+
+def test_a_palette_is_converted_by_its_profile():
+    stream = BytesIO()
+    image = Image.new("P", (4, 4), 1)
+    image.putpalette([0, 0, 0, 200, 10, 30])
+    image.save(stream, "PNG", icc_profile=swapped_profile())
+    picture = load_picture(stream.getvalue())
+    assert set(picture.flags) == {"palette", "icc"}
+    np.testing.assert_allclose(np.asarray(picture.image)[0, 0], [10, 200, 30], atol=2)
+
+
+def test_a_profile_of_other_pixels_is_broken_for_cmyk_too():
+    stream = BytesIO()
+    Image.new("CMYK", (8, 8), (10, 20, 30, 0)).save(stream, "JPEG", icc_profile=swapped_profile())
+    picture = load_picture(stream.getvalue())
+    assert set(picture.flags) == {"cmyk", "icc_broken"}
+    plain = BytesIO()
+    Image.new("CMYK", (8, 8), (10, 20, 30, 0)).save(plain, "JPEG")
+    np.testing.assert_array_equal(
+        np.asarray(picture.image), np.asarray(load_picture(plain.getvalue()).image)
+    )
+
+
+def test_a_profile_for_other_pixels_than_the_files_is_flagged_broken_and_ignored():
+    grey = np.random.default_rng(3).integers(0, 256, (8, 9), dtype=np.uint8)
+    data = BytesIO()
+    Image.fromarray(grey).save(data, "PNG", icc_profile=swapped_profile())
+    picture = load_picture(data.getvalue())
+    assert picture.flags == ("grey", "icc_broken")
+    np.testing.assert_array_equal(np.asarray(picture.image)[..., 0], grey)

@@ -1,0 +1,206 @@
+"""What a file says of itself: which kind it is, whether it is whole, what is beside its pixels."""
+
+import struct
+import zlib
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFile
+
+from maclip_lab.images import load_picture
+from tests.picture_world import chunk, encoded, pixels, png, refused, with_chunks
+
+RAMP = np.tile(np.arange(256, dtype=np.uint16), (16, 1))
+SHOWN = list(range(256))
+RGB = np.random.default_rng(2).integers(0, 256, (60, 70, 3), dtype=np.uint8)
+PNG, JPEG = encoded(Image.fromarray(RGB)), encoded(Image.fromarray(RGB), "JPEG", quality=95)
+SIZED = [(b"gAMA", 4), (b"pHYs", 9), (b"tIME", 7), (b"tRNS", 6), (b"acTL", 8), (b"eXIf", 12)]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_a_png_whose_pixels_have_a_false_checksum_is_damaged(share):
+    data = bytearray(PNG)
+    data[int(len(data) * share)] ^= 1
+    assert "checksum of b'IDAT'" in refused(load_picture(bytes(data)), "decode_error")
+
+
+@pytest.mark.parametrize("kind", [b"IHDR", b"IEND"])
+def test_any_critical_checksum_counts(kind):
+    data = bytearray(PNG)
+    data[data.index(kind) + 4 + {b"IHDR": 13, b"IEND": 0}[kind]] ^= 1
+    assert str(kind) in refused(load_picture(bytes(data)), "decode_error")
+
+
+@pytest.mark.parametrize(("kind", "size"), [*SIZED, (b"tEXt", 9), (b"zzZz", 5)])
+def test_what_is_broken_beside_the_pixels_is_dropped_and_said(kind, size):
+    picture = load_picture(with_chunks(PNG, chunk(kind, bytes(size), harm=1)))
+    assert picture.flags == ("notes_dropped",)
+    np.testing.assert_array_equal(pixels(picture), RGB)
+
+
+@pytest.mark.parametrize(
+    ("note", "flags"),
+    [
+        (chunk(b"gAMA", b"\0\0"), {"notes_dropped"}),
+        (chunk(b"cHRM", bytes(8)), {"notes_dropped"}),
+        (chunk(b"iCCP", b"x\0\0no deflate"), {"icc_broken"}),
+        (chunk(b"iCCP", b"x\0\7" + zlib.compress(bytes(200))), {"icc_broken"}),
+        (chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(200)), 1), {"icc_broken", "notes_dropped"}),
+        (chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(2**21))), {"icc_broken"}),
+        (chunk(b"iTXt", b"note\0\1\0\0\0" + zlib.compress(bytes(2**21))), {"notes_dropped"}),
+        (chunk(b"tEXt", b"note\0" + b"a" * 2**21), {"notes_dropped"}),
+        (chunk(b"tEXt", b"note\0" + b"a" * 2**19) * 130, {"notes_dropped"}),
+    ],
+)
+def test_a_note_that_cannot_be_read_or_is_large_is_dropped_and_said(note, flags):
+    picture = load_picture(with_chunks(PNG, note))
+    assert set(picture.flags) == flags
+    np.testing.assert_array_equal(pixels(picture), RGB)
+
+
+def test_a_large_note_takes_no_other_chunk_with_it():
+    large = chunk(b"iTXt", b"note\0\1\0\0\0" + zlib.compress(bytes(2**21)))
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/" tiff:Orientation="6"/>'
+    turned = chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(xmp))
+    whole, noted = (load_picture(with_chunks(PNG, *notes, turned)) for notes in ((), (large,)))
+    assert (whole.flags, set(noted.flags)) == (("exif_rotated",), {"exif_rotated", "notes_dropped"})
+    np.testing.assert_array_equal(pixels(noted), pixels(whole))
+
+
+def test_a_jpeg_without_its_end_is_cut_short_whatever_fills_its_place(monkeypatch):
+    half = JPEG[: len(JPEG) // 2]
+    for data in (half, JPEG[:-2], half + bytes(len(half)), half + b"\xff" * len(half)):
+        assert "cut short" in refused(load_picture(data), "decode_error")
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    assert load_picture(half).flags == ("truncation_unchecked",)
+
+
+def test_what_follows_the_end_of_a_picture_is_harmless():
+    for data in (JPEG + bytes(500), JPEG + JPEG[:90], PNG + b"appended"):
+        assert (load_picture(data).status, load_picture(data).flags) == ("ok", ())
+    assert "cut short" in refused(load_picture(PNG[:-12]), "decode_error")
+
+
+def test_the_end_of_a_preview_or_of_a_second_picture_is_not_that_of_the_first():
+    thumbnail = Image.Exif()
+    thumbnail[0x0112] = 1
+    preview = thumbnail.tobytes() + encoded(Image.new("RGB", (9, 9)), "JPEG")
+    noted = encoded(Image.fromarray(RGB), "JPEG", quality=95, exif=preview)
+    assert load_picture(noted).status == "ok"
+    refused(load_picture(noted[: len(noted) * 2 // 3]), "decode_error")
+    two = [Image.fromarray(RGB), Image.fromarray(RGB[::-1])]
+    pair = encoded(two[0], "MPO", save_all=True, append_images=two[1:])
+    assert "multipage" in load_picture(pair).flags
+    end = pair.index(b"\xff\xd9")
+    refused(load_picture(pair[: end - 50]), "decode_error")
+    assert load_picture(encoded(two[0], "JPEG", progressive=True)).status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("samples", "flags"),
+    [((4095, 0, 12), ("16bit", "low_range")), ((60000, 0, 12), ("16bit",))],
+)
+def test_a_ppm_of_sixteen_bits_is_flagged_in_colour_as_in_grey(samples, flags):
+    picture = load_picture(b"P6 1 1 65535\n" + struct.pack(">3H", *samples))
+    assert picture.flags == flags
+    plain = b"P3 1 1 65535\n%d %d %d\n" % samples
+    assert load_picture(plain).flags == flags
+    assert load_picture(b"P6 1 1 255\n\1\2\3").flags == ()
+    assert load_picture(b"P6 1 1 4095\n" + struct.pack(">3H", 4095, 0, 12)).flags == ("16bit",)
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
+        (b"\0\0\0\x18ftypisom\0\0\0\0", "video"),
+        (b"\x1aE\xdf\xa3 webm", "a video (WebM"),
+        (b"RIFF\1\2\3\4AVI LIST", "a video (AVI)"),
+        (b"\xef\xbb\xbf\n  <!doctype html><html>", "a web page"),
+        (b"<html>502 Bad Gateway</html>", "<html>502"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull"),
+        (b"%PDF-1.7", "a PDF"),
+        (b"PK\3\4", "a ZIP archive"),
+        (b"some words", "begins with b'some words'"),
+    ],
+)
+def test_what_is_no_picture_is_called_what_it_is(start, words):
+    message = refused(load_picture(start), "unsupported")
+    assert words in message
+    assert "JPEG, PNG" in message
+
+
+@pytest.mark.parametrize("kind", ["TGA", "PCX", "ICO", "SGI", "EPS"])
+def test_formats_outside_the_allow_list_are_unsupported(kind):
+    refused(load_picture(encoded(Image.fromarray(RGB), kind)), "unsupported")
+
+
+@pytest.mark.parametrize(
+    ("bits", "colour", "samples", "key", "shown"),
+    [
+        (1, 0, [0b01010000], [1], [0, 255, 0, 255]),
+        (8, 0, [0, 51, 102, 153], [51], [0, 255, 102, 153]),
+        (16, 0, [0, 0, 51, 51, 102, 102, 153, 153], [51 * 257], [0, 255, 102, 153]),
+        (
+            16,
+            2,
+            [0] * 6 + [51, 240] * 3 + [102] * 6 + [9] * 6,
+            [51 * 256 + 240] * 3,
+            [0, 255, 102, 9],
+        ),
+    ],
+)
+def test_a_transparent_colour_of_a_png_is_found_at_every_depth(bits, colour, samples, key, shown):
+    note = chunk(b"tRNS", struct.pack(f">{len(key)}H", *key))
+    picture = load_picture(png(bits, colour, bytes(samples), note))
+    assert "alpha" in picture.flags
+    assert np.asarray(picture.image)[0, :, 0].tolist() == shown
+    plain = load_picture(png(bits, colour, bytes(samples)))
+    assert "alpha" not in plain.flags
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_a_transparent_level_of_few_bits_is_unsupported_and_without_one_read(bits):
+    row, note = bytes([0b00011011] * (bits // 2)), chunk(b"tRNS", b"\0\1")
+    found = load_picture(png(bits, 0, row, note))
+    assert found.status == "unsupported"
+    assert f"{bits}-bit" in found.message
+    assert load_picture(png(bits, 0, row)).status == "ok"
+
+
+def test_a_bitmap_of_sixteen_bits_has_its_levels_spread():
+    """Of red, green and blue 5 bits each."""
+    levels = [0, 8, 16, 31]
+    data = struct.pack("<4H", *(level << 10 | level << 5 | level for level in levels))
+    head = struct.pack("<IiiHHIIiiII", 40, 4, 1, 1, 16, 0, 8, 0, 0, 0, 0)
+    picture = load_picture(b"BM" + struct.pack("<IHHI", 54 + 8, 0, 0, 54) + head + data)
+    np.testing.assert_allclose(np.asarray(picture.image)[0, :, 1], [0, 66, 132, 255], atol=1)
+    deep = struct.pack("<IiiHHIIiiII", 40, 4, 1, 1, 64, 0, 32, 0, 0, 0, 0) + bytes(32)
+    found = load_picture(b"BM" + struct.pack("<IHHI", 54 + 32, 0, 0, 54) + deep)
+    assert found.status == "unsupported"
+
+
+@pytest.mark.parametrize("bits", [10, 12, 16])
+def test_jpeg_2000_of_more_than_eight_bits_keeps_its_range(bits):
+    levels = np.rint(RAMP / 255.0 * (2**bits - 1)).astype(np.int32)
+    stream = BytesIO()
+    wide = (levels - 2 ** (bits - 1) + 2**15).astype(np.uint16)
+    Image.fromarray(wide).save(stream, "JPEG2000", irreversible=False, no_jp2=True)
+    data = bytearray(stream.getvalue())
+    data[data.index(b"\xff\x51") + 40] = bits - 1
+    picture = load_picture(bytes(data))
+    assert picture.flags == ("grey", "16bit")
+    np.testing.assert_allclose(np.asarray(picture.image)[0, :, 0], SHOWN, atol=1)
+
+
+def test_a_sound_header_of_a_depth_that_is_not_read_is_unsupported_not_damaged():
+    data = BytesIO()
+    Image.new("RGB", (16, 16)).save(data, "JPEG")
+    frame = data.getvalue().index(b"\xff\xc0")
+    twelve = bytearray(data.getvalue())
+    twelve[frame + 4] = 12  # bits of a sample
+    picture = load_picture(bytes(twelve))
+    assert picture.status == "unsupported"
+    assert "12-bit" in picture.message
+    assert "save it as 8-bit PNG" in picture.message

@@ -1,0 +1,228 @@
+"""What a TIFF's tags say is what comes out, or the file is refused in words that name the tag."""
+
+import re
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from maclip_lab.images import load_picture
+
+WIDTH, HEIGHT = 256, 16
+RAMP = np.tile(np.arange(256, dtype=np.uint16), (HEIGHT, 1))
+BYTES, WIDE = RAMP.astype(np.uint8), RAMP * 257
+SHOWN = list(range(256))
+
+
+def tiff(bits, photometric, strips, planar=1, packed=False, **more) -> bytes:
+    """A TIFF of one strip for each plane; further tags as ``t284=[2]``."""
+    out, offsets, sizes = bytearray(b"II*\0\0\0\0\0"), [], []
+    for strip in strips:
+        data = np.ascontiguousarray(strip).tobytes()
+        data = zlib.compress(data) if packed else data
+        offsets.append(len(out))
+        sizes.append(len(data))
+        out += data
+    tags = {256: [WIDTH], 257: [HEIGHT], 258: bits, 259: [8 if packed else 1], 262: [photometric]}
+    tags |= {273: offsets, 277: [len(bits)], 278: [HEIGHT], 279: sizes, 284: [planar]}
+    tags |= {int(name[1:]): values for name, values in more.items()}
+    entries = b""
+    for tag, values in sorted(tags.items()):
+        body = struct.pack(f"<{len(values)}I", *values)
+        if len(values) > 1:
+            place = len(out)
+            out += body
+            body = struct.pack("<I", place)
+        entries += struct.pack("<HHI", tag, 4, len(values)) + body
+    struct.pack_into("<I", out, 4, len(out))
+    return bytes(out + struct.pack("<H", len(tags)) + entries + b"\0\0\0\0")
+
+
+def twelve_bit() -> np.ndarray:
+    pairs = np.rint(RAMP / 255 * 4095).astype(int).reshape(-1, 2)
+    first, second = pairs[:, 0], pairs[:, 1]
+    packed = np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], 1)
+    return packed.astype(np.uint8)
+
+
+def four_bit() -> np.ndarray:
+    return (BYTES[:, ::2] >> 4) << 4 | BYTES[:, 1::2] >> 4
+
+
+NEUTRAL = np.full_like(BYTES, 128)
+QUARTERS = [BYTES[::2, ::2], BYTES[::2, 1::2], BYTES[1::2, ::2], BYTES[1::2, 1::2]]
+SUBSAMPLED = np.dstack([*QUARTERS, *[NEUTRAL[::2, ::2]] * 2])
+YCBCR = np.dstack([BYTES, NEUTRAL, NEUTRAL])
+
+RIGHT = {
+    "16 bit, white is zero": ([16], 0, [65535 - WIDE], {}),
+    "8 bit, white is zero": ([8], 0, [255 - BYTES], {}),
+    "16 bit RGB": ([16] * 3, 2, [np.dstack([WIDE] * 3)], {}),
+    "8 bit RGB, planes apart": ([8] * 3, 2, [BYTES] * 3, {"planar": 2}),
+    "a palette to 65535": ([8], 3, [BYTES], {"t320": [level * 257 for level in SHOWN] * 3}),
+    "a sub-image that is smaller": ([8], 1, [BYTES], {"t330": [8]}),
+    "a largest value that occurs": ([16], 1, [WIDE], {"t281": [61234]}),
+    "the whole range, stated": ([8] * 3, 2, [np.dstack([BYTES] * 3)], {"t341": [255] * 3}),
+}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("kind", RIGHT)
+def test_a_tiff_is_what_its_tags_say(kind, packed):
+    bits, photometric, strips, more = RIGHT[kind]
+    picture = load_picture(tiff(bits, photometric, strips, packed=packed, **more))
+    assert picture.status == "ok", picture.message
+    np.testing.assert_array_equal(
+        np.asarray(picture.image)[HEIGHT // 2], np.c_[SHOWN, SHOWN, SHOWN]
+    )
+    assert ("16bit" in picture.flags) == (max(bits) > 8)
+
+
+REFUSED = {
+    "12 bit": ([12], 1, [twelve_bit()], {}, r"BitsPerSample \(12,\)"),
+    "16 bit grey, planes apart": ([16], 1, [WIDE], {"planar": 2}, "PlanarConfiguration 2"),
+    "16 bit RGB, planes apart": ([16] * 3, 2, [WIDE] * 3, {"planar": 2}, "PlanarConfiguration 2"),
+    "a palette to 255": ([8], 3, [BYTES], {"t320": SHOWN * 3}, "a ColorMap of 8 bits"),
+    "YCbCr, not subsampled": ([8] * 3, 6, [YCBCR], {"t530": [1, 1]}, r"YCbCrSubSampling \(1, 1\)"),
+    "12 bits in 16, as stated": (
+        [16],
+        1,
+        [WIDE // 257 * 16 + RAMP // 16],
+        {"t341": [4095]},
+        "SMaxSampleValue 4095",
+    ),
+    "12 bits in 16, by the largest": (
+        [16],
+        1,
+        [RAMP * 16 + RAMP // 16],
+        {"t281": [4095]},
+        "SMaxSampleValue 4095",
+    ),
+    "white is zero, 10 bits in 16": (
+        [16],
+        0,
+        [1023 - RAMP * 4 - RAMP // 64],
+        {"t341": [1023]},
+        "SMaxSampleValue 1023",
+    ),
+    "from 1000 to 1255": (
+        [16],
+        1,
+        [1000 + RAMP],
+        {"t340": [1000], "t341": [1255]},
+        "SMinSampleValue 1000",
+    ),
+    "a largest value that is exceeded": ([16], 1, [WIDE], {"t341": [4095]}, "SMaxSampleValue 4095"),
+    "other inks": ([8] * 4, 5, [np.dstack([BYTES] * 4)], {"t332": [2]}, "InkSet 2"),
+    "a thumbnail": ([8], 1, [BYTES], {"t254": [1], "t330": [8]}, "NewSubfileType"),
+    "a mask": ([8], 1, [BYTES], {"t254": [4]}, "NewSubfileType"),
+    "an old thumbnail": ([8], 1, [BYTES], {"t255": [2]}, "NewSubfileType"),
+    "subsampled": ([8] * 3, 6, [SUBSAMPLED], {"t530": [2, 2]}, r"YCbCrSubSampling \(2, 2\)"),
+    "subsampled unsaid": ([8] * 3, 6, [SUBSAMPLED], {}, r"YCbCrSubSampling \(2, 2\)"),
+    "4 bit, planes": ([4], 1, [four_bit()], {"planar": 2}, "PlanarConfiguration 2"),
+    "inverted, planes": ([8], 0, [255 - BYTES], {"planar": 2}, "PlanarConfiguration 2"),
+    "CMYK of 16 bit, planes": ([16] * 4, 5, [WIDE] * 4, {"planar": 2}, "PlanarConfiguration 2"),
+    "CIELab, planes": ([8] * 3, 8, [BYTES] * 3, {"planar": 2}, "PlanarConfiguration 2"),
+    "signed 8": ([8], 1, [BYTES], {"t339": [2]}, "signed 8-bit"),
+    "signed 16": ([16], 1, [WIDE], {"t339": [2]}, "signed 16-bit"),
+    "10 bit": ([10], 1, [WIDE], {}, r"BitsPerSample \(10,\)"),
+    "14 bit": ([14], 1, [WIDE], {}, r"BitsPerSample \(14,\)"),
+    "grey and alpha of 16": ([16] * 2, 1, [WIDE] * 2, {"t338": [2]}, r"BitsPerSample \(16, 16\)"),
+    "12 bits in 16, RGB": (
+        *([16] * 3, 2, [np.dstack([RAMP * 16] * 3)], {"t341": [4095] * 3}),
+        "SMaxSampleValue 4095",
+    ),
+    "6 bits in 8": ([8], 1, [BYTES // 4], {"t341": [63]}, "SMaxSampleValue 63"),
+    "floating RGB": ([32] * 3, 2, [WIDE] * 6, {"t339": [3] * 3}, "floating"),
+    "ICCLab": ([8] * 3, 9, [YCBCR], {}, "ICCLab"),
+    "a raw sensor": ([16], 32803, [WIDE], {}, "raw sensor"),
+    "unknown packing": ([8], 1, [BYTES], {"t259": [52546]}, "Compression 52546"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_sound_tiff_that_would_come_out_wrong_is_unsupported(kind):
+    bits, photometric, strips, more, words = REFUSED[kind]
+    picture = load_picture(tiff(bits, photometric, strips, **more))
+    assert (picture.status, picture.image) == ("unsupported", None)
+    assert re.search(words, picture.message), picture.message
+    assert "save" in picture.message
+
+
+def test_a_larger_sub_image_means_that_the_first_page_is_a_preview():
+    place = len(tiff([8], 1, [BYTES], t330=[0]))
+    data = tiff([8], 1, [BYTES], t330=[place])
+    entries = [(256, 4, 1, 4000), (257, 4, 1, 3000)]
+    table = struct.pack("<H", 2) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    picture = load_picture(data + table + b"\0\0\0\0")
+    assert picture.status == "unsupported"
+    assert "SubIFDs" in picture.message
+
+
+@pytest.mark.parametrize("kind", [13, 16, 18])
+def test_a_larger_sub_image_of_a_bigtiff_is_seen_too(kind):
+    """Pillow reads two of the kinds of offset, and passes over the third."""
+
+    def directory(entries):
+        packed = [struct.pack("<HHQQ", *entry) for entry in entries]
+        return struct.pack("<Q", len(packed)) + b"".join(packed) + bytes(8)
+
+    def file(place, width):
+        page = {256: WIDTH, 257: HEIGHT, 258: 8, 259: 1, 262: 1, 273: 16, 277: 1, 278: HEIGHT}
+        entries = [(tag, 4, 1, value) for tag, value in page.items()]
+        entries += [(279, 4, 1, BYTES.size), (330, kind, 1, place)]
+        head = b"II+\0" + struct.pack("<HHQ", 8, 0, 16 + BYTES.size)
+        first = head + BYTES.tobytes() + directory(entries)
+        return first + directory([(256, 4, 1, width), (257, 4, 1, 3000)]), len(first)
+
+    place = file(0, 0)[1]
+    picture = load_picture(file(place, 4000)[0])
+    assert picture.status == "unsupported"
+    assert "SubIFDs" in picture.message
+    smaller = load_picture(file(place, 1)[0])
+    np.testing.assert_array_equal(np.asarray(smaller.image)[0, :, 0], SHOWN)
+
+
+def test_a_bigtiff_of_the_other_byte_order_is_unsupported_not_damaged():
+    picture = load_picture(b"MM\0+" + struct.pack(">HHQ", 8, 0, 16) + bytes(64))
+    assert picture.status == "unsupported"
+    assert "BigTIFF" in picture.message
+
+
+def test_grey_of_sixteen_bit_is_the_same_in_strips():
+    samples = np.random.default_rng(5).integers(0, 65536, (2100, 1000), dtype=np.uint16)
+    picture = load_picture(Image.fromarray(samples))
+    np.testing.assert_array_equal(np.asarray(picture.image)[:, :, 0], np.rint(samples / 257))
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12])
+def test_values_in_a_small_part_of_sixteen_bits_are_flagged(bits):
+    samples = (RAMP.astype(np.float64) / 255 * (2**bits - 1)).astype(np.uint16)
+    wide = Image.fromarray(samples.astype(np.int32))
+    for source in (samples, np.dstack([samples] * 3), Image.fromarray(samples), wide):
+        picture = load_picture(source)
+        assert picture.status == "ok"
+        assert "low_range" in picture.flags
+    for file in (tiff([16], 1, [samples]), tiff([16] * 3, 2, [np.dstack([samples] * 3)])):
+        assert "low_range" in load_picture(file).flags
+
+
+def test_a_full_or_eight_bit_range_is_not_flagged_low():
+    for source in (WIDE, BYTES // 32, tiff([16], 0, [WIDE])):
+        assert "low_range" not in load_picture(source).flags
+
+
+def test_unsigned_samples_of_32_bit_are_not_called_negative():
+    data = tiff([32], 1, [np.full((HEIGHT, WIDTH), 4_000_000_000, np.uint32)])
+    picture = load_picture(data)
+    assert picture.status == "unsupported"
+    assert "32-bit samples up to 2147483648 and more" in picture.message
+
+
+def test_lab_is_flagged():
+    lab = np.dstack([BYTES, np.zeros_like(BYTES), np.zeros_like(BYTES)])
+    picture = load_picture(tiff([8] * 3, 8, [lab]))
+    assert picture.flags == ("lab",)
+    assert np.ptp(np.asarray(picture.image), axis=2).max() <= 2
