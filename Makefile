@@ -50,7 +50,7 @@ release: site  ## build what a release consists of into dist, and check it in an
 bench: .venv/.test  ## measure speed and memory, as ratios within one run
 	$(BIN)/python -m benchmarks
 
-PACK := pack --overwrite --offline
+PACK := pack --overwrite --offline --dtype fp16
 packs: .venv/.package  ## make data/packs anew: CLIVE=FOLDER BIQ2021=FOLDER
 	-for backbone in tiny-rn tiny-vit; do \
 		$(BIN)/maclip-lab $(PACK) CLIVE --root "$(CLIVE)" -b $$backbone \

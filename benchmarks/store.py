@@ -1,11 +1,12 @@
 """What the feature store costs over the bare encoder, and how long sweeps over it take.
 
-Run as ``python -m benchmarks.store``. The store of KonIQ's size (10,073 pictures of 36 crops, 1024
+Run as ``python -m benchmarks.store``. The store of KonIQ's size (10,073 pictures of 16 crops, 1024
 dimensions, fp16) is synthetic; the encoder is a random RN50. Ratios are of runs that alternate.
 """
 
 import hashlib
 import json
+import shutil
 import statistics
 import tempfile
 import time
@@ -21,20 +22,20 @@ from PIL import Image
 from benchmarks.memory import peak_gib
 from benchmarks.random_models import random_clip
 from maclip_lab.ablations.sweeps import base_constant_sweep, lambda_sweep
-from maclip_lab.crops import NATIVE, prepare
+from maclip_lab.crops import CropGrid, PreparedPicture, prepare
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.encoder import ImageEncoder
-from maclip_lab.features import Features, extract_features, open_features
-from maclip_lab.features.shards import Extracted, PictureRecord
-from maclip_lab.features.store import FeatureStore, StoreConfig
-from maclip_lab.features.stored_cues import store_cues
-from maclip_lab.images import load_picture
+from maclip_lab.features import Extractor
+from maclip_lab.features.cues import store_cues
+from maclip_lab.features.store import FeatureStore, Seen
+from maclip_lab.images import Picture, load_picture
 from maclip_lab.prompts import MACLIP_PROMPTS
 from maclip_lab.score import TextAnchors
+from maclip_lab.scorer import ScoreConfig
 from maclip_lab.weights.loading import Backbone
 
 KONIQ = 10_073
-CROPS, DIMENSIONS = 36, 1024
+CROPS, DIMENSIONS = 16, 1024
 LAMBDAS = (0.0, 0.3, 0.5, 0.7, 1.0)
 
 
@@ -68,8 +69,8 @@ def _extraction(folder: Path, count: int, rounds: int) -> dict[str, float]:
     bare, stored = [], []
     for attempt in range(rounds):
         bare.append(_seconds(lambda: [scorer.encoder.encode_picture(one) for one in decoded]))
-        store = folder / f"store{attempt}"
-        stored.append(_seconds(lambda store=store: extract_features(rows, scorer, store)))
+        extractor = Extractor(scorer, folder / f"store{attempt}")
+        stored.append(_seconds(lambda extractor=extractor: extractor.crops(rows)))
     ratios = [with_store / without for with_store, without in zip(stored, bare, strict=True)]
     return {
         "bare encoder, s a picture of 10 crops": statistics.median(bare) / count,
@@ -79,15 +80,22 @@ def _extraction(folder: Path, count: int, rounds: int) -> dict[str, float]:
 
 
 def _sweeps(folder: Path, pictures: int) -> dict[str, float]:
-    view = _koniq_sized(folder / "koniq", pictures)
-    generator = torch.Generator().manual_seed(0)
-    text = torch.randn(2 * len(MACLIP_PROMPTS), DIMENSIONS, generator=generator)
-    anchors = TextAnchors(MACLIP_PROMPTS, text, 100.0)
+    extractor, rows, gathering = _koniq_sized(folder / "koniq", pictures)
+    opening, _ = _clocked(lambda: extractor.crops(rows))
+    shutil.rmtree(extractor.folder / "memo")
+    unremembered, _ = _clocked(lambda: extractor.crops(rows))
+    view = extractor.crops(rows)
+    reading = _seconds(lambda: [block.max() for block in view.blocks()])
+    anchors = extractor.scorer.anchors
     one, one_cpu = _clocked(lambda: lambda_sweep(view, anchors, [0.3]))
     many, many_cpu = _clocked(lambda: lambda_sweep(view, anchors, LAMBDAS))
     cues = store_cues(view, anchors)
     grid, grid_cpu = _clocked(lambda: base_constant_sweep(cues))
     return {
+        "gathering the pictures into a pack, s": gathering,
+        "opening, s": opening,
+        "opening over reading every feature, ratio": opening / reading,
+        "opening without the memo of file times, s": unremembered,
         "lambda sweep, one lambda, s": one,
         "lambda sweep, one lambda, CPU s": one_cpu,
         f"lambda sweep, s a lambda of {len(LAMBDAS)}": many / len(LAMBDAS),
@@ -97,27 +105,24 @@ def _sweeps(folder: Path, pictures: int) -> dict[str, float]:
     }
 
 
-def _koniq_sized(folder: Path, pictures: int) -> Features:
-    """A store of random features, as large as KonIQ's."""
-    config = StoreConfig("0" * 64, "fp32", "official", NATIVE, dtype="fp16")
-    store = FeatureStore(folder, config)
+def _koniq_sized(folder: Path, pictures: int) -> tuple[Extractor, Manifest, float]:
+    """A store of random features, of KonIQ's pictures; how long it took to gather them."""
+    names = [f"{i}.jpg" for i in range(pictures)]
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_text(name)
+    rows = _manifest(folder, names)
+    extractor = Extractor(_random_rn50(), folder / "store", "fp16")
+    store = FeatureStore(folder / "store", extractor.config(rows))
     generator = np.random.default_rng(1)
     features = generator.standard_normal((CROPS, DIMENSIONS), dtype=np.float32)
-    names = [f"{i}.jpg" for i in range(pictures)]
-    for first in range(0, pictures, 256):
-        block = [
-            Extracted(
-                PictureRecord(name, hashlib.sha256(name.encode()).hexdigest()),
-                generator.permuted(features, axis=1),
-                (5, 7),
-                (768, 1024),
-            )
-            for name in names[first : first + 256]
-        ]
-        store.append(first // 256, block, {})
-    for name in names:  # whose content is the hash that its record has
-        (folder / name).write_text(name)
-    return open_features(_manifest(folder, names), config, folder)
+    grid = CropGrid(224 + 2 * 128, 224 + 4 * 128, store.config.protocol)  # and the thumbnail
+    prepared = PreparedPicture("", Picture(None, "ok"), None, grid)
+    seen = [Seen(hashlib.sha256(name.encode()).hexdigest()) for name in names]
+    for one in seen:
+        store.put(one.sha256, prepared, generator.permuted(features, axis=1))
+    gathering = _seconds(lambda: store.serve(rows, seen, extractor.scorer))
+    return extractor, rows, gathering
 
 
 def _manifest(folder: Path, names: list[str]) -> Manifest:
@@ -129,10 +134,16 @@ def _manifest(folder: Path, names: list[str]) -> Manifest:
 def _random_rn50() -> SimpleNamespace:
     """What extraction asks of a scorer, around a random RN50."""
     clip = random_clip("RN50")
+    generator = torch.Generator().manual_seed(0)
+    text = torch.randn(100, DIMENSIONS, generator=generator)
+    backbone = Backbone("random RN50", "1" * 64, "benchmark", clip)
     return SimpleNamespace(
-        backbone=Backbone("random RN50", "1" * 64, "benchmark", clip),
+        backbone=backbone,
         encoder=ImageEncoder(clip, device=torch.device("cpu")),
         pos_embedding=False,
+        anchors=TextAnchors(MACLIP_PROMPTS, text[: 2 * len(MACLIP_PROMPTS)], 100.0),
+        text_anchors=lambda pairs: TextAnchors(pairs, text[: 2 * len(pairs)], 100.0),
+        config=lambda dataset, preset: ScoreConfig("random RN50", "1" * 64, dataset, preset),
     )
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from maclip_lab.features.cues import store_cues
 from maclip_lab.features.packs import PACK_SUFFIX, SHIPPED, open_pack
-from maclip_lab.features.stored_cues import store_cues
 from maclip_lab.files.identity import data_path
 from maclip_lab.lessons import quality_label
 from maclip_lab.lessons.explorer import PRESETS, RANGES, half_held_out

@@ -12,8 +12,11 @@ from PIL import Image
 
 from maclip_lab.crops import NATIVE, CropGrid, crop_batches, prepare
 from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.features import open_pack
 from maclip_lab.images import load_picture
-from maclip_lab.score import PictureFeatures
+from maclip_lab.prompts import MACLIP_PROMPTS
+from maclip_lab.score import PictureFeatures, TextAnchors
+from maclip_lab.scorer import ScoreConfig
 from maclip_lab.weights.loading import Backbone
 from tests.conftest import GOLDEN
 
@@ -43,6 +46,23 @@ def manifest(folder, names, higher_is_better=True):
     table = pd.DataFrame({"path": names, "mos": mos})
     scale = (0.0, float(max(len(names), 2)))
     return Manifest(table, "synthetic", higher_is_better, scale, "native", "standard", folder)
+
+
+def packs(store):
+    """The packs in a store, and no single picture."""
+    return sorted(store.glob("*/*.safetensors"))
+
+
+def held(store):
+    """What a store holds, by content: single pictures, and those in packs."""
+    single = {path.stem for path in store.glob("*/pictures/*.safetensors")}
+    return single.union(*(open_pack(path).crops.store.contents for path in packs(store)))
+
+
+def stored(rows, store):
+    """What anybody reads from the one pack of a store, every byte checked."""
+    (path,) = packs(store)
+    return open_pack(path).crops.subset(rows)
 
 
 def python(code, *arguments):
@@ -75,6 +95,14 @@ class PlainScorer:
     def __init__(self):
         self.backbone = Backbone("plain", "5" * 64, "test", None)
         self.encoder = PlainEncoder()
+        self.anchors = self.text_anchors(MACLIP_PROMPTS)
+
+    def text_anchors(self, pairs):
+        features = torch.from_numpy(np.random.default_rng(1).normal(size=(2 * len(pairs), 48)))
+        return TextAnchors(pairs, features.float(), 100.0)
+
+    def config(self, dataset=None, *, preset=None):
+        return ScoreConfig("plain", self.backbone.sha256, dataset, preset)
 
     def extract(self, path, protocol):
         pixels, _ = prepare(load_picture(path, preset="official").image, protocol)

@@ -9,7 +9,7 @@ from maclip_lab.ablations.study import study
 from maclip_lab.crops import NATIVE, WHOLE, WHOLE_PIXELS, CropGrid, Protocol, prepare_picture
 from maclip_lab.errors import PictureError
 from maclip_lab.evaluation import EvaluationSettings
-from maclip_lab.features import extract_crops_and_whole, extract_features, extraction
+from maclip_lab.features import Extractor, store
 from maclip_lab.images import announced_pixels, load_picture
 from tests.conftest import GOLDEN
 from tests.store_world import PlainScorer, manifest, picture, pictures
@@ -73,7 +73,7 @@ def test_scorer_and_store_refuse_the_same_whole_pictures(scorer, narrow, tmp_pat
     )
     assert scorer.clip_iqa(tmp_path / "p1.png") > 0
     rows = manifest(tmp_path, ["p0.png", "p1.png"])
-    view = extract_features(rows, scorer, tmp_path / "store", protocol=WHOLE)
+    view = Extractor(scorer, tmp_path / "store").crops(rows, WHOLE)
     assert view.table["status"].tolist() == ["too_large", "ok"]
     assert view.table["message"][0] == str(refusal.value)
 
@@ -81,7 +81,7 @@ def test_scorer_and_store_refuse_the_same_whole_pictures(scorer, narrow, tmp_pat
 def test_crops_and_whole_picture_come_from_one_decoding(tmp_path, monkeypatch):
     rows = manifest(tmp_path / "p", pictures(tmp_path / "p", 4))
     alone = [
-        extract_features(rows, PlainScorer(), tmp_path / "alone", protocol=protocol)
+        Extractor(PlainScorer(), tmp_path / "alone").crops(rows, protocol)
         for protocol in (None, WHOLE)
     ]
     decoded = []
@@ -90,12 +90,12 @@ def test_crops_and_whole_picture_come_from_one_decoding(tmp_path, monkeypatch):
         decoded.append(path)
         return load_picture(path, **options)
 
-    monkeypatch.setattr(extraction, "load_picture", counted)
-    both = extract_crops_and_whole(rows, PlainScorer(), tmp_path / "both")
+    monkeypatch.setattr(store, "load_picture", counted)
+    both = Extractor(PlainScorer(), tmp_path / "both").crops_and_whole(rows)
     assert sorted(decoded) == sorted(rows.paths)
     for one, other in zip(alone, both, strict=True):
         np.testing.assert_array_equal(one.stack(), other.stack())
-    extract_crops_and_whole(rows, PlainScorer(), tmp_path / "both")
+    Extractor(PlainScorer(), tmp_path / "both").crops_and_whole(rows)
     assert len(decoded) == len(rows)
 
 

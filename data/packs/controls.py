@@ -18,7 +18,7 @@ from PIL import Image
 from maclip_lab.crops import Protocol
 from maclip_lab.datasets import Manifest, make_synthetic, open_dataset
 from maclip_lab.datasets.degradations import DEGRADATIONS, degrade
-from maclip_lab.features import extract_features
+from maclip_lab.features import Extractor
 from maclip_lab.features.packs import write_pack
 from maclip_lab.prompts import PROMPT_SETS
 from maclip_lab.scorer import Maclip
@@ -143,7 +143,7 @@ def pack(
     manifest: Manifest, scorer: Maclip, name: str, work: Path, protocol: Protocol | None = None
 ) -> None:
     """Extract a set's crops and write ``NAME.safetensors`` here."""
-    features = extract_features(manifest, scorer, work / "store", dtype="fp16", protocol=protocol)
+    features = Extractor(scorer, work / "store", "fp16").crops(manifest, protocol)
     prompts = [PROMPT_SETS["maclip"]]
     print(write_pack(HERE / f"{name}.safetensors", features, None, scorer, prompts=prompts))
 

@@ -20,7 +20,7 @@ from maclip_lab.ablations.rated import Rated
 from maclip_lab.cues import magnitude_cue
 from maclip_lab.datasets.errors import DatasetError
 from maclip_lab.evaluation.correlations import Array, spearman
-from maclip_lab.features.store import StoreError
+from maclip_lab.features.features import StoreError
 
 ROTATIONS = 200
 RIDGE = 0.01

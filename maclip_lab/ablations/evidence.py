@@ -31,7 +31,7 @@ from maclip_lab.datasets.errors import DatasetWarning
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.evaluation import EvaluationSettings
 from maclip_lab.evaluation.estimates import Estimate
-from maclip_lab.features import Pack, extract_crops_and_whole
+from maclip_lab.features import Extractor, Pack
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.scorer import Maclip
 
@@ -90,7 +90,7 @@ def gather(
         found = study(
             manifest, scorer, store_folder, statistics=statistics, dtype=dtype, progress=progress
         )
-    crops, wholes = extract_crops_and_whole(manifest, scorer, store_folder, dtype=dtype)
+    crops, wholes = Extractor(scorer, store_folder, dtype).crops_and_whole(manifest)
     part = part_of_set(manifest)
     faults = [part] if part else []
     if manifest.protocol not in CARDS:

@@ -18,7 +18,7 @@ from maclip_lab.evaluation.estimates import Estimate
 from maclip_lab.evaluation.intervals import MIN_CLUSTERS, Indices, Resamples, srcc_replicates
 from maclip_lab.evaluation.pairs import pair_agreement, pair_agreement_replicates
 from maclip_lab.features import Features
-from maclip_lab.features.stored_cues import StoredCues, store_cues
+from maclip_lab.features.cues import StoredCues, store_cues
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.score import TextAnchors
 

@@ -19,7 +19,7 @@ from maclip_lab.datasets.errors import DatasetWarning
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.evaluation import METHODS, EvaluationSettings, breakdown, evaluate
 from maclip_lab.evaluation.table import COLUMNS, DIFFERENCES
-from maclip_lab.features import Features, Pack, extract_crops_and_whole, extract_features
+from maclip_lab.features import Extractor, Features, Pack
 from maclip_lab.files.provenance import provenance_record
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.images import Preset
@@ -83,14 +83,11 @@ def study(
     """
     if not manifest.labelled and votes is None:
         raise ValueError(f"{manifest.dataset} has no scores to compare with; score it instead")
+    extractor = Extractor(scorer, store_folder, dtype, progress, preset)
     if not clip_iqa:
-        crops = extract_features(
-            manifest, scorer, store_folder, preset=preset, dtype=dtype, progress=progress
-        )
+        crops = extractor.crops(manifest)
     else:
-        crops, wholes = extract_crops_and_whole(
-            manifest, scorer, store_folder, preset=preset, dtype=dtype, progress=progress
-        )
+        crops, wholes = extractor.crops_and_whole(manifest)
     predictions = score_store(crops, scorer.anchors, settings)
     if clip_iqa:
         whole = score_store(wholes, scorer.anchors, settings)

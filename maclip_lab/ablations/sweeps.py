@@ -16,7 +16,7 @@ from torch import Tensor
 
 from maclip_lab.evaluation.correlations import kendall, pearson
 from maclip_lab.features import Features
-from maclip_lab.features.stored_cues import Anchors, StoredCues, set_name, store_cues
+from maclip_lab.features.cues import Anchors, StoredCues, set_name, store_cues
 from maclip_lab.fusion import FusionSettings, fixed_fusion, fuse, product_fusion
 from maclip_lab.prompts import MACLIP_PROMPTS, PROMPT_SETS, PromptPairs
 from maclip_lab.score import NONFINITE, TextAnchors

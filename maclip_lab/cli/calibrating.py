@@ -34,7 +34,7 @@ def calibrate(
         raise typer.BadParameter(f"{output} is no .json, or exists (--overwrite)", param_hint="-o")
     from maclip_lab.ablations.sweeps import score_store
     from maclip_lab.evaluation import calibrate as fit
-    from maclip_lab.features import extract_features
+    from maclip_lab.features import Extractor
     from maclip_lab.files.provenance import provenance_record, write_result
 
     manifest, *others = data.manifests(dataset)
@@ -42,7 +42,7 @@ def calibrate(
         raise typer.BadParameter("a calibration is of one data set", param_hint="DATASET")
     (scorer,) = encoder.scorers(None if backbone is None else [backbone], [manifest])
     anchors = scorer.text_anchors(prompts)
-    view = extract_features(manifest, scorer, kept.store, dtype=kept.dtype, progress=not quiet)
+    view = Extractor(scorer, kept.store, kept.dtype, not quiet).crops(manifest)
     references = manifest.table["ref_id"]
     config = scorer.config(view.config.protocol, fusion.settings, preset=view.config.preset)
     config = replace(config, prompts=anchors.pairs)

@@ -1,7 +1,7 @@
 """``maclip-lab features|pack|evaluate|sweep``: data sets to tables of correlations."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -69,15 +69,13 @@ def features(
     quiet: options.Quiet = False,
 ) -> None:
     """Extract a data set's features into a store; stopped at any time, it goes on from there."""
-    from maclip_lab.features import extract_features
+    from maclip_lab.features import Extractor
 
     manifests = data.manifests(dataset)
     failed = 0
     for scorer in encoder.scorers(backbone, manifests):
         for manifest in manifests:
-            view = extract_features(
-                manifest, scorer, kept.store, preset=preset, dtype=kept.dtype, progress=not quiet
-            )
+            view = Extractor(scorer, kept.store, kept.dtype, not quiet, preset).crops(manifest)
             typer.echo(repr(view))
             failed += options.report_failures(view.table, manifest)
     if failed:
@@ -102,18 +100,18 @@ def pack(
 ) -> None:
     """Put a data set's features, opinions and prompts into one file, without its pictures."""
     from maclip_lab.datasets.packed import PACK_SUFFIX
-    from maclip_lab.features import extract_crops_and_whole, extract_features, write_pack
+    from maclip_lab.features import Extractor, write_pack
 
     options.refuse_existing(output, overwrite, suffixes=[PACK_SUFFIX])
     manifests = data.manifests(dataset)
     if len(manifests) > 1 or not manifests[0].has_pictures:
         raise typer.BadParameter("a pack is made of the pictures of one data set")
     scorer = encoder.scorer(backbone)
-    choices: dict[str, Any] = {"preset": preset, "dtype": kept.dtype, "progress": not quiet}
+    extractor = Extractor(scorer, kept.store, kept.dtype, not quiet, preset)
     crops, whole = (
-        extract_crops_and_whole(manifests[0], scorer, kept.store, **choices)
+        extractor.crops_and_whole(manifests[0])
         if clip_iqa
-        else (extract_features(manifests[0], scorer, kept.store, **choices), None)
+        else (extractor.crops(manifests[0]), None)
     )
     write_pack(output, crops, whole, scorer)
     typer.echo(f"{crops!r}\nwritten to {output}, {output.stat().st_size / 1e6:.1f} MB")
@@ -234,16 +232,14 @@ def sweep(
     import pandas as pd
 
     from maclip_lab.ablations.sweeps import named_sweep
-    from maclip_lab.features import extract_features
+    from maclip_lab.features import Extractor
     from maclip_lab.files.provenance import provenance_record, write_table
 
     manifests = data.manifests(dataset)
     (scorer,) = encoder.scorers(None if backbone is None else [backbone], manifests)
     tables, records, failed = [], [], 0
     for manifest in manifests:
-        view = extract_features(
-            manifest, scorer, kept.store, preset=preset, dtype=kept.dtype, progress=not quiet
-        )
+        view = Extractor(scorer, kept.store, kept.dtype, not quiet, preset).crops(manifest)
         table = named_sweep(grid, view, scorer.text_anchors)
         table.insert(0, "dataset", manifest.dataset)
         tables.append(table)

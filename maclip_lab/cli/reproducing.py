@@ -176,15 +176,14 @@ def _costs(
     jobs: "Sequence[Job]", kept: options.StoreOptions
 ) -> "list[tuple[Job, tuple[float, int]]]":
     """Every job with the seconds a picture takes and of how many; says how long all will take."""
-    from maclip_lab.features import Pack
-    from maclip_lab.features.serving import pending_pictures
+    from maclip_lab.features import Extractor, Pack
 
     costs, seconds = [], 0.0
     for manifest, scorer in jobs:
         cost = (float("nan"), 0)
         if not isinstance(scorer, Pack):
             cost = _time(scorer, manifest)
-            pending = len(pending_pictures(manifest, scorer, kept.store, dtype=kept.dtype))
+            pending = len(Extractor(scorer, kept.store, kept.dtype).pending(manifest))
             seconds += 1.5 * cost[0] * pending if cost[1] else 0  # whole pictures: half again
         costs.append(((manifest, scorer), cost))
     if jobs:

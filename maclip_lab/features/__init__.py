@@ -1,27 +1,12 @@
 """Features of whole data sets: extracted once into a store, and served from it to every ablation.
 
-`extraction` turns picture files into `shards`; `store` keeps those on disk; `lookup` says which
-picture a file is and what a store knows of it; `packs` are files of features without pictures;
-`serving` finds a manifest's features in either; `view` is what it gives; `stored_cues` reads both
-cues of every crop at once.
+`features` is what an ablation reads; `packs` are files of features without pictures; `store` turns
+picture files into packs of its own and finds them again; `cues` reads both cues of every crop at
+once.
 """
 
+from maclip_lab.features.features import Features
 from maclip_lab.features.packs import Pack, open_pack, write_pack
-from maclip_lab.features.serving import (
-    extract_crops_and_whole,
-    extract_features,
-    feature_config,
-    open_features,
-)
-from maclip_lab.features.view import Features
+from maclip_lab.features.store import Extractor
 
-__all__ = [
-    "Features",
-    "Pack",
-    "extract_crops_and_whole",
-    "extract_features",
-    "feature_config",
-    "open_features",
-    "open_pack",
-    "write_pack",
-]
+__all__ = ["Extractor", "Features", "Pack", "open_pack", "write_pack"]

@@ -1,9 +1,10 @@
 """Feature packs: a rated data set as one backbone sees it, in one file without a picture.
 
-A pack is a sealed safetensors file: the raw features of every crop and of the whole pictures in
-fp16, the manifest with its opinions, the text features of the prompts, and the record of how it was
-made. Whatever follows the encoder runs on it: cues, lambda, fusion, statistics, sweeps. So a group
-can publish it beside a paper, and others analyse it again with neither pictures nor weights.
+A pack is a sealed safetensors file: the raw features of every crop and of the whole pictures, the
+manifest with its opinions, the text features of the prompts, and the record of how it was made.
+Whatever follows the encoder runs on it: cues, lambda, fusion, statistics, sweeps. So a group can
+publish it beside a paper, and others analyse it again with neither pictures nor weights. A feature
+store keeps its sets in the same format, see `store`.
 """
 
 import json
@@ -29,12 +30,10 @@ from maclip_lab.datasets.packed import (
     packed_manifest,
     read_pack_header,
 )
-from maclip_lab.features.shards import Extracted, PictureRecord, picture_tensors
-from maclip_lab.features.store import StoreConfig, StoreError
-from maclip_lab.features.view import Features
+from maclip_lab.features.features import PICTURE, Features, Part, StoreConfig, StoreError
 from maclip_lab.files.identity import data_path
 from maclip_lab.files.provenance import provenance_record, write_result
-from maclip_lab.files.sealed import map_tensors, seal
+from maclip_lab.files.sealed import Pieces, map_tensors, write_sealed
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.images import Preset
 from maclip_lab.prompts import PROMPT_SETS, PromptPairs, prompt_pairs
@@ -46,7 +45,7 @@ SHIPPED = ("clive-part", "biq2021-part")
 SEVERITY = "severity"
 """The synthetic set's packs, shipped beside them: levels of harm, and no person's opinion."""
 
-_TOLD = ["path", "status", "flags", "message", "width", "height", "sha256"]
+_FIELDS = ("feats", "offsets", "grid", "sizes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,16 +122,6 @@ class Pack:
         )
 
 
-@dataclass(frozen=True)
-class _Part:
-    """The crops or the whole pictures of a pack, as one shard."""
-
-    tensors: dict[str, np.ndarray]
-
-    def arrays(self, shard: str) -> dict[str, np.ndarray]:
-        return self.tensors
-
-
 def write_pack(
     path: str | os.PathLike[str],
     crops: Features,
@@ -145,9 +134,9 @@ def write_pack(
 
     Args:
         path: of the file; ends in ``.safetensors``. An older one is replaced whole.
-        crops: of a data set, from `extract_features`.
-        whole: of the same pictures' whole, from `extract_crops_and_whole`; None for a pack that
-            CLIP-IQA cannot be computed from.
+        crops: of a data set, from `Extractor`; as it stores them, in fp32 or fp16, so are they
+            written.
+        whole: of the same pictures' whole; None for a pack that CLIP-IQA cannot be computed from.
         scorer: that made them, and encodes the prompts.
         prompts: the sets whose text features go with them.
 
@@ -171,14 +160,30 @@ def write_pack(
         raise StoreError(f"none of the {len(crops)} pictures of {manifest.dataset} has features")
     if scorer.anchors.logit_bias is not None:
         raise ValueError(f"{scorer.backbone.name} has a logit_bias, which a pack cannot hold")
+    parts = {"crops": crops.part()} | ({} if whole is None else {"whole": whole.part()})
+    return save_pack(path, manifest, parts, scorer, prompts)
+
+
+def save_pack(
+    path: Path,
+    manifest: Manifest,
+    parts: Mapping[str, Part],
+    scorer: Maclip,
+    prompts: Iterable[PromptPairs] = tuple(PROMPT_SETS.values()),
+) -> Path:
+    """Write what is a pack, of a set or of a store, a piece at a time."""
+    made = parts["crops"].config
     anchors = [scorer.text_anchors(pairs) for pairs in prompts]
     texts = {
         text: features.numpy()
         for one in anchors
+        if one.logit_bias is None  # a store keeps features of such a backbone too, without texts
         for text, features in zip(chain(*one.pairs), one.features, strict=True)
     }
+    pictures = parts["crops"].pictures.set_index("path", drop=False).loc[manifest.table["path"]]
     config = scorer.config(made.protocol, preset=made.preset)
-    record = provenance_record({**config.facts, **manifest.facts, "dtype": "fp16"})
+    facts = {"dtype": made.dtype, "data": manifest.data(pictures)}
+    record = provenance_record({**config.facts, **manifest.facts, **facts})
     header = {
         VERSION_KEY: PACK_VERSION,
         "backbone": scorer.backbone.name,
@@ -187,12 +192,13 @@ def write_pack(
         "record": json.dumps(record),
         "texts": json.dumps(list(texts)),
     }
-    tensors = {"texts": np.stack(list(texts.values()))}
-    for part, features in (("crops", crops), ("whole", whole)):
-        if features is not None:
-            header[part], arrays = _packed(features, tensors["texts"].shape[1])
-            tensors |= {f"{part}.{name}": array for name, array in arrays.items()}
-    return write_result(seal(tensors, header), path, record)
+    empty = np.zeros((0, anchors[0].features.shape[1]), dtype=np.float32)
+    tensors: dict[str, np.ndarray | Pieces] = {"texts": np.array([*texts.values()] or empty)}
+    for name, part in parts.items():
+        pictures = part.pictures.to_dict("list")
+        header[name] = json.dumps({"config": asdict(part.config), "pictures": pictures})
+        tensors |= {f"{name}.{field}": getattr(part, field) for field in _FIELDS}
+    return write_result(lambda file: write_sealed(file, tensors, header), path, record)
 
 
 def open_pack(path: str | os.PathLike[str]) -> Pack:
@@ -204,6 +210,11 @@ def open_pack(path: str | os.PathLike[str]) -> Pack:
     path = Path(path).expanduser()
     header = read_pack_header(path, verify=True)
     manifest = packed_manifest(path, header)
+
+    def served(name: str) -> Features:
+        part = read_part(name, header, tensors)
+        return Features(manifest, part.config, part.table, part).subset(manifest)
+
     try:
         tensors = map_tensors(path)
         texts = dict(
@@ -212,8 +223,8 @@ def open_pack(path: str | os.PathLike[str]) -> Pack:
         return Pack(
             manifest,
             header["backbone"],
-            _unpacked("crops", header, tensors, manifest),
-            _unpacked("whole", header, tensors, manifest) if "whole" in header else None,
+            served("crops"),
+            served("whole") if "whole" in header else None,
             texts,
             float(header["logit_scale"]),
             json.loads(header["record"]),
@@ -242,38 +253,22 @@ def shipped_pack(dataset: str, backbone: str) -> Path:
     return path
 
 
-def _packed(view: Features, dim: int) -> tuple[str, dict[str, np.ndarray]]:
-    """What a pack's header and its tensors hold of some features ``(P, dim)``."""
-    rows = np.flatnonzero(~view.table["path"].duplicated()).tolist()
-    empty = np.zeros((0, dim), dtype=np.float16)
-    pictures = []
-    for i in rows:
-        record = PictureRecord(view.table["path"].iloc[i])
-        if view.table["status"].iloc[i] != "ok":
-            pictures.append(Extracted(record, empty))
-            continue
-        grid, features = view.grid(i), view.features(i).numpy().astype(np.float16)
-        size = grid.height, grid.width
-        pictures.append(Extracted(record, features, (grid.rows, grid.cols), size))
-    config = asdict(view.config) | {"dtype": "fp16"}
-    told = {"config": config, "pictures": view.table[_TOLD].iloc[rows].to_dict("list")}
-    return json.dumps(told), picture_tensors(pictures, "fp16")
+def read_part(name: str, header: Mapping[str, str], tensors: Mapping[str, np.ndarray]) -> Part:
+    """The crops of a pack, or its whole pictures.
 
-
-def _unpacked(
-    part: str, header: Mapping[str, str], tensors: Mapping[str, np.ndarray], manifest: Manifest
-) -> Features:
-    told = json.loads(header[part])
-    protocol = told["config"].pop("protocol")
+    Raises:
+        ValueError: what it holds does not fit together; KeyError or TypeError where it is no pack.
+    """
+    content = json.loads(header[name])
+    protocol = content["config"].pop("protocol")
     resize = None if protocol["resize"] is None else tuple(protocol.pop("resize"))
-    config = StoreConfig(**told["config"], protocol=Protocol(**{**protocol, "resize": resize}))
-    arrays = {name: tensors[f"{part}.{name}"] for name in ("feats", "grid", "offsets", "sizes")}
-    crops = np.diff(arrays["offsets"])
-    table = pd.DataFrame(told["pictures"])
-    table = table.assign(n_crops=crops, shard=part, row=np.arange(len(crops)))
-    expected = np.prod(arrays["grid"], axis=1) + config.protocol.thumbnail + config.protocol.whole
-    if not np.array_equal(crops, np.where(table["status"] == "ok", expected, 0)):
-        raise ValueError(f"the {part} do not fit their grids")
-    if crops.sum() != len(arrays["feats"]):
-        raise ValueError(f"{len(arrays['feats'])} features for {crops.sum()} {part}")
-    return Features(manifest, config, table, _Part(arrays)).subset(manifest)
+    config = StoreConfig(**content["config"], protocol=Protocol(**{**protocol, "resize": resize}))
+    pictures = pd.DataFrame(content["pictures"], columns=PICTURE)
+    part = Part(config, pictures, **{field: tensors[f"{name}.{field}"] for field in _FIELDS})
+    crops = np.diff(part.offsets)
+    expected = np.prod(part.grid, axis=1) + config.protocol.thumbnail + config.protocol.whole
+    if not np.array_equal(crops, np.where(pictures["status"] == "ok", expected, 0)):
+        raise ValueError(f"the {name} do not fit their grids")
+    if crops.sum() != len(tensors[f"{name}.feats"]):
+        raise ValueError(f"{len(tensors[f'{name}.feats'])} features for {crops.sum()} {name}")
+    return part

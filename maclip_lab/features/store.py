@@ -1,204 +1,588 @@
-"""The feature store on disk: immutable shards, and an index that can be rebuilt from them.
+"""Features extracted once: picture files into a store, and from it to every ablation.
 
-One folder below the store for every configuration, named by its hash, so that features made one
-way are never served for another. Nothing in it is shared and mutable: shards appear whole under
-unique names, and the index is replaced whole and believed only as far as the shards agree, so any
-number of processes may use a store at once, without a lock, and be killed at any instant.
+Prompts, lambda and fusion are applied afterwards, so one extraction serves all. A picture's
+features depend on its bytes and on the configuration alone: they are found by the sha256 of the
+file, whatever it is called, and never served for a file that has changed.
+
+A store has one folder for every configuration, named by its hash. While a set is extracted each
+picture becomes one small sealed file named by its content; when the last one is there they are
+gathered into a pack, which everything opens, and go. Files appear whole, under names that say what
+is in them, so any number of processes may use a store at once, without a lock, and be killed at any
+instant.
 """
 
 import hashlib
 import json
 import logging
+import os
+import random
 import time
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from functools import lru_cache
-from io import BytesIO
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+import torch
+from PIL import Image
+from tqdm.auto import tqdm
 
-from maclip_lab.crops import Protocol
-from maclip_lab.errors import MaclipError, StorageFullError
-from maclip_lab.features.shards import (
-    DTYPES,
-    Extracted,
-    PictureRecord,
-    ShardHeader,
-    verify_shard,
-    write_shard,
+from maclip_lab.crops import (
+    WHOLE,
+    CropGrid,
+    PreparedPicture,
+    Protocol,
+    fitted,
+    prepare_picture,
+    protocol_for,
 )
-from maclip_lab.files.atomic import sweep, write_bytes
-from maclip_lab.files.identity import file_times
-from maclip_lab.files.sealed import SealError, map_tensors
-from maclip_lab.images import Preset
+from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.errors import StorageFullError
+from maclip_lab.features.features import (
+    DTYPES,
+    PICTURE,
+    Features,
+    Part,
+    StoreConfig,
+    StoreError,
+    StoreWarning,
+    differences,
+)
+from maclip_lab.features.packs import Pack, open_pack, read_part, save_pack
+from maclip_lab.files.atomic import RECORD_SUFFIX, sweep, write_bytes
+from maclip_lab.files.identity import content_sha256, file_times
+from maclip_lab.files.sealed import Pieces, SealError, map_tensors, read_seal, seal, verify_seal
+from maclip_lab.images import Preset, announced_pixels, load_picture
+from maclip_lab.readahead import map_ahead
+from maclip_lab.scorer import Maclip
 
 _LOGGER = logging.getLogger(__name__)
-_LAYOUT = 1
-_STAMP = ("shard_size", "shard_mtime_ns", "shard_ctime_ns")
-
-
-class StoreError(MaclipError):
-    """A feature store cannot serve what was asked of it."""
-
-
-class StoreWarning(UserWarning):
-    """A feature store is less than whole; what is missing is computed anew."""
+_SUFFIX = ".safetensors"
+_READS = 3  # of a file that changes meanwhile
+_ATTEMPTS = 5  # to gather what others gather and damage meanwhile
+_MEMO_SECONDS = 20.0
+_LOOKED_AT = 100  # pictures whose size is read for an estimate; the others are taken to be alike
+_BATCH = 8
+_WHOLE_WORK = 1.5  # how much more work it is to show the encoder the whole pictures too
 
 
 @dataclass(frozen=True)
-class StoreConfig:
-    """Everything a feature depends on, except the picture.
+class Extractor:
+    """A backbone and the store that keeps what it sees, for any data set.
 
-    ``dtype`` is how features are stored, ``"fp32"`` or ``"fp16"``; ``quick_gelu`` is the
-    activation, which a weights file alone does not tell.
+    May be killed at any instant and called again: finished pictures are kept, and the result is
+    that of an uninterrupted run to the last bit. Several processes may extract into one store. A
+    picture that cannot be read is a row that says why, looked at again once its file has changed.
+    The features of a pack's manifest are that pack's, and no store is touched.
+
+    Attributes:
+        scorer: whose encoder computes; for a pack's manifest the pack itself will do.
+        folder: of the store; made where absent.
+        dtype: how features are stored, ``"fp32"`` or ``"fp16"``, which takes half the room and
+            costs the magnitude cue about 1e-4.
+        progress: show a progress bar, which begins at what the store holds.
+        preset: how files are read; None for the manifest's.
     """
 
-    weights_sha256: str
-    precision: str
-    preset: Preset
-    protocol: Protocol
-    pos_embedding: bool = False
+    scorer: Maclip | Pack
+    folder: str | os.PathLike[str]
     dtype: str = "fp32"
-    quick_gelu: bool = True
+    progress: bool = False
+    preset: Preset | None = None
 
-    def __post_init__(self) -> None:
-        if self.dtype not in DTYPES:
-            raise ValueError(f"dtype is one of {', '.join(DTYPES)}, got {self.dtype!r}")
-        if self.preset not in ("default", "official"):
-            raise ValueError(f"preset is 'default' or 'official', got {self.preset!r}")
+    def config(self, manifest: Manifest, protocol: Protocol | None = None) -> StoreConfig:
+        """The configuration under which the store keeps a manifest's features."""
+        scorer = self.scorer
+        if isinstance(scorer, Pack):
+            made = scorer.crops.config
+            preset, protocol = self.preset or made.preset, protocol or made.protocol
+            return replace(made, preset=preset, protocol=protocol)
+        return StoreConfig(
+            weights_sha256=scorer.backbone.sha256,
+            precision=scorer.encoder.precision,
+            preset=self.preset or manifest.preset,
+            protocol=fitted(protocol or protocol_for(manifest.protocol), scorer.backbone.crop),
+            pos_embedding=scorer.pos_embedding,
+            dtype=self.dtype,
+            quick_gelu=scorer.backbone.quick_gelu,
+        )
 
-    @property
-    def fields(self) -> dict[str, object]:
-        """All fields flat, those of the protocol as ``protocol.name`` and so on."""
-        protocol = {f"protocol.{name}": value for name, value in asdict(self.protocol).items()}
-        plain = {name: value for name, value in vars(self).items() if name != "protocol"}
-        return plain | protocol | {"layout": _LAYOUT}
+    def crops(self, manifest: Manifest, protocol: Protocol | None = None) -> Features:
+        """The features of a manifest's pictures; those that the store lacks are computed and kept.
 
-    @property
-    def sha256(self) -> str:
-        """The key of the features."""
-        return hashlib.sha256(json.dumps(self.fields, sort_keys=True).encode()).hexdigest()
+        Args:
+            manifest: the pictures.
+            protocol: instead of the manifest's.
+
+        Raises:
+            StorageFullError: the disk is full; what was finished is kept.
+            StoreError: the folder cannot hold a store, or the manifest's pack holds features of
+                another backbone, or made otherwise.
+        """
+        if not manifest.has_pictures or isinstance(self.scorer, Pack):
+            return self._pack_of(manifest, protocol).crops.subset(manifest)
+        return self._extract(manifest, [self.config(manifest, protocol)])[0]
+
+    def crops_and_whole(self, manifest: Manifest) -> tuple[Features, Features]:
+        """MA-CLIP's features and CLIP-IQA's, of the whole pictures; each picture is decoded once.
+
+        A picture may have the first alone: a whole one of more than `WHOLE_PIXELS` is not encoded.
+
+        Raises:
+            StorageFullError: as `crops`.
+            StoreError: as `crops`, or the manifest's pack has no whole pictures.
+        """
+        if not manifest.has_pictures or isinstance(self.scorer, Pack):
+            pack = self._pack_of(manifest)
+            if pack.whole is None:
+                raise StoreError(
+                    f"{pack.name} holds no features of whole pictures, which CLIP-IQA needs; leave "
+                    "that out (--no-clip-iqa), or make the pack anew with them"
+                )
+            return pack.crops.subset(manifest), pack.whole.subset(manifest)
+        whole = replace(WHOLE, resize=protocol_for(manifest.protocol).resize)
+        configs = [self.config(manifest, protocol) for protocol in (None, whole)]
+        crops, wholes = self._extract(manifest, configs)
+        return crops, wholes
+
+    def pending(self, manifest: Manifest, protocol: Protocol | None = None) -> list[Path]:
+        """The pictures that the store is not known to hold anything of; no file is read."""
+        if not manifest.has_pictures or isinstance(self.scorer, Pack):
+            return []
+        store = FeatureStore(Path(self.folder), self.config(manifest, protocol))
+        memo = Memo(store.root, manifest.root)
+        return [
+            path
+            for name, path in zip(manifest.table["path"], manifest.paths, strict=True)
+            if not store.holds(memo.recall(name))
+        ]
+
+    def estimate(
+        self, manifest: Manifest, protocol: Protocol | None = None, *, whole: bool = False
+    ) -> str:
+        """What extracting still costs, in a line; ``whole`` is for whole pictures as well.
+
+        The sizes of a hundred pictures are read, and the encoder is timed on crops of nothing.
+        """
+        pending = self.pending(manifest, protocol)
+        if not pending or isinstance(self.scorer, Pack):
+            return f"{manifest.dataset}: every feature is in the store"
+        looked_at = pending[:: max(1, len(pending) // _LOOKED_AT)]
+        protocol = self.config(manifest, protocol).protocol
+        count = len(pending) * float(np.mean([_crops(path, protocol) for path in looked_at]))
+        batch, start = torch.zeros(_BATCH, 3, *[protocol.crop] * 2), time.perf_counter()
+        self.scorer.encoder.encode(batch)
+        minutes = count * (time.perf_counter() - start) / _BATCH / 60
+        return (
+            f"{manifest.dataset}: {len(pending):,} pictures, about {count:,.0f} crops to encode, "
+            f"{minutes * (_WHOLE_WORK if whole else 1):.1f} minutes on this machine"
+        )
+
+    def _pack_of(self, manifest: Manifest, protocol: Protocol | None = None) -> Pack:
+        """The pack a manifest comes from, once it is what is asked for."""
+        scorer = self.scorer
+        pack = scorer if isinstance(scorer, Pack) else open_pack(manifest.root)
+        if pack.manifest.pack_sha256 != manifest.pack_sha256:
+            raise StoreError(
+                f"{pack.name} is not the pack that the rows of {manifest.dataset} come from: its "
+                f"sha256 is {pack.manifest.pack_sha256}, not "
+                f"{manifest.pack_sha256 or 'that of a pack'}"
+            )
+        made = pack.crops.config
+        asked = replace(self, preset=self.preset or made.preset, dtype=made.dtype)
+        wanted = asked.config(manifest, protocol or made.protocol)
+        if not isinstance(scorer, Pack) and wanted.weights_sha256 != made.weights_sha256:
+            raise StoreError(
+                f"{pack.name} holds features of {pack.backbone} (weights {made.weights_sha256}), "
+                f"not of {scorer.backbone.name} (weights {wanted.weights_sha256}); maclip-lab pack "
+                "makes a pack of another backbone"
+            )
+        if apart := differences(wanted.fields, made.fields):
+            raise StoreError(f"{pack.name} holds other features: " + "; ".join(apart))
+        return pack
+
+    def _extract(self, manifest: Manifest, configs: Sequence[StoreConfig]) -> list[Features]:
+        stores = [FeatureStore(Path(self.folder), config) for config in configs]
+        memo = Memo(stores[0].root, manifest.root)
+        for _ in range(_ATTEMPTS):
+            seen = self._complete(manifest, stores, memo)
+            memo.save()
+            try:
+                return [store.serve(manifest, seen, self.scorer) for store in stores]
+            except (FileNotFoundError, SealError) as error:
+                _LOGGER.info("looking again: %s", error)  # another process gathered it, or damage
+        raise StoreError(f"files in {stores[0].root} go or are damaged while they are read")
+
+    def _complete(
+        self, manifest: Manifest, stores: Sequence["FeatureStore"], memo: "Memo"
+    ) -> list["Seen"]:
+        """Extract what some stores lack of the same pictures; what every file is, in order."""
+        names = manifest.table["path"].tolist()
+        seen = [Seen(memo.recall(name)) for name in names]
+        jobs = [
+            (i, names[i], path)
+            for i, path in enumerate(manifest.paths)
+            if not all(store.holds(seen[i].sha256) for store in stores)
+        ]
+        start = random.SystemRandom().randrange(len(jobs) or 1)  # so that processes share the work
+        look, saved = partial(_look, stores=stores, memo=memo), time.monotonic()
+        cost = partial(_cost, factor=len(stores))
+        done = len(names) - len(jobs)
+        with tqdm(total=len(names), initial=done, unit="picture", disable=not self.progress) as bar:
+            for i, found in map_ahead(look, jobs[start:] + jobs[:start], cost):
+                for store, prepared in zip(stores, found.prepared, strict=False):
+                    if prepared is not None and not store.holds(found.sha256):
+                        store.put(found.sha256, prepared, _encode(self.scorer, prepared, store))
+                seen[i] = replace(found, prepared=())
+                del found  # and its pixels, before the next one is waited for
+                bar.update()
+                if time.monotonic() - saved > _MEMO_SECONDS:
+                    memo.save()
+                    saved = time.monotonic()
+        return seen
 
 
-def differences(ours: Mapping[str, object], theirs: Mapping[str, object]) -> list[str]:
-    """The fields in which two configurations differ, in words.
+@dataclass(frozen=True)
+class Seen:
+    """A file that was looked at: what it holds, or why it cannot be read.
 
-    >>> differences({"precision": "fp32"}, {"precision": "bf16"})
-    ["precision is 'fp32' here and 'bf16' there"]
+    ``prepared`` are its pixels for each store that lacks it.
     """
-    ours, theirs = json.loads(json.dumps([dict(ours), dict(theirs)]))
-    return [
-        f"{name} is {ours.get(name)!r} here and {theirs.get(name)!r} there"
-        for name in sorted({*ours, *theirs})
-        if ours.get(name) != theirs.get(name)
-    ]
+
+    sha256: str = ""
+    status: str = ""
+    message: str = ""
+    prepared: tuple[PreparedPicture | None, ...] = field(default=(), repr=False)
+
+
+def _look(
+    job: tuple[int, str, Path], stores: Sequence["FeatureStore"], memo: "Memo"
+) -> tuple[int, Seen]:
+    """Look at a file, and read it once if any of the stores does not know its content."""
+    position, name, path = job
+    preset = stores[0].config.preset  # all stores have files read alike
+    for _ in range(_READS):
+        times = file_times(path)
+        sha256 = memo.recall(name) or content_sha256(path)
+        lacking = [not store.holds(sha256) for store in stores]
+        picture = load_picture(path, preset=preset) if any(lacking) else None
+        if file_times(path) != times:
+            continue
+        if (
+            picture is not None
+            and picture.image is None
+            and (not sha256 or picture.status == "unreadable")
+        ):
+            return position, Seen("", picture.status, picture.message)
+        if sha256:
+            memo.learn(name, times, sha256)
+            return position, Seen(
+                sha256,
+                prepared=tuple(
+                    prepare_picture(picture, store.config.protocol, preset)
+                    if lacks and picture is not None
+                    else None
+                    for lacks, store in zip(lacking, stores, strict=True)
+                ),
+            )
+    return position, Seen("", "unreadable", "the file changes while it is read")
+
+
+def _cost(job: tuple[int, str, Path], factor: int) -> int:
+    """Pixels that looking at a file may bring into memory."""
+    return factor * announced_pixels(job[2])
+
+
+def _encode(scorer: Any, prepared: PreparedPicture, store: "FeatureStore") -> np.ndarray:
+    if prepared.grid is None or prepared.pixels is None:
+        return np.zeros((0, scorer.encoder.embed_dim), dtype=np.float32)
+    config = store.config
+    features = scorer.encoder.encode_picture(prepared.pixels, config.protocol, config.pos_embedding)
+    return np.asarray(features.numpy())
+
+
+def _crops(path: Path, protocol: Protocol) -> int:
+    """How many crops a picture file will give; none where its size cannot be read."""
+    try:
+        with warnings.catch_warnings(), Image.open(path) as image:
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            width, height = protocol.resize or image.size
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return 0
+    scale = max(1.0, protocol.crop / min(width, height))
+    return len(CropGrid(round(height * scale), round(width * scale), protocol))
+
+
+class Memo:
+    """What the files below a folder held when they were last read, by size and times.
+
+    It spares hashing and may be lost. A file's time of change cannot be set back, so an edit that
+    keeps name, size and modification time is noticed too; where a system keeps no such time,
+    nothing is remembered.
+    """
+
+    def __init__(self, store: Path, root: Path) -> None:
+        self.root = os.path.abspath(root)
+        key = hashlib.sha256(os.fsencode(self.root)).hexdigest()
+        self.path = store / "memo" / f"{key[:16]}.json"
+        self.entries: dict[str, list[Any]] = {}
+        self.changed = False
+        with suppress(OSError, ValueError):
+            digest, content = self.path.read_bytes().split(b"\n", 1)
+            if hashlib.sha256(content).hexdigest().encode() == digest:
+                self.entries = json.loads(content)
+
+    def recall(self, name: str) -> str:
+        """The sha256 of a file untouched since it was read; empty where it must be read."""
+        entry = self.entries.get(name)
+        if entry is None:
+            return ""
+        times = file_times(Path(self.root, name))
+        return str(entry[3]) if times[2] and times == tuple(entry[:3]) else ""
+
+    def learn(self, name: str, times: tuple[int, int, int], sha256: str) -> None:
+        """Remember what a file of these times holds."""
+        entry = [*times, sha256]
+        if self.entries.get(name) != entry:
+            self.entries[name] = entry
+            self.changed = True
+
+    def save(self) -> None:
+        """Keep it, if that can be."""
+        if not self.changed:
+            return
+        content = json.dumps(dict(self.entries)).encode()
+        digest = hashlib.sha256(content).hexdigest().encode()
+        try:
+            write_bytes(self.path, digest + b"\n" + content, durable=False)
+            self.changed = False
+        except OSError as error:
+            _LOGGER.info("the memo of file times is not kept: %s", error)
 
 
 class FeatureStore:
-    """The features of one configuration in a store.
+    """The features of one configuration in a store: its packs, and pictures not yet in one.
 
-    Opening sweeps what dead processes left a day ago, verifies shards not verified before, sets
-    damaged ones aside as ``*.corrupt`` with a warning, and brings the index up to date.
+    Opening sweeps what dead processes left a day ago. A pack is verified when it is first seen; a
+    damaged one is set aside as ``*.corrupt`` with a warning, and its pictures are computed anew.
 
     Args:
         root: folder of the store; made where absent.
         config: whose features.
 
     Raises:
-        StoreError: the folder cannot be made or written.
+        StoreError: the folder cannot be made or written, or is a store of an earlier version.
         StorageFullError: there is no room.
-
-    Attributes:
-        index: one row a picture entry: a `PictureRecord`'s fields, the shard and the row in it,
-            and the shard's size and times when it was verified.
     """
 
     def __init__(self, root: Path, config: StoreConfig) -> None:
         self.root, self.config = Path(root), config
         self.folder = self.root / config.sha256[:16]
-        self.shards = self.folder / "shards"
-        _announce(self.root, config)
+        self.pictures = self.folder / "pictures"
+        if any(self.root.glob("*/shards")):
+            raise StoreError(
+                f"{self.root} is a feature store of an earlier version, in shards, which are no "
+                "longer read: delete it or name another folder (--store), and run the same again, "
+                "or maclip-lab features, which extracts a set anew"
+            )
         self._describe()
-        for folder in (self.folder, self.shards):
+        for folder in (self.folder, self.pictures):
             sweep(folder)
-        self.index = self._stored_index()
-        self.refresh()
+        self.memo = Memo(self.root, self.folder)
+        self.parts: dict[Path, Part] = {}
+        self.strays: set[Path] = set()
+        self._refresh()
 
-    def refresh(self) -> bool:
-        """Take in shards that appeared since, and forget those that went; whether any did."""
-        stamps = self._stamps()
-        rows = self.index[["shard", *_STAMP]].drop_duplicates("shard").itertuples(index=False)
-        known = {name: tuple(stamp) for name, *stamp in rows}
-        trusted = {name for name in known if known[name] == stamps.get(name)}
-        fresh = [name for name in stamps if name not in trusted]
-        if not fresh and len(trusted) == len(known):
-            return False
-        tables = [self.index[self.index["shard"].isin(trusted)]]
-        for name in fresh:
-            header = self._verified(self.shards / name)
-            if header is not None:
-                tables.append(_rows(name, header.records, stamps[name]))
-        self._replace_index(tables)
-        return True
+    def holds(self, sha256: str) -> bool:
+        """Whether anything is known of a file's content; no file holds the empty one."""
+        return sha256 != "" and (
+            self._packed(sha256)
+            or os.path.exists(self._picture(sha256))
+            or (self._refresh() and self._packed(sha256))
+        )
 
-    def append(self, number: int, pictures: Sequence[Extracted], facts: Mapping[str, str]) -> Path:
-        """Commit a shard; once this returns no kill can take it back.
+    def put(self, sha256: str, prepared: PreparedPicture, features: np.ndarray) -> Path:
+        """Keep what a picture gave; once this returns no kill can take it back.
 
         Raises:
             StorageFullError: there is no room; the store is as it was.
         """
-        path = write_shard(
-            self.shards,
-            number,
-            pictures,
-            dtype=self.config.dtype,
-            config_sha256=self.config.sha256,
-            facts=facts,
-            created_ns=time.time_ns(),
-        )
-        records = [picture.record for picture in pictures]
-        self._replace_index([self.index, _rows(path.name, records, file_times(path))])
+        picture, grid = prepared.picture, prepared.grid
+        known = {
+            "status": picture.status,
+            "flags": " ".join(picture.flags),
+            "message": picture.message,
+            "width": picture.width,
+            "height": picture.height,
+            "sha256": sha256,
+            "grid": (0, 0) if grid is None else (grid.rows, grid.cols),
+            "size": (0, 0) if grid is None else (grid.height, grid.width),
+            "crops": len(features),
+            "config": self.config.sha256,
+        }
+        content = {"feats": features.astype(DTYPES[self.config.dtype], copy=False)}
+        path = self._picture(sha256)
+        write_bytes(path, seal(content, {"picture": json.dumps(known)}), durable=False)
         return path
 
-    def touch(self, records: Iterable[PictureRecord]) -> None:
-        """Note that files with new times still hold what they held."""
-        fresh = {(record.path, record.sha256): record for record in records}
-        if not fresh:
-            return
-        index = self.index.copy()
-        keys = pd.MultiIndex.from_frame(index[["path", "sha256"]])
-        for row in np.flatnonzero(keys.isin(list(fresh))):
-            record = fresh[keys[row]]
-            for name in ("size", "mtime_ns", "ctime_ns"):
-                index.loc[row, name] = getattr(record, name)
-        self._replace_index([index])
+    def serve(self, manifest: Manifest, seen: Sequence[Seen], scorer: Any) -> Features:
+        """The features of files that all are held, gathered into one pack.
 
-    def arrays(self, shard: str) -> dict[str, np.ndarray]:
-        """The mapped tensors of a shard: ``feats``, ``offsets``, ``grid`` and ``sizes``."""
-        return _mapped(self.shards / shard)
-
-    def verify(self) -> list[Path]:
-        """Read every byte of every shard; damaged ones are set aside.
-
-        Returns:
-            The shards that were damaged, under the names they had.
+        Raises:
+            FileNotFoundError: a file is no longer there.
+            SealError: a file was damaged, and has been set aside.
         """
-        paths = [self.shards / name for name in self._stamps()]
-        damaged = [path for path in paths if self._verified(path) is None]
-        self.refresh()
-        return damaged
+        wanted = {one.sha256 for one in seen} - {""}
+        holding = [part for part in self.parts.values() if wanted <= part.contents]
+        part = holding[0] if holding else self._gather(manifest, seen, wanted, scorer)
+        self._tidy(part)
+        paths = manifest.table["path"].tolist()
+        failed = {
+            f"/{path}": [path, one.status, "", one.message, 0, 0, "", 0, -1]
+            for path, one in zip(paths, seen, strict=True)
+            if not one.sha256
+        }
+        known = pd.DataFrame.from_dict(failed, "index", columns=[*PICTURE, "n_crops", "row"])
+        if wanted:
+            known = pd.concat([part.by_content, known] if failed else [part.by_content])
+        keys = [one.sha256 or f"/{path}" for path, one in zip(paths, seen, strict=True)]
+        table = known.loc[keys].assign(path=paths).reset_index(drop=True)
+        return Features(manifest, self.config, table, part)
+
+    def _gather(
+        self, manifest: Manifest, seen: Sequence[Seen], wanted: set[str], scorer: Any
+    ) -> Part:
+        """Put what is wanted, and only that, into one pack; what it replaces goes."""
+        files = dict(zip(manifest.table["path"], seen, strict=True))
+        entries = {sha256: self._entry(sha256) for sha256 in sorted(wanted)}
+        rows = []
+        for path, one in files.items():
+            failed = {"status": one.status, "message": one.message, "flags": "", "sha256": ""}
+            nothing = {"width": 0, "height": 0, "grid": (0, 0), "size": (0, 0), "crops": 0}
+            rows.append(
+                (entries[one.sha256][0] if one.sha256 else failed | nothing) | {"path": path}
+            )
+        table = pd.DataFrame(rows)
+        counts = table.pop("crops")
+        offsets = np.cumsum([0, *counts], dtype=np.int64)
+
+        def pieces() -> Iterator[np.ndarray]:
+            for one in files.values():
+                if one.sha256:
+                    yield entries[one.sha256][1]()
+
+        dim = scorer.encoder.embed_dim
+        part = Part(
+            self.config,
+            table[PICTURE],
+            Pieces(DTYPES[self.config.dtype], (int(offsets[-1]), dim), pieces),
+            offsets,
+            np.array(table["grid"].tolist(), dtype=np.int16).reshape(-1, 2),
+            np.array(table["size"].tolist(), dtype=np.int32).reshape(-1, 2),
+        )
+        if not wanted:
+            return replace(part, feats=np.zeros((0, dim), DTYPES[self.config.dtype]))
+        rows_key = hashlib.sha256(json.dumps([str(manifest.root), *files]).encode()).hexdigest()
+        content_key = hashlib.sha256("".join(entries).encode()).hexdigest()
+        path = self.folder / f"{rows_key[:12]}-{content_key[:20]}{_SUFFIX}"
+        save_pack(path, manifest, {"crops": part}, scorer)
+        self.strays.discard(path)
+        self._refresh()
+        self._retire(path, rows_key[:12])
+        return self.parts[path]
+
+    def _entry(self, sha256: str) -> tuple[dict[str, Any], Callable[[], np.ndarray]]:
+        """What is known of a content, and what reads its features."""
+        for part in self.parts.values():
+            if sha256 in part.contents:
+                row = part.by_content.loc[sha256].to_dict()
+                start, stop = part.offsets[row["row"] : row["row"] + 2]
+                row |= {"grid": part.grid[row["row"]].tolist(), "crops": row["n_crops"]}
+                row |= {"size": part.sizes[row["row"]].tolist()}
+                feats = part.feats
+                assert isinstance(feats, np.ndarray)
+                return row, partial(feats.__getitem__, slice(start, stop))
+        path = self._picture(sha256)
+        known = json.loads(self._verified(path).get("picture", "{}"))
+        if known.get("config") != self.config.sha256:
+            path.unlink(missing_ok=True)  # it stands in the way of this configuration's own
+            raise SealError(f"{path.name} was made under another configuration")
+        return known, lambda: map_tensors(path)["feats"]
+
+    def _retire(self, path: Path, rows_key: str) -> None:
+        """Delete packs whose pictures are all in another, and older ones of the same rows."""
+        here = self.parts[path].contents
+        for other in [other for other in self.parts if other != path]:
+            with suppress(OSError):
+                older = other.stat().st_mtime_ns < path.stat().st_mtime_ns
+                if self.parts[other].contents < here or (other.name.startswith(rows_key) and older):
+                    other.unlink()
+                    other.with_name(other.name + RECORD_SUFFIX).unlink(missing_ok=True)
+                    del self.parts[other]
+
+    def _tidy(self, part: Part) -> None:
+        """Delete the single pictures that a pack has taken in."""
+        with suppress(OSError):
+            for name in os.listdir(self.pictures):
+                if name.endswith(_SUFFIX) and name.removesuffix(_SUFFIX) in part.contents:
+                    with suppress(OSError):
+                        os.unlink(self.pictures / name)
+
+    def _refresh(self) -> bool:
+        """Take in packs that appeared since, and forget those that went; whether any appeared."""
+        paths = set(self.folder.glob(f"*{_SUFFIX}"))
+        parts = {path: part for path, part in self.parts.items() if path in paths}
+        fresh = sorted(paths - parts.keys() - self.strays)
+        for path in fresh:
+            times = file_times(path)
+            try:
+                header = self._verified(path, known=bool(self.memo.recall(path.name)))
+                part = read_part("crops", header, map_tensors(path))
+                if part.config != self.config:
+                    raise ValueError("it was made under another configuration")
+            except (OSError, SealError, KeyError, TypeError, ValueError) as error:
+                self.strays.add(path)
+                if path.is_file() and not isinstance(error, SealError):  # which has been said
+                    message = f"{path.name} is no pack of this store: {error}; it is ignored"
+                    warnings.warn(message, StoreWarning, stacklevel=2)
+            else:
+                parts[path] = part
+                self.memo.learn(path.name, times, header["file_sha256"])
+        self.parts = parts
+        self.memo.save()
+        return bool(fresh)
+
+    def _verified(self, path: Path, *, known: bool = False) -> dict[str, str]:
+        """A sealed file's header; every byte is checked unless the file is known to be whole."""
+        if not path.is_file():
+            raise FileNotFoundError(path)
+        try:
+            return (read_seal if known else verify_seal)(path, "a file of features")
+        except SealError as error:
+            message = f"{error}; it is set aside as {path.name}.corrupt, its pictures are redone"
+            try:
+                path.replace(path.with_name(path.name + ".corrupt"))
+            except OSError:
+                message = f"{error}; it is ignored, and could not be renamed"
+            warnings.warn(message, StoreWarning, stacklevel=2)
+            raise
 
     def _describe(self) -> None:
+        """Say in the folder whose features it holds, and in the log what is new about them."""
         path = self.folder / "config.json"
         content = json.dumps(self.config.fields, indent=2, sort_keys=True).encode()
+        others = [] if path.exists() else stored_configs(self.root)
+        if others:
+            nearest = min((differences(self.config.fields, other) for other in others), key=len)
+            _LOGGER.info(
+                "no features of this configuration in %s: %s", self.root, "; ".join(nearest)
+            )
         try:
-            self.shards.mkdir(parents=True, exist_ok=True)
+            self.pictures.mkdir(parents=True, exist_ok=True)
             if not path.exists() or path.read_bytes() != content:
                 write_bytes(path, content)
         except StorageFullError:
@@ -208,61 +592,16 @@ class FeatureStore:
                 f"no store can be kept in {self.root} ({error}); name another store folder"
             ) from error
 
-    def _stamps(self) -> dict[str, tuple[int, int, int]]:
-        """Size and times of every shard; what else bears such a name, or just went, is none."""
-        stamps = {}
-        for path in sorted(self.shards.glob("*.safetensors")):
-            with suppress(OSError):
-                if path.is_file() and (times := file_times(path))[0] >= 0:
-                    stamps[path.name] = times
-        return stamps
+    def _packed(self, sha256: str) -> bool:
+        return any(sha256 in part.contents for part in self.parts.values())
 
-    def _stored_index(self) -> pd.DataFrame:
-        empty = _rows("", [], (0, 0, 0))
-        try:
-            table = pq.read_table(self.folder / "index.parquet", page_checksum_verification=True)
-            return table.to_pandas(ignore_metadata=True)[list(empty)].astype(empty.dtypes)
-        except Exception:  # the reader of damaged bytes raises anything; the shards are the truth
-            return empty
-
-    def _replace_index(self, tables: list[pd.DataFrame]) -> None:
-        filled = [table for table in tables if len(table)] or tables[:1]
-        self.index = pd.concat(filled, ignore_index=True).sort_values(
-            ["shard", "row"], ignore_index=True
-        )
-        buffer = BytesIO()
-        content = pa.Table.from_pandas(self.index, preserve_index=False)
-        pq.write_table(content, buffer, write_page_checksum=True)
-        try:
-            write_bytes(self.folder / "index.parquet", buffer.getvalue())
-        except OSError as error:
-            _LOGGER.info("the index stays in memory, to be rebuilt at the next start: %s", error)
-
-    def _verified(self, path: Path) -> ShardHeader | None:
-        """A shard's header, or None for a shard that must not be used."""
-        try:
-            header = verify_shard(path)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            message = f"{path.name} cannot be read ({error}); its pictures are redone"
-        except SealError as error:
-            message = f"{error}; it is set aside as {path.name}.corrupt, its pictures are redone"
-            try:
-                path.replace(path.with_name(path.name + ".corrupt"))
-            except OSError:
-                _LOGGER.info("%s could not be renamed and is ignored", path)
-        else:
-            if header.config_sha256 == self.config.sha256:
-                return header
-            message = f"{path.name} was made under another configuration and is ignored"
-        warnings.warn(message, StoreWarning, stacklevel=2)
-        return None
+    def _picture(self, sha256: str) -> Path:
+        return self.pictures / f"{sha256}{_SUFFIX}"
 
 
 def stored_configs(root: Path) -> list[dict[str, object]]:
     """The fields of every configuration that a store holds features of."""
-    found = []
+    configs = []
     for path in sorted(Path(root).glob("*/config.json")):
         try:
             fields = json.loads(path.read_bytes())
@@ -270,31 +609,5 @@ def stored_configs(root: Path) -> list[dict[str, object]]:
             _LOGGER.info("%s is not readable and is passed over", path)
             continue
         if isinstance(fields, dict) and "weights_sha256" in fields:  # else another package's
-            found.append(fields)
-    return found
-
-
-def _announce(root: Path, config: StoreConfig) -> None:
-    """Say what is new about a configuration that a store has not seen."""
-    others = stored_configs(root)
-    if others and not (root / config.sha256[:16] / "config.json").exists():
-        nearest = min((differences(config.fields, other) for other in others), key=len)
-        _LOGGER.info("no features of this configuration in %s: %s", root, "; ".join(nearest))
-
-
-def _rows(
-    shard: str, records: Sequence[PictureRecord], stamp: tuple[int, int, int]
-) -> pd.DataFrame:
-    """The index's rows for one shard."""
-    columns = list(PictureRecord.__dataclass_fields__)
-    table = pd.DataFrame([vars(record) for record in records], columns=columns)
-    table["flags"] = [" ".join(flags) for flags in table["flags"]]
-    table["shard"], table["row"] = shard, np.arange(len(records))
-    for name, value in zip(_STAMP, stamp, strict=True):
-        table[name] = value
-    integers = ["size", "mtime_ns", "ctime_ns", "width", "height", "row", *_STAMP]
-    texts = ["path", "sha256", "status", "flags", "message", "shard"]
-    return table.astype(dict.fromkeys(integers, "int64") | dict.fromkeys(texts, "object"))
-
-
-_mapped = lru_cache(maxsize=4)(map_tensors)
+            configs.append(fields)
+    return configs

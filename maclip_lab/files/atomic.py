@@ -10,7 +10,8 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from io import BufferedRandom
 from pathlib import Path
 
 from maclip_lab.errors import StorageFullError
@@ -25,18 +26,23 @@ _TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}\.tmp")
 _ABANDONED = 24 * 3600.0  # seconds; whoever still writes has touched the file since
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+Content = bytes | Callable[[BufferedRandom], object]
+"""What goes into a file, or what writes it into the open one."""
+
+
+def write_bytes(path: Path, data: Content, *, durable: bool = True) -> None:
     """Put ``data`` under ``path``; a reader sees the old file or the new one, never a part.
 
-    Missing folders are made.
+    Missing folders are made. What is not durable outlives this process and may be lost or torn
+    when the power goes: for what a seal tells whole from torn, and is made anew.
 
     Raises:
         StorageFullError: the disk, the quota or the process's file size limit is exhausted.
     """
-    write_together({path: data})
+    write_together({path: data}, durable=durable)
 
 
-def write_together(files: Mapping[Path, bytes]) -> None:
+def write_together(files: Mapping[Path, Content], *, durable: bool = True) -> None:
     """Put files that belong together in place, in order, once all of them are on the disk.
 
     Missing folders are made.
@@ -49,10 +55,11 @@ def write_together(files: Mapping[Path, bytes]) -> None:
         for path, data in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             staged[path] = temporary_beside(path)
-            _write_through(staged[path], path, data)
+            _write_through(staged[path], path, data, durable)
         for path, temporary in staged.items():
             _replace(temporary, path)
-            _sync_folder(path.parent)
+            if durable:
+                _sync_folder(path.parent)
     finally:
         for temporary in staged.values():
             temporary.unlink(missing_ok=True)
@@ -95,20 +102,28 @@ def temporary_beside(path: Path) -> Path:
     return path.with_name(f".{start}.{uuid.uuid4().hex[:8]}.tmp")
 
 
-def _write_through(temporary: Path, path: Path, data: bytes) -> None:
+def _write_through(temporary: Path, path: Path, data: Content, durable: bool) -> None:
     try:
-        with temporary.open("xb") as file:
-            file.write(data)
+        with temporary.open("x+b") as file:
+            if isinstance(data, bytes):
+                file.write(data)
+            else:
+                data(file)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
     except OSError as error:
         if error.errno not in _FULL:
             raise
         message = (
-            f"no room for the {len(data):,} bytes of {path.name} ({os.strerror(error.errno)}); "
+            f"no room for the {_size(data)}bytes of {path.name} ({os.strerror(error.errno)}); "
             "nothing was replaced: free space and run again, what is finished is kept"
         )
         raise StorageFullError(error.errno, message, str(path)) from error
+
+
+def _size(data: Content) -> str:
+    return f"{len(data):,} " if isinstance(data, bytes) else ""
 
 
 def _replace(temporary: Path, path: Path) -> None:

@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from io import BytesIO
+from io import BufferedRandom, BytesIO
 from pathlib import Path
 
 import pandas as pd
 
 from maclip_lab.errors import MaclipError
-from maclip_lab.files.atomic import RECORD_SUFFIX, sweep, write_together
+from maclip_lab.files.atomic import RECORD_SUFFIX, Content, sweep, write_together
 
 _PACKAGES = ("maclip-lab", "torch", "numpy", "pillow", "pandas", "scipy")
 _LAYOUT = 1
@@ -133,17 +133,31 @@ def write_table(
     return write_result(data, path, provenance_record(frame.attrs) if record is None else record)
 
 
-def write_result(data: bytes, path: str | Path, record: Mapping[str, object]) -> Path:
+def write_result(data: Content, path: str | Path, record: Mapping[str, object]) -> Path:
     """Write a result of any kind, such as a figure, and its provenance record.
+
+    ``data`` are its bytes, or what writes them into an open file.
 
     Raises:
         StorageFullError: there is no room; older files are as they were.
     """
     path = Path(path)
-    content = {"result": path.name, "result_sha256": hashlib.sha256(data).hexdigest(), **record}
-    files = {path: data, record_path(path): json.dumps(content, indent=2).encode()}
+    digests = []
+
+    def result(file: BufferedRandom) -> None:
+        if isinstance(data, bytes):
+            file.write(data)
+        else:
+            data(file)
+        file.seek(0)
+        digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+
+    def beside(file: BufferedRandom) -> None:
+        content = {"result": path.name, "result_sha256": digests[0], **record}
+        file.write(json.dumps(content, indent=2).encode())
+
     sweep(path.parent)
-    write_together(files)
+    write_together({path: result, record_path(path): beside})
     return path
 
 

@@ -6,16 +6,20 @@ digest's digits taken as zeros.
 
 import hashlib
 import json
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from safetensors.numpy import save
 
 from maclip_lab.errors import MaclipError
 
 _NUMPY = {"F32": np.float32, "F16": np.float16, "I64": np.int64, "I32": np.int32, "I16": np.int16}
+_CODES = {np.dtype(kind): code for code, kind in _NUMPY.items()}
 _NO_DIGEST = "0" * 64
 _DIGEST = "file_sha256"
 _BLOCK = 2**24  # bytes
@@ -25,13 +29,53 @@ class SealError(MaclipError):
     """A file's bytes are not those that were written."""
 
 
-def seal(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
+@dataclass(frozen=True)
+class Pieces:
+    """A tensor that is written a piece at a time; ``pieces`` begins anew at every call."""
+
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    pieces: Callable[[], Iterable[np.ndarray]]
+
+
+Tensors = Mapping[str, np.ndarray | Pieces]
+
+
+def seal(tensors: Tensors, metadata: Mapping[str, str]) -> bytes:
     """The content of a sealed file; the header tells the metadata beside the tensors."""
-    data = save(dict(tensors), metadata={**metadata, _DIGEST: _NO_DIGEST})
-    length = 8 + int.from_bytes(data[:8], "little")
-    digest = hashlib.sha256(data).hexdigest()
-    head = data[:length].replace(_entry(_NO_DIGEST), _entry(digest), 1)
-    return head + data[length:]
+    file = BytesIO()
+    write_sealed(file, tensors, metadata)
+    return file.getvalue()
+
+
+def write_sealed(file: BinaryIO, tensors: Tensors, metadata: Mapping[str, str]) -> str:
+    """Write a sealed file into an open one, in the memory of a piece.
+
+    Returns:
+        The digest that stands in its header.
+    """
+    names = sorted(tensors, key=lambda name: (-np.dtype(tensors[name].dtype).itemsize, name))
+    header: dict[str, object] = {"__metadata__": {**metadata, _DIGEST: _NO_DIGEST}}
+    end = 0
+    for name in names:
+        dtype, shape = np.dtype(tensors[name].dtype), tensors[name].shape
+        start, end = end, end + math.prod(shape) * dtype.itemsize
+        header[name] = {"dtype": _CODES[dtype], "shape": shape, "data_offsets": [start, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    head = len(text).to_bytes(8, "little") + text
+    content = hashlib.sha256(head)
+    file.write(head)
+    for name in names:
+        tensor = tensors[name]
+        for piece in [tensor] if isinstance(tensor, np.ndarray) else tensor.pieces():
+            data = np.ascontiguousarray(piece, dtype=tensor.dtype).tobytes()
+            content.update(data)
+            file.write(data)
+    digest = content.hexdigest()
+    file.seek(0)
+    file.write(head.replace(_entry(_NO_DIGEST), _entry(digest), 1))
+    return digest
 
 
 def read_seal(path: Path, what: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ import pandas as pd
 from maclip_lab.ablations.sweeps import PAPER, score_store
 from maclip_lab.evaluation.correlations import spearman
 from maclip_lab.features import Features
-from maclip_lab.features.stored_cues import StoredCues, store_cues
+from maclip_lab.features.cues import StoredCues, store_cues
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.lessons.drawings import (
     details_html,

@@ -19,9 +19,9 @@ from maclip_lab.ablations.sweeps import (
 )
 from maclip_lab.crops import Protocol
 from maclip_lab.cues import cosine_cue, magnitude_cue
-from maclip_lab.features import extract_features
-from maclip_lab.features.store import StoreError
-from maclip_lab.features.stored_cues import store_cues
+from maclip_lab.features import Extractor
+from maclip_lab.features.cues import store_cues
+from maclip_lab.features.features import StoreError
 from maclip_lab.fusion import FusionSettings, fixed_fusion, fuse, product_fusion
 from maclip_lab.prompts import CLIP_IQA_PROMPTS, MACLIP_PROMPTS
 from maclip_lab.score import TextAnchors, score_features
@@ -41,7 +41,7 @@ def view(tmp_path_factory):
     picture(folder / "p" / "large.png", 50, (660, 500))
     (folder / "p" / "bad.png").write_text("no picture")
     rows = manifest(folder / "p", [*names[:4], "bad.png", "large.png", *names[4:]])
-    return extract_features(rows, PlainScorer(), folder / "s", shard_size=4)
+    return Extractor(PlainScorer(), folder / "s").crops(rows)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_a_feature_that_is_not_finite_gives_nan_and_a_status(tmp_path, monkeypat
         return features
 
     monkeypatch.setattr("tests.store_world.PlainEncoder.encode_picture", broken)
-    view = extract_features(manifest(tmp_path / "p", names), PlainScorer(), tmp_path / "s")
+    view = Extractor(PlainScorer(), tmp_path / "s").crops(manifest(tmp_path / "p", names))
     table = score_store(view, ANCHORS)
     assert table["status"].tolist() == ["ok", "nonfinite", "nonfinite"]
     assert table["score"].isna().tolist() == [False, True, True]
@@ -127,7 +127,7 @@ def test_every_rule_is_its_formula_on_every_crop_and_then_the_mean(view, rule):
     ],
 )
 def test_a_subset_of_crops_is_what_that_protocol_would_have_cut(view, tmp_path, subset, protocol):
-    other = extract_features(view.manifest, PlainScorer(), tmp_path, protocol=protocol)
+    other = Extractor(PlainScorer(), tmp_path).crops(view.manifest, protocol)
     ours = score_store(view, ANCHORS, SETTINGS, crops=subset)
     theirs = score_store(other, ANCHORS, SETTINGS)
     pd.testing.assert_frame_equal(ours, theirs, rtol=1e-6)
@@ -147,7 +147,7 @@ def test_correlations_are_scipys_on_the_pictures_that_have_both(view, cues):
 def test_where_lower_is_better_the_sign_turns(view, tmp_path):
     names = list(view.manifest.table["path"])
     rows = manifest(view.manifest.root, names, higher_is_better=False)
-    turned = sweep(extract_features(rows, PlainScorer(), tmp_path), ANCHORS)
+    turned = sweep(Extractor(PlainScorer(), tmp_path).crops(rows), ANCHORS)
     straight = sweep(view, ANCHORS)
     assert turned["srcc"][0] == pytest.approx(-straight["srcc"][0])
     assert turned["plcc_raw"][0] == pytest.approx(-straight["plcc_raw"][0])
@@ -186,7 +186,7 @@ def test_every_combination_is_one_row(cues):
 
 def test_the_work_is_the_same_however_it_is_cut(view, monkeypatch):
     whole = store_cues(view, ANCHORS)
-    monkeypatch.setattr("maclip_lab.features.stored_cues._SERIAL", 100)
+    monkeypatch.setattr("maclip_lab.features.cues._SERIAL", 100)
     cut = store_cues(view, ANCHORS)
     np.testing.assert_allclose(cut.q_mag[0.5], whole.q_mag[0.5], rtol=1e-6)
     np.testing.assert_allclose(cut.q_cos["maclip"], whole.q_cos["maclip"], rtol=1e-4)
@@ -210,13 +210,13 @@ def test_wrong_questions_are_answered_with_what_may_be_asked(view, cues, tmp_pat
     with pytest.raises(ValueError, match="give anchors with a feature store only"):
         sweep(cues, ANCHORS)
     silent = view.manifest.table.assign(mos=np.nan)
-    unlabelled = extract_features(
-        manifest(view.manifest.root, list(silent["path"])), PlainScorer(), tmp_path
+    unlabelled = Extractor(PlainScorer(), tmp_path).crops(
+        manifest(view.manifest.root, list(silent["path"]))
     )
     object.__setattr__(unlabelled.manifest, "table", silent)
     with pytest.raises(ValueError, match="no scores to compare with"):
         sweep(unlabelled, ANCHORS)
-    only_bad = extract_features(view.manifest.subset(path="bad.png"), PlainScorer(), tmp_path)
+    only_bad = Extractor(PlainScorer(), tmp_path).crops(view.manifest.subset(path="bad.png"))
     with pytest.raises(StoreError, match="none of the 1 pictures of synthetic has features"):
         sweep(only_bad, ANCHORS)
 
@@ -230,7 +230,7 @@ def test_cues_are_read_in_threads_without_losing_their_place(view, monkeypatch):
             seen.append(result.shape[1])
             yield result
 
-    monkeypatch.setattr("maclip_lab.features.stored_cues.map_ahead", watched)
+    monkeypatch.setattr("maclip_lab.features.cues.map_ahead", watched)
     store_cues(view, ANCHORS)
     assert sum(seen) == view.offsets[-1]
     assert len(seen) > 1

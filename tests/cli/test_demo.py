@@ -58,8 +58,8 @@ def test_a_full_disk_leaves_the_older_figure_and_table_alone(found, tmp_path, mo
     write_demo(found, tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
 
-    def full(temporary, path, data):
-        temporary.write_bytes(data[:10])
+    def full(temporary, path, data, durable):
+        temporary.write_bytes(b"half of it")
         raise StorageFullError(28, "no room", str(path))
 
     monkeypatch.setattr("maclip_lab.files.atomic._write_through", full)

@@ -14,7 +14,7 @@ from maclip_lab.clip.model import CLIP_MEAN, CLIP_STD
 from maclip_lab.clip.tokenizer import tokenize
 from maclip_lab.crops import NATIVE, WHOLE, fitted
 from maclip_lab.cues import cosine_cue, magnitude_cue
-from maclip_lab.features import extract_features, feature_config
+from maclip_lab.features import Extractor
 from tests.conftest import GOLDEN
 from tests.store_world import manifest, pictures
 
@@ -110,7 +110,7 @@ def test_the_stores_key_follows_the_weights_and_nothing_else(tmp_path, duck):
     names = pictures(tmp_path / "set", 2)
     listed = manifest(tmp_path / "set", names)
     keys = {
-        name: feature_config(listed, Maclip(one, device="cpu")).sha256
+        name: Extractor(Maclip(one, device="cpu"), "nowhere").config(listed).sha256
         for name, one in {
             "one": duck,
             "same": Duck(),
@@ -121,7 +121,7 @@ def test_the_stores_key_follows_the_weights_and_nothing_else(tmp_path, duck):
     }
     assert keys["one"] == keys["same"]
     assert len(set(keys.values())) == 4
-    view = extract_features(listed, Maclip(duck, device="cpu"), tmp_path / "store")
+    view = Extractor(Maclip(duck, device="cpu"), tmp_path / "store").crops(listed)
     assert view.config.protocol.crop == 64
     assert len(view.ok) == 2
     assert view.grid(0).protocol.crop == 64

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from maclip_lab.datasets.manifest import Manifest
-from maclip_lab.features import Features, open_features
+from maclip_lab.features import Features
 from tests.faults import victims
-from tests.store_world import manifest, picture
+from tests.store_world import manifest, picture, stored
 
 PATIENCE = 400.0  # seconds; a loaded machine is no failure
 HERE = Path(__file__).parent
@@ -95,12 +95,12 @@ def clean(server, rows, tmp_path_factory) -> Features:
     process.start()
     theirs.close()
     victim = Victim(process, ours)
-    *names, config = [victim.hear() for _ in range(len(rows) + 1)]
+    *names, _ = [victim.hear() for _ in range(len(rows) + 1)]
     assert victim.end() == 0
     assert len(set(names)) == len(rows)
     ours.close()
     process.close()
-    return open_features(rows, config, store)
+    return stored(rows, store)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from maclip_lab.cli.doctor import examine
-from maclip_lab.features import extract_features
+from maclip_lab.features import Extractor
 from maclip_lab.files.provenance import write_table
 from tests.faults import victims
 from tests.faults.conftest import inventory
@@ -42,14 +42,14 @@ def test_a_full_disk_stops_an_extraction_and_nothing_half_is_left(full, tmp_path
 def test_what_was_extracted_before_the_disk_filled_up_is_served_after(full, tmp_path):
     scorer = PlainScorer()
     rows = manifest(tmp_path / "pictures", ["p0.png"])
-    before = extract_features(rows, scorer, tmp_path / "store").stack()
+    before = Extractor(scorer, tmp_path / "store").crops(rows).stack()
     files = inventory(tmp_path / "store")
     picture(tmp_path / "pictures" / "p1.png", 1, (900, 900))
     assert full("extract").startswith("StorageFullError")
     kept = inventory(tmp_path / "store")
     assert files.items() <= kept.items()
-    after = extract_features(
-        manifest(tmp_path / "pictures", ["p0.png", "p1.png"]), scorer, tmp_path / "store"
+    after = Extractor(scorer, tmp_path / "store").crops(
+        manifest(tmp_path / "pictures", ["p0.png", "p1.png"])
     )
     assert torch.equal(after.stack()[: len(before)], before)
 
@@ -85,9 +85,9 @@ def lock(folder):
 
 def test_a_store_that_cannot_be_written_to_is_still_read(nobody, world):
     (world / "store").mkdir(mode=0o777)
-    assert nobody("serve") == "['ok', 'ok', 'ok']"
+    assert nobody("extract") == "['ok', 'ok', 'ok']"
     lock(world / "store")
-    assert nobody("serve") == "['ok', 'ok', 'ok']"
+    assert nobody("extract") == "['ok', 'ok', 'ok']"
 
 
 def test_a_store_in_a_folder_that_cannot_be_written_to_is_named(nobody, world):

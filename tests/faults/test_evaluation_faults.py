@@ -13,8 +13,8 @@ from maclip_lab.ablations.study import study
 from maclip_lab.ablations.sweeps import lambda_sweep, score_store, sweep
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.evaluation import EvaluationSettings
-from maclip_lab.features import extract_features
-from maclip_lab.features.store import StoreError
+from maclip_lab.features import Extractor
+from maclip_lab.features.features import StoreError
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.scorer import Maclip
 from tests.conftest import GOLDEN
@@ -80,7 +80,7 @@ def test_a_set_without_one_sound_picture_says_so(scorer, tmp_path):
 
 
 def test_settings_that_overflow_are_flagged_not_ranked(scorer, tmp_path):
-    view = extract_features(make(tmp_path, range(6)), scorer, tmp_path / "store")
+    view = Extractor(scorer, tmp_path / "store").crops(make(tmp_path, range(6)))
     wild = FusionSettings(box_lam=1000.0)
     table = score_store(view, scorer.anchors, wild)
     assert (table["status"] == "nonfinite").all()
@@ -92,7 +92,7 @@ def test_settings_that_overflow_are_flagged_not_ranked(scorer, tmp_path):
 
 
 def test_lambda_close_to_zero_meets_its_limit(scorer, tmp_path):
-    view = extract_features(make(tmp_path, range(6)), scorer, tmp_path / "store")
+    view = Extractor(scorer, tmp_path / "store").crops(make(tmp_path, range(6)))
     limit = score_store(view, scorer.anchors, FusionSettings(box_lam=0.0))["q_mag"]
     for lam in (1e-320, 1e-12, -1e-8, 1e-5):
         near = score_store(view, scorer.anchors, FusionSettings(box_lam=lam))["q_mag"]
@@ -100,7 +100,7 @@ def test_lambda_close_to_zero_meets_its_limit(scorer, tmp_path):
 
 
 def test_a_sweep_over_two_pictures_has_rows_without_a_crash(scorer, tmp_path):
-    view = extract_features(make(tmp_path, [1.0, 2.0]), scorer, tmp_path / "store")
+    view = Extractor(scorer, tmp_path / "store").crops(make(tmp_path, [1.0, 2.0]))
     table = lambda_sweep(view, scorer.anchors, krcc=True)
     assert (table["n"] == 2).all()
 

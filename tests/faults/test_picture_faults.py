@@ -13,7 +13,7 @@ from PIL import Image, ImageFile
 
 from maclip_lab.crops import prepare
 from maclip_lab.errors import PictureError
-from maclip_lab.features import extract_features
+from maclip_lab.features import Extractor
 from maclip_lab.files.provenance import write_table
 from maclip_lab.images import load_picture
 from maclip_lab.scorer import Maclip, score_folder
@@ -90,7 +90,7 @@ def test_every_fault_is_a_row_of_the_scores(folder, scorer):
 
 def test_every_fault_is_a_row_of_the_features(folder):
     names = [name for name in STATUS if "\0" not in name]
-    view = extract_features(manifest(folder, names), PlainScorer(), folder / "store")
+    view = Extractor(PlainScorer(), folder / "store").crops(manifest(folder, names))
     assert view.table["status"].tolist() == [STATUS[name] for name in names]
 
 
@@ -112,7 +112,7 @@ def test_a_picture_for_which_there_is_no_memory_is_a_row(folder, scorer, monkeyp
     monkeypatch.setattr("maclip_lab.crops.prepare", short)
     names = ["good.png", "strip.png"]
     table = score_folder([folder / name for name in names], scorer)
-    view = extract_features(manifest(folder, names), PlainScorer(), folder / "memory")
+    view = Extractor(PlainScorer(), folder / "memory").crops(manifest(folder, names))
     for rows in (table, view.table):
         assert rows["status"].tolist() == ["too_large", "too_small"]
         assert rows["message"][0] == "unable to allocate 309 MiB"

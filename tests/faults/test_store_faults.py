@@ -1,15 +1,12 @@
 """Several processes on one store, one of them killed; pictures that change; clocks that lie.
 
-Faults 2, 5, 17, 22 and 23 of the list in README.md. Flipped bits, lost indexes, edited, renamed
-and vanished pictures and other configurations are in tests/features/test_store.py and
-tests/features/test_view.py.
+Faults 5, 17, 22 and 23 of the list in README.md. Flipped bits, lost memos, edited, renamed and
+vanished pictures are in tests/features/test_store.py.
 """
 
 import os
 import random
-import shutil
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,10 +14,10 @@ import torch
 from PIL import Image
 
 from maclip_lab.ablations.sweeps import score_store, sweep
-from maclip_lab.features import extract_features, open_features
-from maclip_lab.features.store import StoreError, stored_configs
+from maclip_lab.features import Extractor
+from maclip_lab.features.store import stored_configs
 from tests.faults import victims
-from tests.store_world import PlainScorer, manifest, picture
+from tests.store_world import PlainScorer, manifest, packs, picture, stored
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -32,10 +29,10 @@ def test_three_processes_share_a_store_while_one_is_killed(seed, start, rows, cl
     time.sleep(dice.random() * 0.05)
     team[0].process.kill()
     for survivor in team[1:]:
-        while isinstance(config := survivor.hear(), str):
+        while isinstance(survivor.hear(), str):
             pass
         assert survivor.end() == 0
-    view = open_features(rows, config, tmp_path)
+    view = stored(rows, tmp_path)
     assert len(view.ok) == len(rows)
     assert torch.equal(view.stack(), clean.stack())
 
@@ -43,55 +40,66 @@ def test_three_processes_share_a_store_while_one_is_killed(seed, start, rows, cl
 def test_a_readers_view_holds_while_others_write(start, rows, clean, tmp_path):
     first = rows.subset([i < 3 for i in range(len(rows))])
     reader = start(victims.extract, first, tmp_path)
-    while isinstance(config := reader.hear(), str):
+    while isinstance(reader.hear(), str):
         pass
-    view = open_features(first, config, tmp_path)
+    view = stored(first, tmp_path)
     writer = start(victims.extract, rows, tmp_path)
     while isinstance(writer.hear(), str):
         assert torch.equal(view.stack(), clean.stack()[: view.offsets[-1]])
+    assert torch.equal(view.stack(), clean.stack()[: view.offsets[-1]])
+    assert len(packs(tmp_path)) == 1
 
 
 def test_a_picture_from_the_future_is_extracted_once(tmp_path):
     picture(tmp_path / "p0.png", 0)
     for when in (4e9, 0, -1):
         os.utime(tmp_path / "p0.png", (when, when))
-        view = extract_features(manifest(tmp_path, ["p0.png"]), PlainScorer(), tmp_path / "store")
+        view = Extractor(PlainScorer(), tmp_path / "store").crops(manifest(tmp_path, ["p0.png"]))
         assert len(view.ok) == 1
     assert len(list(tmp_path.rglob("*.safetensors"))) == 1
 
 
-def test_a_shard_deleted_by_hand_is_computed_again(tmp_path):
+def test_what_is_deleted_by_hand_is_computed_again(tmp_path):
     for i in range(3):
         picture(tmp_path / f"p{i}.png", i)
     rows, store = manifest(tmp_path, [f"p{i}.png" for i in range(3)]), tmp_path / "store"
-    before = extract_features(rows, PlainScorer(), store, shard_size=1)
+    before = Extractor(PlainScorer(), store).crops(rows)
     kept = before.stack()
-    next(store.rglob("*.safetensors")).unlink()
-    opened = open_features(rows, before.config, store)
-    assert sorted(opened.table["status"]) == ["not_extracted", "ok", "ok"]
-    assert torch.equal(extract_features(rows, PlainScorer(), store).stack(), kept)
+    packs(store)[0].unlink()
+    assert len(Extractor(PlainScorer(), store).pending(rows)) == 3
+    assert torch.equal(Extractor(PlainScorer(), store).crops(rows).stack(), kept)
 
 
 def test_a_flipped_bit_in_a_picture_that_still_decodes_changes_its_recorded_sha256(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "p.jpg", quality=90)
-    rows, store = manifest(tmp_path, ["p.jpg"]), tmp_path / "store"
-    before = extract_features(rows, PlainScorer(), store)
+    rows, extractor = manifest(tmp_path, ["p.jpg"]), Extractor(PlainScorer(), tmp_path / "store")
+    before = extractor.crops(rows)
     data = bytearray((tmp_path / "p.jpg").read_bytes())
     data[len(data) // 2] ^= 4
     (tmp_path / "p.jpg").write_bytes(data)
-    assert open_features(rows, before.config, store).table["status"].tolist() == ["not_extracted"]
-    after = extract_features(rows, PlainScorer(), store)
+    assert extractor.pending(rows) == rows.paths
+    after = extractor.crops(rows)
     assert after.table["sha256"].tolist() != before.table["sha256"].tolist()
 
 
 @pytest.mark.parametrize(
     "change", [{"precision": "bf16"}, {"preset": "official"}, {"dtype": "fp16"}]
 )
-def test_features_made_another_way_are_refused_by_the_name_of_what_differs(change, clean, rows):
-    other = replace(clean.config, **change)
-    with pytest.raises(StoreError, match=next(iter(change))):
-        open_features(rows, other, clean.store.root)
+def test_features_made_another_way_are_not_served_and_what_differs_is_named(
+    change, tmp_path, caplog
+):
+    picture(tmp_path / "p0.png", 0)
+    rows, scorer = manifest(tmp_path, ["p0.png"]), PlainScorer()
+    Extractor(scorer, tmp_path / "store").crops(rows)
+    scorer.encoder.precision = change.pop("precision", "fp32")
+    named = next(iter(change), "precision")
+    extractor = Extractor(scorer, tmp_path / "store", **change)
+    with caplog.at_level("INFO"):
+        assert extractor.pending(rows) == rows.paths
+    assert f"no features of this configuration in {tmp_path / 'store'}: {named} is" in caplog.text
+    extractor.crops(rows)
+    assert len(packs(tmp_path / "store")) == 2
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
@@ -113,7 +121,7 @@ def test_features_that_are_not_finite_are_stored_flagged_and_never_averaged(valu
         picture(tmp_path / f"p{i}.png", i)
     Image.new("RGB", (224, 224), "white").save(tmp_path / "p2.png")
     rows = manifest(tmp_path, [f"p{i}.png" for i in range(5)])
-    view = extract_features(rows, Broken(), tmp_path / "store")
+    view = Extractor(Broken(), tmp_path / "store").crops(rows)
     table = score_store(view, anchors(48))
     assert table["status"].tolist() == ["ok", "ok", "nonfinite", "ok", "ok"]
     assert table["score"].isna().tolist() == [False, False, True, False, False]
@@ -130,7 +138,7 @@ def test_features_that_are_all_zero_have_a_finite_score(tmp_path):
             self.encoder.encode_picture = lambda *arguments: sound(*arguments) * 0
 
     picture(tmp_path / "p0.png", 0)
-    view = extract_features(manifest(tmp_path, ["p0.png"]), Blind(), tmp_path / "store")
+    view = Extractor(Blind(), tmp_path / "store").crops(manifest(tmp_path, ["p0.png"]))
     table = score_store(view, anchors(48))
     assert table["status"].tolist() == ["ok"]
     assert table["q_cos"].tolist() == [0.5]
@@ -162,14 +170,16 @@ STRAY = {
 }
 
 
-@pytest.mark.filterwarnings("ignore::maclip_lab.features.store.StoreWarning")
+@pytest.mark.filterwarnings("ignore::maclip_lab.features.features.StoreWarning")
 @pytest.mark.parametrize("what", STRAY)
-def test_a_stray_under_the_name_of_a_shard_changes_nothing(what, rows, clean, tmp_path):
-    shutil.copytree(clean.store.root, tmp_path / "store")
-    (folder,) = (tmp_path / "store").glob("*/shards")
+def test_a_stray_under_the_name_of_a_pack_or_a_picture_changes_nothing(what, tmp_path):
+    picture(tmp_path / "p0.png", 0)
+    rows, extractor = manifest(tmp_path, ["p0.png"]), Extractor(PlainScorer(), tmp_path / "store")
+    before = extractor.crops(rows)
+    folder = packs(tmp_path / "store")[0].parent
     STRAY[what](folder / "stray.safetensors")
-    view = open_features(rows, clean.config, tmp_path / "store")
-    assert torch.equal(view.stack(), clean.stack())
+    STRAY[what](folder / "pictures" / f"{'0' * 64}.safetensors")
+    assert torch.equal(extractor.crops(rows).stack(), before.stack())
 
 
 @pytest.mark.parametrize("text", ["[1]", "null", '"x"', "[" * 200_000, '{"model_type": "clip"}'])
@@ -177,14 +187,6 @@ def test_a_configuration_of_another_package_in_the_store_is_passed_over(text, ro
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "config.json").write_text(text)
     (tmp_path / "folder" / "config.json").mkdir(parents=True)
-    view = extract_features(rows, PlainScorer(), tmp_path)
+    view = Extractor(PlainScorer(), tmp_path).crops(rows)
     assert len(view.ok) == len(rows)
     assert [config["weights_sha256"] for config in stored_configs(tmp_path)] == ["5" * 64]
-
-
-def test_an_index_whose_description_is_garbled_is_made_anew(rows, clean, tmp_path):
-    shutil.copytree(clean.store.root, tmp_path / "store")
-    (index,) = (tmp_path / "store").glob("*/index.parquet")
-    index.write_bytes(index.read_bytes().replace(b"int64", b"i^t64"))
-    view = open_features(rows, clean.config, tmp_path / "store")
-    assert torch.equal(view.stack(), clean.stack())

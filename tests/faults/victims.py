@@ -11,7 +11,7 @@ import torch
 
 from maclip_lab.cli.interrupts import never_lose_interrupts
 from maclip_lab.datasets.manifest import Manifest
-from maclip_lab.features import extract_features, open_features
+from maclip_lab.features import Extractor
 from maclip_lab.features.store import FeatureStore
 from maclip_lab.files.provenance import write_table
 from maclip_lab.images import load_picture
@@ -24,32 +24,25 @@ SCORER = Maclip(str(GOLDEN / "vit.safetensors"), device="cpu")
 NOBODY = 65534
 
 
-def extract(rows: Manifest, store: Path, line: Connection) -> None:
-    """Extract in shards of one picture; say so after each, and send the configuration at last."""
+def extract(rows: Manifest, store: Path, line: Connection, pause: float = 0) -> None:
+    """Extract; tell every picture's content once it is kept, and the configuration at last."""
     _answer_interrupts()
-    committed = FeatureStore.append
+    keep = FeatureStore.put
 
-    def append(*arguments: object) -> Path:
-        path = committed(*arguments)
-        line.send(path.name)
+    def put(itself: FeatureStore, sha256: str, *rest: object) -> Path:
+        path = keep(itself, sha256, *rest)
+        time.sleep(pause)
+        line.send(sha256)
         return path
 
-    FeatureStore.append = append
-    view = extract_features(rows, SCORER, store, shard_size=1)
+    FeatureStore.put = put
+    view = Extractor(SCORER, store).crops(rows)
     line.send(view.config)
 
 
 def extract_slowly(rows: Manifest, store: Path, line: Connection) -> None:
-    """Extract, with a second after each shard in which to be interrupted."""
-    committed = FeatureStore.append
-
-    def append(*arguments: object) -> Path:
-        path = committed(*arguments)
-        time.sleep(1)
-        return path
-
-    FeatureStore.append = append
-    extract(rows, store, line)
+    """Extract, with a second after each picture in which to be interrupted."""
+    extract(rows, store, line, pause=1)
 
 
 def extract_until(rows: Manifest, store: Path, where: str, call: int, line: Connection) -> None:
@@ -101,12 +94,7 @@ def _rows(folder: Path) -> Manifest:
 
 
 def _extract(folder: Path) -> object:
-    return extract_features(_rows(folder), SCORER, folder / "store").table["status"].tolist()
-
-
-def _serve(folder: Path) -> object:
-    config = extract_features(_rows(folder), SCORER, folder / "store").config
-    return open_features(_rows(folder), config, folder / "store").table["status"].tolist()
+    return Extractor(SCORER, folder / "store").crops(_rows(folder)).table["status"].tolist()
 
 
 def _table(folder: Path) -> object:
@@ -139,4 +127,4 @@ def _answer_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-TASKS = {"extract": _extract, "serve": _serve, "table": _table, "score": _score, "read": _read}
+TASKS = {"extract": _extract, "table": _table, "score": _score, "read": _read}

@@ -17,13 +17,12 @@ from maclip_lab.datasets import DatasetError, Manifest, open_dataset
 from maclip_lab.datasets.synthetic import EDITIONS
 from maclip_lab.evaluation import EvaluationSettings
 from maclip_lab.features import (
-    extract_crops_and_whole,
-    extract_features,
+    Extractor,
     open_pack,
     packs,
     write_pack,
 )
-from maclip_lab.features.store import StoreError
+from maclip_lab.features.features import StoreError
 from maclip_lab.files.provenance import explain, read_record
 from maclip_lab.files.sealed import seal, verify_seal
 from maclip_lab.lessons.explorer import ExplorerModel
@@ -46,7 +45,7 @@ def world(tmp_path_factory, scorer):
     names = pictures(folder / "pictures", 6)
     (folder / "pictures" / names[2]).write_bytes(b"not a picture")
     rows = manifest(folder / "pictures", names)
-    crops, whole = extract_crops_and_whole(rows, scorer, folder / "store")
+    crops, whole = Extractor(scorer, folder / "store", "fp16").crops_and_whole(rows)
     return rows, folder / "store", write_pack(folder / "six.safetensors", crops, whole, scorer)
 
 
@@ -69,7 +68,7 @@ def rewritten(path, **changes):
 
 def test_texts_with_a_bias_do_not_go_into_a_pack(world, scorer, tmp_path, monkeypatch):
     rows, store, _ = world
-    crops = extract_features(rows, scorer, store)
+    crops = Extractor(scorer, store).crops(rows)
     monkeypatch.setattr(scorer, "anchors", replace(scorer.anchors, logit_bias=-3.0))
     with pytest.raises(ValueError, match="has a logit_bias, which a pack cannot hold"):
         write_pack(tmp_path / "biased.safetensors", crops, None, scorer)
@@ -96,13 +95,22 @@ def test_a_pack_gives_the_scores_of_the_pictures_to_half_precision(world, scorer
 
 def test_the_features_are_the_stored_ones_rounded(world, scorer):
     rows, store, path = world
-    stored, pack = extract_features(rows, scorer, store), open_pack(path)
+    stored, pack = Extractor(scorer, store).crops(rows), open_pack(path)
     for i in stored.ok:
         assert torch.equal(pack.crops.features(i), stored.features(i).half().float())
         assert pack.crops.grid(i) == stored.grid(i)
         assert float(pack.crops.picture(i).width) == stored.table["width"][i]
     assert pack.crops.config.dtype == "fp16"
     assert "5 of 6 pictures" in repr(pack)
+
+
+def test_a_pack_is_as_precise_as_the_features_it_is_made_of(world, scorer, tmp_path):
+    rows, store, _ = world
+    crops = Extractor(scorer, store, "fp32").crops(rows)
+    pack = open_pack(write_pack(tmp_path / "x.safetensors", crops, None, scorer))
+    assert torch.equal(pack.crops.stack(), crops.stack())
+    assert pack.crops.config == crops.config
+    assert pack.record["config"]["dtype"] == "fp32"
 
 
 def test_a_picture_that_failed_keeps_its_reason(world):
@@ -139,7 +147,7 @@ def test_every_column_and_what_is_missing_come_through(tmp_path, world, scorer):
         rows.table.assign(**facts), "mine", False, protocol="native", variant="file",
         root=rows.root, **told,
     )  # fmt: skip
-    view = extract_features(full, scorer, store)
+    view = Extractor(scorer, store).crops(full)
     back = open_pack(write_pack(tmp_path / "x.safetensors", view, None, scorer)).manifest
     assert back.table.equals(full.table)
     for name in ("dataset", "higher_is_better", "mos_range", "variant", "note", "missing"):
@@ -151,7 +159,7 @@ def test_a_set_without_scores_can_be_packed(tmp_path, world, scorer):
     rows, store, _ = world
     table = rows.table.assign(mos=np.nan)
     silent = Manifest(table, "mine", True, (np.nan, np.nan), "native", "file", rows.root)
-    view = extract_features(silent, scorer, store)
+    view = Extractor(scorer, store).crops(silent)
     back = open_pack(write_pack(tmp_path / "x.safetensors", view, None, scorer))
     assert not back.manifest.labelled
     assert score_store(back.crops, back.anchors)["score"].notna().sum() == 5
@@ -160,14 +168,14 @@ def test_a_set_without_scores_can_be_packed(tmp_path, world, scorer):
 def test_a_part_of_the_rows_is_served_in_its_own_order(world, scorer):
     path = world[2]
     whole, few = open_pack(path), open_dataset(str(path), n_pictures=3)
-    served = extract_features(few, scorer, "nowhere")
+    served = Extractor(scorer, "nowhere").crops(few)
     assert list(served.table["path"]) == list(few.table["path"])
     assert len(served) == 3
     turned = Manifest(
         few.table[::-1], "synthetic", True, (0, 6), "native", "standard", path,
         pack_sha256=few.pack_sha256,
     )  # fmt: skip
-    back = extract_features(turned, scorer, "nowhere")
+    back = Extractor(scorer, "nowhere").crops(turned)
     assert list(back.table["path"]) == list(few.table["path"])[::-1]
     places = {path: i for i, path in enumerate(whole.crops.table["path"])}
     for i in back.ok:
@@ -178,14 +186,14 @@ def test_a_part_of_the_rows_is_served_in_its_own_order(world, scorer):
         unknown, "synthetic", True, (0, 6), "native", "standard", path, pack_sha256=few.pack_sha256
     )
     with pytest.raises(StoreError, match=r"x\.png is not among the 6 pictures"):
-        extract_features(strange, scorer, "nowhere")
+        Extractor(scorer, "nowhere").crops(strange)
 
 
 def test_a_picture_in_several_rows_is_packed_once(tmp_path, world, scorer):
     rows, store, _ = world
     table = rows.table.iloc[[0, 1, 0, 3, 4]]
     twice = Manifest(table, "mine", True, (0, 6), "native", "file", rows.root, on_duplicate="keep")
-    view = extract_features(twice, scorer, store)
+    view = Extractor(scorer, store).crops(twice)
     back = open_pack(write_pack(tmp_path / "x.safetensors", view, None, scorer))
     assert list(back.crops.table["path"]) == list(table["path"])
     assert torch.equal(back.crops.features(0), back.crops.features(2))
@@ -194,7 +202,7 @@ def test_a_picture_in_several_rows_is_packed_once(tmp_path, world, scorer):
 
 def test_sweeps_and_the_explorer_run_on_a_pack(world, scorer):
     rows, store, path = world
-    stored, pack = extract_features(rows, scorer, store), open_pack(path)
+    stored, pack = Extractor(scorer, store).crops(rows), open_pack(path)
     for grid in ("prompts", "crops", "rules"):
         ours = named_sweep(grid, stored, scorer.text_anchors)
         theirs = named_sweep(grid, pack.crops, pack.text_anchors)
@@ -220,7 +228,7 @@ def test_text_features_are_those_of_the_backbone(world, scorer):
 def test_a_pack_may_hold_prompts_of_ones_own(tmp_path, world, scorer):
     rows, store, _ = world
     mine = (("a sharp photo", "a noisy photo"),)
-    view = extract_features(rows, scorer, store)
+    view = Extractor(scorer, store).crops(rows)
     path = write_pack(tmp_path / "x.safetensors", view, None, scorer, prompts=[mine])
     pack = open_pack(path)
     assert torch.equal(pack.text_anchors(mine).features, scorer.text_anchors(mine).features)
@@ -234,6 +242,8 @@ def test_a_pack_carries_its_record_and_results_name_the_pack(world, scorer):
     assert {**pack.record} == {k: v for k, v in beside.items() if not k.startswith("result")}
     assert beside["config"]["dtype"] == "fp16"
     assert beside["weights_sha256"] == scorer.backbone.sha256
+    assert beside["data"] == rows.data(Extractor(scorer, store).crops(rows).table)
+    assert beside["data"]["pictures_sha256"]
     assert explain(path).reproduces
     record = study(pack.manifest, pack, store, statistics=FEW).record
     stored = study(rows, scorer, store, statistics=FEW).record
@@ -246,7 +256,7 @@ def test_a_pack_carries_its_record_and_results_name_the_pack(world, scorer):
 def test_a_pack_made_otherwise_says_how(tmp_path, world, scorer):
     rows, store, _ = world
     protocol = Protocol("own", resize=(256, 256), thumbnail=False)
-    view = extract_features(rows, scorer, store, preset="official", protocol=protocol)
+    view = Extractor(scorer, store, preset="official").crops(rows, protocol)
     pack = open_pack(write_pack(tmp_path / "x.safetensors", view, None, scorer))
     assert pack.crops.config.protocol == protocol
     assert pack.crops.config.preset == "official"
@@ -262,7 +272,7 @@ def test_another_backbone_is_an_error_that_names_both(world, scorer, tmp_path):
     rows = open_dataset(str(world[2]))
     vit = Maclip(VIT, device="cpu")
     with pytest.raises(StoreError) as error:
-        extract_features(rows, vit, tmp_path)
+        Extractor(vit, tmp_path).crops(rows)
     for said in (RN, VIT, scorer.backbone.sha256, vit.backbone.sha256, "six.safetensors"):
         assert said in str(error.value)
     with pytest.raises(StoreError, match=scorer.backbone.sha256):
@@ -280,19 +290,21 @@ def test_features_made_otherwise_are_an_error_that_names_both(world, scorer, ask
     rows = open_dataset(str(world[2]))
     for whose in (scorer, open_pack(world[2])):
         with pytest.raises(StoreError, match=said):
-            extract_features(rows, whose, "nowhere", **asked)
+            Extractor(whose, "nowhere", preset=asked.get("preset")).crops(
+                rows, asked.get("protocol")
+            )
     placed = Maclip(RN, device="cpu", pos_embedding=True)
     with pytest.raises(StoreError, match="pos_embedding is True here and False there"):
-        extract_features(rows, placed, "nowhere")
+        Extractor(placed, "nowhere").crops(rows)
 
 
 def test_a_pack_encodes_no_pictures_and_no_other_packs_rows(world, other):
     rows, store, path = world
     with pytest.raises(StoreError, match=r"six\.safetensors is not the pack .* not that of a pack"):
-        extract_features(rows, open_pack(path), store)
+        Extractor(open_pack(path), store).crops(rows)
     changed = rewritten(other, logit_scale="1.0")
     with pytest.raises(StoreError, match=r"is not the pack that the rows .* come from"):
-        extract_features(open_dataset(str(path)), open_pack(changed), store)
+        Extractor(open_pack(changed), store).crops(open_dataset(str(path)))
 
 
 def test_without_whole_pictures_there_is_no_clip_iqa(world, scorer, tmp_path):
@@ -324,7 +336,7 @@ def test_crops_and_whole_pictures_are_of_one_manifest(world, scorer, tmp_path):
 
 def test_a_set_without_a_usable_picture_is_not_packed(world, scorer, tmp_path):
     rows, store, _ = world
-    view = extract_features(rows.subset(path="p2.png"), scorer, store)
+    view = Extractor(scorer, store).crops(rows.subset(path="p2.png"))
     with pytest.raises(StoreError, match="none of the 1 pictures"):
         write_pack(tmp_path / "x.safetensors", view, None, scorer)
     assert not list(tmp_path.iterdir())

@@ -1,199 +1,326 @@
-import hashlib
+"""A store gives the scorer's features to the bit, once, for what a file holds now."""
+
+import json
+import os
 import random
+import shutil
+from dataclasses import replace
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
+import torch
+from PIL import Image
 
+from maclip_lab import Maclip
 from maclip_lab.crops import NATIVE, Protocol
-from maclip_lab.features.shards import Extracted, PictureRecord, verify_shard
-from maclip_lab.features.store import (
-    FeatureStore,
-    StoreConfig,
-    StoreError,
-    StoreWarning,
-    differences,
-    stored_configs,
-)
-from maclip_lab.files.sealed import SealError, map_tensors
+from maclip_lab.features import Extractor, open_pack, store
+from maclip_lab.features.features import StoreConfig, StoreError, StoreWarning, differences
+from maclip_lab.features.store import FeatureStore, Memo, stored_configs
+from maclip_lab.files import identity
+from maclip_lab.files.identity import file_times
 from tests.conftest import posix
-from tests.store_world import python
+from tests.faults.test_picture_faults import header_of
+from tests.store_world import RN, PlainScorer, held, manifest, packs, picture, pictures
 
 CONFIG = StoreConfig("ab" * 32, "fp32", "official", NATIVE)
 
 
-def extracted(name, crops=3, seed=0):
-    rng = np.random.default_rng(seed)
-    record = PictureRecord(
-        name, hashlib.sha256(f"{name}{seed}".encode()).hexdigest(), 10, 11, 12, flags=("grey",)
-    )
-    features = rng.standard_normal((crops, 8)).astype(np.float32)
-    return Extracted(record, features, (1, crops - 1), (224, 352))
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory):
+    """Pictures, their manifest, and the store of an uninterrupted run."""
+    folder = tmp_path_factory.mktemp("clean")
+    rows = manifest(folder / "pictures", pictures(folder / "pictures"))
+    return rows, folder / "store", Extractor(PlainScorer(), folder / "store").crops(rows)
 
 
-def filled(root, n=3, config=CONFIG):
-    store = FeatureStore(root, config)
-    for number in range(n):
-        pictures = [extracted(f"{number}-{i}.png", 2 + i, seed=number) for i in range(3)]
-        store.append(number, pictures, {"backbone": "test"})
-    return store
+@pytest.fixture
+def copy(clean, tmp_path):
+    """The same pictures, and what extracts them into a store of its own."""
+    shutil.copytree(clean[0].root, tmp_path / "pictures")
+    rows = manifest(tmp_path / "pictures", list(clean[0].table["path"]))
+    extractor = Extractor(PlainScorer(), tmp_path / "store")
+    extractor.crops(rows)
+    return rows, extractor
 
 
-def test_a_shard_gives_back_what_was_put_in(tmp_path):
-    store = filled(tmp_path)
-    pictures = [extracted(f"1-{i}.png", 2 + i, seed=1) for i in range(3)]
-    row = store.index[store.index["path"] == "1-2.png"].iloc[0]
-    arrays = store.arrays(row["shard"])
-    start, stop = arrays["offsets"][row["row"] : row["row"] + 2]
-    np.testing.assert_array_equal(arrays["feats"][start:stop], pictures[2].features)
-    assert arrays["grid"][row["row"]].tolist() == [1, 3]
-    assert arrays["sizes"][row["row"]].tolist() == [224, 352]
-    header = verify_shard(store.shards / row["shard"])
-    assert header.records == tuple(picture.record for picture in pictures)
-    assert header.facts == {"backbone": "test"}
-    assert isinstance(arrays["feats"].base, np.ndarray)
+@pytest.fixture
+def encoded(monkeypatch):
+    """A list that grows by one for every picture encoded."""
+    names = []
+    encode = store._encode
+
+    def counted(scorer, prepared, *rest):
+        names.append(os.path.basename(prepared.source))
+        return encode(scorer, prepared, *rest)
+
+    monkeypatch.setattr(store, "_encode", counted)
+    monkeypatch.setattr(store, "prepare_picture", named(monkeypatch))
+    return names
 
 
-def test_no_bit_of_a_shard_can_flip_unseen(tmp_path):
-    store = filled(tmp_path, n=1)
-    path = next(store.shards.iterdir())
-    whole = path.read_bytes()
-    dice = random.Random(0)
-    for position in range(0, len(whole), 5):
-        damaged = bytearray(whole)
-        damaged[position] ^= 1 << dice.randrange(8)
-        path.write_bytes(damaged)
-        with pytest.raises(SealError):
-            verify_shard(path)
+def named(monkeypatch):
+    """`prepare_picture` that says of whose file the picture is."""
+    prepare, load = store.prepare_picture, store.load_picture
+    whose = {}
+
+    def loaded(path, **options):
+        result = load(path, **options)
+        whose[id(result)] = str(path)
+        return result
+
+    monkeypatch.setattr(store, "load_picture", loaded)
+    return lambda picture, *rest: replace(prepare(picture, *rest), source=whose[id(picture)])
 
 
-@pytest.mark.parametrize("content", [b"", b"\0" * 400, b"{}", b"\x02" + b"\0" * 7 + b"[]"])
-def test_what_is_no_shard_is_an_error_of_ours(tmp_path, content):
-    (tmp_path / "x.safetensors").write_bytes(content)
-    with pytest.raises(SealError, match=r"x\.safetensors"):
-        verify_shard(tmp_path / "x.safetensors")
+def same(ours, theirs):
+    assert ours.table["status"].tolist() == theirs.table["status"].tolist()
+    assert ours.table["sha256"].tolist() == theirs.table["sha256"].tolist()
+    for i in ours.ok:
+        assert torch.equal(ours.features(i), theirs.features(i))
+        assert ours.grid(i) == theirs.grid(i)
 
 
-def test_a_damaged_shard_is_set_aside_aloud_and_the_rest_is_served(tmp_path):
-    store = filled(tmp_path)
-    path = sorted(store.shards.iterdir())[1]
-    damaged = bytearray(path.read_bytes())
-    damaged[-5] ^= 1
-    path.write_bytes(damaged)
-    with pytest.warns(StoreWarning, match=r"damaged.*set aside"):
-        again = FeatureStore(tmp_path, CONFIG)
-    assert len(again.index) == 6
-    assert path.with_name(path.name + ".corrupt").exists()
-    assert not path.exists()
+# What it gives -------------------------------------------------------------------------------
 
 
-def test_verify_finds_damage_that_left_no_trace_in_the_times(tmp_path):
-    store = filled(tmp_path)
-    path = sorted(store.shards.iterdir())[0]
-    assert store.verify() == []
-    damaged = bytearray(path.read_bytes())
-    damaged[-5] ^= 1
-    path.write_bytes(damaged)
-    with pytest.warns(StoreWarning, match="damaged"):
-        assert store.verify() == [path]
-    assert len(store.index) == 6
+def test_stored_features_are_those_of_the_scorer_to_the_bit(tmp_path):
+    scorer = Maclip(RN, device="cpu")
+    rows = manifest(tmp_path, pictures(tmp_path, 3))
+    extractor = Extractor(scorer, tmp_path / "store", preset="official")
+    extractor.crops(rows.subset([True, False, True]))
+    view = extractor.crops(rows)
+    for i, path in enumerate(rows.paths):
+        direct = scorer.extract(path, rows.protocol, preset="official")
+        assert torch.equal(view.features(i), direct.features)
+        assert view.grid(i) == direct.grid
+        assert scorer.score(view.picture(i)).score == scorer.score(direct).score
+    assert set(view.table["status"]) == {"ok"}
 
 
-def test_a_lost_or_damaged_index_is_rebuilt_from_the_shards(tmp_path):
-    store = filled(tmp_path)
-    path = store.folder / "index.parquet"
-    before = store.index
-    for content in (None, b"", b"PAR1 nonsense PAR1", path.read_bytes()[:-20]):
-        path.unlink()
-        if content is not None:
-            path.write_bytes(content)
-        healed = FeatureStore(tmp_path, CONFIG)
-        assert healed.index.equals(before)
-        assert pq.read_table(path).num_rows == len(before)
+def test_flat_crops_lie_in_the_manifests_order(clean):
+    rows, folder, view = clean
+    backwards = manifest(rows.root, list(rows.table["path"])[::-1])
+    for one in (view, Extractor(PlainScorer(), folder).crops(backwards)):
+        pieces = [one.features(i) for i in range(len(one))]
+        assert torch.equal(one.stack(), torch.cat(pieces))
+        assert one.offsets.tolist() == [0, *np.cumsum([len(piece) for piece in pieces]).tolist()]
+        assert one.segments.tolist() == [i for i, piece in enumerate(pieces) for _ in piece]
+        assert max(len(block) for block in one.blocks(crops=2)) == 2
+        assert one.grids.tolist() == [[g.rows, g.cols] for g in map(one.grid, range(len(one)))]
+        assert "8 of 8 pictures" in repr(one)
+    for i in range(8):
+        assert torch.equal(one.features(i), view.features(7 - i))
 
 
-def test_flips_in_the_index_never_change_what_is_served(tmp_path):
-    store = filled(tmp_path)
-    path = store.folder / "index.parquet"
-    whole, before = path.read_bytes(), store.index
-    dice = random.Random(1)
+def test_a_whole_set_is_one_pack_that_tells_all_of_it(clean):
+    rows, folder, view = clean
+    (path,) = packs(folder)
+    assert not list(folder.glob("*/pictures/*"))
+    pack = open_pack(path)
+    same(pack.crops, view)
+    assert pack.manifest.sha256 == rows.sha256
+    assert pack.anchors.pairs == PlainScorer().anchors.pairs
+    assert pack.record["data"] == rows.data(view.table)
+    assert np.shares_memory(view.features(0).numpy(), view.store.feats)
+
+
+def test_half_precision_is_close_and_kept_apart(clean, copy):
+    rows, extractor = copy
+    half = replace(extractor, dtype="fp16").crops(rows)
+    assert half.features(0).dtype == torch.float32
+    torch.testing.assert_close(half.stack(), clean[2].stack(), rtol=1e-3, atol=1e-6)
+    assert not torch.equal(half.stack(), clean[2].stack())
+    assert torch.equal(extractor.crops(rows).stack(), clean[2].stack())
+
+
+def test_too_small_a_picture_follows_the_protocol(tmp_path):
+    picture(tmp_path / "small.png", 0, (40, 60))
+    rows, extractor = manifest(tmp_path, ["small.png"]), Extractor(PlainScorer(), tmp_path / "s")
+    assert extractor.crops(rows).table["flags"][0] == "upscaled"
+    strict = extractor.crops(rows, Protocol(small="error"))
+    assert strict.table["status"][0] == "too_small"
+    assert strict.offsets.tolist() == [0]
+
+
+# Once, and for what a file holds now ---------------------------------------------------------
+
+
+def test_a_finished_store_computes_nothing_again_and_copies_no_part(clean, copy, encoded):
+    rows, extractor = copy
+    same(extractor.crops(rows), clean[2])
+    for spoil in ("memo lost", "memo damaged", "memo of others"):
+        for path in (extractor.folder / "memo").iterdir():
+            if spoil == "memo lost":
+                path.unlink()
+            else:
+                path.write_bytes(b"nonsense" if spoil == "memo damaged" else b"ab\n{}")
+        same(extractor.crops(rows), clean[2])
+    few = rows.sample(3)
+    assert list(extractor.crops(few).table["path"]) == list(few.table["path"])
+    assert encoded == []
+    assert len(packs(extractor.folder)) == 1
+
+
+def test_flips_in_the_memo_never_change_what_is_served(clean, copy):
+    rows, extractor = copy
+    extractor.crops(rows)
+    (path,) = (p for p in (extractor.folder / "memo").iterdir() if b"p0.png" in p.read_bytes())
+    whole, dice = path.read_bytes(), random.Random(1)
     for _ in range(25):
         damaged = bytearray(whole)
-        damaged[dice.randrange(len(whole) // 2)] ^= 1 << dice.randrange(8)
+        damaged[dice.randrange(len(whole))] ^= 1 << dice.randrange(8)
         path.write_bytes(damaged)
-        assert FeatureStore(tmp_path, CONFIG).index.equals(before)
+        assert Memo(extractor.folder, rows.root).entries == {}
+    same(extractor.crops(rows), clean[2])
+
+
+def test_a_set_that_grows_is_one_pack_again(tmp_path, encoded, capsys):
+    names = pictures(tmp_path / "p", 6)
+    extractor = Extractor(PlainScorer(), tmp_path / "s")
+    extractor.crops(manifest(tmp_path / "p", names[:4]))
+    capsys.readouterr()
+    rows = manifest(tmp_path / "p", names)
+    replace(extractor, progress=True).crops(rows)
+    assert sorted(encoded) == names
+    assert len(packs(tmp_path / "s")) == 1
+    shown = capsys.readouterr().err.replace("\r", "\n").split("\n")
+    assert "4/6" in next(line for line in shown if line)
+    assert "6/6" in shown[-2] or "6/6" in shown[-1]
+
+
+@pytest.mark.parametrize("system", ["posix", "nt"])
+@pytest.mark.parametrize("keep_times", [False, True])
+def test_an_edited_picture_is_never_served_its_old_features(
+    clean, copy, monkeypatch, encoded, keep_times, system
+):
+    rows, extractor = copy
+    extractor.crops(rows)
+    monkeypatch.setattr(identity, "_SYSTEM", system)
+    path = rows.paths[2]
+    before = path.stat()
+    picture(path, 99, (480, 224))
+    if keep_times:
+        Image.new("RGB", (480, 224), "teal").save(path)
+        path.write_bytes(path.read_bytes().ljust(before.st_size, b"\0"))
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert path.stat().st_size == before.st_size
+        assert (file_times(path)[2] == 0) == (system == "nt")
+    assert path in extractor.pending(rows)
+    fresh = extractor.crops(rows)
+    assert encoded == ["p2.png"]
+    assert len(packs(extractor.folder)) == 1
+    assert torch.equal(fresh.features(2), PlainScorer().extract(path, NATIVE).features)
+    assert torch.equal(fresh.features(3), clean[2].features(3))
+
+
+def test_a_picture_is_what_it_holds_not_what_it_is_called(clean, copy, encoded):
+    rows, extractor = copy
+    rows.paths[0].rename(rows.root / "spare")
+    rows.paths[1].rename(rows.paths[0])
+    (rows.root / "spare").rename(rows.paths[1])
+    swapped = extractor.crops(rows)
+    assert encoded == []
+    assert torch.equal(swapped.features(0), clean[2].features(1))
+    assert torch.equal(swapped.features(1), clean[2].features(0))
+
+
+def test_a_vanished_picture_is_a_row_that_says_so_and_comes_back(clean, copy):
+    rows, extractor = copy
+    content = rows.paths[3].read_bytes()
+    rows.paths[3].unlink()
+    view = extractor.crops(rows)
+    assert view.table.loc[3, "status"] == "missing"
+    assert len(view.ok) == 7
+    assert len(view.stack()) == view.offsets[-1] == len(view.segments)
+    rows.paths[3].write_bytes(content)
+    same(extractor.crops(rows), clean[2])
+    shutil.rmtree(rows.root)
+    assert set(extractor.crops(rows).table["status"]) == {"missing"}
 
 
 @posix
-def test_a_kill_between_shard_and_index_loses_nothing(tmp_path):
-    filled(tmp_path, n=1)
-    code = """
-import os, signal, sys
-from pathlib import Path
-sys.path.insert(0, ".")
-from tests.features.test_store import CONFIG, extracted
-from maclip_lab.features.store import FeatureStore
-store = FeatureStore(Path(sys.argv[1]), CONFIG)
-store._replace_index = lambda tables: os.kill(os.getpid(), signal.SIGKILL)
-store.append(1, [extracted("late.png")], {})
-"""
-    child = python(code, tmp_path)
-    child.communicate()
-    assert child.returncode == -9
-    store = FeatureStore(tmp_path, CONFIG)
-    assert "late.png" in set(store.index["path"])
-    assert len(store.index) == 4
+def test_bad_pictures_are_rows_with_a_reason_and_are_not_read_twice(tmp_path, encoded):
+    bad = ["text.jpg", "empty.png", "folder.png", "gone.png", "pipe.png"]
+    rows = manifest(tmp_path / "p", [*pictures(tmp_path / "p", 2), *bad])
+    (tmp_path / "p" / "text.jpg").write_text("no picture")
+    (tmp_path / "p" / "empty.png").touch()
+    (tmp_path / "p" / "folder.png").mkdir()
+    os.mkfifo(tmp_path / "p" / "pipe.png")
+    extractor = Extractor(PlainScorer(), tmp_path / "s")
+    expected = ["ok", "ok", "unsupported", "empty", "not_a_file", "missing", "not_a_file"]
+    for _ in range(2):
+        view = extractor.crops(rows)
+        assert view.table["status"].tolist() == expected
+        assert view.table["message"].iloc[2:].str.len().gt(0).all()
+        with pytest.raises(StoreError, match=r"gone\.png has no features: missing"):
+            view.features(5)
+        assert sorted(encoded) == ["empty.png", "p0.png", "p1.png", "text.jpg"]
+        assert len(packs(tmp_path / "s")) == 1
+    assert open_pack(packs(tmp_path / "s")[0]).crops.table["status"].tolist() == expected
+    picture(tmp_path / "p" / "text.jpg", 5)
+    repaired = extractor.crops(rows)
+    assert repaired.table["status"].tolist() == ["ok", "ok", "ok", *expected[3:]]
 
 
-def test_two_stores_open_on_one_folder_see_each_others_shards(tmp_path):
-    one, two = FeatureStore(tmp_path, CONFIG), FeatureStore(tmp_path, CONFIG)
-    one.append(0, [extracted("a.png")], {})
-    two.append(0, [extracted("b.png")], {})
-    for store in (one, two, FeatureStore(tmp_path, CONFIG)):
-        store.refresh()
-        assert sorted(store.index["path"]) == ["a.png", "b.png"]
-    assert not two.refresh()
+def test_a_file_that_changes_while_it_is_read_is_not_trusted(copy, monkeypatch):
+    rows, extractor = copy
+    load, times = store.load_picture, iter(range(100))
+
+    def slow(path, **options):
+        loaded = load(path, **options)
+        picture(path, 100 + next(times))
+        return loaded
+
+    monkeypatch.setattr(store, "load_picture", slow)
+    picture(rows.paths[0], 99)
+    view = extractor.crops(rows.subset(path="p0.png"))
+    assert view.table["status"].tolist() == ["unreadable"]
+    assert "changes while it is read" in view.table["message"][0]
 
 
-def test_a_shard_of_another_configuration_is_never_taken_in(tmp_path):
-    other = StoreConfig("cd" * 32, "fp32", "official", NATIVE)
-    store, foreign = filled(tmp_path, 1), filled(tmp_path, 1, other)
-    stranger = next(foreign.shards.iterdir())
-    (store.shards / stranger.name).write_bytes(stranger.read_bytes())
+# What is damaged, foreign or old -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["pack", "picture", "a picture of another configuration"])
+def test_damage_costs_a_recomputation_and_no_wrong_number(clean, copy, what, monkeypatch):
+    rows, extractor = copy
+    (path,) = packs(extractor.folder)
+    if what != "pack":  # stopped before the last picture
+        path.unlink()
+        with monkeypatch.context() as stopped:
+            stopped.setattr(FeatureStore, "serve", lambda *arguments: "stopped")
+            extractor.crops(rows)
+            half = replace(extractor, dtype="fp16")
+            half.crops(rows)
+        path = next(path.parent.glob("pictures/*.safetensors"))
+        other = next(p for p in path.parents[2].rglob(path.name) if p != path)
+    if what == "a picture of another configuration":
+        shutil.copy(other, path)
+        same(extractor.crops(rows), clean[2])
+        return
+    damaged = bytearray(path.read_bytes())
+    damaged[-100] ^= 4
+    path.write_bytes(damaged)
+    with pytest.warns(StoreWarning, match=f"{path.name} is damaged.*set aside"):
+        view = extractor.crops(rows)
+    same(view, clean[2])
+    assert path.with_name(path.name + ".corrupt").exists()
+
+
+def test_a_pack_of_another_configuration_is_never_taken_in(copy, clean):
+    rows, extractor = copy
+    (ours,) = packs(extractor.folder)
+    replace(extractor, dtype="fp16").crops(rows)
+    (theirs,) = (path for path in packs(extractor.folder) if path != ours)
+    shutil.copy(theirs, ours)
     with pytest.warns(StoreWarning, match="another configuration"):
-        again = FeatureStore(tmp_path, CONFIG)
-    assert len(again.index) == 3
+        same(extractor.crops(rows), clean[2])
 
 
-def test_every_field_of_the_configuration_is_in_its_hash():
-    others = [
-        StoreConfig("cd" * 32, "fp32", "official", NATIVE),
-        StoreConfig("ab" * 32, "bf16", "official", NATIVE),
-        StoreConfig("ab" * 32, "fp32", "default", NATIVE),
-        StoreConfig("ab" * 32, "fp32", "official", Protocol(stride=64)),
-        StoreConfig("ab" * 32, "fp32", "official", NATIVE, pos_embedding=True),
-        StoreConfig("ab" * 32, "fp32", "official", NATIVE, dtype="fp16"),
-        StoreConfig("ab" * 32, "fp32", "official", NATIVE, quick_gelu=False),
-    ]
-    assert len({config.sha256 for config in [CONFIG, *others]}) == len(others) + 1
-    for other in others:
-        assert len(differences(CONFIG.fields, other.fields)) == 1
-    assert CONFIG.sha256 == StoreConfig("ab" * 32, "fp32", "official", NATIVE).sha256
-
-
-def test_a_stores_configurations_can_be_listed(tmp_path):
-    store = filled(tmp_path, 1)
-    assert stored_configs(tmp_path) == [store.config.fields | {"protocol.resize": None}]
-    (store.folder / "config.json").write_text("nonsense")
-    assert stored_configs(tmp_path) == []
-    FeatureStore(tmp_path, CONFIG)
-    assert len(stored_configs(tmp_path)) == 1
-
-
-@pytest.mark.parametrize(("field", "value"), [("dtype", "fp64"), ("preset", "odd")])
-def test_a_configuration_names_what_it_cannot_be(field, value):
-    with pytest.raises(ValueError, match=f"{field} is .*{value}"):
-        StoreConfig(**{**vars(CONFIG), field: value})
+def test_a_store_of_before_is_refused_in_one_sentence(clean, tmp_path):
+    (tmp_path / "0123456789abcdef" / "shards").mkdir(parents=True)
+    with pytest.raises(StoreError, match=r"in shards.*delete it or .*--store.*maclip-lab features"):
+        Extractor(PlainScorer(), tmp_path).crops(clean[0])
 
 
 def test_a_folder_that_cannot_hold_a_store_is_named(tmp_path):
@@ -202,9 +329,53 @@ def test_a_folder_that_cannot_hold_a_store_is_named(tmp_path):
         FeatureStore(tmp_path / "file", CONFIG)
 
 
-def test_mapped_tensors_can_be_changed_without_changing_the_file(tmp_path):
-    store = filled(tmp_path, 1)
-    path = next(store.shards.iterdir())
-    arrays = map_tensors(path)
-    arrays["feats"][:] = 0
-    verify_shard(path)
+def test_every_field_of_the_configuration_is_in_its_hash():
+    others = [
+        replace(CONFIG, **{field: value})
+        for field, value in {
+            "weights_sha256": "cd" * 32,
+            "precision": "bf16",
+            "preset": "default",
+            "protocol": Protocol(stride=64),
+            "pos_embedding": True,
+            "dtype": "fp16",
+            "quick_gelu": False,
+        }.items()
+    ]
+    assert len({config.sha256 for config in [CONFIG, *others]}) == len(others) + 1
+    for other in others:
+        assert len(differences(CONFIG.fields, other.fields)) == 1
+    assert CONFIG.sha256 == replace(CONFIG).sha256
+
+
+@pytest.mark.parametrize(("field", "value"), [("dtype", "fp64"), ("preset", "odd")])
+def test_a_configuration_names_what_it_cannot_be(field, value):
+    with pytest.raises(ValueError, match=f"{field} is .*{value}"):
+        replace(CONFIG, **{field: value})
+
+
+def test_a_stores_configurations_can_be_listed(tmp_path):
+    folder = FeatureStore(tmp_path, CONFIG).folder
+    assert stored_configs(tmp_path) == [json.loads(json.dumps(CONFIG.fields))]
+    (folder / "config.json").write_text("nonsense")
+    assert stored_configs(tmp_path) == []
+    FeatureStore(tmp_path, CONFIG)
+    assert len(stored_configs(tmp_path)) == 1
+
+
+# What it will cost ---------------------------------------------------------------------------
+
+
+def test_an_estimate_counts_what_is_pending_and_survives_any_picture(tmp_path):
+    names = pictures(tmp_path / "p", 3)
+    (tmp_path / "p" / "giant.png").write_bytes(header_of(30_000, 30_000))
+    rows = manifest(tmp_path / "p", [*names, "giant.png"])
+    extractor = Extractor(Maclip(RN, device="cpu"), tmp_path / "s")
+    assert len(extractor.pending(rows)) == 4
+    assert "4 pictures, about " in extractor.estimate(rows)
+    view = extractor.crops(rows)
+    assert view.table["status"].tolist() == ["ok"] * 3 + ["too_large"]
+    assert extractor.pending(rows) == []
+    assert "every feature is in the store" in extractor.estimate(rows)
+    assert "4 pictures" in extractor.estimate(rows, Protocol(stride=64), whole=True)
+    assert len(held(tmp_path / "s")) == 4

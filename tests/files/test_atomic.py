@@ -26,7 +26,7 @@ def test_files_that_belong_together_appear_only_if_all_can_be_written(tmp_path, 
     write_bytes(tmp_path / "a", b"old")
     written = []
 
-    def failing(temporary, path, data):
+    def failing(temporary, path, data, durable):
         written.append(path)
         if len(written) == 2:
             raise StorageFullError(28, "full", str(path))

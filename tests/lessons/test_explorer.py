@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from maclip_lab.crops import Protocol
 from maclip_lab.cues import magnitude_cue
-from maclip_lab.features.stored_cues import StoredCues
+from maclip_lab.features.cues import StoredCues
 from maclip_lab.fusion import FusionSettings, fuse
 from maclip_lab.lessons.drawings import (
     details_html,

@@ -58,7 +58,7 @@ MUTATIONS = (
     ),
     Mutation(
         "05_prompts_and_crops",
-        "features/stored_cues.py",
+        "features/cues.py",
         "(col % step == 0)",
         "(col % step == 1)",
     ),

@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import spearmanr
 
 from maclip_lab.ablations.sweeps import score_store
+from maclip_lab.features.cues import store_cues
 from maclip_lab.features.packs import open_pack, shipped_pack
-from maclip_lab.features.stored_cues import store_cues
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.lessons.explorer import PRESETS, half_held_out
 from tests.conftest import needs_chromium

@@ -16,8 +16,7 @@ from torch import Tensor
 
 from maclip_lab.crops import Protocol
 from maclip_lab.cues import box_cox, cosine_cue, l2_norm, mean_magnitude, scaled_magnitude
-from maclip_lab.features.store import StoreError
-from maclip_lab.features.view import Features
+from maclip_lab.features.features import Features, StoreError
 from maclip_lab.prompts import PROMPT_SETS
 from maclip_lab.readahead import map_ahead
 from maclip_lab.score import TextAnchors
