@@ -8,14 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from maclip_lab.ablations.sweeps import AUTHORS_GRID, PAPER
 from maclip_lab.crops import CropGrid, Protocol
 from maclip_lab.cues import magnitude_cue
 from maclip_lab.evaluation import spearman
-from maclip_lab.fusion import FusionSettings, fuse
 from maclip_lab.prompts import MACLIP_PROMPTS
 from maclip_lab.scorer import Maclip
 
@@ -35,27 +32,6 @@ def _a_pair_of_ones_own(srcc: Callable[[Any], float]) -> Callable[[Any], bool]:
     return lambda pair: tuple(pair) not in MACLIP_PROMPTS and srcc(pair) > 0.2
 
 
-def _falls_though_a_cue_rises(place: tuple[float, float]) -> bool:
-    """Whether a little more of the cosine cue lowers the score of such a crop."""
-    cues = torch.tensor(place, dtype=torch.float64)
-    if not (0 <= cues[0] <= 1 and cues[1] >= 0):
-        return False
-    q_cos, q_mag = cues[0] + torch.tensor([0.0, 1e-4]), cues[1].repeat(2)
-    return bool(fuse(q_cos, q_mag, PAPER)[0].diff() < 0)
-
-
-def _best_to_tune(model: Any) -> FusionSettings:
-    return max(AUTHORS_GRID, key=lambda settings: model.move(settings).halves[0])
-
-
-def _changes(model: Any) -> float:
-    scores = [
-        model.move(FusionSettings(base_cos=base + 1.0, base_norm=base + 0.6)).table["score"][0]
-        for base in (0.0, 1.0)
-    ]
-    return scores[1] - scores[0]
-
-
 ANSWERS: Mapping[str, Callable[..., Any]] = {
     "05.1": _a_pair_of_ones_own,
     "05.2": lambda: len(CropGrid(768, 1024, Protocol(stride=64))),
@@ -70,12 +46,6 @@ ANSWERS: Mapping[str, Callable[..., Any]] = {
     "07.3": lambda scores, mos, higher: spearman(
         scores["q_cos"].to_numpy(), np.asarray(mos if higher else -mos, dtype=float)
     ),
-    "08.1": lambda model: (
-        lambda settings: np.allclose(model.move(settings).table["w_cos"].dropna(), 0.5, atol=1e-5)
-    ),
-    "08.2": _changes,
-    "08.3": _best_to_tune,
-    "08.4": lambda: _falls_though_a_cue_rises,
     "09.1": lambda captions: next(c.centre for c in captions if c.text == "excellent image"),
     "09.2": lambda: lambda names: not list(names),
     "09.3": magnitude_cue,

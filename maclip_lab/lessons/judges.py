@@ -6,18 +6,24 @@ is asked of pictures kept aside, with a margin that noise does not reach.
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from scipy.stats import skew
 
 from maclip_lab import cues, fusion
+from maclip_lab.ablations.sweeps import score_store
 from maclip_lab.datasets.degradations import degrade
 from maclip_lab.files.identity import data_path
 from maclip_lab.images import find_pictures, load_picture
 from maclip_lab.scorer import Maclip
 
-Judge = Callable[[Any, Any], object]
+if TYPE_CHECKING:
+    from maclip_lab.ablations.rated import Rated
+    from maclip_lab.lessons.lesson import Lesson
+
+Judge = Callable[[Any, "Lesson"], object]
 
 
 @cache
@@ -31,14 +37,14 @@ def _tiny() -> Maclip:
     return Maclip("tiny-rn")
 
 
-def _rebuilds(rebuild: Any, lab: Any) -> bool:
+def _rebuilds(rebuild: Any, lab: "Lesson") -> bool:
     """Whether a function of the table of crops gives the score of other pictures."""
     results = [_tiny()(pixels, alpha=2.0, base_cos=0.2) for pixels in _photographs()]
     kept = ["q_cos", "q_mag", "w_cos", "w_mag"]
     return all(abs(rebuild(one.crops[kept]) - one.score) < 1e-6 for one in results)
 
 
-def _is_unseen(harm: Any, lab: Any) -> bool:
+def _is_unseen(harm: Any, lab: "Lesson") -> bool:
     """Whether a change of 30 grey levels moves the score of two of three pictures by under 0.02."""
     unseen = 0
     for pixels in _photographs():
@@ -50,7 +56,7 @@ def _is_unseen(harm: Any, lab: Any) -> bool:
     return unseen >= 2
 
 
-def _sees_darkness(darkness: Any, lab: Any) -> bool:
+def _sees_darkness(darkness: Any, lab: "Lesson") -> bool:
     falls = [
         darkness(pixels).q_cos - darkness(degrade(pixels, "darken", level=4)).q_cos
         for pixels in _photographs()
@@ -62,7 +68,7 @@ def _windows(size: tuple[int, int]) -> torch.Tensor:
     return torch.rand(3, *size, generator=torch.Generator().manual_seed(len(size) + size[0]))
 
 
-def _cuts(cut: Any, lab: Any) -> bool:
+def _cuts(cut: Any, lab: "Lesson") -> bool:
     """Whether windows are cut row by row from the top left, colours kept apart."""
     for height, width in ((480, 620), (224, 352), (608, 224)):
         colours = _windows((height, width))
@@ -73,7 +79,7 @@ def _cuts(cut: Any, lab: Any) -> bool:
     return True
 
 
-def _inverts(inverse: Any, lab: Any) -> bool:
+def _inverts(inverse: Any, lab: "Lesson") -> bool:
     values = torch.linspace(0, 6, 25, dtype=torch.float64)
     return all(
         torch.allclose(inverse(cues.box_cox(values, lam), lam), values, atol=1e-6)
@@ -81,7 +87,7 @@ def _inverts(inverse: Any, lab: Any) -> bool:
     )
 
 
-def _is_magnitude_cue(cue: Any, lab: Any) -> bool:
+def _is_magnitude_cue(cue: Any, lab: "Lesson") -> bool:
     features = torch.randn(7, 96, generator=torch.Generator().manual_seed(11)) * 3 + 1
     return all(
         torch.allclose(cue(features, lam), cues.magnitude_cue(features, lam), atol=1e-4)
@@ -89,7 +95,7 @@ def _is_magnitude_cue(cue: Any, lab: Any) -> bool:
     )
 
 
-def _is_maclip(score: Any, lab: Any) -> bool:
+def _is_maclip(score: Any, lab: "Lesson") -> bool:
     """Whether a function of features, texts and scale is the whole method after the encoder."""
     seeded = torch.Generator().manual_seed(5)
     for crops in (1, 9):
@@ -101,6 +107,65 @@ def _is_maclip(score: Any, lab: Any) -> bool:
     return True
 
 
+def _aside(lab: "Lesson") -> "Rated":
+    """What most exercises are judged on: no figure of a notebook is of this cell alone."""
+    return lab.cells["tiny-vit", "BIQ2021"]
+
+
+def _symmetric_exponent(find: Any, lab: "Lesson") -> bool:
+    rng = np.random.default_rng(41)
+    samples = rng.exponential(size=900), abs(rng.normal(size=900)), rng.gamma(3, size=900)
+    bent = [cues.box_cox(torch.from_numpy(sample), float(find(sample))) for sample in samples]
+    return all(abs(skew(values.numpy())) <= 0.011 for values in bent)
+
+
+def _all_alike(transform: Any, lab: "Lesson") -> bool:
+    a = cues.scaled_magnitude(_aside(lab).crops[:300])
+    given = torch.as_tensor(transform(a.clone()))
+    rows = given.sort(1).values
+    alike = torch.allclose(rows, rows[:1].expand_as(rows), atol=1e-3)
+    ordered = given.gather(1, a.argsort(1)).diff(dim=1) >= -1e-6
+    return alike and bool(ordered.all()) and float(rows[0].std()) > 1e-2
+
+
+def _broken_behind_right_weights(settings: Any, lab: "Lesson") -> bool:
+    rated = _aside(lab)
+    table = score_store(rated.stored(settings.box_lam), settings=settings)
+    shift = abs(table["w_cos"].mean() - rated.table["w_cos"].mean())
+    return shift < 0.03 and rated.lead(rated.table["score"], table["score"]).low > 0.1
+
+
+def _best_weight_of_the_weaker(weight: Any, lab: "Lesson") -> bool:
+    tried = np.linspace(0, 1, 2001)
+    for s, w, r in ((0.6, 0.4, 0.1), (0.5, 0.45, 0.7), (0.7, 0.2, 0.5), (0.3, 0.3, 0.2)):
+        srcc = ((1 - tried) * s + tried * w) / np.sqrt(1 - 2 * tried * (1 - tried) * (1 - r))
+        if not abs(float(weight(s, w, r)) - tried[srcc.argmax()]) < 2e-3:
+            return False
+    return True
+
+
+def _never_falls(rule: Any, lab: "Lesson") -> bool:
+    q_cos, q_mag = torch.meshgrid(
+        *[torch.linspace(0, 1, 41, dtype=torch.float64)] * 2, indexing="ij"
+    )
+    score = torch.as_tensor(rule(q_cos, q_mag))
+    rising = all(bool((score.diff(dim=axis) >= -1e-9).all()) for axis in (0, 1))
+    apart = (lead := q_cos - q_mag).abs() > 0.1
+    weight = ((score - q_mag) / lead)[apart]
+    between = bool(((weight >= 0) & (weight <= 1)).all())
+    follows = np.corrcoef(weight.numpy(), lead[apart].numpy())[0, 1] > 0.9
+    return rising and between and bool(follows) and float(weight.std()) > 0.01
+
+
+def _same_level(control: Any, lab: "Lesson") -> bool:
+    rated = _aside(lab)
+    q_cos, q_mag = rated.cues()
+    crops = 1 / (1 + np.exp(-0.4 - 2 * (q_cos - q_mag)))
+    levels = crops.mean(), rated.table["w_cos"].mean()
+    given = np.asarray(control(rated), dtype=float)
+    return any(abs(given - rated.score(rule=float(level))).max() < 1e-3 for level in levels)
+
+
 JUDGES: Mapping[str, Judge] = {
     "00.1": _rebuilds,
     "00.2": _is_unseen,
@@ -109,4 +174,10 @@ JUDGES: Mapping[str, Judge] = {
     "01.2": _inverts,
     "01.3": _is_magnitude_cue,
     "01.4": _is_maclip,
+    "04.1": _symmetric_exponent,
+    "04.2": _all_alike,
+    "04.3": _broken_behind_right_weights,
+    "05.1": _best_weight_of_the_weaker,
+    "05.2": _never_falls,
+    "05.3": _same_level,
 }

@@ -16,6 +16,7 @@ from maclip_lab.features.packs import SEVERITY, open_pack, shipped_pack
 from maclip_lab.files.identity import data_path
 from maclip_lab.lessons.claims import Verdict
 from maclip_lab.lessons.dataset import open_crops_and_whole, open_pictures
+from maclip_lab.lessons.explorer import Explorer
 from maclip_lab.lessons.judges import JUDGES
 from maclip_lab.lessons.matrix import Cell, Claim, Direction, Matrix
 from maclip_lab.lessons.outputs import Outputs
@@ -192,7 +193,7 @@ class Lesson:
         estimates: Mapping[Cell, Estimate],
         paper: Direction | None = None,
         note: str = "",
-    ) -> Claim:
+    ) -> None:
         """Adds a row to the matrix.
 
         Args:
@@ -202,7 +203,6 @@ class Lesson:
             note: what a reader should know of this row.
         """
         self._claims[statement] = Claim(statement, estimates, paper, note)
-        return self._claims[statement]
 
     def matrix(self) -> Matrix:
         """All claims so far, judged together."""
@@ -228,6 +228,10 @@ class Lesson:
         except Exception as error:  # the answer may be of any kind, and the judge may trip over it
             return Verdict(False, f"not yet: this cannot be judged ({error})")
         return Verdict(right, "correct" if right else "not yet; the solutions fold a hint away")
+
+    def explorer(self) -> Explorer:
+        """Sliders of the four constants over the cues of the set asked for, as a page."""
+        return Explorer([self.asked])
 
     def keep(self, table: pd.DataFrame) -> pd.DataFrame:
         """The table, which goes as CSV beside the next figure where the notebook writes files."""

@@ -64,7 +64,6 @@ _HOUSE = {
     "figure.figsize": (6.4, 3.4),
     "figure.dpi": 150,
     "figure.facecolor": "white",
-    "figure.constrained_layout.use": True,
     "axes.titlelocation": "left",
     "axes.titleweight": "bold",
     "axes.titlesize": "medium",

@@ -70,14 +70,6 @@ def test_a_long_answer_is_shortened():
     assert len(check("x" * 500, "y").text) < 100
 
 
-@pytest.mark.parametrize(
-    ("place", "falls"),
-    [((0.2, 0.95), True), ((0.5, 0.9), False), ((-1.0, 3.0), False), ("nowhere", False)],
-)
-def test_where_a_better_cosine_lowers_the_score_is_told_by_the_fusion(place, falls):
-    assert bool(check("08.4", place)) == falls
-
-
 def test_every_exercise_of_the_notebooks_has_its_answer_and_the_other_way_round():
     asked = {
         number

@@ -181,3 +181,11 @@ def test_what_is_shown_is_written_with_the_table_it_was_drawn_from(monkeypatch, 
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / f"{title}.csv", index_col=0), table)
     assert b"/Type3" not in (tmp_path / f"{title}.pdf").read_bytes()
     assert r"q\_cos" in (tmp_path / "04-02-table.tex").read_text()
+
+
+def test_the_explorer_is_one_frame_beside_which_no_picture_is_named(lab):
+    shown = lab.explorer()._repr_html_()
+    frame, _, beside = shown.partition("</iframe>")
+    assert lab.asked.table["name"][0] in frame
+    assert "explorer.md" in beside
+    assert len(beside) < 200

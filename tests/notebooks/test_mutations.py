@@ -45,13 +45,13 @@ MUTATIONS = (
         "magnitude / (magnitude.mean(-1, keepdim=True) + STD_EPSILON)",
     ),
     Mutation(
-        "03_box_cox_ablation",
+        "04_box_cox",
         "cues.py",
         "return ((1 + x) ** lam - 1) / lam",
         "return ((1 + x) ** lam - 1) * lam",
     ),
     Mutation(
-        "04_fusion_ablation",
+        "05_fusion",
         "fusion.py",
         "settings.base_cos - settings.base_norm + 2 * lead",
         "settings.base_cos - settings.base_norm + lead",
@@ -73,12 +73,6 @@ MUTATIONS = (
         "evaluation/table.py",
         '"srcc": spearman(x, quality),',
         '"srcc": spearman(x, -quality),',
-    ),
-    Mutation(
-        "08_explorer",
-        "lessons/explorer.py",
-        "return self._cues.q_mag[stop]",
-        "return self._cues.q_mag[2.0 - stop]",
     ),
     Mutation(
         "09_training_a_tiny_clip",

@@ -1,18 +1,14 @@
 """The explorer's page as a reader gets it, one file in a folder, beside the package's numbers."""
 
-import importlib.util
-
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+import maclip_lab as ml
 from maclip_lab.ablations.sweeps import score_store
-from maclip_lab.features.cues import store_cues
-from maclip_lab.features.packs import open_pack, shipped_pack
 from maclip_lab.fusion import FusionSettings
-from maclip_lab.lessons.explorer import PRESETS, half_held_out
+from maclip_lab.lessons.explorer import PRESETS, explorer_page, half_held_out
 from tests.conftest import needs_chromium
-from tests.notebooks.reading import ROOT
 from tests.notebooks.test_browser import LIMIT_MS, screenshot
 
 PLACES = {
@@ -21,7 +17,7 @@ PLACES = {
     "ends": FusionSettings(box_lam=2.0, base_cos=-2.0, base_norm=2.0, alpha=5.0),
     "logarithm": FusionSettings(box_lam=0.0, alpha=0.0),
 }
-SHOWN = ("clive-part", "tiny-rn"), ("biq2021-part", "tiny-vit")
+SHOWN = ("CLIVE", "tiny-rn"), ("BIQ2021", "tiny-vit")
 CUES = ("score", "q_cos", "q_mag", "w_cos")
 WIDE = {"width": 1280, "height": 600}
 
@@ -31,11 +27,10 @@ pytestmark = needs_chromium
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     """The page alone in a folder."""
-    spec = importlib.util.spec_from_file_location("explorer", ROOT / "docs" / "explorer.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    cells = ml.Lesson("05").cells
     path = tmp_path_factory.mktemp("alone") / "explorer.html"
-    path.write_text(module.explorer_page(), encoding="utf-8")
+    rated = [cells[cell] for cell in cells if cell[1] != "severity"]
+    path.write_text(explorer_page(rated), encoding="utf-8")
     return path
 
 
@@ -71,17 +66,14 @@ def places(page, plot, dots="dots"):
 @pytest.mark.parametrize(("pack", "backbone"), SHOWN)
 def test_scores_and_agreement_are_the_packages_own(page, pack, backbone):
     choose(page, pack, backbone)
-    held = open_pack(shipped_pack(pack, backbone))
-    lams = sorted({settings.box_lam for settings in PLACES.values()})
-    cues = store_cues(held.crops, held.anchors, lams)
-    table = held.manifest.table
-    held_out = half_held_out(table["ref_id"].fillna(table["path"]))
+    rated = ml.Lesson("05").cells[backbone, pack]
+    held_out = half_held_out(np.arange(rated.n))
     for name, settings in PLACES.items():
         if name in PRESETS:
             page.get_by_role("button", name=name, exact=True).click()
         else:
             page.evaluate("settings => go(settings)", vars(settings))
-        expected = score_store(cues, settings=settings)
+        expected = score_store(rated.stored(settings.box_lam), settings=settings)
         assert page.evaluate("state.set.names") == expected["name"].tolist()
         rows = page.evaluate("state.rows")
         for column in CUES:

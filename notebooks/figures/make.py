@@ -1,10 +1,13 @@
 """One drawing of the method for the head of every notebook, with the steps it is about lit.
 
+    python notebooks/figures/make.py        writes them all anew
+
 The drawings are files beside the notebooks, so that they are seen wherever those are read, with a
 kernel or without one. They stand on white, for dark pages too, and suit a telephone's width.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 STEPS = {
     "picture": (10, 12),
@@ -22,15 +25,20 @@ STEPS = {
 LIT = {
     "01": tuple(STEPS),
     "02": ("|f| / std",),
-    "03": ("|f| / std", "Box-Cox"),
-    "04": ("fusion",),
     "05": ("crops", "prompts", "cosine cue"),
     "06": ("CLIP",),
     "07": ("score",),
-    "08": ("Box-Cox", "fusion"),
     "09": ("CLIP", "prompts"),
+    "method": tuple(STEPS),
+    "magnitude": ("|f| / std",),
+    "box-cox": ("|f| / std", "Box-Cox"),
+    "fusion": ("fusion",),
+    "prompts-and-crops": ("crops", "prompts", "cosine cue"),
+    "backbone": ("CLIP",),
+    "score": ("score",),
+    "training": ("CLIP", "prompts"),
 }
-"""What each notebook is about."""
+"""What a drawing is about."""
 
 _SIZE = 100, 44
 _ARROWS = (
@@ -82,3 +90,9 @@ def alternative(lit: Sequence[str]) -> str:
         "compares them with prompts, |f| / std and Box-Cox make the magnitude cue, the fusion "
         f"weighs both into the score. Lit here: {here}."
     )
+
+
+if __name__ == "__main__":
+    for name, lit in LIT.items():
+        path = Path(__file__).with_name(f"pipeline-{name}.svg")
+        path.write_text(pipeline_svg(lit), encoding="utf-8")
