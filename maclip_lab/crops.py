@@ -91,9 +91,6 @@ def canonical_name(dataset: str) -> str:
 
     >>> canonical_name("KonIQ-10k")
     'koniq'
-
-    Raises:
-        ValueError: no data set of that name is known.
     """
     try:
         return _CANONICAL[dataset.lower()]
@@ -109,11 +106,7 @@ def is_published(dataset: str) -> bool:
 
 
 def protocol_for(dataset: str) -> Protocol:
-    """The crop protocol of a data set; ``"native"`` and ``"whole"`` are protocols as well.
-
-    Raises:
-        ValueError: neither a data set nor a protocol has that name.
-    """
+    """The crop protocol of a data set; ``"native"`` and ``"whole"`` are protocols as well."""
     if dataset.lower() in ("native", "synthetic"):
         return NATIVE
     if dataset.lower() == "whole":
@@ -123,11 +116,7 @@ def protocol_for(dataset: str) -> Protocol:
 
 
 def fitted(protocol: Protocol, side: int | None) -> Protocol:
-    """The protocol for a backbone of one picture size; its windows overlap as before.
-
-    Raises:
-        ValueError: the protocol shows whole pictures.
-    """
+    """The protocol for a backbone of one picture size; its windows overlap as before."""
     if protocol.whole and side is not None:
         raise ValueError(
             f"this backbone sees pictures of {side} x {side}, not whole ones at their size as "
@@ -185,14 +174,9 @@ class CropGrid:
 def prepare(image: Image.Image, protocol: Protocol = NATIVE) -> tuple[np.ndarray, bool]:
     """A picture's pixels at the size the protocol cuts from.
 
-    Of the protocol, ``resize`` and ``small`` apply.
-
     Returns:
-        RGB pixels ``(H, W, 3)`` uint8, and whether the picture had to be scaled up.
-
-    Raises:
-        ValueError: a side is below ``protocol.crop`` and ``small`` is ``"error"``, or the picture
-            is so narrow that it would be huge once scaled up.
+        RGB pixels ``(H, W, 3)`` uint8, and whether the picture had to be scaled up. One that is
+        too small for the protocol, or too thin a strip, is a ValueError.
     """
     if protocol.resize is not None:
         image = image.resize(protocol.resize, Image.Resampling.BICUBIC)
@@ -240,12 +224,8 @@ def thumbnail(pixels: np.ndarray | Tensor, side: int = 224) -> Tensor:
     Equals ``interpolate(picture, (side, side), mode="bilinear", align_corners=False)``, but reads
     the four neighbours of every output pixel alone, so that a large picture costs no memory.
 
-    Args:
-        pixels: RGB ``(H, W, 3)`` uint8.
-        side: of the result, in pixels.
-
     Returns:
-        Values in [0, 255], ``(3, side, side)`` float32, where the pixels are.
+        Of RGB pixels ``(H, W, 3)`` uint8, values in [0, 255], ``(3, side, side)`` float32.
     """
     source = pixels if isinstance(pixels, Tensor) else _tensor(pixels)
     (top, bottom, down), (left, right, across) = (
@@ -327,14 +307,10 @@ def _normalised(crops: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class PreparedPicture:
-    """A picture on its way to the encoder.
+    """A picture on its way to the encoder: what reading it gave, without the image.
 
-    Attributes:
-        source: the picture's path or description.
-        picture: what reading it gave, without the image: status, message, flags and native size.
-        pixels: RGB ``(H, W, 3)`` uint8 at the size the protocol cuts from; None where ``picture``
-            says why there are none.
-        grid: where the crops lie; None without pixels.
+    ``pixels`` are RGB ``(H, W, 3)`` uint8 at the size the protocol cuts from, ``grid`` says where
+    the crops lie; both None where ``picture`` says why.
     """
 
     source: str

@@ -44,9 +44,6 @@ def cosine_cue(
 
     Returns:
         ``(P, K)`` in [0, 1]; ``Q_cos`` is the mean over K.
-
-    Raises:
-        ValueError: the shapes do not fit together.
     """
     if features.ndim != 2 or text_features.shape[1:] != features.shape[1:]:
         raise ValueError(

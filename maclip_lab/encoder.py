@@ -30,11 +30,7 @@ _MICRO_BATCH = {"cpu": 10, "cuda": 128, "mps": 16}
 
 
 def choose_device(device: str = "auto") -> torch.device:
-    """The device asked for; ``"auto"`` is CUDA, else Apple's MPS, else the CPU.
-
-    Raises:
-        ValueError: torch knows no such device, or it is not there.
-    """
+    """The device asked for; ``"auto"`` is CUDA, else Apple's MPS, else the CPU."""
     if device == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -61,9 +57,6 @@ class ImageEncoder:
             fills a GPU. It is halved, with a warning in the log, when a GPU runs out of memory.
         pack: fill batches with crops of several pictures in `encode_pictures`; by default on
             CUDA alone, where a batch's size does not matter to the time it takes.
-
-    Raises:
-        ValueError: the precision is not one of the three, or the batch holds no crop.
     """
 
     def __init__(
@@ -196,14 +189,9 @@ class _Arrival:
 
 
 def pack(pictures: Iterable[Iterable[Tensor]], size: int) -> Iterator[tuple[Tensor, Shares]]:
-    """Batches of exactly ``size`` crops, the last one alone may be smaller.
+    """Batches of ``size`` crops, the last may be smaller, and what each holds.
 
-    Args:
-        pictures: each as pieces ``(P, ...)`` of its crops; none are kept beyond their batch.
-        size: crops in a batch, at least 1.
-
-    Yields:
-        A batch ``(size, ...)`` and what it holds.
+    Pictures are pieces ``(P, ...)`` of their crops, of which none is kept beyond its batch.
     """
     if size < 1:
         raise ValueError(f"a batch holds at least one crop, got {size}")

@@ -14,7 +14,6 @@ import stat
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -68,16 +67,11 @@ MAX_PIXELS = 2**27  # 134 megapixels, 400 MB once decoded: above any camera phon
 MAX_BYTES = 2**30  # as many, of 8 bytes each
 
 _GREY_MODES = {"1", "L", "LA", "La", "I"}
+_TURNS = ("FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE", "ROTATE_270")
 _UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+    number: Image.Transpose[turn]
+    for number, turn in enumerate((*_TURNS, "TRANSVERSE", "ROTATE_90"), start=2)
 }
-
 
 being_read: ContextVar[str] = ContextVar("being_read", default="")
 """Path of the picture that this thread reads, for warnings of decoders, which do not name it."""
@@ -136,9 +130,7 @@ def load_picture(
         max_pixels: a picture with more is refused from its header, before decoding.
         background: RGB in [0, 255] under transparent pixels.
 
-    Raises:
-        TypeError: ``source`` is of no kind listed above.
-        ValueError: an array or tensor has the wrong shape or range, or an argument is invalid.
+    A ``source`` of another kind, shape or range is a TypeError or ValueError.
     """
     if preset not in ("default", "official"):
         raise ValueError(f"preset must be 'default' or 'official', got {preset!r}")
@@ -192,10 +184,6 @@ def find_pictures(folder: str | os.PathLike[str]) -> list[Path]:
     Links are followed, each folder once. Hidden files, and the copies that macOS and storage
     servers leave behind, are skipped. Other pictures are left out with a warning that counts them
     by kind: of formats that are not read, or under names that do not say what they are.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        NotADirectoryError: it is a file.
     """
     root = Path(folder).expanduser()
     if not root.exists():
@@ -312,9 +300,7 @@ def _decode(image: Image.Image, settings: _Settings) -> Picture:
     refuse_what_comes_out_wrong(image)
     flags = _flags_before_loading(image)
     wide = image.mode == "I" or image.mode.startswith("I;16")
-    flag, profile = colour.said(
-        image, "L" if wide else image.mode
-    )  # TIFF's Exif is lost by loading
+    flag, profile = colour.said(image, "L" if wide else image.mode)
     image.load()
     flags += image.info.get("dropped", ())
     turn = _UPRIGHT.get(_orientation(image))
@@ -403,9 +389,5 @@ def _begins_like_a_picture(path: Path) -> bool:
 
 
 def _natural_key(path: Path) -> list[tuple[int, int | str]]:
-    return list(_pieces(unicodedata.normalize("NFC", path.as_posix()).casefold()))
-
-
-def _pieces(text: str) -> Iterator[tuple[int, int | str]]:
-    for piece in re.split(r"(\d+)", text):
-        yield (0, int(piece)) if piece.isdecimal() else (1, piece)
+    pieces = re.split(r"(\d+)", unicodedata.normalize("NFC", path.as_posix()).casefold())
+    return [(0, int(piece)) if piece.isdecimal() else (1, piece) for piece in pieces]

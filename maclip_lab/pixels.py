@@ -49,12 +49,7 @@ def sample_range(image: Image.Image) -> tuple[int, int]:
 
 
 def grey_8bit(image: Image.Image, negative: bool = False) -> Image.Image:
-    """Samples in 0..65535 of one band as mode L, or LA where one level is transparent.
-
-    Args:
-        image: an integer image of one band.
-        negative: whether white is stored as zero.
-    """
+    """Samples in 0..65535 of one band as mode L, or LA where one level is transparent."""
     grey, key = Image.new("L", image.size), image.info.get("transparency")
     alpha = Image.new("L", image.size) if isinstance(key, int) else None
     for top, values in _strips(image):
@@ -76,12 +71,7 @@ def _strips(image: Image.Image) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def from_array(array: np.ndarray) -> tuple[Image.Image, tuple[str, ...]]:
-    """A uint8 or uint16 array (H, W) or (H, W, 1 | 3 | 4) as an image, and its flags.
-
-    Raises:
-        TypeError: another dtype.
-        ValueError: another shape.
-    """
+    """A uint8 or uint16 array (H, W) or (H, W, 1 | 3 | 4) as an image, and its flags."""
     if array.dtype not in (np.uint8, np.uint16):
         raise TypeError(
             f"a picture array must be uint8 or uint16, got {array.dtype}; floating pictures go in "
@@ -107,12 +97,7 @@ def is_tensor(source: object) -> "TypeGuard[Tensor]":
 
 
 def from_tensor(tensor: "Tensor") -> tuple[Image.Image, tuple[str, ...]]:
-    """A tensor (1 | 3, H, W), floating in [0, 1] or uint8, as an image, and its flags.
-
-    Raises:
-        TypeError: another dtype.
-        ValueError: another shape, or values outside [0, 1].
-    """
+    """A tensor (1 | 3, H, W), floating in [0, 1] or uint8, as an image, and its flags."""
     import torch
 
     if tensor.ndim != 3 or tensor.shape[0] not in (1, 3) or 0 in tensor.shape:

@@ -45,14 +45,7 @@ PROMPT_SETS: dict[str, PromptPairs] = {
 
 
 def prompt_pairs(prompts: str | Sequence[tuple[str, str]]) -> PromptPairs:
-    """Prompt pairs, by the name of a set or as given.
-
-    Args:
-        prompts: ``"maclip"``, ``"clip-iqa"``, ``"attributes"`` or pairs of (positive, negative).
-
-    Raises:
-        ValueError: no set has that name, or something else than pairs of texts was given.
-    """
+    """Prompt pairs (positive, negative), as given or of the set of that name."""
     if isinstance(prompts, str):
         if prompts not in PROMPT_SETS:
             raise ValueError(
@@ -74,9 +67,6 @@ def encode_prompts(clip: CLIP | ForeignClip, pairs: PromptPairs) -> Tensor:
     """Raw text features ``(2K, D)`` in float32, positive and negative members alternating.
 
     Warns of words in prompts of one's own that a backbone with a small vocabulary has never read.
-
-    Raises:
-        ValueError: a prompt is longer than CLIP reads.
     """
     texts = [text for pair in pairs for text in pair]
     if isinstance(clip, ForeignClip):

@@ -21,16 +21,9 @@ NONFINITE = "a feature or what follows from it is not finite"
 
 @dataclass(frozen=True)
 class PictureFeatures:
-    """The raw features of one picture's crops, from which every score follows.
+    """The raw features ``(P, D)`` float32 of one picture's crops, from which every score follows.
 
-    Attributes:
-        features: ``(P, D)`` float32, not normalised.
-        grid: where the crops lie.
-        source: the picture's path or description.
-        width: of the picture as decoded, in pixels.
-        height: of the picture as decoded, in pixels.
-        flags: what was done to the picture on the way in.
-        sha256: of the file that was read; empty where there was none.
+    The rest is as in `Score`.
     """
 
     features: Tensor
@@ -44,14 +37,7 @@ class PictureFeatures:
 
 @dataclass(frozen=True)
 class TextAnchors:
-    """A prompt set as the cosine cue needs it.
-
-    Attributes:
-        pairs: K pairs of (positive, negative) prompts.
-        features: raw text features ``(2K, D)``.
-        logit_scale: factor on the cosine.
-        logit_bias: see `cosine_cue`.
-    """
+    """A prompt set as `cosine_cue` needs it, of K pairs with raw text features ``(2K, D)``."""
 
     pairs: PromptPairs
     features: Tensor
@@ -76,11 +62,9 @@ class Score:
         status: ``"ok"``, or ``"nonfinite"`` where a feature or what follows from it is not
             finite; then all of the above are NaN.
         flags: what was done to the picture on the way in.
-        width: of the picture as decoded, in pixels.
-        height: of the picture as decoded, in pixels.
+        width, height: of the picture as decoded, in pixels.
         source: the picture's path or description.
-        backbone: that saw it.
-        settings: the fusion's constants.
+        backbone, settings: that saw it, and the fusion's constants.
         grid: where the crops lie.
         cues: ``(P,)`` numbers of the crops, by the names of `crops`.
         attributes: probability of the good member on each of `maclip_lab.prompts.ATTRIBUTES`, the
@@ -160,9 +144,19 @@ class Score:
         """One row a crop, the thumbnail last: where it lies, and its numbers.
 
         Those are its cues, weights and score, and the probability of every prompt pair's
-        positive member.
+        positive member; places are in pixels of the picture as it was cut.
         """
-        return pd.DataFrame({**_places(self.grid), **self.cues})
+        protocol, corners = self.grid.protocol, self.grid.corners()
+        kinds = ["thumbnail"] * protocol.thumbnail + ["whole"] * protocol.whole
+        places = corners + [(0, 0)] * len(kinds)
+        return pd.DataFrame(
+            {
+                "kind": ["window"] * len(corners) + kinds,
+                "top": [top for top, _ in places],
+                "left": [left for _, left in places],
+                **self.cues,
+            }
+        )
 
     def quality_map(self, column: str = "score") -> np.ndarray:
         """The crops' numbers laid back on the picture.
@@ -173,9 +167,6 @@ class Score:
         Returns:
             ``(H, W)`` float64 of the picture as it was cut: the mean over the windows that hold
             a pixel, NaN in the strips at the right and bottom that no window reaches.
-
-        Raises:
-            ValueError: `crops` has no such numeric column.
         """
         if column not in self.crops.select_dtypes("number").columns:
             numbers = ", ".join(self.crops.select_dtypes("number").columns)
@@ -268,15 +259,3 @@ def _read_axes(features: Tensor, axes: TextAnchors, finite: bool) -> dict[str, f
     pairs = cosine_cue(features, axes.features, axes.logit_scale, axes.logit_bias)
     means = pairs.double().mean(0).tolist()
     return dict(zip(ATTRIBUTES, means if finite else [nan] * len(means), strict=True))
-
-
-def _places(grid: CropGrid) -> dict[str, list[str] | list[int]]:
-    """Kind and top left corner of every crop, in pixels of the picture as it was cut."""
-    kinds = ["thumbnail"] * grid.protocol.thumbnail + ["whole"] * grid.protocol.whole
-    corners = grid.corners()
-    places = corners + [(0, 0)] * len(kinds)
-    return {
-        "kind": ["window"] * len(corners) + kinds,
-        "top": [top for top, _ in places],
-        "left": [left for _, left in places],
-    }

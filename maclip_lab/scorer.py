@@ -72,11 +72,7 @@ class ScoreConfig:
 
     @property
     def protocol(self) -> Protocol:
-        """The crop protocol that ``dataset`` means.
-
-        Raises:
-            ValueError: no such data set.
-        """
+        """The crop protocol that ``dataset`` means."""
         if self.dataset is None:
             return NATIVE
         return self.dataset if isinstance(self.dataset, Protocol) else protocol_for(self.dataset)
@@ -151,8 +147,6 @@ class Maclip:
 
     Raises:
         WeightsError: no weights can be had; the message says what to do.
-        TypeError: an object is no CLIP; the message says what it lacks.
-        ValueError: a setting is not one of those above, or a model's features are not raw.
 
     Example:
         >>> scorer = Maclip("tiny-rn")                      # doctest: +SKIP
@@ -289,7 +283,6 @@ class Maclip:
 
         Raises:
             PictureError: the picture cannot be read or cut; the message says why.
-            ValueError: no such data set, or settings that are not finite.
         """
         settings = FusionSettings(box_lam, base_cos, base_norm, alpha)
         return self.score(self.extract(picture, dataset, preset=preset), settings)
@@ -391,9 +384,6 @@ def score_folder(
         One row a picture: ``path, score, q_cos, q_mag, w_cos, n_crops, width, height, status,
         flags, message``, and the named axes where they are read. Where ``status`` is not ``"ok"``
         the numbers are NaN and the message says why. Backbone and settings stand in ``attrs``.
-
-    Raises:
-        FileNotFoundError: the folder does not exist.
     """
     if isinstance(pictures, str | os.PathLike):
         paths = find_pictures(pictures)
