@@ -25,7 +25,7 @@ from backbones.bank import BankSettings, collect, open_bank, render_bank
 from backbones.captions import SEEN_TYPES, UNSEEN_TYPES
 from backbones.model import RECIPES
 from backbones.train import LOSSES, Losses, Trainer, export
-from maclip_lab.datasets import load_annotations, load_dataset
+from maclip_lab.datasets import open_dataset
 from maclip_lab.files.atomic import write_bytes
 from maclip_lab.images import find_pictures
 from maclip_lab.scorer import Maclip
@@ -167,8 +167,10 @@ def _scorer(runs: Path, run: str, threads: int) -> Maclip:
 
 
 def _opinions(name: str, place: Path) -> list[tuple[Path, float]]:
-    opened = load_annotations if place.is_file() else partial(load_dataset, name, variant="paper")
-    data = opened(place)
+    if place.is_file():
+        data = open_dataset(str(place))
+    else:
+        data = open_dataset(name, place, variant="paper")
     return list(zip(data.paths, data.table["mos"], strict=True))
 
 

@@ -5,8 +5,10 @@ thumbnail of the whole picture (arXiv:2511.09948; the resizes are those of the a
 """
 
 import os
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,26 +16,15 @@ from PIL import Image
 from torch import Tensor
 
 from maclip_lab.clip.model import CLIP_MEAN, CLIP_STD
+from maclip_lab.files.identity import data_path
 from maclip_lab.images import Picture, Preset, Source, load_picture
 from maclip_lab.readahead import release_freed_memory
 
-_ALIASES = {
-    "livec": ("clive", "live-challenge", "livechallenge", "live-itw", "challengedb"),
-    "AGIQA-3k": ("agiqa3k",),
-    "AGIQA-1k": ("agiqa1k",),
-    "SPAQ": (),
-    "CSIQ": (),
-    "TID2013": ("tid",),
-    "kadid": ("kadid10k", "kadid-10k"),
-    "koniq": ("koniq10k", "koniq-10k"),
-    "PIPAL": (),
-}
-DATASETS = tuple(_ALIASES)
-"""The nine data sets by the names the authors' README gives them."""
+SETS: dict[str, dict[str, Any]] = tomllib.loads(data_path("datasets.toml").read_text("utf-8"))
+"""The facts of every data set by its name, as data/datasets.toml has them."""
 
-_CANONICAL = {
-    alias.lower(): name for name, aliases in _ALIASES.items() for alias in (name, *aliases)
-}
+DATASETS = tuple(name for name, facts in SETS.items() if facts.get("paper"))
+"""The nine data sets of the paper, by the names the authors' README gives them."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +74,6 @@ _MOST_UPSCALED = 2**22  # pixels, 145 windows: a thin strip would else take minu
 _LARGE = 12_000_000  # pixels; what decoding a larger picture took is not kept for the next
 _STRIP = 512  # rows
 
-_RESIZED = {"AGIQA-1k": (224, 224), "SPAQ": (448, 448)}
-
 
 def canonical_name(dataset: str) -> str:
     """The authors' spelling of a data set's name, found regardless of case.
@@ -92,17 +81,18 @@ def canonical_name(dataset: str) -> str:
     >>> canonical_name("KonIQ-10k")
     'koniq'
     """
-    try:
-        return _CANONICAL[dataset.lower()]
-    except KeyError:
-        raise ValueError(
-            f"no data set is called {dataset!r}; known are {', '.join(DATASETS)}"
-        ) from None
+    for name, facts in SETS.items():
+        if dataset.lower() in (name.lower(), *facts.get("aliases", ())):
+            return name
+    raise ValueError(f"no data set is called {dataset!r}; known are {', '.join(SETS)}")
 
 
 def is_published(dataset: str) -> bool:
     """Whether a name means one of the nine data sets, and not a protocol or a set of one's own."""
-    return dataset.lower() in _CANONICAL
+    try:
+        return canonical_name(dataset) in DATASETS
+    except ValueError:
+        return False
 
 
 def protocol_for(dataset: str) -> Protocol:
@@ -112,7 +102,8 @@ def protocol_for(dataset: str) -> Protocol:
     if dataset.lower() == "whole":
         return WHOLE
     name = canonical_name(dataset)
-    return replace(NATIVE, name=name, resize=_RESIZED.get(name))
+    resize = SETS[name].get("resize")
+    return replace(NATIVE, name=name, resize=tuple(resize) if resize else None)
 
 
 def fitted(protocol: Protocol, side: int | None) -> Protocol:

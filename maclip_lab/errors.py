@@ -27,3 +27,11 @@ class PictureError(MaclipError):
 
 class StorageFullError(MaclipError, OSError):
     """There is no room for a file; whatever stood under its name before still stands."""
+
+
+class DatasetError(MaclipError, ValueError):
+    """A data set's files or scores are not what they should be; the message says which and why."""
+
+
+class DatasetWarning(UserWarning):
+    """A copy of a data set is usable but lacks pictures or rows, or has scores out of range."""

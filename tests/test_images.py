@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps, features
 
-from maclip_lab.datasets.index import FileIndex
+from maclip_lab.datasets.finding import FileIndex
 from maclip_lab.formats import FORMATS, HEIF
 from maclip_lab.images import STATUSES, being_read, find_pictures, load_picture
 from maclip_lab.pixels import eight_bit

@@ -1,56 +1,103 @@
 """People's choices between two pictures, and how the methods choose."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from maclip_lab.crops import DATASETS
-from maclip_lab.datasets.annotated import Annotated, Facets
-from maclip_lab.datasets.build import build_manifest
-from maclip_lab.datasets.errors import DatasetError, DatasetWarning
-from maclip_lab.datasets.index import FileIndex
-from maclip_lab.datasets.manifest import Manifest
-from maclip_lab.datasets.packed import PACK_SUFFIX
-from maclip_lab.datasets.readers import read_csv, read_parquet
+from maclip_lab.crops import SETS
+from maclip_lab.datasets.cards import Choices
+from maclip_lab.datasets.finding import Annotated, FileIndex, build_manifest
+from maclip_lab.datasets.lists import named_column, titles_of, usual
+from maclip_lab.datasets.manifest import PACK_SUFFIX, Manifest
+from maclip_lab.datasets.readers import is_blank, read_table
+from maclip_lab.errors import DatasetError, DatasetWarning
 from maclip_lab.evaluation import bradley_terry, count_votes, evaluate_pairs
 from maclip_lab.evaluation.correlations import spearman
 
 _NAN = float("nan")
+_SIDES = {
+    "a": ("a", "left", "first", "1", "image1", "img1"),
+    "b": ("b", "right", "second", "2", "image2", "img2"),
+}
+_TITLES = {
+    "a": ("a", "image_a", "left", "left_image", "image_left", "image_1", "img_1", "first"),
+    "b": ("b", "image_b", "right", "right_image", "image_right", "image_2", "img_2", "second"),
+    "chosen": ("chosen", "winner", "choice", "preferred", "preference", "better", "answer", "vote"),
+    "count": ("count", "votes", "n"),
+}
 
 
-def read_choices(file: Path, dataset: str, root: Path | None) -> tuple[pd.DataFrame, Manifest]:
+def read_choices(
+    file: Path, dataset: str, root: Path | None, columns: Sequence[str] = ()
+) -> tuple[pd.DataFrame, Manifest]:
     """The votes of a table for `count_votes`, and a manifest of the pictures, without scores.
 
     Args:
-        file: the table, Parquet or CSV.
-        dataset: one of the nine, whose crop protocol applies, or a name of one's own.
+        file: the table, in any form a list may have.
+        dataset: a known set, whose crop protocol applies, or a name of one's own.
         root: folder that the pictures lie below; None for the file's.
+        columns: titles of the two pictures and of the choice; none for the usual ones.
+
+    Returns:
+        The votes; and the manifest, whose ``note`` says what was read and how many are ties.
 
     Raises:
-        DatasetError: the data set is a pack, which holds no pictures.
+        DatasetError: the data set is a pack, which holds no pictures, or the table is none.
     """
     if Path(dataset).suffix.lower() == PACK_SUFFIX:
         raise DatasetError(
             f"{dataset} is a pack: choices are judged by the pictures themselves; name their data "
             "set, or one of your own, and the folder with root="
         )
-    votes = count_votes(read_parquet(file) if file.suffix == ".parquet" else read_csv(file))
+    rows = read_table(file)
+    table, note = _named(rows, columns, file)
+    blank = table["chosen"].map(is_blank)
+    votes = count_votes(table)
+    votes_in_all = votes[["votes_a", "votes_b", "ties"]].to_numpy().sum()
+    note += f"; {votes_in_all} choices, {votes['ties'].sum()} of them ties"
+    note += f"; {blank.sum()} rows without an answer are left out" if blank.any() else ""
     names = pd.unique(votes[["a", "b"]].to_numpy().ravel())
     manifest = build_manifest(
-        Annotated(pd.DataFrame({"name": names, "mos": _NAN}), source=""),
+        Annotated(pd.DataFrame({"name": names, "mos": _NAN}), note=note),
         FileIndex.scan(file.parent if root is None else root),
-        lambda _: Facets(),
-        dataset=dataset,
-        higher_is_better=True,
-        mos_range=(_NAN, _NAN),
-        protocol=dataset if dataset in DATASETS else "native",
-        variant="pairs",
+        Choices(),
+        {
+            "dataset": dataset,
+            "higher_is_better": True,
+            "mos_range": (_NAN, _NAN),
+            "protocol": dataset if dataset in SETS else "native",
+            "variant": "pairs",
+        },
     )
     if manifest.missing:
         lost = f"{len(manifest.missing)} of {len(names)} pictures, such as {manifest.missing[0]!r},"
         warnings.warn(f"{lost} are not under {manifest.root}", DatasetWarning, stacklevel=2)
     return votes, manifest
+
+
+def _named(rows: pd.DataFrame, columns: Sequence[str], path: Path) -> tuple[pd.DataFrame, str]:
+    """The table as `count_votes` takes it, and which columns it is made of."""
+    titles = dict(zip(("a", "b", "chosen"), columns, strict=False))
+    table = {}
+    for name, usual_titles in _TITLES.items():
+        title = named_column(rows, titles[name], path) if name in titles else None
+        title = title or next(iter(usual(rows, usual_titles)), None)
+        if title is not None:
+            table[name] = titles[name] = title
+        elif name != "count":
+            raise DatasetError(
+                f"{str(path)!r}: which column is {name!r}? It has {titles_of(rows)}; a table of "
+                "choices has a, b and chosen"
+            )
+    made = pd.DataFrame({name: rows[title] for name, title in table.items()})
+    words = {word: side for side, names in _SIDES.items() for word in names}
+    sides = made["chosen"].astype(str).str.strip().str.lower().map(words)
+    is_name = made["chosen"].isin([*made["a"], *made["b"]])
+    made["chosen"] = made["chosen"].where(is_name | sides.isna(), sides)
+    note = ", ".join(f"{name} by {title!r}" for name, title in table.items())
+    return made.reset_index(drop=True), f"from {path.name}: {note}"
 
 
 def judge_choices(
@@ -59,6 +106,7 @@ def judge_choices(
     """`evaluate_pairs` with ``srcc_scale``, the SRCC with people's scale; and the pictures on it.
 
     Predictions have a row a picture, with its ``name``, and methods their scores in the same rows.
+    Where parts of the pictures never met there is no common scale: ``srcc_scale`` is NaN.
     """
     scale = bradley_terry(votes).set_index("picture")
     named = methods.set_axis(predictions["name"])
@@ -66,4 +114,9 @@ def judge_choices(
     known = named.join(scale["strength"]).dropna()
     ranked = known["strength"].to_numpy(float)
     table["srcc_scale"] = [spearman(known[name].to_numpy(float), ranked) for name in named]
+    sizes = scale["part"].value_counts().tolist()
+    if len(sizes) > 1:
+        message = f"{len(sizes)} parts of {', '.join(map(str, sizes))} pictures were never compared"
+        warnings.warn(f"{message}: each has a scale of its own", DatasetWarning, stacklevel=2)
+        table["srcc_scale"] = _NAN
     return table, predictions.join(scale, on="name")

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from maclip_lab.ablations.rated import Rated
 from maclip_lab.cues import magnitude_cue
-from maclip_lab.datasets.errors import DatasetError
+from maclip_lab.errors import DatasetError
 from maclip_lab.evaluation.correlations import Array, spearman
 from maclip_lab.features.features import StoreError
 

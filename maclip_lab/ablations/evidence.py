@@ -23,12 +23,12 @@ from maclip_lab.ablations.published import PAPER_BACKBONE
 from maclip_lab.ablations.rated import STATISTICS, RatedSet
 from maclip_lab.ablations.study import study
 from maclip_lab.ablations.sweeps import score_store
-from maclip_lab.datasets.cards import CARDS, Variant
-from maclip_lab.datasets.catalog import find_datasets
+from maclip_lab.crops import DATASETS
+from maclip_lab.datasets.cards import Choices, Variant
 from maclip_lab.datasets.checks import check_dataset, part_of_set, unlike_published
-from maclip_lab.datasets.choice import open_dataset
-from maclip_lab.datasets.errors import DatasetWarning
 from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.datasets.opening import find_datasets, open_dataset
+from maclip_lab.errors import DatasetWarning
 from maclip_lab.evaluation import EvaluationSettings
 from maclip_lab.evaluation.estimates import Estimate
 from maclip_lab.features import Extractor, Pack
@@ -53,7 +53,9 @@ def find_sets(root: str | os.PathLike[str]) -> tuple[dict[str, Manifest], dict[s
     """
     found, left_out = {}, {}
     for name, folder in find_datasets(root).items():
-        report = check_dataset(name, folder, variant=VARIANT, decode=False)
+        if name not in DATASETS:
+            continue  # the paper says nothing of it
+        report = check_dataset(name, folder, Choices(variant=VARIANT), decode=False)
         wrong = [one for one in report.findings if one.severity == "error"]
         reasons = [f"{one.kind}: {one.message}" for one in wrong if one.kind not in _A_PART]
         if reasons:
@@ -93,7 +95,7 @@ def gather(
     crops, wholes = Extractor(scorer, store_folder, dtype).crops_and_whole(manifest)
     part = part_of_set(manifest)
     faults = [part] if part else []
-    if manifest.protocol not in CARDS:
+    if manifest.protocol not in DATASETS:
         faults.append(f"{manifest.dataset} is none of the paper's sets")
     unread = int((crops.table["status"] != "ok").sum())
     if unread:

@@ -15,7 +15,7 @@ import pandas as pd
 from maclip_lab.ablations.evidence import Evidence
 from maclip_lab.ablations.ladder import RUNGS
 from maclip_lab.ablations.published import CLIP_IQA_ANSWERS, PAPER_BACKBONE, paper_means
-from maclip_lab.datasets.cards import CARDS
+from maclip_lab.crops import DATASETS
 from maclip_lab.evaluation.estimates import Estimate, Finding, finding
 
 TOLERANCE = 0.005
@@ -344,7 +344,9 @@ def _direction_row(
 
 def _mean_row(method: str, table: pd.DataFrame, published: pd.DataFrame) -> dict[str, object]:
     """The mean over the paper's sets; its own is taken over its rows, since one is misstated."""
-    sets = [name for name in CARDS if np.isfinite(_published(published, name, method, "srcc")[0])]
+    sets = [
+        name for name in DATASETS if np.isfinite(_published(published, name, method, "srcc")[0])
+    ]
     paper = float(np.mean([_published(published, name, method, "srcc")[0] for name in sets]))
     run = table[
         (table["claim"] == f"SRCC of {method}")

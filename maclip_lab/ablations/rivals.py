@@ -1,32 +1,51 @@
-"""Other metrics' scores of the same pictures, as the field's toolboxes write them."""
+"""Other metrics' scores of the same pictures, as the field's toolboxes write them.
 
-import io
+Their tables are read as lists of opinions are (`maclip_lab.datasets.lists`), and their columns are
+told by the same rules: what counts, numbers or repeats the opinions is no metric.
+"""
+
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
-from maclip_lab.datasets.annotations import PATH_COLUMNS, STD_COLUMNS
-from maclip_lab.datasets.errors import DatasetError
-from maclip_lab.datasets.index import FileIndex
+from maclip_lab.datasets.finding import FileIndex
+from maclip_lab.datasets.lists import (
+    STD_COLUMNS,
+    fold_title,
+    lower_is_better,
+    named_column,
+    picture_columns,
+    titles_of,
+    words_of,
+)
 from maclip_lab.datasets.manifest import COLUMNS, Manifest
-from maclip_lab.datasets.readers import read_csv, read_parquet, read_text
+from maclip_lab.datasets.readers import is_number, read_table
+from maclip_lab.errors import DatasetError
 from maclip_lab.evaluation.correlations import METHODS
 from maclip_lab.files.identity import sha256_of
 
-LOWER_IS_BETTER = frozenset({"brisque", "ilniqe", "niqe", "pi", "piqe"})
-"""No-reference metrics of the field whose low values mean good quality."""
-
-_NO_METRIC = frozenset(
+_OPINION_WORDS = frozenset({"mos", "dmos", "zmos", "rating", "ratings", "opinion", "elo", "gt"})
+_COUNT_WORDS = frozenset(
     {
-        *("dmos", "elo", "gt_score", "mean_opinion_score", "mos_quality", *STD_COLUMNS, *COLUMNS),
-        *("q_cos", "q_mag", "w_cos", "n_crops", "width", "height", "index", "time", "unnamed"),
-        *("mos_predicted", "mos_lo", "mos_hi"),
+        *("seed", "seeds", "vote", "votes", "rater", "raters", "count", "counts", "num", "n", "no"),
+        *("index", "idx", "id", "fold", "epoch", "time", "seconds", "width", "height"),
+        *("total", "row", "ratings"),
     }
 )
-_TAKEN = frozenset({*METHODS, *METHODS.values(), *_NO_METRIC, "quality", "status", "message"})
+_NO_METRIC = frozenset(
+    {
+        *map(fold_title, (*STD_COLUMNS, *COLUMNS, "q_cos", "q_mag", "w_cos", "status", "flags")),
+        *map(fold_title, ("mos_predicted", "mos_lo", "mos_hi", "Unnamed: 0")),
+    }
+)
+_GENERIC = frozenset({"score", "scores", "quality", "qualityscore", "value", "prediction"})
+_OURS = ("quality", "status", "message", "flags", "w_cos", "n_crops", "width", "height")
+_TAKEN = frozenset({*METHODS, *METHODS.values(), *COLUMNS, *_OURS})
+_FEWEST_TO_TELL = 10
 
 
 @dataclass(frozen=True)
@@ -35,63 +54,111 @@ class Rivals:
 
     Attributes:
         scores: a column a metric, a row a picture; higher is better, NaN where there is none.
-        notes: what did not match and what was turned round, in words.
+        notes: which columns were taken, what did not match and what was turned round, in words.
         facts: the files' sha256, by their names.
     """
 
     scores: pd.DataFrame
-    notes: list[str]
-    facts: dict[str, str]
+    notes: list[str] = field(default_factory=list)
+    facts: dict[str, str] = field(default_factory=dict)
 
 
-def read_rivals(files: Sequence[str], manifest: Manifest) -> Rivals:
+@dataclass(frozen=True)
+class _Request:
+    """``table.csv:niqe,-mine``: a table and the columns wanted of it, ``-`` where lower is better.
+
+    Without names all columns of numbers are wanted; ``table.csv:-`` says so, and that lower is
+    better.
+    """
+
+    path: Path
+    wanted: list[str]
+    turned: list[str]
+    all_turned: bool
+
+    @classmethod
+    def of(cls, text: str) -> "_Request":
+        path, colon, chosen = text.rpartition(":")
+        if not colon or Path(text).exists():
+            return cls(Path(text), [], [], all_turned=False)
+        names = [name.strip() for name in chosen.split(",")]
+        turned = [name.removeprefix("-") for name in names if name.startswith("-")]
+        wanted = [name.removeprefix("-") for name in names if name != "-"]
+        return cls(Path(path), wanted, turned, all_turned="" in turned)
+
+
+def read_rivals(files: Sequence[str], manifest: Manifest, path_column: str | None = None) -> Rivals:
     """Other metrics' scores of a manifest's pictures, joined by path.
 
     Of a name's folders at least the last has to agree, unless all rows name the same one and the
     manifest's paths have none.
 
     Args:
-        files: tables, CSV, TSV or Parquet, of which all columns of numbers are taken; or, with
-            ``table.csv:niqe,-mine``, those named, ``-`` where lower is better.
+        files: tables, in any form a list may have, of which all metrics are taken; or, with
+            ``table.csv:niqe,-mine``, those named, ``-`` where lower is better; ``table.csv:-`` is
+            all, and lower is better.
         manifest: the pictures.
+        path_column: column of the pictures; None for the likeliest.
 
     Raises:
         DatasetError: a file cannot be read, names none of the pictures, or one of them twice.
     """
-    found = Rivals(pd.DataFrame(index=manifest.table.index), [], {})
-    for file in files:
-        path, colon, chosen = file.rpartition(":")
-        named = bool(colon) and not Path(file).exists()
-        table = Path(path if named else file)
-        rows = _rows(table)
-        folded = {"_".join(name.lower().replace("-", " ").split()): name for name in rows}
-        names = next((folded[name] for name in PATH_COLUMNS if name in folded), rows.columns[0])
-        place, unknown = _places(rows[names].astype(str).tolist(), manifest, table)
+    rivals = Rivals(pd.DataFrame(index=manifest.table.index))
+    for text in files:
+        request = _Request.of(text)
+        table = request.path
+        rows = read_table(table)
+        candidates = picture_columns(rows)
+        names = named_column(rows, path_column, table) if path_column else ""
+        names = names or (candidates[0] if candidates else str(rows.columns[0]))
+        place, unknown = _places([str(name) for name in rows[names]], manifest, table)
         missed = f"; {len(unknown)} rows match none, such as {unknown[0]!r}" if unknown else ""
         of = manifest.table["path"].nunique()
-        found.notes.append(f"{table.name}: {len(place)} of {of} pictures found{missed}")
-        wanted = chosen.split(",") if named else []
-        for column, numbers in _metrics(rows.drop(columns=names), wanted, table):
-            label = column.removeprefix("-")
-            label = table.stem if label.lower() in {"score", *_TAKEN} else label
-            if label in {*found.scores, *_TAKEN}:
+        others = [column for column in candidates if column != names]
+        over = f" (not {', '.join(map(repr, others))})" if others else ""
+        rivals.notes.append(
+            f"{table.name}: {len(place)} of {of} pictures found by column {names!r}{over}{missed}"
+        )
+        rows = rows.reset_index(drop=True)
+        for column, numbers in _metrics(rows.drop(columns=names), request, rivals.notes):
+            label = column
+            if fold_title(column) in _GENERIC or column in _TAKEN or column.startswith("column "):
+                label = table.stem
+            if label in {*rivals.scores, *_TAKEN}:
                 raise DatasetError(f"two tables hold {label!r}; rename a file or a column")
-            if column != label and column.startswith("-"):
-                found.notes.append(f"{label}: lower is better, so it is turned round")
+            turned = request.all_turned or column in request.turned
+            by_word = not turned and lower_is_better(label)
             by_path = pd.Series({where: numbers[row] for where, row in place.items()})
-            found.scores[label] = manifest.table["path"].map(by_path)
-        found.facts[table.name] = sha256_of(table)
-    return found
+            scores = manifest.table["path"].map(by_path)
+            if column not in request.wanted and equals_opinions(manifest.table["mos"], scores):
+                rivals.notes.append(f"{column!r} of {table.name} repeats the opinions: left out")
+                continue
+            if turned or by_word:
+                scores = -scores
+            if by_word:
+                rivals.notes.append(f"{label}: lower is better, so it is turned round")
+            taken = f" from column {column!r}" if label != column else ""
+            rivals.notes.append(f"{table.name}: metric {label!r}{taken}")
+            rivals.scores[label] = scores
+        rivals.facts[table.name] = sha256_of(table)
+    return rivals
 
 
-def _rows(path: Path) -> pd.DataFrame:
-    if path.suffix == ".parquet":
-        return read_parquet(path)
-    text = read_text(path)
-    if text[:1] in (",", ";", "\t"):  # pandas leaves the title of an index out
-        return pd.read_csv(io.StringIO("unnamed" + text), sep=text[0], dtype=str)
-    # pyiqa writes no header
-    return read_csv(path).rename(columns={"column 1": "path", "column 2": "score"})
+def equals_opinions(opinions: "pd.Series[float]", scores: "pd.Series[float]") -> bool:
+    """Whether scores are the opinions themselves, or order more than ten pictures just as they do.
+
+    >>> ratings = pd.Series(range(12), dtype=float)
+    >>> equals_opinions(ratings, -2 * ratings), equals_opinions(ratings, ratings % 5)
+    (True, False)
+    """
+    both = pd.DataFrame({"mos": opinions, "score": scores}).dropna()
+    if len(both) < 2:
+        return False
+    if np.allclose(both["mos"], both["score"], rtol=1e-6, atol=1e-9):
+        return True
+    ranks, others = rankdata(both["mos"]), rankdata(both["score"])
+    same = np.array_equal(ranks, others) or np.array_equal(ranks, len(both) + 1 - others)
+    return bool(same and len(both) > _FEWEST_TO_TELL and np.ptp(ranks) > 0)
 
 
 def _places(names: list[str], manifest: Manifest, path: Path) -> tuple[dict[str, int], list[str]]:
@@ -102,16 +169,16 @@ def _places(names: list[str], manifest: Manifest, path: Path) -> tuple[dict[str,
     place: dict[str, int] = {}
     unknown = []
     for row, name in enumerate(names):
-        found = index.candidates(name)
-        if not found and one_folder:
-            found = tuple(file for file in index.candidates(pure[row].name) if "/" not in file)
-        if len(found) > 1 or (found and place.setdefault(found[0], row) != row):
-            before = names[place[found[0]]] if found[0] in place else ", ".join(found[1:3])
+        files = index.candidates(name)
+        if not files and one_folder:
+            files = tuple(file for file in index.candidates(pure[row].name) if "/" not in file)
+        if len(files) > 1 or (files and place.setdefault(files[0], row) != row):
+            before = names[place[files[0]]] if files[0] in place else ", ".join(files[1:3])
             raise DatasetError(
-                f"{str(path)!r}: {name!r} is not one picture's alone: {found[0]}, {before}; "
+                f"{str(path)!r}: {name!r} is not one picture's alone: {files[0]}, {before}; "
                 "keep one row a picture, and as much of its path as tells it apart"
             )
-        if not found:
+        if not files:
             unknown.append(name)
     if not place:
         raise DatasetError(
@@ -121,19 +188,47 @@ def _places(names: list[str], manifest: Manifest, path: Path) -> tuple[dict[str,
     return place, unknown
 
 
-def _metrics(rows: pd.DataFrame, wanted: list[str], path: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Names and numbers of a table's metrics; where lower is better negated, and so is the name."""
+def _metrics(
+    rows: pd.DataFrame, request: _Request, notes: list[str]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Titles and numbers of a table's metrics; what is none of them is noted."""
     numbers = rows.astype(str).apply(pd.to_numeric, errors="coerce").astype(float)
     numbers = numbers.where(np.isfinite(numbers))
+    wanted = [name for name in request.wanted if name]
     if not wanted:
         filled = [name for name in numbers if numbers[name].notna().mean() > 0.5]
-        wanted = [name for name in filled if name.strip().lower() not in _NO_METRIC]
-    known = {name.removeprefix("-"): name for name in map(str.strip, wanted)}
-    for column, name in known.items():
-        if column not in numbers or numbers[column].isna().all():
-            wanted = []
-            break
-        turned = name != column or column.lower() in LOWER_IS_BETTER
-        yield ("-" if turned else "") + column, numbers[column].to_numpy() * (-1 if turned else 1)
-    if not wanted:
-        raise DatasetError(f"{str(path)!r} lacks the scores asked for; it has {', '.join(rows)}")
+        titled = any(not name.startswith("column ") for name in rows)
+        wanted = [
+            name
+            for name in filled
+            if _is_metric(name, numbers[name], index=titled and name.startswith("column "))
+        ]
+        left = [name for name in filled if name not in wanted and not name.startswith("column ")]
+        if left:
+            notes.append(f"{request.path.name}: no metrics are {', '.join(map(repr, left))}")
+    absent = [name for name in wanted if name not in numbers]
+    if absent or not wanted:
+        raise DatasetError(
+            f"{str(request.path)!r} lacks the scores asked for; it has {titles_of(rows)}"
+        )
+    for name in wanted:
+        if numbers[name].isna().all():
+            value = next((v for v in rows[name] if not is_number(v)), "")
+            raise DatasetError(
+                f"{str(request.path)!r} lacks the scores asked for: {name!r} holds no numbers, but "
+                f"{value!r}"
+            )
+        yield name, numbers[name].to_numpy()
+
+
+def _is_metric(title: str, numbers: "pd.Series[float]", *, index: bool) -> bool:
+    """Whether a column may be a metric's; ``index``, whether it may be the index of the others."""
+    words, values = set(words_of(title)), numbers.dropna()
+    whole = bool((values % 1 == 0).all())
+    counts = whole and not _COUNT_WORDS.isdisjoint(words)
+    running = whole and sorted(values) in (
+        list(range(len(values))),
+        list(range(1, len(values) + 1)),
+    )
+    opinions = not _OPINION_WORDS.isdisjoint(words) or fold_title(title) in _NO_METRIC
+    return not (opinions or counts or (running and index))

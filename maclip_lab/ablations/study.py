@@ -15,8 +15,8 @@ from maclip_lab.ablations.published import with_published
 from maclip_lab.ablations.rivals import Rivals
 from maclip_lab.ablations.sweeps import score_store
 from maclip_lab.datasets.checks import part_of_set, unlike_published
-from maclip_lab.datasets.errors import DatasetWarning
 from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.errors import DatasetWarning
 from maclip_lab.evaluation import METHODS, EvaluationSettings, breakdown, evaluate
 from maclip_lab.evaluation.table import COLUMNS, DIFFERENCES
 from maclip_lab.features import Extractor, Features, Pack

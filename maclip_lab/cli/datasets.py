@@ -13,7 +13,7 @@ Name = Annotated[str, typer.Argument(help="Data set, such as koniq or TID2013.")
 
 @app.command("list")
 def list_() -> None:
-    """List the nine data sets."""
+    """List the data sets that are known."""
     from maclip_lab.datasets import list_datasets
 
     typer.echo(list_datasets().to_string(index=False))
@@ -48,13 +48,12 @@ def check(
 
     from tqdm.auto import tqdm
 
-    from maclip_lab.datasets.checks import check_dataset
+    from maclip_lab.datasets import Choices, check_dataset
 
     report = check_dataset(
         name,
         root,
-        variant=variant,
-        resolution=resolution,
+        Choices(variant=variant, resolution=resolution),
         decode=decode,
         workers=workers,
         progress=None if quiet else partial(tqdm, unit="picture"),

@@ -99,7 +99,7 @@ def pack(
     quiet: options.Quiet = False,
 ) -> None:
     """Put a data set's features, opinions and prompts into one file, without its pictures."""
-    from maclip_lab.datasets.packed import PACK_SUFFIX
+    from maclip_lab.datasets.manifest import PACK_SUFFIX
     from maclip_lab.features import Extractor, write_pack
 
     options.refuse_existing(output, overwrite, suffixes=[PACK_SUFFIX])

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from maclip_lab import plots
 from maclip_lab.ablations.evidence import Evidence
 from maclip_lab.ablations.published import PAPER_BACKBONE, published_results
-from maclip_lab.datasets.cards import CARDS
+from maclip_lab.crops import DATASETS
 from maclip_lab.errors import MaclipError
 from maclip_lab.files.provenance import provenance_record, read_record, write_result, write_table
 from maclip_lab.plots.printed import latex_table, printed
@@ -173,7 +173,7 @@ def draw(evidence: Evidence) -> dict[str, Figure]:
 def _beside_paper(evidence: Sequence[Evidence]) -> Figure:
     ours = pd.concat([one.methods.assign(dataset=one.dataset) for one in evidence])
     label = plots.backbone_label(evidence[0].backbone)
-    sets = dict.fromkeys([*CARDS, *(one.dataset for one in evidence)])
+    sets = dict.fromkeys([*DATASETS, *(one.dataset for one in evidence)])
     whole = [one.dataset for one in evidence if not one.faults]
     return plots.beside_paper(
         ours,

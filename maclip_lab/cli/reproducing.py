@@ -72,7 +72,7 @@ def reproduce(
     from maclip_lab.ablations.published import PAPER_BACKBONE, published_results
     from maclip_lab.ablations.reproduction import claims_table, cost_row, set_rows
     from maclip_lab.cli.report import Report, claim_folder, file_stem, write_report
-    from maclip_lab.datasets.cards import CARDS
+    from maclip_lab.crops import DATASETS
     from maclip_lab.errors import MaclipError, StorageFullError, WeightsError
     from maclip_lab.features import Pack, write_pack
 
@@ -114,11 +114,11 @@ def reproduce(
             evidence.append(one)
             parts += rows
     run = {one.dataset for one in evidence if one.backbone == PAPER_BACKBONE}
-    why = dict.fromkeys(CARDS, "the set is not here")
+    why = dict.fromkeys(DATASETS, "the set is not here")
     why |= dict.fromkeys(
         sets, lost.get(PAPER_BACKBONE, f"{PAPER_BACKBONE} was not run on all of it")
     )
-    absent = {name: left_out.get(name, why[name]) for name in CARDS if name not in run}
+    absent = {name: left_out.get(name, why[name]) for name in DATASETS if name not in run}
     claims = claims_table(parts, published, absent)
     page = write_report(Report(found, claims, evidence, record), output)
     verdicts = claims["verdict"].str.partition(":")[0].value_counts()
@@ -140,11 +140,13 @@ def _found(
     """What is here and what is not: ``what, found, to do``."""
     import pandas as pd
 
+    from maclip_lab.crops import DATASETS
     from maclip_lab.datasets.cards import CARDS
     from maclip_lab.features import Pack
 
     rows = {}
-    for name, card in CARDS.items():
+    for name in DATASETS:
+        card = CARDS[name]
         rows[name] = left_out.get(name, "not here"), f"get it from {card.url}"
         if name in sets:
             rows[name] = f"{len(sets[name])} of {card.paper_rows} pictures", ""
@@ -193,7 +195,7 @@ def _costs(
 
 def _shipped(names: list[str]) -> "Iterator[Pack]":
     """The packs that this package ships of these backbones."""
-    from maclip_lab.datasets.errors import DatasetError
+    from maclip_lab.errors import DatasetError
     from maclip_lab.features import open_pack
     from maclip_lab.features.packs import SHIPPED, shipped_pack
 
@@ -209,7 +211,7 @@ def _answers(jobs: "Sequence[Job]") -> "pd.DataFrame":
     """The rows of the two known answers, from the pictures of TID2013 or beside them."""
     from maclip_lab.ablations.published import CLIP_IQA_ANSWERS, PAPER_BACKBONE
     from maclip_lab.ablations.reproduction import answer_rows
-    from maclip_lab.datasets.index import FileIndex
+    from maclip_lab.datasets.finding import FileIndex
     from maclip_lab.errors import PictureError
     from maclip_lab.features import Pack
 

@@ -1,207 +1,99 @@
-"""What is known of each data set before its first file is opened.
+"""What is known of each data set before its first file is opened, and how one may be opened.
 
-Counts and ranges are those of the publishers' annotation files; ``"paper"`` counts are those of
-the lists published with MA-CLIP (arXiv:2511.09948), mistakes included.
+The facts stand in data/datasets.toml. Counts and ranges are those of the publishers' annotation
+files; ``"paper"`` counts are those of the lists published with MA-CLIP (arXiv:2511.09948), mistakes
+included.
 """
 
-from dataclasses import asdict, dataclass
-from types import MappingProxyType
-from typing import Literal
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
 import pandas as pd
 
-from maclip_lab.crops import canonical_name, protocol_for
+from maclip_lab.crops import SETS, canonical_name
 
 Variant = Literal["standard", "paper"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Card:
-    """Facts about one data set.
-
-    Attributes:
-        name: canonical name; also that of the crop protocol.
-        title: the publisher's name.
-        url: where to get it.
-        licence: what its users may do.
-        citation: the paper that introduced it.
-        layout: files and folders as shipped.
-        annotations: the files that hold the scores.
-        rows: rows of the standard variant.
-        paper_rows: rows of the paper's list.
-        mos_range: lowest and highest possible score, in native units.
-        higher_is_better: direction of the score.
-        size: ``(width, height)`` of every picture; None where they differ or are not stated.
-        other_sizes: names whose size is known to differ, with that size.
-        level_is_severity: whether a higher distortion level means worse.
-        unordered: distortion types for which it does not.
-        partial_rows: row counts that are whole as well, such as PIPAL without its validation part.
-        note: traps, and what the paper's list does differently.
-    """
+    """Facts about one data set; what they mean stands at the head of data/datasets.toml."""
 
     name: str
     title: str
-    url: str
-    licence: str
-    citation: str
-    layout: str
-    annotations: str
+    url: str = ""
+    licence: str = "not stated"
+    citation: str = ""
+    layout: str = ""
+    annotations: str = ""
     rows: int
-    paper_rows: int
+    paper_rows: int = 0
     mos_range: tuple[float, float]
     higher_is_better: bool = True
+    paper: bool = False
+    resize: tuple[int, int] | None = None
     size: tuple[int, int] | None = None
-    other_sizes: tuple[tuple[str, tuple[int, int]], ...] = ()
+    other_sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     level_is_severity: bool = False
     unordered: tuple[str, ...] = ()
     partial_rows: tuple[int, ...] = ()
+    scores: tuple[str, ...] = ()
+    resolutions: tuple[str, ...] = ()
     note: str = ""
+    aliases: tuple[str, ...] = ()
+    stand_in: Mapping[str, str] = field(default_factory=dict)
+    file: tuple[Mapping[str, Any], ...] = ()
+    picture: str = ""
+    words: Mapping[str, Any] = field(default_factory=dict)
+    ref_case: Literal["", "upper", "lower"] = ""
+    example: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def describe(self, picture: str) -> dict[str, str | int]:
+        """What a picture's name says of it; nothing where it is no name of this set.
+
+        >>> card_for("kadid").describe("I01_10_05.png")
+        {'ref_id': 'I01', 'dist_type': 'JPEG', 'dist_level': 5}
+        """
+        match = re.fullmatch(self.picture, picture, re.IGNORECASE)
+        facets: dict[str, str | int] = match.groupdict() if match and self.picture else {}
+        for part, words in self.words.items():
+            if part in facets and facets[part] is not None:
+                word = _word(words, str(facets[part]))
+                if word is None:
+                    return {}
+                facets[part] = word
+        if "dist_level" in facets:
+            facets["dist_level"] = int(facets["dist_level"])
+        if self.ref_case and "ref_id" in facets:
+            facets["ref_id"] = getattr(str(facets["ref_id"]), self.ref_case)()
+        return facets
 
 
-_CARDS = (
-    Card(
-        name="livec",
-        title="LIVE In the Wild Image Quality Challenge (CLIVE)",
-        url="https://live.ece.utexas.edu/research/ChallengeDB/index.html",
-        licence="use, copy, modify and distribute with the copyright notice and acknowledgement",
-        citation="Ghadiyaram, Bovik, IEEE TIP 2016",
-        layout="Data/*.mat; Images/*.bmp, *.JPG; Images/trainingImages/t1.bmp ... t7.bmp",
-        annotations="AllImages_release.mat, AllMOS_release.mat, AllStdDev_release.mat",
-        rows=1162,
-        paper_rows=1169,
-        mos_range=(0.0, 100.0),
-        size=(500, 500),
-        other_sizes=(("1024.JPG", (640, 960)), ("1113.JPG", (608, 608))),
-        note="The paper's list keeps the seven pictures t1 to t7 that trained the subjects.",
-    ),
-    Card(
-        name="AGIQA-3k",
-        title="AGIQA-3K",
-        url="https://github.com/lcysyzxdxc/AGIQA-3k-Database",
-        licence="MIT",
-        citation="Li et al., IEEE TCSVT 2023, arXiv:2306.04717",
-        layout="data.csv; *.jpg beside it or in one folder",
-        annotations="data.csv",
-        rows=2982,
-        paper_rows=2982,
-        mos_range=(0.0, 5.0),
-        note="The score is mos_quality; mos_align rates agreement with the prompt. "
-        "dist_type is generator and mode, ref_id the prompt.",
-    ),
-    Card(
-        name="AGIQA-1k",
-        title="AGIQA-1K",
-        url="https://github.com/lcysyzxdxc/AGIQA-1k-Database",
-        licence="MIT",
-        citation="Zhang et al., 2023, arXiv:2303.12618",
-        layout="AIGC_MOS_Zscore.xlsx; file/*.jpg",
-        annotations="AIGC_MOS_Zscore.xlsx (or AIGC_all.csv for raw means)",
-        rows=1078,
-        paper_rows=1080,
-        mos_range=(0.0, 5.0),
-        note="The workbook lists dreamStudio_8_9_1_1.jpg twice (0.4414 and 2.0841) and "
-        "dreamStudio_8_5_0_0.jpg never. The paper keeps both rows; standard drops both.",
-    ),
-    Card(
-        name="SPAQ",
-        title="SPAQ: Smartphone Photography Attribute and Quality",
-        url="https://github.com/h4nwei/SPAQ",
-        licence="research and education only, notice kept",
-        citation="Fang et al., CVPR 2020",
-        layout="[Dataset/]TestImage/00001.jpg ...; [Dataset/]Annotations/*.xlsx",
-        annotations="MOS and Image attribute scores.xlsx",
-        rows=11125,
-        paper_rows=11125,
-        mos_range=(0.0, 100.0),
-        note="Photographs of up to 20 megapixels; the protocol resizes them to 448 x 448. Unpack "
-        "with a repaired archive (zip -FF), or some pictures come out damaged.",
-    ),
-    Card(
-        name="CSIQ",
-        title="CSIQ: Categorical Subjective Image Quality",
-        url="https://s2.smu.edu/~eclarson/csiq.html",
-        licence="not stated",
-        citation="Larson, Chandler, JEI 2010",
-        layout="csiq.DMOS.xlsx; dst_imgs/<type>/*.png; src_imgs/*.png",
-        annotations="csiq.DMOS.xlsx or csiq_label.txt (rounded to 6 decimals)",
-        rows=866,
-        paper_rows=866,
-        mos_range=(0.0, 1.0),
-        higher_is_better=False,
-        size=(512, 512),
-        level_is_severity=True,
-        note="The score is a DMOS: lower is better. Lists of 1 - DMOS exist; do not mix them.",
-    ),
-    Card(
-        name="TID2013",
-        title="TID2013: Tampere Image Database",
-        url="http://www.ponomarenko.info/tid2013.htm",
-        licence="research and education only, unmodified, notice kept",
-        citation="Ponomarenko et al., SPIC 2015",
-        layout="mos_with_names.txt, mos_std.txt; distorted_images/*.bmp; reference_images/*.BMP",
-        annotations="mos_with_names.txt, mos_std.txt",
-        rows=3000,
-        paper_rows=3000,
-        mos_range=(0.0, 9.0),
-        size=(512, 384),
-        level_is_severity=True,
-        unordered=(
-            "non-eccentricity pattern noise",
-            "local block-wise",
-            "mean shift",
-            "contrast change",
-        ),
-        note="Letter case of names differs between the list and every copy.",
-    ),
-    Card(
-        name="kadid",
-        title="KADID-10k",
-        url="http://database.mmsp-kn.de/kadid-10k-database.html",
-        licence="free for research, cite; photographs from Pixabay",
-        citation="Lin, Hosu, Saupe, QoMEX 2019",
-        layout="dmos.csv; images/I01_01_01.png ...; references images/I01.png ... I81.png",
-        annotations="dmos.csv",
-        rows=10125,
-        paper_rows=10125,
-        mos_range=(1.0, 5.0),
-        size=(512, 384),
-        level_is_severity=True,
-        unordered=("mean shift", "contrast change"),
-        note='The column "dmos" is a MOS: higher is better. "var" is a standard deviation.',
-    ),
-    Card(
-        name="koniq",
-        title="KonIQ-10k",
-        url="http://database.mmsp-kn.de/koniq-10k-database.html",
-        licence="research; photographs under Creative Commons (YFCC100M)",
-        citation="Hosu et al., IEEE TIP 2020",
-        layout="koniq10k_scores_and_distributions.csv; 1024x768/*.jpg; 512x384/*.jpg",
-        annotations="koniq10k_scores_and_distributions.csv and/or koniq10k_distributions_sets.csv",
-        rows=10073,
-        paper_rows=10073,
-        mos_range=(1.0, 5.0),
-        size=(1024, 768),
-        note="The paper's list has the 5-point MOS rounded to 2 decimals, halves upwards; many "
-        'papers use the z-score MOS instead: pass scores="zscore" for it.',
-    ),
-    Card(
-        name="PIPAL",
-        title="PIPAL: Perceptual Image Processing Algorithms",
-        url="https://www.jasongt.com/projectpages/pipal.html",
-        licence="academic use; no text published",
-        citation="Gu et al., ECCV 2020, arXiv:2007.12142",
-        layout="Train_Label/*.txt; Distortion_1 ... 4/*.bmp; Train_Ref/*.bmp; a validation folder",
-        annotations="Train_Label/*.txt or pipal22_train.txt; pipal21_val.txt or Valid_Label/*.txt",
-        rows=24200,
-        paper_rows=24200,
-        mos_range=(868.2988, 1857.0),
-        size=(288, 288),
-        partial_rows=(23200,),
-        note="Elo ratings. The paper's list scales them to 0..1, train and validation separately.",
-    ),
-)
+def _word(words: Any, part: str) -> str | None:
+    if isinstance(words, list):
+        number = int(part) if part.isdecimal() else 0
+        return words[number - 1] if 1 <= number <= len(words) else None
+    word: str | None = words.get(part.lower())
+    return word
 
-CARDS = MappingProxyType({card.name: card for card in _CARDS})
+
+def make_card(name: str, facts: Mapping[str, Any]) -> Card:
+    """A block of data/datasets.toml as a card.
+
+    >>> make_card("mine", {"title": "Mine", "rows": 3, "mos_range": [1, 5]}).paper_rows
+    3
+    """
+    given: dict[str, Any] = {"paper_rows": facts["rows"], **facts}
+    given = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in given.items()
+    }
+    return Card(name=name, **given)
+
+
+CARDS = {name: make_card(name, facts) for name, facts in SETS.items()}
 """Card of each data set by its canonical name."""
 
 
@@ -217,38 +109,120 @@ def card_for(dataset: str) -> Card:
     return CARDS[canonical_name(dataset)]
 
 
+def _option(default: Any, text: str, **more: Any) -> Any:
+    return field(default=default, metadata={"help": text, **more})
+
+
+@dataclass(frozen=True)
+class Choices:
+    """How a data set or a list of one's own is opened; each field says what it is in ``help``."""
+
+    annotations: str | os.PathLike[str] | None = _option(
+        None, "Your own list of pictures and scores: .csv, .txt, .xlsx, .json, .parquet."
+    )
+    variant: Variant = _option(
+        "standard", '"standard", or "paper" for exactly the list published with MA-CLIP.'
+    )
+    resolution: str | None = _option(None, "Of KonIQ-10k: 1024x768, the default, or 512x384.")
+    scores: str | None = _option(
+        None, "KonIQ-10k: mos, the default, or zscore; AGIQA-1K: zscore or raw."
+    )
+    split: str | None = _option(None, "One part, such as test, of a set or list that has parts.")
+    path_column: str | None = _option(None, "Column of your list that holds the pictures.")
+    score_column: str | None = _option(None, "Column of your list that holds the scores.")
+    reference_column: str | None = _option(
+        None, "Column of your list that says which pictures are versions of one content."
+    )
+    higher_is_better: bool | None = _option(
+        None,
+        "Direction of your list's scores; higher, unless it is one of the known sets'.",
+        flags="--higher-is-better/--lower-is-better",
+    )
+    mos_range: tuple[float, float] | None = _option(
+        None, "Lowest and highest possible score of your list."
+    )
+    on_duplicate: Literal["error", "keep", "mean"] = _option(
+        "error", "What a picture in several rows means; mean: each row is a rating."
+    )
+    on_collision: Literal["error", "first"] = _option(
+        "error", "What a name borne by several files means."
+    )
+    missing: Literal["drop", "keep", "error"] = _option(
+        "drop", "What becomes of rows whose picture is absent."
+    )
+    n_pictures: int | None = _option(
+        None, "So many pictures, drawn at random and always the same.", min=1
+    )
+
+    def __post_init__(self) -> None:
+        for option, words in _WORDS.items():
+            check_choice(option, getattr(self, option), *words)
+
+    @property
+    def given(self) -> dict[str, object]:
+        """What is not left at its default."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: value for name, value in values.items() if value != _DEFAULTS[name]}
+
+    def check(self, card: Card) -> None:
+        """Raise ``ValueError`` where a set has not the choice that is made."""
+        for option, allowed in (("resolution", card.resolutions), ("scores", card.scores)):
+            value = getattr(self, option)
+            if value is not None and not allowed:
+                raise ValueError(f"{card.name} has one kind of {option}; got {option}={value!r}")
+            if value is not None:
+                check_choice(option, value, *allowed)
+
+
+_WORDS = {
+    "variant": ("standard", "paper"),
+    "on_duplicate": ("error", "keep", "mean"),
+    "on_collision": ("error", "first"),
+    "missing": ("error", "drop", "keep"),
+}
+_DEFAULTS = {each.name: each.default for each in fields(Choices)}
+
+
+def check_choice(option: str, value: str, *choices: str) -> None:
+    """Raise ``ValueError`` unless ``value`` is one of ``choices``."""
+    if value not in choices:
+        raise ValueError(f"{option} is one of {', '.join(choices)}; got {value!r}")
+
+
+def complete_rows(card: Card, choices: Choices) -> tuple[int, ...]:
+    """How many rows a whole copy may have; the first is the usual number."""
+    if choices.variant == "paper" or choices.scores == "raw":
+        return (card.paper_rows,)
+    return (card.rows, *card.partial_rows)
+
+
 def list_datasets() -> pd.DataFrame:
-    """One row a data set: name, pictures, range, direction, crop protocol and where to get it."""
+    """One row a data set: name, pictures, range, direction, licence and where to get it."""
+    shown = ("title", "rows", "paper_rows")
     return pd.DataFrame(
-        [
-            {
-                "dataset": card.name,
-                "title": card.title,
-                "rows": card.rows,
-                "paper_rows": card.paper_rows,
-                "lowest": card.mos_range[0],
-                "highest": card.mos_range[1],
-                "better": "higher" if card.higher_is_better else "lower",
-                "licence": card.licence,
-                "url": card.url,
-            }
-            for card in CARDS.values()
-        ]
+        {
+            "dataset": card.name,
+            **{key: getattr(card, key) for key in shown},
+            "lowest": card.mos_range[0],
+            "highest": card.mos_range[1],
+            "better": "higher" if card.higher_is_better else "lower",
+            "licence": card.licence,
+            "url": card.url,
+        }
+        for card in CARDS.values()
     )
 
 
 def show_card(dataset: str) -> str:
     """The card of a data set as text, one fact a line."""
     card = card_for(dataset)
-    facts = {key: value for key, value in asdict(card).items() if value not in (None, (), "")}
+    facts: dict[str, object] = {each.name: getattr(card, each.name) for each in fields(card)}
+    for machinery in ("file", "picture", "words", "ref_case", "example", "stand_in"):
+        del facts[machinery]
     facts["mos_range"] = f"{card.mos_range[0]:g} to {card.mos_range[1]:g}"
-    facts["resize"] = protocol_for(card.name).resize
-    if card.size:
-        facts["size"] = f"{card.size[0]} x {card.size[1]}"
-    if card.other_sizes:
-        facts["other_sizes"] = ", ".join(f"{n} {w} x {h}" for n, (w, h) in card.other_sizes)
-    for key in ("unordered", "partial_rows"):
-        if key in facts:
-            facts[key] = ", ".join(map(str, facts[key]))
-    facts["resize"] = "{} x {}".format(*facts["resize"]) if facts["resize"] else "native size"
-    return "\n".join(f"{key.replace('_', ' '):18}{value}" for key, value in facts.items())
+    facts["resize"] = "{} x {}".format(*card.resize) if card.resize else "native size"
+    facts["size"] = "{} x {}".format(*card.size) if card.size else None
+    facts["other_sizes"] = ", ".join(f"{n} {w} x {h}" for n, (w, h) in card.other_sizes.items())
+    shown = [(k, ", ".join(map(str, v)) if isinstance(v, tuple) else v) for k, v in facts.items()]
+    rows = [(key.replace("_", " "), value) for key, value in shown if value not in (None, "")]
+    return "\n".join(f"{key:18}{value}" for key, value in rows)

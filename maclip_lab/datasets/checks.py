@@ -7,22 +7,21 @@ a look; notes say what was seen or could not be checked.
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 from scipy.stats import spearmanr
 
-from maclip_lab.crops import canonical_name
-from maclip_lab.datasets.annotated import Request
-from maclip_lab.datasets.cards import CARDS, Card, Variant, card_for
-from maclip_lab.datasets.catalog import assemble, checked_request, complete_rows
-from maclip_lab.datasets.errors import DatasetError
-from maclip_lab.datasets.index import FileIndex, fold_name
+from maclip_lab.datasets.cards import CARDS, Card, Choices, card_for, complete_rows
+from maclip_lab.datasets.finding import FileIndex, fold_name
 from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.datasets.opening import published_manifest
+from maclip_lab.errors import DatasetError
 from maclip_lab.images import load_picture
 
 Severity = Literal["error", "warning", "note"]
+Progress = Callable[[Iterable[Path]], Iterable[Path]]
 
 _FEWEST_FOR_DIRECTION = 10
 
@@ -68,20 +67,18 @@ class Report:
 def check_dataset(
     name: str,
     root: str | os.PathLike[str],
+    choices: Choices | None = None,
     *,
-    variant: Variant = "standard",
-    resolution: str | None = None,
     decode: bool = True,
     workers: int | None = None,
-    progress: Callable[[Iterable[Path]], Iterable[Path]] | None = None,
+    progress: Progress | None = None,
 ) -> Report:
-    """Check a copy of one of the nine data sets against its card.
+    """Check a copy of a known data set against its card.
 
     Args:
         name: of the data set, by any of its names.
         root: its folder, or one above it.
-        variant: whose rows are expected.
-        resolution: KonIQ-10k's folder, None for the default.
+        choices: whose rows are expected, and in which resolution.
         decode: open every picture in full; without it sizes are not checked either.
         workers: threads that decode; None for as many as there are processors, at most eight.
         progress: wraps the pictures as they are decoded, such as ``tqdm.tqdm``.
@@ -89,56 +86,50 @@ def check_dataset(
     Raises:
         ValueError: unknown name or option.
     """
-    dataset = canonical_name(name)
-    request = checked_request(dataset, variant, resolution)
+    card, choices = card_for(name), replace(choices or Choices(), missing="keep")
+    choices.check(card)
     folder = Path(root)
     try:
         index = FileIndex.scan(root)
         folder = index.root
         collisions: list[Finding] = []
         try:
-            manifest = assemble(dataset, index, request, missing="keep")
+            manifest = published_manifest(card, index, choices)
         except DatasetError as error:
-            manifest = assemble(
-                dataset, index, request, missing="keep", on_collision="first", on_duplicate="keep"
-            )
+            lenient = replace(choices, on_collision="first", on_duplicate="keep")
+            manifest = published_manifest(card, index, lenient)
             collisions = [Finding("error", "duplicate", str(error), 1)]
     except DatasetError as error:
-        return Report(dataset, folder, 0, (Finding("error", "annotations", str(error)),))
-    card = card_for(dataset)
+        return Report(card.name, folder, 0, (Finding("error", "annotations", str(error)),))
     findings = [
         *collisions,
-        *_rows(manifest, complete_rows(dataset, request)),
+        *_rows(manifest, complete_rows(card, choices)),
         *_extra(manifest, index),
         *_some("unreadable", "folders cannot be listed", index.unreadable),
         *check_manifest(
             manifest,
-            size=_size(card, resolution),
-            other_sizes=dict(card.other_sizes),
-            unordered=card.unordered if card.level_is_severity else None,
+            card=replace(card, size=_size(card, choices.resolution)),
             decode=decode,
             workers=workers,
             progress=progress,
         ).findings,
     ]
-    return Report(dataset, manifest.root, len(manifest), _ordered(findings))
+    return Report(card.name, manifest.root, len(manifest), _ordered(findings))
 
 
 def check_manifest(
     manifest: Manifest,
+    card: Card | None = None,
     *,
-    size: tuple[int, int] | None = None,
-    other_sizes: dict[str, tuple[int, int]] | None = None,
-    unordered: Sequence[str] | None = None,
     decode: bool = True,
     workers: int | None = None,
-    progress: Callable[[Iterable[Path]], Iterable[Path]] | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Check the rows and pictures of any manifest.
 
     Absent pictures must have been kept, or they go unmentioned beyond ``manifest.missing``.
-    ``unordered`` are distortion types whose level is no severity, None where no level is; the
-    rest as in `check_dataset`.
+    ``card`` says of which size the pictures are, and of which distortion types the level is a
+    severity; the rest as in `check_dataset`.
     """
     absent = f"annotated pictures are absent ({len(manifest)} rows are held)"
     repeated = f"rows repeat a picture ({manifest.note or 'kept on request'})"
@@ -147,10 +138,10 @@ def check_manifest(
         *_some("missing", absent, manifest.missing),
         *_some("duplicate", repeated, twice, "warning"),
         *_out_of_range(manifest),
-        *_direction(manifest, unordered),
+        *_direction(manifest, card),
     ]
     if decode:
-        findings += _pictures(manifest, size, other_sizes or {}, workers, progress)
+        findings += _pictures(manifest, card, workers, progress)
     return Report(manifest.dataset, manifest.root, len(manifest), _ordered(findings))
 
 
@@ -158,7 +149,8 @@ def part_of_set(manifest: Manifest) -> str:
     """Which part of a data set the rows of a manifest are; empty where they are all."""
     whole: tuple[int, ...] = (len(manifest) + len(manifest.missing),)
     if manifest.protocol in CARDS:
-        whole = complete_rows(manifest.protocol, Request(manifest.variant))
+        variant: Any = manifest.variant if manifest.variant == "paper" else "standard"
+        whole = complete_rows(CARDS[manifest.protocol], Choices(variant=variant))
     if not manifest.missing and len(manifest) in whole:
         return ""
     return f"a part of the set, {len(manifest)} of {whole[0]} pictures"
@@ -176,14 +168,13 @@ def unlike_published(manifest: Manifest, sizes: Sequence[tuple[int, int]]) -> tu
     """
     if manifest.protocol not in CARDS:
         return ()
-    card = card_for(manifest.protocol)
-    unordered = card.unordered if card.level_is_severity else None
-    doubts = [*_out_of_range(manifest), *_direction(manifest, unordered)]
-    others = {fold_name(name): size for name, size in card.other_sizes}
+    card = CARDS[manifest.protocol]
+    doubts = [*_out_of_range(manifest), *_direction(manifest, card)]
+    expected = [_expected(card, name) for name in manifest.table["name"]]
     wrong = [
         size
-        for name, size in zip(manifest.table["name"], sizes, strict=True)
-        if card.size and any(size) and size != others.get(fold_name(name), card.size)
+        for size, right in zip(sizes, expected, strict=True)
+        if right and any(size) and size != right
     ]
     reasons = [doubt.message for doubt in doubts if doubt.severity == "error"]
     if wrong and card.size:
@@ -209,10 +200,16 @@ def _some(
 
 
 def _size(card: Card, resolution: str | None) -> tuple[int, int] | None:
-    if card.name == "koniq" and resolution is not None:
+    if resolution is not None:
         width, _, height = resolution.partition("x")
         return int(width), int(height)
     return card.size
+
+
+def _expected(card: Card, name: str) -> tuple[int, int] | None:
+    """The size of a picture, where it is known."""
+    others = {fold_name(other): tuple(size) for other, size in card.other_sizes.items()}
+    return others.get(fold_name(name), card.size)  # type: ignore[return-value]
 
 
 def _rows(manifest: Manifest, complete: tuple[int, ...]) -> list[Finding]:
@@ -250,12 +247,12 @@ def _out_of_range(manifest: Manifest) -> list[Finding]:
     return _some("range", message, outside["name"])
 
 
-def _direction(manifest: Manifest, unordered: Sequence[str] | None) -> list[Finding]:
+def _direction(manifest: Manifest, card: Card | None) -> list[Finding]:
     """More distortion must mean a worse score, within each distortion type and on average."""
-    if unordered is None or not manifest.labelled:
+    if card is None or not card.level_is_severity or not manifest.labelled:
         return []
     table = manifest.table.dropna(subset=["dist_type", "dist_level"])
-    table = table[~table["dist_type"].isin(list(unordered))]
+    table = table[~table["dist_type"].isin(list(card.unordered))]
     correlations = []
     for _, rows in table.groupby("dist_type"):
         if len(set(rows["dist_level"])) > 1 and len(set(rows["mos"])) > 1:
@@ -274,28 +271,23 @@ def _direction(manifest: Manifest, unordered: Sequence[str] | None) -> list[Find
 
 
 def _pictures(
-    manifest: Manifest,
-    size: tuple[int, int] | None,
-    other_sizes: dict[str, tuple[int, int]],
-    workers: int | None,
-    progress: Callable[[Iterable[Path]], Iterable[Path]] | None,
+    manifest: Manifest, card: Card | None, workers: int | None, progress: Progress | None
 ) -> list[Finding]:
     absent = set(manifest.missing)
     rows = manifest.table[~manifest.table["name"].isin(absent)].drop_duplicates("path")
     paths = [manifest.root / path for path in rows["path"]]
     broken, wrong = [], []
-    other = {fold_name(name): expected for name, expected in other_sizes.items()}
     with ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1)) as pool:
         waiting = progress(paths) if progress else paths
         for path, name, result in zip(waiting, rows["name"], pool.map(_decode, paths), strict=True):
-            expected = other.get(fold_name(name), size)
+            expected = _expected(card, name) if card else None
             if isinstance(result, str):
                 broken.append(f"{path.relative_to(manifest.root).as_posix()}: {result}")
             elif expected is not None and result != expected:
                 wrong.append(f"{path.relative_to(manifest.root).as_posix()}: {_times(result)}")
     return [
         *_some("undecodable", "pictures cannot be decoded", broken),
-        *_some("size", f"pictures are not {_times(size or (0, 0))}", wrong if size else ()),
+        *_some("size", f"pictures are not {_times((card and card.size) or (0, 0))}", wrong),
     ]
 
 

@@ -25,11 +25,12 @@ from PIL import Image
 
 from maclip_lab.datasets import degradations
 from maclip_lab.datasets.degradations import DEGRADATIONS, LEVELS, degrade
-from maclip_lab.datasets.errors import DatasetError
-from maclip_lab.datasets.index import FileIndex
+from maclip_lab.datasets.finding import FileIndex
 from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.errors import DatasetError
 from maclip_lab.files.atomic import sweep, write_bytes
 from maclip_lab.files.identity import content_sha256, data_path
+from maclip_lab.images import load_picture
 
 PRISTINE = "pristine"
 """``dist_type`` of the photographs themselves; their level is 0."""
@@ -83,8 +84,15 @@ EDITIONS: Mapping[str, Edition] = {
 """The small edition that notebooks work on, the whole bank, and that of the demonstration."""
 
 
+def synthetic_folder(name: str) -> Path:
+    """Where an edition is made unless said otherwise: under ``build``, a checkout's or here."""
+    checkout = data_path().parent
+    inside = (checkout / "pyproject.toml").is_file()
+    return (checkout if inside else Path()).absolute() / "build" / name
+
+
 def make_synthetic(
-    folder: str | os.PathLike[str],
+    folder: str | os.PathLike[str] | None = None,
     edition: Edition = EDITIONS["synthetic"],
     *,
     photos: str | os.PathLike[str] | Sequence[Path] | None = None,
@@ -96,7 +104,7 @@ def make_synthetic(
     are already right are kept, so that a second call is quick and an interrupted one goes on.
 
     Args:
-        folder: where the pictures go.
+        folder: where the pictures go; None for `synthetic_folder`.
         edition: which degradations, and how large.
         photos: a folder or a list of photographs; None for those the project ships.
         seed: of the random degradations.
@@ -108,7 +116,7 @@ def make_synthetic(
     Raises:
         DatasetError: no photographs, two of one name, or one smaller than the edition's size.
     """
-    target = Path(folder).expanduser().absolute()
+    target = Path(folder or synthetic_folder(edition.name)).expanduser().absolute()
     sources = _sources(photos)
     for left in (target, target / "images"):
         sweep(left)
@@ -157,11 +165,10 @@ def _sources(photos: str | os.PathLike[str] | Sequence[Path] | None) -> dict[str
 
 
 def _open(path: Path, size: tuple[int, int] | None) -> Pixels:
-    try:
-        with Image.open(path) as image:
-            photo = image.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DatasetError(f"the photograph {str(path)!r} cannot be read: {error}") from error
+    picture = load_picture(path)
+    if picture.image is None:
+        raise DatasetError(f"the photograph {str(path)!r} cannot be read: {picture.message}")
+    photo = picture.image
     if size is not None:
         left, top = (photo.width - size[0]) // 2, (photo.height - size[1]) // 2
         if left < 0 or top < 0:

@@ -11,13 +11,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.special import expit
 
 from maclip_lab.evaluation.correlations import Array, Predictions, align, aligned
 from maclip_lab.evaluation.estimates import holm
 
-TIES = ("", "tie", "equal", "same", "none", "nan")
+TIES = ("tie", "equal", "same", "draw")
 """What stands for a vote for neither, in any letter case."""
+
+_BLANK = ("", "-", "none", "nan", "na", "n/a", "null")
 
 _MOST_PICTURES = 1000  # half a million pairs
 _STATISTICS = ("accuracy", "auc_ds", "auc_bw")
@@ -28,7 +32,8 @@ def count_votes(table: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         table: rows with ``a``, ``b`` and ``chosen``: the name of either, ``"a"``, ``"b"``, or one
-            of `TIES`; and optionally ``count``, votes in a row.
+            of `TIES`, while blank ones, which nobody answered, are left out; and optionally
+            ``count``, votes in a row.
 
     Raises:
         ValueError: a column is missing, or a row makes no sense; the message has the first.
@@ -36,6 +41,10 @@ def count_votes(table: pd.DataFrame) -> pd.DataFrame:
     missing = [name for name in ("a", "b", "chosen") if name not in table]
     if missing or table.empty:
         raise ValueError(f"expected rows with a, b and chosen; missing {missing or 'any row'}")
+    answered = ~table["chosen"].fillna("").astype(str).str.strip().str.lower().isin(_BLANK)
+    table = table[answered | table["chosen"].isin([*table["a"], *table["b"]])]
+    if table.empty:
+        raise ValueError("not one of the comparisons was answered")
     a, b, chosen = (table[n].fillna("").astype(str).str.strip() for n in ("a", "b", "chosen"))
     counts = pd.to_numeric(table.get("count", pd.Series(1, table.index)), "coerce")
     tie, sense = chosen.str.lower().isin(TIES), (counts > 0) & (counts % 1 == 0) & (a != b)
@@ -92,10 +101,17 @@ def bradley_terry(votes: pd.DataFrame, prior: float = 0.5) -> pd.DataFrame:
             that one that never lost has a place.
 
     Returns:
-        ``picture, strength, strength_lo, strength_hi`` at 95 %, ``n_votes``.
+        ``picture, strength, strength_lo, strength_hi`` at 95 %, ``n_votes``, and ``part``: pictures
+        that no chain of comparisons joins have no common scale, and each part one of its own.
     """
-    codes, names = pd.factorize(np.concatenate([votes["a"], votes["b"]]))
-    a, b = codes.reshape(2, -1)
+    places, names = pd.factorize(np.concatenate([votes["a"], votes["b"]]))
+    joined = coo_array((np.ones(len(votes)), places.reshape(2, -1)), (len(names),) * 2)
+    n_parts, part = connected_components(joined, directed=False)
+    if n_parts > 1:
+        of_row = part[places[: len(votes)]]
+        scales = [bradley_terry(votes[of_row == k], prior).assign(part=k) for k in range(n_parts)]
+        return pd.concat(scales).sort_values("strength", ascending=False, ignore_index=True)
+    a, b = places.reshape(2, -1)
     won, strength = np.zeros((len(names),) * 2), np.zeros(len(names))
     np.add.at(won, (a, b), votes["votes_a"] + votes["ties"] / 2)
     np.add.at(won, (b, a), votes["votes_b"] + votes["ties"] / 2)
@@ -114,6 +130,7 @@ def bradley_terry(votes: pd.DataFrame, prior: float = 0.5) -> pd.DataFrame:
     table = pd.DataFrame({"picture": names, "strength": strength - strength.mean()})
     table["strength_lo"], table["strength_hi"] = table.strength - margin, table.strength + margin
     table["n_votes"] = n.sum(1).round().astype(int)
+    table["part"] = 0
     return table.sort_values("strength", ascending=False, ignore_index=True)
 
 

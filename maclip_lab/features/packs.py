@@ -20,16 +20,16 @@ import torch
 from torch import Tensor
 
 from maclip_lab.crops import Protocol
-from maclip_lab.datasets.errors import DatasetError
-from maclip_lab.datasets.manifest import Manifest
-from maclip_lab.datasets.packed import (
+from maclip_lab.datasets.manifest import (
     PACK_SUFFIX,
     PACK_VERSION,
     VERSION_KEY,
+    Manifest,
     pack_manifest,
     packed_manifest,
     read_pack_header,
 )
+from maclip_lab.errors import DatasetError
 from maclip_lab.features.features import PICTURE, Features, Part, StoreConfig, StoreError
 from maclip_lab.files.identity import data_path
 from maclip_lab.files.provenance import provenance_record, write_result

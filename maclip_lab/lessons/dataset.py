@@ -14,7 +14,7 @@ import numpy as np
 
 from maclip_lab import datasets
 from maclip_lab.crops import canonical_name
-from maclip_lab.datasets.annotations import READERS
+from maclip_lab.datasets.readers import READERS
 from maclip_lab.features import Features
 from maclip_lab.features.packs import SEVERITY, SHIPPED, shipped_pack
 from maclip_lab.files.identity import data_path

@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from maclip_lab.ablations.choices import judge_choices, read_choices
-from maclip_lab.datasets.errors import DatasetError, DatasetWarning
+from maclip_lab.errors import DatasetError, DatasetWarning
+from maclip_lab.evaluation import count_votes
 from tests.store_world import pictures
 
 
@@ -45,7 +46,7 @@ def test_pairs_of_absent_pictures_are_named_and_left_out(choices):
 
 def test_a_table_without_choices_or_pictures_is_refused(choices):
     (choices / "pairs.csv").write_text("a,b\nx,y\n")
-    with pytest.raises(ValueError, match="missing \\['chosen'\\]"):
+    with pytest.raises(DatasetError, match="which column is 'chosen'"):
         read_choices(choices / "pairs.csv", "mine", None)
     (choices / "pairs.csv").write_text("a,b,chosen\nx,y,x\n")
     with pytest.raises(DatasetError, match="none of 2 pictures is under"):
@@ -55,3 +56,41 @@ def test_a_table_without_choices_or_pictures_is_refused(choices):
 def test_choices_between_the_pictures_of_a_pack_are_refused(choices):
     with pytest.raises(DatasetError, match=r"six\.safetensors is a pack"):
         read_choices(choices / "pairs.csv", "six.safetensors", None)
+
+
+@pytest.mark.parametrize(
+    ("titles", "suffix", "columns"),
+    [
+        ("a,b,chosen", ".csv", ()),
+        ("A,B,Chosen", ".json", ()),
+        ("left_image,right_image,winner", ".xlsx", ()),
+        ("x,y,z", ".csv", ("x", "y", "z")),
+    ],
+)
+def test_tables_of_choices_are_read_as_lists_are(tmp_path, titles, suffix, columns):
+    pictures(tmp_path, 3)
+    rows = [("p0.png", "p1.png", "left"), ("p2.png", "p1.png", "B"), ("p0.png", "p2.png", "tie")]
+    rows += [("p0.png", "p2.png", blank) for blank in ("", "none", "-")]
+    table = pd.DataFrame(rows, columns=titles.split(","))
+    file = tmp_path / f"pairs{suffix}"
+    {".csv": table.to_csv, ".xlsx": table.to_excel}.get(suffix, table.to_json)(
+        file, **({"orient": "records"} if suffix == ".json" else {"index": False})
+    )
+    votes, manifest = read_choices(file, "mine", None, columns)
+    assert votes[["votes_a", "votes_b", "ties"]].to_numpy().tolist() == [
+        [1, 0, 0],
+        [1, 0, 0],
+        [0, 0, 1],
+    ]
+    assert "3 choices, 1 of them ties; 3 rows without an answer are left out" in manifest.note
+
+
+def test_pictures_that_never_met_have_no_common_scale():
+    names = [f"{side}{i}" for side in "xy" for i in range(3)]
+    pairs = [(f"{side}{i}", f"{side}{j}") for side in "xy" for i in range(3) for j in range(i)]
+    votes = count_votes(pd.DataFrame([(a, b, a) for a, b in pairs], columns=["a", "b", "chosen"]))
+    methods = pd.DataFrame({"MA-CLIP": np.arange(6.0)})
+    with pytest.warns(DatasetWarning, match="2 parts of 3, 3 pictures were never compared"):
+        table, joined = judge_choices(pd.DataFrame({"name": names}), methods, votes)
+    assert table["srcc_scale"].isna().all()
+    assert joined.groupby("part")["strength"].mean().abs().max() < 1e-9

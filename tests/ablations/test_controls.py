@@ -17,7 +17,7 @@ from maclip_lab.ablations.controls import (
 )
 from maclip_lab.ablations.rated import Rated
 from maclip_lab.crops import NATIVE
-from maclip_lab.datasets.errors import DatasetError
+from maclip_lab.errors import DatasetError
 from maclip_lab.evaluation.estimates import Chance
 from maclip_lab.features.features import StoreError
 from tests.rated_world import CROPS, given_features, rated_set

@@ -10,9 +10,9 @@ from maclip_lab.ablations.rivals import read_rivals
 from maclip_lab.ablations.study import assess
 from maclip_lab.crops import protocol_for
 from maclip_lab.datasets import open_dataset
-from maclip_lab.datasets.errors import DatasetError
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.datasets.synthetic import Edition, make_synthetic
+from maclip_lab.errors import DatasetError
 from maclip_lab.evaluation import EvaluationSettings, holm
 from maclip_lab.features.packs import SHIPPED, shipped_pack
 from maclip_lab.files.identity import data_path
@@ -28,6 +28,7 @@ def manifest(paths, root="/photos", **options):
 
 NAMES = [f"p{i}.png" for i in range(12)]
 SET = manifest(NAMES)
+OTHER = np.roll(MOS, 1)
 
 
 def written(folder, text, name="rival.csv"):
@@ -47,19 +48,27 @@ def lines(names, scores, sep=","):
         ("pyiqa.txt", "", "\t", "pyiqa"),
         ("pandas.csv", ",musiq\n", ",", "musiq"),
         ("odd.csv", "which one,musiq\n", ",", "musiq"),
+        ("table.xlsx", "ImageName,musiq\n", ",", "musiq"),
+        ("table.json", "imgName,musiq\n", ",", "musiq"),
     ],
 )
 def test_the_forms_of_the_fields_toolboxes_are_read_as_they_are(tmp_path, name, head, sep, label):
     file = written(tmp_path, head + lines(reversed(NAMES), range(12), sep), name)
+    if name.startswith("table"):
+        rows = pd.read_csv(file)
+        rows.to_excel(file) if name.endswith("x") else rows.to_json(file, orient="records")
     found = read_rivals([file], SET)
     assert list(found.scores) == [label]
     np.testing.assert_array_equal(found.scores[label], np.arange(12)[::-1])
-    assert found.notes == [f"{name}: 12 of 12 pictures found"]
+    assert found.notes[0].startswith(f"{name}: 12 of 12 pictures found by column ")
+    assert f"metric {label!r}" in found.notes[1]
     assert len(found.facts[name]) == 64
 
 
 def test_columns_of_a_parquet_file_are_metrics_and_opinions_are_not(tmp_path):
-    table = pd.DataFrame({"path": NAMES, "a": MOS, "b": MOS, "mos": MOS, "n_crops": 2, "by": "me"})
+    table = pd.DataFrame(
+        {"path": NAMES, "a": OTHER, "b": OTHER, "mos": MOS, "n_crops": 2, "by": "me"}
+    )
     table.to_parquet(tmp_path / "all.parquet")
     assert list(read_rivals([f"{tmp_path}/all.parquet"], SET).scores) == ["a", "b"]
     chosen = read_rivals([f"{tmp_path}/all.parquet:b,-n_crops"], SET).scores
@@ -68,18 +77,66 @@ def test_columns_of_a_parquet_file_are_metrics_and_opinions_are_not(tmp_path):
 
 
 def test_where_lower_is_better_scores_are_turned_round_and_it_is_said(tmp_path):
-    file = written(tmp_path, "path,niqe,mine\n" + lines(NAMES, (f"{m},{m}" for m in MOS)))
+    file = written(tmp_path, "path,niqe,mine\n" + lines(NAMES, (f"{m},{m}" for m in OTHER)))
     found = read_rivals([file], SET)
-    np.testing.assert_array_equal(found.scores, np.column_stack([-MOS, MOS]))
-    assert found.notes[1:] == ["niqe: lower is better, so it is turned round"]
-    np.testing.assert_array_equal(read_rivals([f"{file}:-mine"], SET).scores["mine"], -MOS)
+    np.testing.assert_array_equal(found.scores, np.column_stack([-OTHER, OTHER]))
+    assert "niqe: lower is better, so it is turned round" in found.notes
+    np.testing.assert_array_equal(read_rivals([f"{file}:-mine"], SET).scores["mine"], -OTHER)
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "ask", "sign"),
+    [
+        ("niqe.csv", "", "", -1),
+        ("brisque.csv", "image,score\n", "", -1),
+        ("x.csv", "image,NIQE score\n", "", -1),
+        ("x.csv", "image,niqe_matlab\n", "", -1),
+        ("x.csv", "", ":-", -1),
+        ("niqe.csv", "", ":-", -1),
+        ("pioneer.csv", "", "", 1),
+    ],
+)
+def test_direction_goes_by_the_label_wherever_it_comes_from(tmp_path, name, head, ask, sign):
+    file = written(tmp_path, head + lines(NAMES, OTHER), name)
+    scores = read_rivals([file + ask], SET).scores
+    assert scores.shape == (12, 1)
+    np.testing.assert_array_equal(scores.iloc[:, 0], sign * OTHER)
+
+
+def test_opinions_counts_and_seeds_are_no_metrics_whatever_they_are_called(tmp_path):
+    table = pd.DataFrame({"path": NAMES, "topiq": OTHER, "Mean rating": MOS, "mos_norm": MOS / 9})
+    table = table.assign(taste=2 * MOS + 1, votes=range(3, 15), seed=0, n_raters=7)
+    table.to_csv(tmp_path / "all.csv")
+    found = read_rivals([f"{tmp_path}/all.csv"], SET)
+    assert list(found.scores) == ["topiq"]
+    assert "'taste' of all.csv repeats the opinions: left out" in found.notes
+    left = "all.csv: no metrics are 'Mean rating', 'mos_norm', 'votes', 'seed', 'n_raters'"
+    assert left in found.notes
+    assert list(read_rivals([f"{tmp_path}/all.csv:taste"], SET).scores) == ["taste"]
+
+
+def test_names_of_files_go_before_a_running_number(tmp_path):
+    names = [f"{i}.png" for i in range(12)]
+    table = pd.DataFrame({"image_id": range(12), "ImageName": names[::-1], "x": range(12)})
+    table.to_csv(tmp_path / "t.csv")
+    found = read_rivals([f"{tmp_path}/t.csv"], manifest(names))
+    np.testing.assert_array_equal(found.scores["x"], np.arange(12)[::-1])
+    assert "by column 'ImageName' (not 'image_id')" in found.notes[0]
+    chosen = read_rivals([f"{tmp_path}/t.csv"], manifest(names), path_column="image_id")
+    np.testing.assert_array_equal(chosen.scores["x"], np.arange(12))
+
+
+def test_values_that_are_no_numbers_are_shown(tmp_path):
+    file = written(tmp_path, "path,q\n" + lines(NAMES, ["tensor([3.2])"] * 12))
+    with pytest.raises(DatasetError, match=r"'q' holds no numbers, but 'tensor\(\[3.2\]\)'"):
+        read_rivals([f"{file}:q"], SET)
 
 
 def test_what_does_not_match_is_counted_and_has_no_number(tmp_path):
     file = written(tmp_path, "path,x\n" + lines([*NAMES[2:], "gone.png"], [*range(9), "", 3]))
     found = read_rivals([file], SET)
-    said = "rival.csv: 10 of 12 pictures found; 1 rows match none, such as 'gone.png'"
-    assert found.notes == [said]
+    said = "rival.csv: 10 of 12 pictures found by column 'path'; 1 rows match none, such as "
+    assert found.notes == [f"{said}'gone.png'", "rival.csv: metric 'x'"]
     assert found.scores["x"].isna().tolist() == [True] * 2 + [False] * 9 + [True]
 
 
@@ -132,7 +189,7 @@ def test_the_blur_effect_is_shipped_for_every_picture_of_the_packs(name):
     listed = open_dataset(str(shipped_pack(name, "tiny-rn")))
     found = read_rivals([f"{data_path('blur', f'{listed.dataset}.csv')}:-blur_effect"], listed)
     n = len(listed)
-    assert found.notes[0] == f"{listed.dataset}.csv: {n} of {n} pictures found"
+    assert found.notes[0] == f"{listed.dataset}.csv: {n} of {n} pictures found by column 'path'"
     assert found.scores["blur_effect"].between(-1, 0).all()
 
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from maclip_lab import cli
 from maclip_lab.ablations.sweeps import CROP_GRID, RULE_GRID, RULES
 from maclip_lab.datasets import DatasetError
-from maclip_lab.datasets.errors import DatasetWarning
+from maclip_lab.errors import DatasetWarning
 from maclip_lab.files.provenance import read_record, record_path
 from maclip_lab.prompts import MACLIP_PROMPTS, PROMPT_SETS
 from tests.conftest import GOLDEN, posix

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from maclip_lab.datasets import Manifest, open_dataset
 from tests.datasets.publishers import PUBLISHERS, Publisher
 
 LAYOUTS = {name: publisher.layouts for name, publisher in PUBLISHERS.items()}
@@ -107,3 +108,10 @@ def _invented(publisher: Publisher) -> pd.DataFrame:
         quality = 1 - quality if publisher.levels > 0 else quality
     mos = np.round(low + (high - low) * quality, 4)
     return pd.DataFrame({"name": names, "mos": mos, "std": np.round(0.1 + noise, 4)})
+
+
+def open_list(file: Path, *, dataset: str | None = None, root: object = None, **more) -> Manifest:
+    """A list of one's own, under its own name or as a list of ``dataset``."""
+    if dataset is None:
+        return open_dataset(str(file), root, **more)
+    return open_dataset(dataset, root, annotations=file, **more)

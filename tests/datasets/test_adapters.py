@@ -15,10 +15,9 @@ from maclip_lab.datasets import (
     DatasetError,
     DatasetWarning,
     find_datasets,
-    load_annotations,
-    load_dataset,
+    open_dataset,
 )
-from tests.datasets.facsimile import COUNTS, LAYOUTS, build, real_rows, rows_of
+from tests.datasets.facsimile import COUNTS, LAYOUTS, build, open_list, real_rows, rows_of
 from tests.datasets.publishers import koniq_votes
 
 small = pytest.mark.filterwarnings("ignore::maclip_lab.datasets.DatasetWarning")
@@ -54,7 +53,7 @@ def expected(name: str, table: pd.DataFrame, variant: str) -> pd.DataFrame:
 @pytest.mark.parametrize(("name", "layout"), CASES)
 def test_a_set_is_read_from_every_layout(tmp_path, name, layout, variant):
     folder = build(name, tmp_path, layout=layout, rows=40)
-    manifest = load_dataset(name, folder, variant=variant)
+    manifest = open_dataset(name, folder, variant=variant)
     truth = expected(name, rows_of(name, rows=40), variant)
     assert manifest.table["name"].tolist() == truth["name"].tolist()
     np.testing.assert_allclose(manifest.table["mos"], truth["mos"], rtol=0, atol=6e-6)
@@ -75,7 +74,7 @@ def test_a_set_is_read_from_every_layout(tmp_path, name, layout, variant):
 def test_deviations_are_read_where_the_set_has_them(tmp_path, name, layout):
     folder = build(name, tmp_path, layout=layout, rows=20)
     truth = expected(name, rows_of(name, rows=20), "standard")
-    np.testing.assert_allclose(load_dataset(name, folder).table["mos_std"], truth["std"], atol=6e-6)
+    np.testing.assert_allclose(open_dataset(name, folder).table["mos_std"], truth["std"], atol=6e-6)
 
 
 @small
@@ -86,7 +85,7 @@ def test_all_sets_are_found_below_one_folder_and_read_from_it(tmp_path):
     assert list(roots) == list(CARDS)
     for name, root in roots.items():
         assert root == tmp_path / "sets" / name.lower()
-        assert load_dataset(name, tmp_path).sha256 == load_dataset(name, root).sha256
+        assert open_dataset(name, tmp_path).sha256 == open_dataset(name, root).sha256
 
 
 @small
@@ -102,7 +101,7 @@ def test_pictures_beside_the_annotations_folder_are_found(tmp_path):
     folder = build("AGIQA-3k", tmp_path, layout="nested", rows=12)
     (folder / "repository").mkdir()
     (folder / "data.csv").rename(folder / "repository" / "data.csv")
-    manifest = load_dataset("agiqa-3k", tmp_path)
+    manifest = open_dataset("agiqa-3k", tmp_path)
     assert manifest.root == folder
     assert find_datasets(tmp_path) == {"AGIQA-3k": folder}
 
@@ -110,9 +109,9 @@ def test_pictures_beside_the_annotations_folder_are_found(tmp_path):
 @pytest.mark.parametrize("name", COUNTS)
 def test_row_counts_of_whole_sets(tmp_path, name):
     folder = build(name, tmp_path, skip=lambda _: True)
-    assert len(load_dataset(name, folder, variant="paper", missing="keep")) == COUNTS[name]
+    assert len(open_dataset(name, folder, variant="paper", missing="keep")) == COUNTS[name]
     if CARDS[name].rows != COUNTS[name]:
-        assert len(load_dataset(name, folder, missing="keep")) == CARDS[name].rows
+        assert len(open_dataset(name, folder, missing="keep")) == CARDS[name].rows
 
 
 @small
@@ -125,8 +124,8 @@ def test_the_authors_list_as_json_is_the_paper_variant(tmp_path, native, name):
     pairs = zip(rows["name"], rows["mos"], strict=True)
     file = tmp_path / "list.json"
     file.write_text(json.dumps([{"img_path": n, "gt_score": str(score)} for n, score in pairs]))
-    listed = load_annotations(file, dataset=name, root=folder, on_duplicate="keep")
-    native_table = load_dataset(name, folder, variant="paper").table
+    listed = open_list(file, dataset=name, root=folder, on_duplicate="keep")
+    native_table = open_dataset(name, folder, variant="paper").table
     columns = ["name", "path", "ref_id", "dist_type", "dist_level", "subset"]
     pd.testing.assert_frame_equal(listed.table[columns], native_table[columns])
     np.testing.assert_allclose(listed.table["mos"], native_table["mos"], rtol=0, atol=1e-6)
@@ -140,14 +139,14 @@ def test_the_publishers_own_files_give_the_authors_list(tmp_path, native, name):
         pytest.skip(f"the publisher's file of {name} is absent")
     folder = build(name, tmp_path, native=native, skip=lambda _: True)
     truth = expected(name, rows_of(name, native=native), "paper")
-    manifest = load_dataset(name, folder, variant="paper", missing="keep")
+    manifest = open_dataset(name, folder, variant="paper", missing="keep")
     assert manifest.table["name"].tolist() == truth["name"].tolist()
     np.testing.assert_allclose(manifest.table["mos"], truth["mos"], rtol=0, atol=1e-15)
 
 
 def test_the_whole_of_a_small_set_is_complete_without_a_warning(tmp_path, native):
     for name in ("livec", "AGIQA-1k", "CSIQ"):
-        manifest = load_dataset(name, build(name, tmp_path, native=native))
+        manifest = open_dataset(name, build(name, tmp_path, native=native))
         assert (len(manifest), manifest.missing) == (CARDS[name].rows, ())
         assert manifest.table["mos"].between(*manifest.mos_range).all()
 
@@ -155,7 +154,7 @@ def test_the_whole_of_a_small_set_is_complete_without_a_warning(tmp_path, native
 def test_koniq_paper_scores_agree_with_what_is_known_of_the_list(tmp_path, native):
     folder = build("koniq", tmp_path, layout="sets", native=native, skip=lambda _: True)
     paper, exact, z = (
-        load_dataset("koniq", folder, missing="keep", **options).table
+        open_dataset("koniq", folder, missing="keep", **options).table
         for options in ({"variant": "paper"}, {}, {"scores": "zscore"})
     )
     assert paper["mos"].nunique() == 301
@@ -173,8 +172,8 @@ def test_koniq_paper_scores_agree_with_what_is_known_of_the_list(tmp_path, nativ
 def test_koniq_scores_do_not_depend_on_which_file_they_are_read_from(tmp_path, layout):
     folder = build("koniq", tmp_path, layout=layout, rows=30)
     exact = expected("koniq", rows_of("koniq", rows=30), "standard")["mos"]
-    z = load_dataset("koniq", folder, scores="zscore")
-    np.testing.assert_allclose(load_dataset("koniq", folder).table["mos"], exact, rtol=1e-9)
+    z = open_dataset("koniq", folder, scores="zscore")
+    np.testing.assert_allclose(open_dataset("koniq", folder).table["mos"], exact, rtol=1e-9)
     np.testing.assert_allclose(z.table["mos"], (exact - 1) * 25, rtol=1e-9)
     assert z.mos_range == (0, 100)
     assert z.table["mos_std"].isna().all()
@@ -183,8 +182,8 @@ def test_koniq_scores_do_not_depend_on_which_file_they_are_read_from(tmp_path, l
 @small
 def test_koniq_resolution_chooses_the_folder(tmp_path):
     folder = build("koniq", tmp_path, rows=10)
-    assert set(load_dataset("koniq", folder).table["path"].str.split("/").str[0]) == {"1024x768"}
-    small_ones = load_dataset("koniq", folder, resolution="512x384")
+    assert set(open_dataset("koniq", folder).table["path"].str.split("/").str[0]) == {"1024x768"}
+    small_ones = open_dataset("koniq", folder, resolution="512x384")
     assert set(small_ones.table["path"].str.split("/").str[0]) == {"512x384"}
 
 
@@ -193,21 +192,21 @@ def test_koniq_does_not_pass_one_resolution_off_as_the_other(tmp_path):
     folder = build("koniq", tmp_path, rows=10)
     (folder / "1024x768").rename(tmp_path / "1024x768")
     with pytest.raises(DatasetError, match=r"none of 10 pictures.* in a folder for 1024x768"):
-        load_dataset("koniq", folder)
+        open_dataset("koniq", folder)
 
 
 def test_koniq_votes_that_do_not_add_up_are_refused(tmp_path):
     folder = build("koniq", tmp_path, rows=10)
     file = folder / "koniq10k_scores_and_distributions.csv"
     file.write_text(file.read_text().replace("104,", "103,", 1))
-    with pytest.raises(DatasetError, match="votes of row 1 do not add up"):
-        load_dataset("koniq", folder)
+    with pytest.raises(DatasetError, match="votes of line 2 do not add up"):
+        open_dataset("koniq", folder)
 
 
 def test_pipal_paper_scales_agree_with_what_is_known_of_the_list(tmp_path, native):
     folder = build("PIPAL", tmp_path, native=native, skip=lambda _: True)
-    paper = load_dataset("PIPAL", folder, variant="paper", missing="keep")
-    elo = load_dataset("PIPAL", folder, missing="keep").table
+    paper = open_dataset("PIPAL", folder, variant="paper", missing="keep")
+    elo = open_dataset("PIPAL", folder, missing="keep").table
     for split in ("train", "val"):
         part = paper.table.loc[paper.table["split"] == split, "mos"]
         assert (part.min(), part.max()) == (0.0, pytest.approx(1.0, abs=1e-15))
@@ -225,16 +224,16 @@ def test_pipal_paper_scales_agree_with_what_is_known_of_the_list(tmp_path, nativ
 def test_pipal_without_its_validation_part_is_whole(tmp_path):
     folder = build("PIPAL", tmp_path, skip=lambda _: True)
     (folder / "pipal21_val.txt").unlink()
-    assert len(load_dataset("PIPAL", folder, missing="keep")) == 23200
+    assert len(open_dataset("PIPAL", folder, missing="keep")) == 23200
     with pytest.warns(DatasetWarning, match="23200 rows where a whole copy has 24200"):
-        load_dataset("PIPAL", folder, missing="keep", variant="paper")
+        open_dataset("PIPAL", folder, missing="keep", variant="paper")
 
 
 @small
 def test_agiqa1k_keeps_or_drops_the_repeated_rows_and_says_so(tmp_path):
     folder = build("AGIQA-1k", tmp_path, rows=12)
-    paper = load_dataset("AGIQA-1k", folder, variant="paper")
-    standard = load_dataset("AGIQA-1k", folder)
+    paper = open_dataset("AGIQA-1k", folder, variant="paper")
+    standard = open_dataset("AGIQA-1k", folder)
     last = paper.table.tail(2)
     assert last["name"].tolist() == ["dreamStudio_8_9_1_1.jpg"] * 2
     assert len(set(last["mos"])) == 2
@@ -248,14 +247,14 @@ def test_agiqa1k_keeps_or_drops_the_repeated_rows_and_says_so(tmp_path):
 def test_agiqa1k_finds_the_picture_under_its_cut_off_name(tmp_path):
     folder = build("AGIQA-1k", tmp_path, rows=12)
     (folder / "file/dreamStudio_8_9_1_1.jpg").rename(folder / "file/dreamStudio_8_9_1_.jpg")
-    paper = load_dataset("AGIQA-1k", folder, variant="paper")
+    paper = open_dataset("AGIQA-1k", folder, variant="paper")
     assert paper.table["path"].iloc[-1] == "file/dreamStudio_8_9_1_.jpg"
 
 
 def test_agiqa1k_raw_means_are_another_target(tmp_path, native):
     folder = build("AGIQA-1k", tmp_path, native=native, skip=lambda _: True)
-    raw = load_dataset("AGIQA-1k", folder, scores="raw", missing="keep").table
-    standard = load_dataset("AGIQA-1k", folder, missing="keep").table
+    raw = open_dataset("AGIQA-1k", folder, scores="raw", missing="keep").table
+    standard = open_dataset("AGIQA-1k", folder, missing="keep").table
     both = raw.merge(standard, on="name")
     assert len(raw) == 1080
     assert stats.spearmanr(both["mos_x"], both["mos_y"]).statistic == pytest.approx(0.805, abs=2e-3)
@@ -266,7 +265,7 @@ def test_agiqa1k_does_not_take_the_raw_means_for_its_scores(tmp_path):
     folder = build("AGIQA-1k", tmp_path, rows=12)
     (folder / "AIGC_MOS_Zscore.xlsx").unlink()
     with pytest.raises(DatasetError, match='scores="raw"'):
-        load_dataset("AGIQA-1k", folder)
+        open_dataset("AGIQA-1k", folder)
 
 
 @small
@@ -276,35 +275,35 @@ def test_agiqa1k_does_not_take_the_raw_means_for_its_scores(tmp_path):
 def test_a_root_too_deep_is_told_where_to_point(tmp_path, name, below):
     folder = build(name, tmp_path, rows=10)
     with pytest.raises(DatasetError, match="root is the set's own folder or one above it"):
-        load_dataset(name, folder / below)
+        open_dataset(name, folder / below)
 
 
 @small
 @pytest.mark.parametrize(("name", "layout"), CASES)
 def test_letter_case_of_any_file_or_folder_changes_nothing(tmp_path, name, layout):
     folder = build(name, tmp_path / "set", layout=layout, rows=12)
-    before = load_dataset(name, folder, variant="paper").table[["name", "mos", "mos_std"]]
+    before = open_dataset(name, folder, variant="paper").table[["name", "mos", "mos_std"]]
     for path in sorted(folder.rglob("*"), key=lambda path: -len(path.parts)):
         path.rename(path.with_name(path.name.swapcase()))
-    after = load_dataset(name, tmp_path, variant="paper").table[["name", "mos", "mos_std"]]
+    after = open_dataset(name, tmp_path, variant="paper").table[["name", "mos", "mos_std"]]
     pd.testing.assert_frame_equal(before, after, check_exact=True)
 
 
 def test_tid2008_is_not_taken_for_tid2013(tmp_path):
     (tmp_path / "mos_with_names.txt").write_text("5.0 I01_01_1.bmp\n4.0 I01_01_4.bmp\n")
     with pytest.raises(DatasetError, match="no annotations of TID2013"):
-        load_dataset("tid2013", tmp_path)
+        open_dataset("tid2013", tmp_path)
 
 
 @small
 def test_distortions_and_references_come_from_the_names(tmp_path):
     for name, types, refs in (("CSIQ", 6, 30), ("TID2013", 24, 25), ("kadid", 25, 81)):
         folder = build(name, tmp_path, skip=lambda _: True)
-        table = load_dataset(name, folder, missing="keep").table
+        table = open_dataset(name, folder, missing="keep").table
         assert (table["dist_type"].nunique(), table["ref_id"].nunique()) == (types, refs)
         assert not table[["ref_id", "dist_type"]].isna().any(axis=None)
         assert set(table["dist_level"]) == {1, 2, 3, 4, 5}
-    table = load_dataset("PIPAL", build("PIPAL", tmp_path, rows=300)).table
+    table = open_dataset("PIPAL", build("PIPAL", tmp_path, rows=300)).table
     assert table["dist_type"].nunique() == 8
     assert not table[["ref_id", "dist_type"]].isna().any(axis=None)
     assert table["dist_level"].isna().all()
@@ -313,24 +312,24 @@ def test_distortions_and_references_come_from_the_names(tmp_path):
 def test_a_partial_copy_warns_drops_and_records(tmp_path):
     folder = build("CSIQ", tmp_path, skip=lambda name: name.startswith("1600"))
     with pytest.warns(DatasetWarning, match=r"CSIQ: 29 of 866 pictures.*left out.*1600\.AWGN\.1"):
-        manifest = load_dataset("CSIQ", folder)
+        manifest = open_dataset("CSIQ", folder)
     assert (len(manifest), len(manifest.missing)) == (837, 29)
     assert not manifest.table["name"].str.startswith("1600").any()
 
 
 def test_a_partial_copy_may_be_kept_whole_or_refused(tmp_path):
     folder = build("CSIQ", tmp_path, skip=lambda name: name.startswith("1600"))
-    kept = load_dataset("CSIQ", folder, missing="keep")
+    kept = open_dataset("CSIQ", folder, missing="keep")
     assert (len(kept), len(kept.missing)) == (866, 29)
     with pytest.raises(DatasetError, match=r'29 of 866 pictures.*missing="drop"'):
-        load_dataset("CSIQ", folder, missing="error")
+        open_dataset("CSIQ", folder, missing="error")
 
 
 @small
 def test_the_partial_copy_of_clive_is_read_where_it_lies(shared: Path):
     if not (shared / "real_mos/CLIVE").is_dir():
         pytest.skip("needs ../shared/real_mos/CLIVE")
-    manifest = load_dataset("CLIVE", shared / "real_mos")
+    manifest = open_dataset("CLIVE", shared / "real_mos")
     assert (len(manifest), len(manifest.missing)) == (332, 830)
     assert all(path.is_file() for path in manifest.paths)
     row = manifest.table.set_index("name").loc["120.bmp"]
@@ -342,8 +341,8 @@ def test_a_second_copy_of_the_pictures_is_an_error_unless_told(tmp_path):
     folder = build("CSIQ", tmp_path, rows=10)
     build("CSIQ", folder / "x", rows=10, layout="flat").joinpath("csiq_label.txt").unlink()
     with pytest.raises(DatasetError, match="is 2 files under"):
-        load_dataset("CSIQ", folder)
-    manifest = load_dataset("CSIQ", folder, on_collision="first")
+        open_dataset("CSIQ", folder)
+    manifest = open_dataset("CSIQ", folder, on_collision="first")
     assert manifest.table["path"].str.startswith("dst_imgs/").all()
 
 
@@ -352,7 +351,7 @@ def test_two_different_score_files_are_an_error(tmp_path):
     build("kadid", tmp_path / "a", rows=10)
     build("kadid", tmp_path / "b", rows=11)
     with pytest.raises(DatasetError, match=r"2 different files.*dmos\.csv"):
-        load_dataset("kadid", tmp_path)
+        open_dataset("kadid", tmp_path)
 
 
 @small
@@ -361,8 +360,8 @@ def test_repeated_rows_are_an_error_unless_kept(tmp_path):
     lines = (folder / "dmos.csv").read_text().splitlines(keepends=True)
     (folder / "dmos.csv").write_text("".join([*lines, lines[3]]))
     with pytest.raises(DatasetError, match="1 rows repeat a picture"):
-        load_dataset("kadid", folder)
-    assert len(load_dataset("kadid", folder, on_duplicate="keep")) == 11
+        open_dataset("kadid", folder)
+    assert len(open_dataset("kadid", folder, on_duplicate="keep")) == 11
 
 
 @pytest.mark.parametrize(
@@ -371,8 +370,8 @@ def test_repeated_rows_are_an_error_unless_kept(tmp_path):
         ("nosuchset", {}, "nosuchset"),
         ("kadid", {"variant": "papers"}, "variant is one of standard, paper"),
         ("kadid", {"missing": "skip"}, "missing is one of"),
-        ("kadid", {"resolution": "512x384"}, "resolution is a choice of KonIQ-10k"),
-        ("kadid", {"scores": "zscore"}, "kadid has one kind of score"),
+        ("kadid", {"resolution": "512x384"}, "kadid has one kind of resolution"),
+        ("kadid", {"scores": "zscore"}, "kadid has one kind of scores"),
         ("koniq", {"scores": "raw"}, "scores is one of mos, zscore"),
         ("koniq", {"resolution": "640x480"}, "resolution is one of"),
     ],
@@ -381,12 +380,12 @@ def test_a_choice_that_does_not_exist_is_named(tmp_path, name, options, message)
     if name != "nosuchset":
         build(name, tmp_path, rows=10)
     with pytest.raises(ValueError, match=message):
-        load_dataset(name, tmp_path, **options)
+        open_dataset(name, tmp_path, **options)
 
 
 def test_an_absent_set_says_what_was_looked_for_and_where_to_get_it(tmp_path):
     with pytest.raises(DatasetError, match=r"dmos\.csv.*database\.mmsp-kn\.de"):
-        load_dataset("KADID-10k", tmp_path)
+        open_dataset("KADID-10k", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -408,4 +407,4 @@ def test_an_absent_set_says_what_was_looked_for_and_where_to_get_it(tmp_path):
 def test_a_damaged_score_file_is_our_own_error(tmp_path, name, file, content):
     (tmp_path / file).write_text(content)
     with pytest.raises(DatasetError):
-        load_dataset(name, tmp_path)
+        open_dataset(name, tmp_path)

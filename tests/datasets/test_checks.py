@@ -1,5 +1,6 @@
 import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,11 +9,12 @@ from PIL import Image
 
 from maclip_lab.datasets import (
     CARDS,
+    Choices,
     Finding,
     Manifest,
     check_dataset,
     check_manifest,
-    load_dataset,
+    open_dataset,
 )
 from tests.datasets.facsimile import LAYOUTS, SIZES, build, rows_of
 
@@ -107,9 +109,9 @@ def test_pictures_known_to_differ_in_size_are_not_told(tmp_path):
     (folder / "Images" / "1113.bmp").unlink()
     table = pd.DataFrame({"path": ["Images/1113.JPG"], "mos": [1.0]})
     manifest = Manifest(table, "livec", True, (0, 100), "livec", "standard", folder)
-    assert of_kind(check_manifest(manifest, size=(500, 500)), "size")
-    other = dict(CARDS["livec"].other_sizes)
-    assert not check_manifest(manifest, size=(500, 500), other_sizes=other).findings
+    card = CARDS["livec"]
+    assert of_kind(check_manifest(manifest, replace(card, other_sizes={})), "size")
+    assert not check_manifest(manifest, card).findings
 
 
 def test_a_second_copy_of_a_picture_is_told(copy):
@@ -160,7 +162,7 @@ def test_shuffled_scores_are_told():
     table["dist_type"] = rows["name"].str[4:6]
     table["dist_level"] = rows["name"].str[7:9].astype(int)
     manifest = Manifest(table, "kadid", True, (1, 5), "kadid", "file", "/nowhere")
-    report = check_manifest(manifest, unordered=(), decode=False)
+    report = check_manifest(manifest, replace(CARDS["kadid"], unordered=()), decode=False)
     assert of_kind(report, "direction")[0].severity == "error"
 
 
@@ -173,7 +175,7 @@ def test_scores_out_of_range_are_told(tmp_path):
     finding = of_kind(check_dataset("kadid", folder, decode=False), "range")[0]
     assert (finding.severity, finding.count, finding.files) == ("error", 1, (cells[0],))
     with pytest.warns(UserWarning, match="1 scores are not within 1 to 5"):
-        load_dataset("kadid", folder)
+        open_dataset("kadid", folder)
 
 
 def test_unreadable_annotations_end_in_a_report(tmp_path):
@@ -199,7 +201,7 @@ def test_repeated_rows_are_told(tmp_path):
 def test_the_known_repetition_of_agiqa1k_is_only_a_warning(tmp_path):
     folder = build("AGIQA-1k", tmp_path)
     assert check_dataset("AGIQA-1k", folder).ok
-    paper = check_dataset("AGIQA-1k", folder, variant="paper")
+    paper = check_dataset("AGIQA-1k", folder, Choices(variant="paper"))
     assert paper.ok
     assert of_kind(paper, "duplicate")[0].severity == "warning"
 
@@ -207,7 +209,7 @@ def test_the_known_repetition_of_agiqa1k_is_only_a_warning(tmp_path):
 def test_koniq_is_checked_in_the_resolution_asked_for(tmp_path):
     folder = build("koniq", tmp_path, rows=10, size=(512, 384))
     assert "size" in kinds(check_dataset("koniq", folder))
-    assert "size" not in kinds(check_dataset("koniq", folder, resolution="512x384"))
+    assert "size" not in kinds(check_dataset("koniq", folder, Choices(resolution="512x384")))
 
 
 def test_errors_stand_first_in_a_report(tmp_path):

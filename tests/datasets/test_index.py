@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maclip_lab.datasets.errors import DatasetError
-from maclip_lab.datasets.index import FileIndex, fold_name
+from maclip_lab.datasets.finding import FileIndex, fold_name
+from maclip_lab.errors import DatasetError
 
 
 def place(root: Path, *files: str) -> FileIndex:
@@ -134,5 +134,5 @@ def test_folders_of_a_file_system_without_numbers_are_all_searched(tmp_path, mon
         facts[1] = 0
         return os.stat_result(facts)
 
-    monkeypatch.setattr("maclip_lab.datasets.index.os.stat", windows_share)
+    monkeypatch.setattr("maclip_lab.datasets.finding.os.stat", windows_share)
     assert FileIndex.scan(tmp_path).files == ("one/a.png", "two/b.png")

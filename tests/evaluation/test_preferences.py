@@ -64,7 +64,7 @@ def test_votes_on_a_pair_are_added_up_whatever_their_order_and_spelling():
     )  # fmt: skip
     assert count_votes(table).to_dict("list") == {
         "a": ["x.png", "u.png"], "b": ["y.png", "v.png"],
-        "votes_a": [1, 9], "votes_b": [5, 0], "ties": [4, 1], "verdict": [0, 1],
+        "votes_a": [1, 9], "votes_b": [5, 0], "ties": [4, 0], "verdict": [0, 1],
     }  # fmt: skip
 
 

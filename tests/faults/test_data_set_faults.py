@@ -16,8 +16,9 @@ import pandas as pd
 import pytest
 
 import maclip_lab
-from maclip_lab.datasets import DatasetError, load_annotations
-from maclip_lab.datasets.errors import DatasetWarning
+from maclip_lab.datasets import DatasetError
+from maclip_lab.errors import DatasetWarning
+from tests.datasets.facsimile import open_list
 from tests.faults.conftest import inventory
 from tests.store_world import ROOT, picture
 
@@ -40,7 +41,7 @@ def annotations(folder, rows, name="list.json"):
 def test_windows_separators_letter_case_and_unicode_forms_are_seen_through(folder):
     decomposed = unicodedata.normalize("NFD", "é.png")
     rows = [("Bilder\\0.png", 1), ("BILDER/1.PNG", 2), (f".\\bilder\\{decomposed}", 3)]
-    manifest = load_annotations(annotations(folder, rows))
+    manifest = open_list(annotations(folder, rows))
     assert [path.name for path in manifest.paths] == ["0.png", "1.png", "é.png"]
     assert all(path.is_file() for path in manifest.paths)
 
@@ -62,19 +63,19 @@ def test_windows_separators_letter_case_and_unicode_forms_are_seen_through(folde
 )
 def test_a_wrong_row_is_an_error_that_names_it(rows, message, folder):
     with pytest.raises(DatasetError, match=message):
-        load_annotations(annotations(folder, rows))
+        open_list(annotations(folder, rows))
 
 
 def test_a_list_may_name_the_very_path_of_a_picture_outside_its_folder(folder):
     outside = folder.parent / "outside.png"
     outside.write_bytes((folder / "Bilder" / "0.png").read_bytes())
-    assert load_annotations(annotations(folder, [("../outside.png", 1)])).paths == [outside]
+    assert open_list(annotations(folder, [("../outside.png", 1)])).paths == [outside]
 
 
 def test_a_missing_picture_is_left_out_aloud(folder):
     rows = [("0.png", 1), ("nowhere.png", 2), ("1.png", 3)]
     with pytest.warns(DatasetWarning, match=r"1 of 3 pictures .*nowhere\.png"):
-        manifest = load_annotations(annotations(folder, rows))
+        manifest = open_list(annotations(folder, rows))
     assert len(manifest) == 2
     assert manifest.missing == ("nowhere.png",)
 
@@ -83,14 +84,14 @@ def test_a_dmos_of_unknown_direction_is_not_guessed(folder):
     table = pd.DataFrame({"name": ["0.png", "1.png"], "DMOS": [1.0, 2.0]})
     table.to_csv(folder / "list.csv", index=False)
     with pytest.raises(DatasetError, match="either direction"):
-        load_annotations(folder / "list.csv")
-    assert not load_annotations(folder / "list.csv", higher_is_better=False).higher_is_better
+        open_list(folder / "list.csv")
+    assert not open_list(folder / "list.csv", higher_is_better=False).higher_is_better
 
 
 def test_reading_a_list_changes_no_file(folder):
     path = annotations(folder, [("0.png", 1), ("1.png", 2)])
     before = inventory(folder)
-    load_annotations(path)
+    open_list(path)
     assert inventory(folder) == before
 
 
@@ -148,6 +149,7 @@ def test_pickles_are_read_as_numbers_alone_and_code_is_never_made_from_text():
 
 def test_a_direction_turned_round_is_found_by_the_check(tmp_path):
     from maclip_lab.datasets import check_manifest
+    from maclip_lab.datasets.cards import make_card
     from maclip_lab.datasets.manifest import Manifest
 
     rng = np.random.default_rng(0)
@@ -156,6 +158,7 @@ def test_a_direction_turned_round_is_found_by_the_check(tmp_path):
     table = pd.DataFrame({"path": [f"{i}.png" for i in range(40)], "mos": mos})
     table["dist_type"], table["dist_level"] = "blur", level
     settings = ("made", True, (-1.0, 7.0), "native", "file", tmp_path)
-    report = check_manifest(Manifest(table, *settings), unordered=(), decode=False)
+    facts = {"title": "made", "rows": 40, "mos_range": [-1, 7], "level_is_severity": True}
+    report = check_manifest(Manifest(table, *settings), make_card("made", facts), decode=False)
     assert not report.ok
     assert "flipped" in str(report)

@@ -21,13 +21,13 @@ from PIL import Image
 from maclip_lab.clip.tokenizer import tokenize
 from maclip_lab.crops import NATIVE, WHOLE, CropGrid, prepare
 from maclip_lab.cues import box_cox, magnitude_cue
-from maclip_lab.datasets import DatasetError, DatasetWarning, load_annotations, load_dataset
+from maclip_lab.datasets import DatasetError, DatasetWarning, open_dataset
 from maclip_lab.errors import MaclipError
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.images import STATUSES, load_picture
 from maclip_lab.prompts import MACLIP_PROMPTS, prompt_pairs
 from maclip_lab.score import PictureFeatures, TextAnchors, score_features
-from tests.datasets.facsimile import LAYOUTS, build
+from tests.datasets.facsimile import LAYOUTS, build, open_list
 from tests.faults.conftest import inventory
 
 FEW = settings(
@@ -230,21 +230,21 @@ def folder(tmp_path):
 @given(st.lists(st.dictionaries(KEYS, VALUES, max_size=4), max_size=4))
 def test_any_json_list_is_a_manifest_or_our_own_error(folder, rows):
     (folder / "list.json").write_text(json.dumps(rows))
-    load_quietly(load_annotations, folder / "list.json")
+    load_quietly(open_list, folder / "list.json")
 
 
 @FEW
 @given(st.text(st.sampled_from(',;\t\n\r"aA01.-é\0_ pngmos'), max_size=120), st.booleans())
 def test_any_text_table_is_a_manifest_or_our_own_error(folder, text, headed):
     (folder / "list.csv").write_text(("name,mos\n" if headed else "") + text, encoding="utf-8")
-    load_quietly(load_annotations, folder / "list.csv")
+    load_quietly(open_list, folder / "list.csv")
 
 
 @FEW
 @given(st.binary(max_size=200), st.sampled_from(["json", "csv", "tsv", "txt", "parquet", "pq"]))
 def test_any_bytes_are_a_manifest_or_our_own_error(folder, data, suffix):
     (folder / f"list.{suffix}").write_bytes(data)
-    load_quietly(load_annotations, folder / f"list.{suffix}")
+    load_quietly(open_list, folder / f"list.{suffix}")
 
 
 @FEW
@@ -255,7 +255,7 @@ def test_any_parquet_table_is_a_manifest_or_our_own_error(folder, rows, as_text)
         (frame.astype(str) if as_text else frame).to_parquet(folder / "list.parquet")
     except (ValueError, TypeError, OverflowError):  # a column Arrow cannot hold
         return
-    load_quietly(load_annotations, folder / "list.parquet")
+    load_quietly(open_list, folder / "list.parquet")
 
 
 @pytest.fixture(scope="module")
@@ -298,7 +298,7 @@ def check_spoilt(name, copies, data):
     path.write_bytes(spoil(sound, data.draw))
     try:
         for variant in ("standard", "paper"):
-            load_quietly(load_dataset, name, folder, variant=variant)
+            load_quietly(open_dataset, name, folder, variant=variant)
     finally:
         path.write_bytes(sound)
     assert sorted(inventory(folder)) == before
@@ -341,10 +341,10 @@ def test_a_file_that_crashes_its_reader_is_our_own_error(number, seed, tmp_path)
                 del data[at:]
     path.write_bytes(data)
     with pytest.raises(DatasetError, match="cannot be read"):
-        load_dataset("livec", folder)
+        open_dataset("livec", folder)
 
 
 def test_the_sound_copies_load(copies):
     for name, folder in copies.items():
         with pytest.warns(DatasetWarning):
-            assert len(load_dataset(name, folder)) >= 3
+            assert len(open_dataset(name, folder)) >= 3

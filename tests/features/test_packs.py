@@ -366,7 +366,7 @@ def test_what_is_no_pack_is_said(tmp_path, other):
         open_dataset(str(tmp_path / "y.safetensors"))
     with pytest.raises(ValueError, match="leave out the root"):
         open_dataset(str(other), tmp_path)
-    with pytest.raises(ValueError, match="nine data sets"):
+    with pytest.raises(ValueError, match="known data sets"):
         open_dataset(str(other), variant="paper")
 
 

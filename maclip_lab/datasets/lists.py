@@ -1,0 +1,325 @@
+"""Lists of one's own: the authors' JSON, or any table of pictures and scores.
+
+A column is what its values are, as far as they say. The same rules find the columns of other
+metrics' tables and of people's choices (`maclip_lab.ablations`). What was taken and what was passed
+over is said in the manifest's note.
+"""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from maclip_lab.datasets.cards import Card, Choices
+from maclip_lab.datasets.finding import Annotated, FileIndex, build_manifest, hint_for, warn_of_gaps
+from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.datasets.readers import is_blank, is_number, read_table, to_numbers
+from maclip_lab.errors import DatasetError
+from maclip_lab.files.provenance import record_path
+from maclip_lab.formats import EXTENSIONS
+
+PATH_COLUMNS = (
+    *("img_path", "image_path", "path", "file_path", "filepath", "image_name", "img_name"),
+    *("image_file", "image_key", "image_id", "image", "img", "filename", "file", "photo"),
+    *("picture", "dist_name", "dist_img", "dist_path", "distorted_image", "distorted_path"),
+    *("distorted", "images", "stimulus", "key", "name"),
+)
+"""Columns taken for the picture, in order of preference; only letters and digits count, and
+nothing in brackets. One whose values are names of files goes before all others."""
+
+SCORE_COLUMNS = (
+    *("gt_score", "mos", "mos_quality", "quality_mos", "mean_opinion_score", "mean_mos"),
+    *("score", "quality", "quality_score", "mean_score", "average_score", "quality_score_mean"),
+    *("rating", "mean_rating", "average_rating", "opinion_score", "mos_zscore", "zmos", "elo"),
+    *("mean", "dmos"),
+)
+"""Columns taken for the score, likewise."""
+
+STD_COLUMNS = (
+    *("mos_std", "std", "sd", "std_quality", "mos_sd", "score_std", "rating_std", "dmos_std"),
+    *("std_dev", "standard_deviation"),
+)
+"""Columns taken for its deviation, likewise."""
+
+CLASS_COLUMNS = ("class", "category", "scene", "semantic_class")
+"""Columns taken for what a picture shows, its ``subset``, likewise."""
+
+REFERENCE_COLUMNS = (
+    *("ref_id", "ref_img", "ref_image", "ref_name", "ref_path", "ref", "reference_id"),
+    *("reference_image", "reference_img", "reference_name", "reference_path", "reference"),
+    *("source_image", "src_img", "original", "content_id", "content", "group_id", "group"),
+)
+"""Columns taken for the content that several pictures are versions of, where values repeat."""
+
+SPLIT_COLUMNS = ("split", "set", "partition", "subset", "phase")
+"""Columns taken for the part of a list, such as train or test, likewise."""
+
+LOWER_IS_BETTER = frozenset(
+    {"brisque", "dists", "dmos", "ilniqe", "lpips", "mae", "mse", "niqe", "pi", "piqe", "rmse"}
+)
+"""Words of a measure whose low values mean good quality."""
+
+_SPLITS = {"training": "train", "validation": "val", "valid": "val", "testing": "test"}
+_OURS = frozenset({"q_cos", "q_mag", "w_cos", "n_crops"})
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def fold_title(title: object) -> str:
+    """A column's title without case, signs and what stands in brackets.
+
+    >>> fold_title("Image_Name (file)")
+    'imagename'
+    """
+    return re.sub(r"[\W_]", "", re.sub(r"[(\[].*", "", str(title)).lower())
+
+
+def words_of(title: object) -> list[str]:
+    """The words of a title in lower case.
+
+    >>> words_of("NIQE score"), words_of("meanRating_v2")
+    (['niqe', 'score'], ['mean', 'rating', 'v2'])
+    """
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", str(title))
+    return [word for word in re.split(r"[\W_]+", apart.lower()) if word]
+
+
+def lower_is_better(label: object) -> bool:
+    """Whether a word of a label names a measure whose low values are good."""
+    return not LOWER_IS_BETTER.isdisjoint(words_of(label))
+
+
+def usual(rows: pd.DataFrame, titles: Sequence[str]) -> list[str]:
+    """The columns that have usual titles, in the order of those."""
+    folded = {fold_title(column): column for column in reversed(list(rows))}
+    return [folded[name] for name in dict.fromkeys(map(fold_title, titles)) if name in folded]
+
+
+def picture_columns(rows: pd.DataFrame) -> list[str]:
+    """Columns that may name the pictures, the likeliest first.
+
+    Names of files come first, then other texts, numbers, and last what merely counts the rows.
+    """
+    titled = usual(rows, PATH_COLUMNS)
+    references = usual(rows, REFERENCE_COLUMNS)
+    ranks = {column: _rank(rows[column]) for column in rows if column not in references}
+    likely = [*titled, *(c for c, rank in ranks.items() if rank == 0 and c not in titled)]
+    return sorted(likely, key=lambda column: ranks[column])
+
+
+def _rank(values: "pd.Series[str]") -> int:
+    texts = [str(value).strip() for value in values]
+    files = sum(PurePosixPath(text).suffix.lower() in EXTENSIONS or "/" in text for text in texts)
+    if files > len(texts) / 2:
+        return 0
+    if not all(is_number(text) and float(text).is_integer() for text in texts):
+        return 1
+    numbers = sorted(int(float(text)) for text in texts)
+    return 3 if numbers in (list(range(len(texts))), list(range(1, len(texts) + 1))) else 2
+
+
+def named_column(rows: pd.DataFrame, title: str, path: Path) -> str:
+    """The column of that title.
+
+    Raises:
+        DatasetError: there is none.
+    """
+    if title not in rows:
+        raise DatasetError(f"{str(path)!r} has no column {title!r}; it has {titles_of(rows)}")
+    return title
+
+
+def titles_of(rows: pd.DataFrame) -> str:
+    """The titles of a table in a message."""
+    return ", ".join(map(str, rows))
+
+
+def open_list(
+    path: Path,
+    root: str | os.PathLike[str] | None,
+    choices: Choices,
+    called: str,
+    card: Card | None,
+) -> Manifest:
+    """The manifest of a list; ``called`` is its name, ``card`` that of the set it is a list of.
+
+    Raises:
+        DatasetError: the file, its columns or its values are not as expected.
+    """
+    rows = read_table(path)
+    _refuse_our_own(rows, choices.score_column, path)
+    table, note, score = _columns(rows, choices, path)
+    higher = choices.higher_is_better
+    if card is None and higher is None and "dmos" in fold_title(score):
+        raise DatasetError(
+            f"{str(path)!r}: a DMOS may mean either direction; say higher_is_better=True "
+            "or higher_is_better=False"
+        )
+    if higher is None:
+        higher = card.higher_is_better if card else True
+    note += f", {'higher' if higher else 'lower'} is better"
+    if choices.on_duplicate == "mean":
+        ratings = len(table)
+        table, note = _means(table), f"{note}; means of {ratings} ratings"
+    if "ref_id" not in table and card is None:
+        note += _suspicion(table["name"])
+    index = FileIndex.scan(root if root is not None else _root_of(table["name"], path))
+    low, high = float(table["mos"].min()), float(table["mos"].max())
+    seen = (low, high) if low < high else (low - 0.5, high + 0.5)
+    fits = card is not None and card.mos_range[0] <= low and high <= card.mos_range[1]
+    manifest = build_manifest(
+        Annotated(table, folder=_folder(card, index), note=note),
+        index,
+        choices,
+        {
+            "dataset": card.name if card else called,
+            "higher_is_better": higher,
+            "mos_range": choices.mos_range or (card.mos_range if card and fits else seen),
+            "protocol": card.name if card else "native",
+            "variant": "file",
+        },
+        card=card,
+        beside=Path(os.path.abspath(path)).parent,
+    )
+    warn_of_gaps(manifest, choices, hint=hint_for(manifest.missing[:20], index))
+    return manifest
+
+
+def _columns(rows: pd.DataFrame, choices: Choices, path: Path) -> tuple[pd.DataFrame, str, str]:
+    """A manifest's columns, which ones they are in words, and that of the scores."""
+    pictures, scores = picture_columns(rows), usual(rows, SCORE_COLUMNS)
+    if list(rows) == ["column 1", "column 2"]:  # no header: whichever holds no numbers
+        order = ["column 1", "column 2"]
+        pictures, scores = (
+            (order[1:], order[:1]) if is_number(rows.iloc[0, 0]) else (order[:1], order[1:])
+        )
+    picture = _chosen(rows, choices.path_column, pictures, "picture", path)
+    score = _chosen(rows, choices.score_column, scores, "score", path)
+    table = pd.DataFrame({"name": [_name(value, path) for value in rows[picture]]}, rows.index)
+    table["mos"] = to_numbers(rows[score], f"{path.name}, {score}")
+    said = [
+        f"from {path.name}: pictures by column {picture!r}{_passed_over(pictures, picture)}",
+        f"scores by {score!r}{_passed_over(scores, score)}",
+    ]
+    spread = next((column for column in usual(rows, STD_COLUMNS) if column != score), None)
+    if spread is not None:
+        table["mos_std"] = to_numbers(rows[spread], f"{path.name}, {spread}", optional=True)
+        said.append(f"deviations by {spread!r}")
+    split = _split(rows)
+    if split is not None:
+        table["split"] = rows[split].astype(str).str.lower().replace(_SPLITS)
+        said.append(f"parts by {split!r}")
+    shows = next((c for c in usual(rows, CLASS_COLUMNS) if c not in (picture, score)), None)
+    if shows is not None:
+        table["subset"] = rows[shows].astype("string")
+        said.append(f"classes by {shows!r}")
+    reference = choices.reference_column
+    if reference is not None:
+        named_column(rows, reference, path)
+    else:
+        repeated = (c for c in usual(rows, REFERENCE_COLUMNS) if 1 < rows[c].nunique() < len(rows))
+        reference = next((c for c in repeated if c not in (picture, score)), None)
+    if reference is not None:
+        table["ref_id"] = [None if is_blank(v) else _stem(str(v)) for v in rows[reference]]
+        said.append(f"{table['ref_id'].nunique()} contents by {reference!r}")
+    return table, ", ".join(said), score
+
+
+def _passed_over(candidates: list[str], column: str) -> str:
+    others = [other for other in candidates if other != column]
+    return f" (not {', '.join(map(repr, others))})" if others else ""
+
+
+def _chosen(
+    rows: pd.DataFrame, named: str | None, candidates: list[str], what: str, path: Path
+) -> str:
+    if named is not None:
+        return named_column(rows, named, path)
+    if not candidates:
+        raise DatasetError(
+            f"{str(path)!r}: which column holds the {what}? It has {titles_of(rows)}; "
+            f"pass {'path' if what == 'picture' else what}_column="
+        )
+    return candidates[0]
+
+
+def _split(rows: pd.DataFrame) -> str | None:
+    """A column of parts: one called split, or one of another usual title with usual values."""
+    known = {"train", "val", "test", *_SPLITS}
+    for column in usual(rows, SPLIT_COLUMNS):
+        if fold_title(column) == "split" or {str(v).strip().lower() for v in rows[column]} <= known:
+            return column
+    return None
+
+
+def _refuse_our_own(rows: pd.DataFrame, score_column: str | None, path: Path) -> None:
+    """A result of this package compared with itself would agree to the last digit."""
+    ours = sorted(_OURS.intersection(map(str, rows)))
+    ours = ours or ["status", "flags"] * ({"status", "flags"} <= set(map(str, rows)))
+    recorded = record_path(path).exists()
+    opinions = score_column is not None and score_column not in {*_OURS, "score", "clip_iqa"}
+    if opinions or not (ours or recorded):
+        return
+    sign = f"columns {', '.join(ours)}" if ours else f"{record_path(path).name} lies beside it"
+    raise DatasetError(
+        f"{str(path)!r} is a result of maclip-lab ({sign}), not what people thought of pictures; "
+        "give the list of their scores, or name the column that holds them with score_column="
+    )
+
+
+def _means(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean and deviation of each picture's ratings, in the order of the first."""
+    groups = table.groupby("name", sort=False)
+    means = groups["mos"].agg(mos="mean", mos_std="std")
+    first = groups.first().drop(columns=["mos", "mos_std"], errors="ignore")
+    return means.join(first).reset_index()
+
+
+def _name(value: object, path: Path) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, (str, int, np.integer)) or isinstance(value, bool) or value == "":
+        raise DatasetError(f"{str(path)!r}: expected the name of a picture, got {value!r}")
+    if not str(value).isascii() and _SURROGATE.search(str(value)):
+        raise DatasetError(f"{str(path)!r}: the name {value!r} is not Unicode")
+    return str(value)
+
+
+def _stem(name: str) -> str:
+    path = PurePosixPath(name.replace("\\", "/"))
+    return path.stem if path.suffix.lower() in EXTENSIONS else name.strip()
+
+
+def _suspicion(names: Iterable[str]) -> str:
+    """Where names look like versions of a few contents, that nothing says so."""
+    stems = [_stem(name) for name in names]
+    for rest in (r"$", r"[\W_].*", r"[\W_][^\W_]*$"):
+        counts = Counter(re.sub(rest, "", stem) for stem in stems)
+        usual_size, contents = Counter(counts.values()).most_common(1)[0]
+        regular = usual_size * contents >= 0.8 * len(stems)
+        if regular and usual_size > 1 and contents > 2 and len(counts) < len(stems):
+            return (
+                f"; names look like {usual_size} versions each of {len(counts)} contents, such as "
+                f"{next(iter(counts))!r}, and no column says so: name one with reference_column=, "
+                "or intervals take versions for strangers"
+            )
+    return ""
+
+
+def _root_of(names: "pd.Series[str]", file: Path) -> Path:
+    """The folder that absolute paths share, else the list's own."""
+    if all(os.path.isabs(name) for name in names):
+        shared = Path(os.path.commonpath([os.path.dirname(name) for name in names]))
+        if shared.is_dir() and shared != Path(shared.anchor):
+            return shared
+    return file.parent
+
+
+def _folder(card: Card | None, index: FileIndex) -> str | None:
+    """Of a set that has the same names in several folders the paper's, unless the root is one."""
+    if card is None or not card.resolutions or index.root.name.lower() in card.resolutions:
+        return None
+    return card.resolutions[0]

@@ -1,0 +1,162 @@
+"""A data set by name, whichever kind it is: published, one's own list, a pack, or made here."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from maclip_lab.datasets.cards import CARDS, Card, Choices, card_for, complete_rows
+from maclip_lab.datasets.finding import FileIndex, build_manifest, find_home, warn_of_gaps
+from maclip_lab.datasets.lists import open_list
+from maclip_lab.datasets.manifest import (
+    PACK_SUFFIX,
+    Manifest,
+    packed_manifest,
+    read_pack_header,
+)
+from maclip_lab.datasets.publishers import find_scores, read_scores
+from maclip_lab.datasets.readers import READERS
+from maclip_lab.datasets.synthetic import EDITIONS, make_synthetic
+from maclip_lab.errors import DatasetError
+
+_OF_SETS = ("variant", "resolution", "scores")
+_OF_LISTS = (
+    *("path_column", "score_column", "reference_column"),
+    *("higher_is_better", "mos_range"),
+)
+
+
+def open_dataset(
+    name: str,
+    root: str | os.PathLike[str] | None = None,
+    choices: Choices | None = None,
+    **more: Any,
+) -> Manifest:
+    """The manifest of a data set by name.
+
+    Args:
+        name: one of the known sets, such as ``"koniq"`` or ``"CLIVE"``; an edition of the synthetic
+            set, ``"synthetic"``, ``"synthetic-full"`` or ``"synthetic-demo"``; the path of your
+            own list of pictures and scores (.csv, .json, .parquet ...); the path of a pack
+            (.safetensors), whose manifest has no pictures; or, with ``annotations``, what your
+            list is called: the name of a known set settles direction, range and crop protocol,
+            and reads references and distortions from the pictures' names.
+        root: the folder that holds the set, or one above it. For a synthetic set the folder to
+            make it in, None for one of its name under ``build``; for your own list the folder its
+            paths start from, None for the list's.
+        choices: how it is opened.
+        more: fields of `Choices` that differ from ``choices``, such as ``variant="paper"``.
+
+    Returns:
+        The manifest; its ``note`` says which columns of a list were taken, and what was searched
+        for.
+
+    Raises:
+        DatasetError: files that are not as they should be.
+        ValueError: no data set has that name or that choice, or a known set has no root.
+    """
+    choices = replace(choices or Choices(), **more)
+    list_file, called = choices.annotations, name
+    if list_file is None and Path(name).suffix.lower() in READERS:
+        list_file, called = name, Path(name).stem  # which says nothing of what is in it
+    edition = EDITIONS.get(name.lower()) if list_file is None else None
+    packed = list_file is None and Path(name).suffix.lower() == PACK_SUFFIX
+    if list_file is not None or edition is not None or packed:
+        _refuse(choices, _OF_SETS, "the known data sets as published")
+    if list_file is None:
+        _refuse(choices, _OF_LISTS, "a list of your own")
+    if list_file is not None:
+        card = _card(name) if choices.annotations is not None else None
+        manifest = open_list(Path(list_file).expanduser(), root, choices, called, card)
+    elif packed:
+        if root is not None:
+            raise ValueError(f"{name} is a pack and has no pictures: leave out the root, {root}")
+        path = Path(name).expanduser()
+        manifest = packed_manifest(path, read_pack_header(path))
+    elif edition is not None:
+        manifest = make_synthetic(root, edition)
+    else:
+        manifest = _open_published(card_for(name), root, choices)
+    if choices.split is not None:
+        parts = sorted(manifest.table["split"].dropna().unique())
+        if choices.split not in parts:
+            raise DatasetError(
+                f"{manifest.dataset} has no part {choices.split!r}; "
+                + (f"there are {', '.join(parts)}" if parts else "nothing says which part is which")
+            )
+        manifest = manifest.subset(split=choices.split)
+    if choices.n_pictures is not None:
+        manifest = manifest.sample(choices.n_pictures)
+    opened: dict[str, object] = {"name": name} | choices.given
+    if root is not None:
+        opened["root"] = root
+    for key in ("name", "root", "annotations"):
+        if key in opened and (key != "name" or Path(name).is_file()):
+            opened[key] = str(Path(str(opened[key])).expanduser().absolute())
+    return replace(manifest, opened=opened)
+
+
+def _refuse(choices: Choices, options: tuple[str, ...], what: str) -> None:
+    if not choices.given.keys().isdisjoint(options):
+        listed = ", ".join(f"{option}=" for option in options[:-1])
+        raise ValueError(f"{listed} and {options[-1]}= are for {what}")
+
+
+def _card(name: str) -> Card | None:
+    try:
+        return card_for(name)
+    except ValueError:
+        return None
+
+
+def _open_published(card: Card, root: str | os.PathLike[str] | None, choices: Choices) -> Manifest:
+    if root is None:
+        raise ValueError(
+            f"say where {card.name} lies: ROOT (--root) is its folder, or any folder above it"
+        )
+    choices.check(card)
+    manifest = published_manifest(card, FileIndex.scan(root), choices)
+    warn_of_gaps(manifest, choices, complete_rows(card, choices))
+    return manifest
+
+
+def published_manifest(card: Card, index: FileIndex, choices: Choices) -> Manifest:
+    """The rows of a known set whose files are indexed already, without warnings.
+
+    Raises:
+        DatasetError: the set is not there, or its files are not as published.
+    """
+    if choices.on_duplicate == "mean":
+        raise ValueError('on_duplicate="mean" is for a list of your own')
+    facts: Mapping[str, object] = {
+        "dataset": card.name,
+        "higher_is_better": card.higher_is_better,
+        "mos_range": card.mos_range,
+        "protocol": card.name,
+        "variant": choices.variant,
+    }
+    return build_manifest(read_scores(card, index, choices), index, choices, facts, card=card)
+
+
+def find_datasets(data_root: str | os.PathLike[str]) -> dict[str, Path]:
+    """The data sets that lie anywhere under a folder, with a root for ``open_dataset``.
+
+    A set counts as present where its annotations and at least one of its pictures are, or where
+    its annotations cannot be read, so that ``open_dataset`` may say why.
+
+    Raises:
+        DatasetError: ``data_root`` is no folder.
+    """
+    index = FileIndex.scan(data_root)
+    homes: dict[str, Path] = {}
+    for name, card in CARDS.items():
+        try:
+            if find_scores(card, index) is None:
+                continue
+            home = find_home(read_scores(card, index, Choices()), index, card)
+        except DatasetError:
+            home = index.root
+        if home is not None:
+            homes[name] = home
+    return homes

@@ -1,1 +1,0 @@
-"""One short adapter for each of the nine data sets, as its publisher ships it."""
