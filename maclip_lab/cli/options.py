@@ -79,7 +79,7 @@ def in_options(message: str) -> str:
             return _SWITCHES[name][value == "False"]
         return f"--{name.replace('_', '-')} {value}".removesuffix(" True").rstrip()
 
-    message = message.replace("with load_annotations", "with --annotations")
+    message = message.replace("with annotations=", "with --annotations")
     return _KEYWORD.sub(spelled, message)
 
 
