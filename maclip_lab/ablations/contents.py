@@ -130,10 +130,3 @@ def distance_change(
     if len(change) >= MIN_CLUSTERS:
         drawn = pair_replicates(change, np.ones_like(change), len(change), settings=settings)
     return Estimate.of(mean_distance(before) - mean_distance(after), drawn, settings.level)
-
-
-def share_between(values: ArrayLike, groups: Sequence[object]) -> float:
-    """Share of a number's variance that lies between the groups, in [0, 1] (eta squared)."""
-    table = pd.DataFrame({"value": np.asarray(values, dtype=float), "group": list(groups)})
-    means = table.groupby("group")["value"].transform("mean")
-    return float(means.var(ddof=0) / table["value"].var(ddof=0))

@@ -9,12 +9,9 @@ from maclip_lab.plots.agreement import (
     DIVERGING,
     beside_paper,
     cost_quality,
-    cue_balance,
     cue_trends,
     difference_intervals,
     prediction_fits,
-    score_panels,
-    score_scatter,
     srcc_heat_map,
     srcc_intervals,
 )
@@ -24,19 +21,15 @@ from maclip_lab.plots.curves import (
     distance_matrices,
     group_dots,
     lambda_curves,
-    magnitude_histograms,
-    normality_curves,
     null_histograms,
     shape_scatter,
     srcc_dots,
 )
 from maclip_lab.plots.fusion import (
-    fusion_pays,
     fusion_plane,
     ladder_steps,
     setting_grid,
     weight_curves,
-    weight_histograms,
 )
 from maclip_lab.plots.losses import acceptance_curves, loss_curves
 from maclip_lab.plots.pictures import (
@@ -46,10 +39,6 @@ from maclip_lab.plots.pictures import (
     ranking,
 )
 from maclip_lab.plots.steps import (
-    box_cox_curves,
-    feature_profiles,
-    fusion_weight,
-    prompt_pairs,
     severity_curves,
 )
 from maclip_lab.plots.style import (
@@ -60,6 +49,7 @@ from maclip_lab.plots.style import (
     SERIES,
     SERIES_MARKERS,
     backbone_label,
+    palette,
     spread,
 )
 
@@ -75,32 +65,23 @@ __all__ = [
     "agreement_scatter",
     "backbone_label",
     "beside_paper",
-    "box_cox_curves",
     "contact_sheet",
     "cost_quality",
     "crop_grid",
-    "cue_balance",
     "cue_scatter",
     "cue_trends",
     "difference_intervals",
     "distance_matrices",
-    "feature_profiles",
-    "fusion_pays",
     "fusion_plane",
-    "fusion_weight",
     "group_dots",
     "ladder_steps",
     "lambda_curves",
     "loss_curves",
-    "magnitude_histograms",
-    "normality_curves",
     "null_histograms",
+    "palette",
     "prediction_fits",
-    "prompt_pairs",
     "quality_map",
     "ranking",
-    "score_panels",
-    "score_scatter",
     "setting_grid",
     "severity_curves",
     "shape_scatter",
@@ -109,5 +90,4 @@ __all__ = [
     "srcc_heat_map",
     "srcc_intervals",
     "weight_curves",
-    "weight_histograms",
 ]

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.stats import norm, skew
 
 from maclip_lab.evaluation.correlations import spearman
 from maclip_lab.evaluation.fits import fit_logistic
@@ -17,8 +16,6 @@ from maclip_lab.plots.style import (
     CUE_COLOURS,
     CUE_LABELS,
     CUE_MARKERS,
-    SERIES,
-    SERIES_MARKERS,
     band,
     cue_style,
     finish,
@@ -161,44 +158,6 @@ def shape_scatter(table: pd.DataFrame, *, title: str) -> Figure:
                    marker=CUE_MARKERS["q_mag"], linewidths=0)  # fmt: skip
         found = spearman(table[column].to_numpy(), table["q_mag"].to_numpy())
         finish(ax, f"SRCC {found:+.2f}", label, CUE_LABELS["q_mag"])
-    return figure
-
-
-def magnitude_histograms(values: Mapping[str, np.ndarray], *, title: str) -> Figure:
-    """Distributions on a common scale beside the normal one, the skewness above each.
-
-    Args:
-        values: what the numbers are to the numbers, any count.
-        title: the finding.
-    """
-    figure, axes = panels(len(values), 2.5, 2.8, title)
-    edges = np.linspace(-3.5, 5, 52)
-    for ax in axes[1:]:
-        ax.sharey(axes[0])
-    for ax, (name, numbers) in zip(axes, values.items(), strict=True):
-        standard = (numbers - numbers.mean()) / numbers.std()
-        ax.hist(standard, edges.tolist(), density=True, color=CUE_COLOURS["q_mag"], alpha=0.6)
-        ax.plot(edges, norm.pdf(edges), color="black", linewidth=1.2)
-        finish(ax, f"{name}, skewness {skew(numbers):.1f}", "standard deviations", "density")
-        ax.label_outer()
-    return figure
-
-
-def normality_curves(table: pd.DataFrame, *, title: str) -> Figure:
-    """Skewness and Shapiro-Wilk's W of the magnitudes of a feature against lambda.
-
-    Args:
-        table: lambda as index, with ``skewness`` and ``shapiro_w`` and the lower and upper
-            quartile of each over the features, ``skewness_lo``, ``skewness_hi`` and so on.
-        title: the finding.
-    """
-    figure, axes = panels(2, 3.8, 3.2, title)
-    names = {"skewness": "skewness (0 if symmetric)", "shapiro_w": "Shapiro-Wilk W (1 if normal)"}
-    for ax, (i, (column, label)) in zip(axes, enumerate(names.items()), strict=True):
-        band(ax, table.index, table, column, SERIES[i], SERIES_MARKERS[i], "median")
-        ax.axhline(i, color="black", linewidth=0.8, linestyle=":")
-        ax.axvline(0.5, color="black", linewidth=0.8, linestyle="--")
-        finish(ax, "", "$\\lambda$ (0 is the logarithm)", label)
     return figure
 
 

@@ -22,7 +22,6 @@ from maclip_lab.plots.style import (
     finish,
     new_axes,
     panels,
-    span,
     spoken,
 )
 
@@ -127,41 +126,6 @@ def ladder_steps(tables: Mapping[str, pd.DataFrame], *, title: str) -> Figure:
     return figure
 
 
-def fusion_pays(
-    points: Mapping[str, tuple[float, float]], relative_gain: float, *, title: str
-) -> Axes:
-    """When the mean of two cues is better than the better one, with data sets as points.
-
-    Args:
-        points: a set's name to the cues' correlation with each other, and the weaker cue's
-            correlation with quality over the stronger's; beyond -1 or 1 it stands at the edge.
-        relative_gain: a gain over the stronger cue whose line is drawn, such as the paper's.
-        title: the finding.
-    """
-    ax = new_axes(None, 6.6, 4.4)
-    points = {name: (r, float(np.clip(ratio, -1, 1))) for name, (r, ratio) in points.items()}
-    floor = min(0.0, *(ratio for _, ratio in points.values())) - 0.1
-    between, ratio = np.meshgrid(np.linspace(-0.3, 1, 131), np.linspace(floor, 1, 131))
-    gain = (1 + ratio) / np.sqrt(2 + 2 * between) - 1
-    levels = np.linspace(-0.3, 0.3, 13)
-    filled = ax.contourf(between, ratio, gain.clip(levels[0], levels[-1]), levels, cmap="PuOr")
-    plt.colorbar(filled, ax=ax, label="gain over the stronger cue, share of it")
-    r = between[0]
-    ax.plot(r, np.sqrt(2 + 2 * r) - 1, color="black", label="the mean pays above")
-    ax.plot(r, r, color="black", linestyle=":", label="below, the weaker cue deserves no weight")
-    ax.plot(r, (1 + relative_gain) * np.sqrt(2 + 2 * r) - 1, color="black", linestyle="--",
-            label=f"gain of {relative_gain:.1%}, the paper's over CLIP-IQA")  # fmt: skip
-    for i, (name, place) in enumerate(points.items()):
-        ax.scatter(*place, s=70, color=SERIES[i], marker=SERIES_MARKERS[i], edgecolors="white",
-                   zorder=3, label=name)  # fmt: skip
-    ax.set(xlim=(-0.3, 1), ylim=(floor, 1))
-    ax.legend(fontsize="small", frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16))
-    finish(ax, title, "correlation of the cues with each other",
-           "weaker cue's correlation over the stronger's")  # fmt: skip
-    ax.grid(visible=False)
-    return ax
-
-
 def fusion_plane(
     q_cos: np.ndarray,
     q_mag: np.ndarray,
@@ -202,26 +166,6 @@ def fusion_plane(
     finish(ax, title, CUE_LABELS["q_cos"], CUE_LABELS["q_mag"])
     ax.grid(visible=False)
     return ax
-
-
-def weight_histograms(
-    groups: Mapping[str, np.ndarray], ax: Axes | None = None, *, title: str
-) -> Axes:
-    """How the cosine cue's weight is distributed over the crops of several groups of pictures.
-
-    Args:
-        groups: what a group is called to its crops' weights in [0, 1].
-        ax: axes to draw on.
-        title: the finding.
-    """
-    ax = new_axes(ax, 6, 3.4)
-    edges = np.linspace(*span(list(groups.values())), 31).tolist()
-    for i, (name, weights) in enumerate(groups.items()):
-        ax.hist(weights, edges, density=True, histtype="step", label=name, color=SERIES[i],
-                linestyle=LINES[i % 4], linewidth=1.8)  # fmt: skip
-        ax.axvline(float(np.mean(weights)), color=SERIES[i], linestyle=":", linewidth=1)
-    ax.legend(fontsize="small", frameon=False)
-    return finish(ax, title, "weight of the cosine cue", "density of crops")
 
 
 def _tick(name: object) -> str:

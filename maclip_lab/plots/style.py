@@ -1,7 +1,7 @@
 """What all figures share: a colour, a marker and a name for every cue."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -60,6 +60,9 @@ PALETTE = {
 ELSE = ("#44AA99", "#882255", "#117733", "#88CCEE", "#CC6677", "#661100")
 """Colours of anything that is no cue, backbone or data set, so that those mean one thing."""
 
+_OWN_COLOURS = ("#000000", "#882255", "#117733", "#661100", "#888888")
+_OWN_MARKERS = ("X", "p", "*", "h", "<")
+
 _HOUSE = {
     "figure.figsize": (6.4, 3.4),
     "figure.dpi": 150,
@@ -73,6 +76,18 @@ _HOUSE = {
     "legend.frameon": False,
     "image.cmap": CMAP,
 }
+
+
+def palette(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each name, for seaborn's ``hue``: that of `PALETTE`, else one of nobody's.
+
+    >>> palette(["q_cos", "my cue"])
+    {'q_cos': '#0072B2', 'my cue': '#000000'}
+    """
+    names = list(dict.fromkeys(names))
+    own = [name for name in names if name not in PALETTE]
+    others = {name: _OWN_COLOURS[i % len(_OWN_COLOURS)] for i, name in enumerate(own)}
+    return {name: PALETTE.get(name) or others[name] for name in names}
 
 
 def set_house_style() -> None:
@@ -157,10 +172,10 @@ def panels(
 
 
 def cue_style(name: str, place: int = 0) -> tuple[str, str, str]:
-    """Label, colour and marker of a cue or of its method, or those of a place in the series."""
+    """Label, colour and marker of a cue or of its method; one's own cue has none of theirs."""
     cue = next((cue for cue, method in METHODS.items() if method == name), name)
-    colour = CUE_COLOURS.get(cue, SERIES[place % len(SERIES)])
-    marker = CUE_MARKERS.get(cue, SERIES_MARKERS[place % len(SERIES_MARKERS)])
+    colour = CUE_COLOURS.get(cue, _OWN_COLOURS[place % len(_OWN_COLOURS)])
+    marker = CUE_MARKERS.get(cue, _OWN_MARKERS[place % len(_OWN_MARKERS)])
     return CUE_LABELS.get(name, name), colour, marker
 
 

@@ -9,7 +9,6 @@ from maclip_lab.ablations.contents import (
     content_groups,
     distance_change,
     mean_distance,
-    share_between,
     stage_distances,
 )
 from maclip_lab.cues import box_cox, scaled_magnitude
@@ -80,18 +79,6 @@ def test_a_change_of_unit_changes_no_distance():
 def test_one_group_or_constant_values_have_no_distances(values, labels):
     with pytest.raises(ValueError, match="at least two groups"):
         content_distances(values, list(labels))
-
-
-def test_the_share_between_groups_is_one_for_groups_without_inner_spread_and_small_for_chance():
-    assert share_between([1.0, 1.0, 5.0, 5.0], list("aabb")) == pytest.approx(1)
-    assert share_between([1.0, 5.0, 1.0, 5.0], list("aabb")) == pytest.approx(0)
-
-
-def test_the_share_between_groups_is_eta_squared():
-    values, labels = np.array([1.0, 2.0, 4.0, 9.0, 8.0]), np.array(list("aabbb"))
-    means = [values[labels == name].mean() for name in labels]
-    expected = np.var(means) / np.var(values)
-    assert share_between(values, labels) == pytest.approx(expected)
 
 
 def test_contents_that_move_closer_have_an_interval_above_zero():

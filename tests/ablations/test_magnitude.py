@@ -4,12 +4,10 @@ import numpy as np
 import pytest
 
 from maclip_lab.ablations import (
-    STEPS,
     lambda_agreement,
     lambda_scores,
     paper_means,
     steadiness,
-    unit_table,
 )
 from maclip_lab.ablations.constants import grid_agreement
 from maclip_lab.evaluation import finding
@@ -20,22 +18,6 @@ from tests.rated_world import rated_set
 @pytest.fixture(scope="module")
 def rated():
     return rated_set(cosine=0.6, evenness=0.5)
-
-
-def test_the_last_of_the_four_variants_is_the_magnitude_cue(rated):
-    found = rated.means(STEPS)
-    np.testing.assert_allclose(found.iloc[:, -1], rated.table["q_mag"], rtol=1e-5)
-    np.testing.assert_allclose(found.iloc[:, 0], rated.table["mean_magnitude"], rtol=1e-5)
-
-
-def test_the_division_takes_the_unit_out(rated):
-    table = unit_table(rated)
-    on, off = table.loc["on"], table.loc["off"]
-    np.testing.assert_allclose(on["srcc"], rated.srcc(rated.table["score"]).value, atol=0.01)
-    assert off["w_cos"].is_monotonic_decreasing
-    silent = rated.srcc(rated.table["q_cos"]).value
-    assert off["srcc"].iloc[0] == pytest.approx(silent, abs=0.03)
-    assert list(unit_table(rated, [1], ["off"]).index) == [("off", 1)]
 
 
 def test_every_exponent_has_its_scores_and_their_agreement(rated):

@@ -8,12 +8,9 @@ from maclip_lab.evaluation import METHODS
 from maclip_lab.plots import (
     beside_paper,
     cost_quality,
-    cue_balance,
     cue_trends,
     difference_intervals,
     prediction_fits,
-    score_panels,
-    score_scatter,
     srcc_heat_map,
     srcc_intervals,
 )
@@ -184,34 +181,3 @@ def scored():
             "w_cos": [0.6, 0.7, 0.65],
         }
     )
-
-
-def test_chosen_pictures_are_encircled_where_they_stand(scored):
-    dots, rings = score_scatter(scored, ["b.png"], title="").collections
-    np.testing.assert_allclose(dots.get_offsets(), [[1, 0.4], [3, 0.8], [2, 0.6]])
-    np.testing.assert_allclose(rings.get_offsets(), [[3, 0.8]])
-
-
-def test_panels_of_several_settings_share_one_scale(scored):
-    tables = {"paper": scored, "other": scored.assign(score=scored["score"] / 2)}
-    left, right = score_panels(tables, ["b.png"], title="Found").axes
-    assert left.get_ylim() == right.get_ylim()
-    np.testing.assert_allclose(right.collections[1].get_offsets(), [[3, 0.4]])
-    assert [title_of(left), title_of(right)] == ["paper", "other"]
-    assert left.figure.get_suptitle() == "Found"
-
-
-def test_without_mos_the_order_stands_for_quality(scored):
-    ax = score_scatter(scored.assign(quality=np.nan), title="")
-    np.testing.assert_allclose(ax.collections[0].get_offsets()[:, 0], [0, 1, 2])
-    assert "order" in ax.get_xlabel()
-
-
-def test_each_picture_has_its_cues_on_one_line_with_the_weight(scored):
-    ax = cue_balance(scored, title="")
-    labels = ticks(ax.yaxis)
-    assert labels[0].startswith("a.png")
-    assert "0.60" in labels[0]
-    by_label = {c.get_label(): c.get_offsets() for c in ax.collections if c.get_label()[0] != "_"}
-    cosine = next(data for label, data in by_label.items() if "cosine" in label)
-    np.testing.assert_allclose(cosine, [[0.5, 0], [0.9, 1], [0.7, 2]])

@@ -109,31 +109,6 @@ def test_shape_scatter_sets_the_cue_against_length_and_evenness():
     assert right.get_title(loc="left") == "SRCC +1.00"
 
 
-def test_magnitude_histograms_name_the_skewness_of_their_numbers():
-    numbers = np.random.default_rng(0).exponential(size=20_000)
-    axes = plots.magnitude_histograms({"raw": numbers, "root": numbers**0.5}, title="t").axes
-    first, second = (float(ax.get_title(loc="left").split()[-1]) for ax in axes)
-    assert first == pytest.approx(2.0, abs=0.2)
-    assert second < 1
-    assert axes[0].get_ylim() == axes[1].get_ylim()
-    area = sum(bar.get_height() * bar.get_width() for bar in axes[0].patches)
-    assert area == pytest.approx(1, abs=1e-6)
-
-
-def test_normality_curves_show_both_measures_with_their_bands():
-    table = pd.DataFrame(
-        {
-            f"{name}{end}": [1.0, 2.0]
-            for name in ("skewness", "shapiro_w")
-            for end in ("", "_lo", "_hi")
-        },
-        index=[0.0, 1.0],
-    )
-    left, right = plots.normality_curves(table, title="t").axes
-    np.testing.assert_array_equal(left.lines[0].get_xydata(), [[0, 1], [1, 2]])
-    assert "Shapiro" in right.get_ylabel()
-
-
 def test_lambda_curves_draw_one_line_a_method_with_its_interval():
     table = pd.DataFrame(
         {

@@ -65,19 +65,6 @@ def test_ladder_steps_write_each_step_and_dot_those_that_are_not_sure():
     assert [line.get_linestyle() for line in ax.lines] == ["-", ":"]
 
 
-def test_fusion_pays_above_the_line_of_theory_and_shows_every_point():
-    points = {"opinion": (0.6, 0.7), "severity": (-0.1, -0.4)}
-    ax = plots.fusion_pays(points, 0.096, title="t")
-    pays, best, paper = (line.get_xydata() for line in ax.lines)
-    np.testing.assert_allclose(pays[:, 1], np.sqrt(2 + 2 * pays[:, 0]) - 1)
-    np.testing.assert_allclose(best[:, 0], best[:, 1])
-    assert (paper[:, 1] > pays[:, 1]).all()
-    shown = {c.get_label(): c.get_offsets() for c in ax.collections}
-    for name, place in points.items():
-        np.testing.assert_allclose(shown[name], [place])
-    assert ax.get_ylim()[0] < -0.4
-
-
 def test_fusion_plane_hatches_where_a_better_cue_lowers_the_score():
     settings = FusionSettings()
     ax = plots.fusion_plane(np.array([0.7]), np.array([0.4]), settings, title="t")
@@ -91,14 +78,3 @@ def test_fusion_plane_hatches_where_a_better_cue_lowers_the_score():
     assert by_cosine.tolist() == [False, True, False]
     assert by_magnitude.tolist() == [True, False, False]
     np.testing.assert_array_equal(ax.collections[3].get_offsets(), [[0.7, 0.4]])
-
-
-def test_weight_histograms_mark_each_groups_mean():
-    groups = {"good": np.array([0.7, 0.8]), "poor": np.array([0.5, 0.7])}
-    ax = plots.weight_histograms(groups, title="t")
-    means = [line.get_xdata()[0] for line in ax.lines]
-    assert means == pytest.approx([0.75, 0.6])
-
-
-def test_weight_histograms_bear_weights_that_are_all_equal():
-    assert plots.weight_histograms({"all": np.full(5, 0.5)}, title="t").lines
