@@ -187,7 +187,7 @@ def find_pictures(folder: str | os.PathLike[str]) -> list[Path]:
     """
     root = Path(folder).expanduser()
     if not root.exists():
-        raise FileNotFoundError(f"no such folder: {root}{_meant(str(folder))}")
+        raise FileNotFoundError(f"no such folder: {root}{path_hint(str(folder))}")
     if not root.is_dir():
         raise NotADirectoryError(f"not a folder: {root}; to score one file, pass it directly")
     found, left, unreadable = list[Path](), Counter[str](), list[str]()
@@ -228,7 +228,7 @@ def _from_path(path: str, settings: _Settings) -> Picture:
             data = stream.read()
         return _from_bytes(data, repr(path), settings)
     except (FileNotFoundError, NotADirectoryError):
-        hint = " (a link to nothing)" if os.path.islink(path) else _meant(path)
+        hint = " (a link to nothing)" if os.path.islink(path) else path_hint(path)
         return Picture(None, "missing", message=f"{path!r}: no such file{hint}")
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         reason = getattr(error, "strerror", None) or str(error)
@@ -236,7 +236,7 @@ def _from_path(path: str, settings: _Settings) -> Picture:
         return Picture(None, "unreadable", message=f"{shown!r} cannot be read: {reason}")
 
 
-def _meant(path: str) -> str:
+def path_hint(path: str) -> str:
     """What a path that leads nowhere seems to be."""
     if re.match(r"[a-z][a-z0-9+.-]+:/", path, re.IGNORECASE):
         return "; it is an address: nothing is downloaded here, save the picture and give its path"

@@ -47,3 +47,10 @@ def png(bits: int, colour: int, row: bytes, *chunks: bytes, width: int = 4) -> b
 def with_chunks(data: bytes, *chunks: bytes) -> bytes:
     """A PNG with chunks behind its header."""
     return data[:33] + b"".join(chunks) + data[33:]
+
+
+def header_of(width: int, height: int) -> bytes:
+    """A PNG that promises a picture in a few bytes."""
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    end = chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + head + end

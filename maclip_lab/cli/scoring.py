@@ -104,11 +104,12 @@ def score(
 
 def _pictures(paths: list[Path]) -> tuple[list[Path], bool]:
     """The pictures asked for, and whether a search through a folder had to leave something out."""
-    from maclip_lab.images import find_pictures
+    from maclip_lab.images import find_pictures, path_hint
 
     missing = [path for path in paths if not path.exists()]
     if missing:
-        raise typer.BadParameter(f"{missing[0]} does not exist", param_hint="PATHS")
+        hint = path_hint(str(missing[0]))
+        raise typer.BadParameter(f"{missing[0]} does not exist{hint}", param_hint="PATHS")
     with warnings.catch_warnings(record=True) as skipped:
         warnings.simplefilter("always")
         pictures = [

@@ -4,8 +4,6 @@ Faults 16 to 21 of the list in README.md, end to end; every case alone is in tes
 """
 
 import os
-import struct
-import zlib
 
 import numpy as np
 import pytest
@@ -19,23 +17,13 @@ from maclip_lab.images import load_picture
 from maclip_lab.scorer import Maclip, score_folder
 from tests.conftest import GOLDEN
 from tests.faults import victims
+from tests.picture_world import header_of
 from tests.store_world import PlainScorer, manifest, picture
 
 
 @pytest.fixture(scope="module")
 def scorer():
     return Maclip(str(GOLDEN / "vit.safetensors"), device="cpu")
-
-
-def header_of(width, height):
-    """A PNG that promises a huge picture in a few bytes."""
-    parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IEND", b"")]
-    parts.insert(1, (b"IDAT", zlib.compress(b"\0" * 1000)))
-    chunks = [
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in parts
-    ]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 @pytest.fixture
