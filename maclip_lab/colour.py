@@ -137,8 +137,8 @@ def _by_light(light: Chromaticities, gamma: float) -> Said:
 def _profile(light: Chromaticities, gamma: float) -> bytes:
     """An ICC profile of these chromaticities and this exponent."""
     x, y = np.array(light).reshape(4, 2).T
-    known = gamma == _SRGB_CURVE or 0.1 <= gamma <= 10
-    if not known or not np.isfinite(x).all() or not (y > 0).all():
+    plausible = gamma == _SRGB_CURVE or 0.1 <= gamma <= 10
+    if not plausible or not np.isfinite(x).all() or not (y > 0).all():
         raise ValueError("no light")
     xyz = np.stack([x / y, np.ones(4), (1 - x - y) / y])
     primaries = xyz[:, 1:] * np.linalg.solve(xyz[:, 1:], xyz[:, 0])
@@ -190,8 +190,8 @@ def _differs(profile: bytes, mode: str) -> bool:
     steps = np.arange(0, 256, 15 if mode == "RGB" else 1, dtype=np.uint8)
     grid = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(len(steps), -1, 3)
     probe = Image.fromarray(grid if mode == "RGB" else steps[None])
-    shown = np.asarray(_converted(probe, profile)).astype(int)
-    return bool(np.abs(shown - np.asarray(probe.convert("RGB"))).max() > _NEAR)
+    levels = np.asarray(_converted(probe, profile)).astype(int)
+    return bool(np.abs(levels - np.asarray(probe.convert("RGB"))).max() > _NEAR)
 
 
 def _converted(image: Image.Image, profile: bytes) -> Image.Image:

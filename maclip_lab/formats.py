@@ -47,7 +47,7 @@ _PICTURES = {
 }
 _OTHERS = {
     b"version https://git-lfs": "a Git LFS pointer in the picture's place (run: git lfs pull)",
-    **{b"/annex/objects": "a git-annex pointer in the picture's place (run: git annex get)"},
+    b"/annex/objects": "a git-annex pointer in the picture's place (run: git annex get)",
     **{b"<!DOCTYPE": _PAGE, b"<HTML": _PAGE, b"<?XML": _PAGE, b"<SVG": _PAGE, b"<!--": _PAGE},
     **{b"<HEAD": _PAGE, b"<BODY": _PAGE, b"<ERROR": _PAGE, b"<SCRIPT": _PAGE},
     **{b"\x1aE\xdf\xa3": "a video (WebM or Matroska)", b"\0\0\1\xba": "a video (MPEG)"},
@@ -214,20 +214,23 @@ def _checked_png(data: bytes, name: str) -> tuple[bytes, dict[str, object]]:
         body, end = view[place + 8 : place + 8 + length], place + 12 + length
         if end > len(data):
             break
-        true = zlib.crc32(body, zlib.crc32(kind)) == int.from_bytes(view[end - 4 : end])
-        if not true and not kind[0] & 32:
+        intact = zlib.crc32(body, zlib.crc32(kind)) == int.from_bytes(view[end - 4 : end])
+        if not intact and not kind[0] & 32:  # a critical chunk
             reason = f"damaged: the checksum of {kind!r} at byte {place} is false"
             raise Refused("decode_error", f"{name}: {reason}", size)
         unpacked = _unpacked(kind, body)
-        notes += max(unpacked, 0) if kind != b"iCCP" else 0
-        bad = unpacked < 0 or unpacked > MAX_TEXT_CHUNK or length < _LEAST.get(kind, 0)
-        if not true or bad or (unpacked and notes > MAX_TEXT_MEMORY):
-            flags |= {"icc_broken"} if kind == b"iCCP" else {"notes_dropped"}
-            flags |= set() if true else {"notes_dropped"}
-        else:
+        if kind != b"iCCP":
+            notes += max(unpacked, 0)
+        readable = 0 <= unpacked <= MAX_TEXT_CHUNK and length >= _LEAST.get(kind, 0)
+        if intact and readable and not (unpacked and notes > MAX_TEXT_MEMORY):
             kept.append(view[place:end])
             if kind == b"cICP":
                 info.setdefault("cicp", tuple(body[:4]))
+        else:
+            if kind == b"iCCP":
+                flags.add("icc_broken")
+            if kind != b"iCCP" or not intact:
+                flags.add("notes_dropped")
         place = end
     if kind != b"IEND" and not ImageFile.LOAD_TRUNCATED_IMAGES:
         raise Refused("decode_error", f"{name}: cut short: the PNG has no end chunk", size)

@@ -190,11 +190,11 @@ def find_pictures(folder: str | os.PathLike[str]) -> list[Path]:
         raise FileNotFoundError(f"no such folder: {root}{path_hint(str(folder))}")
     if not root.is_dir():
         raise NotADirectoryError(f"not a folder: {root}; to score one file, pass it directly")
-    found, left, unreadable = list[Path](), Counter[str](), list[str]()
+    pictures, left, unreadable = list[Path](), Counter[str](), list[str]()
     for name, regular in files_below(str(root), unreadable):
         path, suffix = root / name, Path(name).suffix.lower()
         if suffix in EXTENSIONS:
-            found.append(path)
+            pictures.append(path)
         elif regular and (suffix in UNSIGNED or _begins_like_a_picture(path)):
             left[suffix or "without suffix"] += 1
     for skipped in unreadable:
@@ -208,7 +208,7 @@ def find_pictures(folder: str | os.PathLike[str]) -> list[Path]:
             + ("; pillow-heif, where it is installed, reads HEIC" if heif else ""),
             stacklevel=2,
         )
-    return sorted(found, key=lambda path: _natural_key(path.relative_to(root)))
+    return sorted(pictures, key=lambda path: _natural_key(path.relative_to(root)))
 
 
 @dataclass(frozen=True)
@@ -319,7 +319,7 @@ def _decode(image: Image.Image, settings: _Settings) -> Picture:
 
 def _flags_before_loading(image: Image.Image) -> tuple[str, ...]:
     paged = "multipage" if image.format in ("TIFF", "MPO") else "animated"
-    found = {
+    checks = {
         "grey": image.mode in _GREY_MODES or image.mode.startswith("I;16"),
         "16bit": is_16bit(image),
         "palette": image.mode in ("P", "PA"),
@@ -331,7 +331,7 @@ def _flags_before_loading(image: Image.Image) -> tuple[str, ...]:
         "truncation_unchecked": isinstance(image, ImageFile.ImageFile)
         and ImageFile.LOAD_TRUNCATED_IMAGES,
     }
-    return tuple(flag for flag, present in found.items() if present)
+    return tuple(flag for flag, present in checks.items() if present)
 
 
 def _orientation(image: Image.Image) -> int:

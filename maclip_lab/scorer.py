@@ -36,10 +36,8 @@ from maclip_lab.readahead import map_ahead
 from maclip_lab.score import NONFINITE, PictureFeatures, Score, TextAnchors, score_features
 from maclip_lab.weights.loading import Backbone, activation, fetch, load_backbone
 
-TABLE_COLUMNS = (
-    *("path", "score", "q_cos", "q_mag", "w_cos", "n_crops"),
-    *("width", "height", "status", "flags", "message"),
-)
+_NUMBERS = ("score", "q_cos", "q_mag", "w_cos")
+TABLE_COLUMNS = ("path", *_NUMBERS, "n_crops", "width", "height", "status", "flags", "message")
 
 
 @dataclass(frozen=True)
@@ -114,15 +112,16 @@ class ScoreConfig:
         """
         path = Path(self.backbone)
         here = replace(self, backbone=str(path.absolute())) if path.is_file() else self
-        found = fetch(
+        checkpoint = fetch(
             here.backbone, weights_dir=self.weights_dir, offline=self.offline, progress=False
         )
-        if self.weights_sha256 not in ("", found.sha256):
+        if self.weights_sha256 not in ("", checkpoint.sha256):
             raise IntegrityError(
-                f"{self.backbone} is {found.sha256} here, not the {self.weights_sha256} asked for"
+                f"{self.backbone} is {checkpoint.sha256} here, not the {self.weights_sha256} that "
+                "was asked for"
             )
-        quick_gelu = activation(here.backbone, found, self.quick_gelu)
-        return replace(here, weights_sha256=found.sha256, quick_gelu=quick_gelu)
+        quick_gelu = activation(here.backbone, checkpoint, self.quick_gelu)
+        return replace(here, weights_sha256=checkpoint.sha256, quick_gelu=quick_gelu)
 
 
 class Maclip:
@@ -213,9 +212,8 @@ class Maclip:
             IntegrityError: the weights found are not those that the settings name.
             WeightsError: no weights can be had.
         """
-        options = signature(cls).parameters
-        given = {name: getattr(config, name) for name in options if hasattr(config, name)}
-        scorer = cls(**given)
+        names = [name for name in signature(cls).parameters if hasattr(config, name)]
+        scorer = cls(**{name: getattr(config, name) for name in names})
         if config.weights_sha256 not in ("", scorer.backbone.sha256):
             raise IntegrityError(
                 f"this worker's {config.backbone} is {scorer.backbone.sha256}, "
@@ -421,7 +419,7 @@ def score_row(path: Path, result: Score | Picture) -> dict[str, object]:
         row["message"] = NONFINITE
     return (
         row
-        | {name: getattr(result, name) for name in ("score", "q_cos", "q_mag", "w_cos")}
+        | {name: getattr(result, name) for name in _NUMBERS}
         | {"n_crops": result.n_crops, **result.attributes}
     )
 
