@@ -189,3 +189,13 @@ def test_the_explorer_is_one_frame_beside_which_no_picture_is_named(lab):
     assert lab.asked.table["name"][0] in frame
     assert "explorer.md" in beside
     assert len(beside) < 200
+
+
+def test_a_cue_of_ones_own_goes_through_the_whole_matrix_as_the_recipe_says():
+    page = (ml.data_path().parent / "docs" / "howto.md").read_text(encoding="utf-8")
+    recipe = page.split("## Try a cue of your own")[1].split("```python\n")[1].split("```")[0]
+    known: dict[str, object] = {}
+    exec(recipe, known)
+    table = known["lab"].matrix().table
+    assert len(table) == 12
+    assert table["value"].notna().all()
