@@ -21,13 +21,14 @@ from PIL import Image
 
 from benchmarks.memory import peak_gib
 from benchmarks.random_models import random_clip
-from maclip_lab.ablations.sweeps import base_constant_sweep, lambda_sweep
+from maclip_lab.ablations.sweeps import AUTHORS_GRID, sweep
 from maclip_lab.crops import CropGrid, PreparedPicture, prepare
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.encoder import ImageEncoder
 from maclip_lab.features import Extractor
 from maclip_lab.features.cues import store_cues
 from maclip_lab.features.store import FeatureStore, Seen
+from maclip_lab.fusion import FusionSettings
 from maclip_lab.images import Picture, load_picture
 from maclip_lab.prompts import MACLIP_PROMPTS
 from maclip_lab.score import TextAnchors
@@ -87,10 +88,12 @@ def _sweeps(folder: Path, pictures: int) -> dict[str, float]:
     view = extractor.crops(rows)
     reading = _seconds(lambda: [block.max() for block in view.blocks()])
     anchors = extractor.scorer.anchors
-    one, one_cpu = _clocked(lambda: lambda_sweep(view, anchors, [0.3]))
-    many, many_cpu = _clocked(lambda: lambda_sweep(view, anchors, LAMBDAS))
+    every = [FusionSettings(lam) for lam in LAMBDAS]
+    rules = ("adaptive", "magnitude")
+    one, one_cpu = _clocked(lambda: sweep(view, anchors, every[1:2], rules=rules))
+    many, many_cpu = _clocked(lambda: sweep(view, anchors, every, rules=rules))
     cues = store_cues(view, anchors)
-    grid, grid_cpu = _clocked(lambda: base_constant_sweep(cues))
+    grid, grid_cpu = _clocked(lambda: sweep(cues, settings=AUTHORS_GRID))
     return {
         "gathering the pictures into a pack, s": gathering,
         "opening, s": opening,

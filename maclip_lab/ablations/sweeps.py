@@ -5,7 +5,6 @@ signed so that positive means that higher scores go with better quality.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -27,7 +26,7 @@ PAPER = FusionSettings()
 RULES = ("adaptive", "mean", "product", "cosine", "magnitude")
 """Fusion rules by name; a number is a fixed weight of the cosine cue."""
 
-LAMBDA_GRID = tuple(round(0.1 * step, 1) for step in range(21))
+LAMBDA_GRID = tuple(FusionSettings(box_lam=round(0.1 * step, 1)) for step in range(21))
 """box_lam from the logarithm to the square."""
 
 AUTHORS_GRID = tuple(
@@ -143,33 +142,6 @@ def sweep(
     return pd.DataFrame(rows)
 
 
-def lambda_sweep(
-    source: Features | StoredCues,
-    anchors: Anchors | None = None,
-    box_lams: Sequence[float] = LAMBDA_GRID,
-    settings: FusionSettings = PAPER,
-    *,
-    rules: Sequence[Rule] = ("adaptive", "magnitude"),
-    crops: Sequence[str] = ("all",),
-    krcc: bool = False,
-) -> pd.DataFrame:
-    """`sweep` over box_lam, other constants as in ``settings``."""
-    grid = [replace(settings, box_lam=float(box_lam)) for box_lam in box_lams]
-    return sweep(source, anchors, grid, rules=rules, crops=crops, krcc=krcc)
-
-
-def base_constant_sweep(
-    source: Features | StoredCues,
-    anchors: Anchors | None = None,
-    grid: Sequence[FusionSettings] = AUTHORS_GRID,
-    *,
-    crops: Sequence[str] = ("all",),
-    krcc: bool = False,
-) -> pd.DataFrame:
-    """`sweep` over the authors' grid of base_cos, base_norm and alpha."""
-    return sweep(source, anchors, grid, crops=crops, krcc=krcc)
-
-
 def named_sweep(
     grid: str,
     source: Features,
@@ -198,9 +170,9 @@ def named_sweep(
         return sweep(source, {set_name(anchors): anchors for anchors in encoded}, krcc=krcc)
     anchors = text_anchors("maclip")
     if grid == "lambda":
-        return lambda_sweep(source, anchors, krcc=krcc)
+        return sweep(source, anchors, LAMBDA_GRID, rules=("adaptive", "magnitude"), krcc=krcc)
     if grid == "bases":
-        return base_constant_sweep(source, anchors, krcc=krcc)
+        return sweep(source, anchors, AUTHORS_GRID, krcc=krcc)
     if grid == "crops":
         return sweep(source, anchors, crops=CROP_GRID, krcc=krcc)
     if grid == "rules":

@@ -11,8 +11,6 @@ from maclip_lab.ablations.sweeps import (
     LAMBDA_GRID,
     RULE_GRID,
     RULES,
-    base_constant_sweep,
-    lambda_sweep,
     named_sweep,
     score_store,
     sweep,
@@ -46,7 +44,9 @@ def view(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cues(view):
-    return store_cues(view, {"maclip": ANCHORS, "clip-iqa": BASELINE}, LAMBDA_GRID)
+    return store_cues(
+        view, {"maclip": ANCHORS, "clip-iqa": BASELINE}, [one.box_lam for one in LAMBDA_GRID]
+    )
 
 
 def direct(view, anchors=ANCHORS, settings=SETTINGS):
@@ -155,7 +155,7 @@ def test_where_lower_is_better_the_sign_turns(view, tmp_path):
 
 def test_the_authors_grid_is_theirs(cues):
     assert len(AUTHORS_GRID) == len(set(AUTHORS_GRID)) == 70
-    table = base_constant_sweep(cues)
+    table = sweep(cues, settings=AUTHORS_GRID)
     assert len(table) == 140
     assert {one.box_lam for one in AUTHORS_GRID} == {0.5}
     assert set(table["alpha"]) == {0.2, 0.5, 1.0, 1.5, 2.0}
@@ -165,14 +165,14 @@ def test_the_authors_grid_is_theirs(cues):
 
 
 def test_a_lambda_sweep_is_one_row_a_lambda_and_rule(view, cues):
-    table = lambda_sweep(view, ANCHORS, [0, 0.5], rules=["magnitude"])
+    few = [FusionSettings(0), FusionSettings(0.5)]
+    table = sweep(view, ANCHORS, few, rules=["magnitude"])
     assert table["box_lam"].tolist() == [0, 0.5]
     for row in table.itertuples():
         wanted = sweep(cues, settings=[FusionSettings(row.box_lam)], rules=["magnitude"]).iloc[0]
         assert row.srcc == pytest.approx(wanted["srcc"])
         assert row.plcc_raw == pytest.approx(wanted["plcc_raw"])
-    assert LAMBDA_GRID[0] == 0
-    assert LAMBDA_GRID[-1] == 2
+    assert [LAMBDA_GRID[end].box_lam for end in (0, -1)] == [0, 2]
 
 
 def test_every_combination_is_one_row(cues):

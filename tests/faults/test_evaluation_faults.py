@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from maclip_lab.ablations.study import study
-from maclip_lab.ablations.sweeps import lambda_sweep, score_store, sweep
+from maclip_lab.ablations.sweeps import LAMBDA_GRID, score_store, sweep
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.evaluation import EvaluationSettings
 from maclip_lab.features import Extractor
@@ -101,7 +101,7 @@ def test_lambda_close_to_zero_meets_its_limit(scorer, tmp_path):
 
 def test_a_sweep_over_two_pictures_has_rows_without_a_crash(scorer, tmp_path):
     view = Extractor(scorer, tmp_path / "store").crops(make(tmp_path, [1.0, 2.0]))
-    table = lambda_sweep(view, scorer.anchors, krcc=True)
+    table = sweep(view, scorer.anchors, LAMBDA_GRID, krcc=True)
     assert (table["n"] == 2).all()
 
 
