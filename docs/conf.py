@@ -110,9 +110,13 @@ def write_explorer(app: Sphinx, error: Exception | None) -> None:
 def describe_figures(app: Sphinx, doctree: nodes.document) -> None:
     """Gives a notebook's figures their alternative text.
 
-    The heading above says what is asked, the first sentence below what there is to see.
+    That which its cell gives; else the heading above says what is asked, the first sentence below
+    what there is to see.
     """
     for image in doctree.findall(nodes.image):
+        cells = [node for node in ancestors(image) if "cell_metadata" in node.attributes]
+        if cells and "alt" in cells[0]["cell_metadata"]:
+            image["alt"] = cells[0]["cell_metadata"]["alt"]
         if image.get("alt"):
             continue
         section = image
@@ -125,7 +129,7 @@ def describe_figures(app: Sphinx, doctree: nodes.document) -> None:
         image["alt"] = ": ".join(words)
 
 
-def ancestors(node: nodes.Node) -> list[nodes.Node]:
+def ancestors(node: nodes.Node) -> list[nodes.Element]:
     """The nodes above a node, from the nearest on."""
     above = []
     while node.parent is not None:

@@ -59,8 +59,7 @@ class Explorer:
         page = html.escape(explorer_page(self._sets, links=""))
         return (
             f'<iframe title="Explorer of MA-CLIP" srcdoc="{page}" width="100%" height="760" '
-            'style="border:1px solid #c9d1d9"></iframe><p>Nothing moves here? Run this cell, or '
-            'open <a href="../docs/explorer.md">the explorer as a page of its own</a>.</p>'
+            'style="border:1px solid #c9d1d9"></iframe><p>Nothing moves here? Run this cell.</p>'
         )
 
 
