@@ -62,6 +62,8 @@ from maclip_lab.scorer import Maclip
 
 _LOGGER = logging.getLogger(__name__)
 _SUFFIX = ".safetensors"
+_HEX = "[0-9a-f]"
+_PACKS = f"{_HEX * 12}-{_HEX * 20}{_SUFFIX}"  # rows and contents; what else lies there is not ours
 _READS = 3  # of a file that changes meanwhile
 _ATTEMPTS = 5  # to gather what others gather and damage meanwhile
 _MEMO_SECONDS = 20.0
@@ -459,16 +461,18 @@ class FeatureStore:
         """Put what is wanted, and only that, into one pack; what it replaces goes."""
         files = dict(zip(manifest.table["path"], seen, strict=True))
         entries = {sha256: self._entry(sha256) for sha256 in sorted(wanted)}
-        rows = []
-        for path, one in files.items():
-            failed = {"status": one.status, "message": one.message, "flags": "", "sha256": ""}
-            nothing = {"width": 0, "height": 0, "grid": (0, 0), "size": (0, 0), "crops": 0}
-            rows.append(
-                (entries[one.sha256][0] if one.sha256 else failed | nothing) | {"path": path}
+        nothing = {"flags": "", "sha256": "", "width": 0, "height": 0, "crops": 0}
+        nothing |= {"grid": (0, 0), "size": (0, 0)}
+        table = pd.DataFrame(
+            (
+                entries[one.sha256][0]
+                if one.sha256
+                else nothing | {"status": one.status, "message": one.message}
             )
-        table = pd.DataFrame(rows)
-        counts = table.pop("crops")
-        offsets = np.cumsum([0, *counts], dtype=np.int64)
+            | {"path": path}
+            for path, one in files.items()
+        )
+        offsets = np.cumsum([0, *table["crops"]], dtype=np.int64)
 
         def pieces() -> Iterator[np.ndarray]:
             for one in files.values():
@@ -492,6 +496,8 @@ class FeatureStore:
         save_pack(path, manifest, {"crops": part}, scorer)
         self.strays.discard(path)
         self._refresh()
+        if path not in self.parts:  # a larger one of another process has replaced it
+            raise FileNotFoundError(path)
         self._retire(path, rows_key[:12])
         return self.parts[path]
 
@@ -534,7 +540,7 @@ class FeatureStore:
 
     def _refresh(self) -> bool:
         """Take in packs that appeared since, and forget those that went; whether any appeared."""
-        paths = set(self.folder.glob(f"*{_SUFFIX}"))
+        paths = set(self.folder.glob(_PACKS))
         parts = {path: part for path, part in self.parts.items() if path in paths}
         fresh = sorted(paths - parts.keys() - self.strays)
         for path in fresh:
@@ -545,10 +551,11 @@ class FeatureStore:
                 if part.config != self.config:
                     raise ValueError("it was made under another configuration")
             except (OSError, SealError, KeyError, TypeError, ValueError) as error:
+                if not path.is_file():  # it went, was set aside or never was one
+                    continue
                 self.strays.add(path)
-                if path.is_file() and not isinstance(error, SealError):  # which has been said
-                    message = f"{path.name} is no pack of this store: {error}; it is ignored"
-                    warnings.warn(message, StoreWarning, stacklevel=2)
+                message = f"{path.name} is no pack of this store: {error}; it is ignored"
+                warnings.warn(message, StoreWarning, stacklevel=2)
             else:
                 parts[path] = part
                 self.memo.learn(path.name, times, header["file_sha256"])

@@ -177,7 +177,7 @@ def test_a_stray_under_the_name_of_a_pack_or_a_picture_changes_nothing(what, tmp
     rows, extractor = manifest(tmp_path, ["p0.png"]), Extractor(PlainScorer(), tmp_path / "store")
     before = extractor.crops(rows)
     folder = packs(tmp_path / "store")[0].parent
-    STRAY[what](folder / "stray.safetensors")
+    STRAY[what](folder / f"{'0' * 12}-{'0' * 20}.safetensors")
     STRAY[what](folder / "pictures" / f"{'0' * 64}.safetensors")
     assert torch.equal(extractor.crops(rows).stack(), before.stack())
 
