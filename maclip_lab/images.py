@@ -356,7 +356,7 @@ def _to_rgb(image: Image.Image, settings: _Settings) -> Image.Image:
 
 def _convert(image: Image.Image, mode: str) -> Image.Image:
     if image.mode == mode and isinstance(image, ImageFile.ImageFile):
-        return image  # ours alone, so it needs no copy
+        return image._new(image.im)  # the same pixels, without the file, which a TIFF holds on to
     try:
         return image.convert(mode)
     except ValueError as error:
