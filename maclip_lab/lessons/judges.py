@@ -13,6 +13,7 @@ import torch
 from scipy.stats import skew
 
 from maclip_lab import cues, fusion
+from maclip_lab.ablations import controls
 from maclip_lab.ablations.sweeps import score_store
 from maclip_lab.datasets.degradations import degrade
 from maclip_lab.files.identity import data_path
@@ -107,6 +108,32 @@ def _is_maclip(score: Any, lab: "Lesson") -> bool:
     return True
 
 
+def _is_centred(cue: Any, lab: Any) -> bool:
+    """Whether a cue is measured from the mean of the other photographs, all versions left out."""
+    rated = lab.cells["tiny-vit", "severity"]
+    centred = rated.crops - controls.mean_features(rated)[rated.picture]
+    wanted = rated.means(cues.magnitude_cue(centred))
+    return np.allclose(np.asarray(cue(rated), dtype=float), wanted, atol=1e-4)
+
+
+def _turns_the_rest(turn_the_rest: Any, lab: Any) -> bool:
+    """Whether the mean stays and the rest is turned about it."""
+    features = torch.randn(40, 24, generator=torch.Generator().manual_seed(3)) + 2
+    mean, turn = features.mean(0), next(controls.random_rotations(24, 1, 4))
+    turned = turn_the_rest(features, mean, turn)
+    wanted = mean + (features - mean) @ turn
+    return turned.shape == wanted.shape and torch.allclose(turned, wanted, atol=1e-4)
+
+
+def _beats_the_cue(cue: Any, lab: Any) -> bool:
+    """Whether a cue is ahead on opinion with one backbone, and not behind with the other."""
+    ahead, level = (
+        rated.lead(rated.means(cue(rated.crops)), rated.table["q_mag"])
+        for rated in (lab.cells[backbone, "BIQ2021"] for backbone in ("tiny-vit", "tiny-rn"))
+    )
+    return ahead.low > 0.1 and level.high > 0
+
+
 def _aside(lab: "Lesson") -> "Rated":
     """What most exercises are judged on: no figure of a notebook is of this cell alone."""
     return lab.cells["tiny-vit", "BIQ2021"]
@@ -174,6 +201,9 @@ JUDGES: Mapping[str, Judge] = {
     "01.2": _inverts,
     "01.3": _is_magnitude_cue,
     "01.4": _is_maclip,
+    "03.1": _is_centred,
+    "03.2": _turns_the_rest,
+    "03.3": _beats_the_cue,
     "04.1": _symmetric_exponent,
     "04.2": _all_alike,
     "04.3": _broken_behind_right_weights,

@@ -157,13 +157,17 @@ class Lesson:
     def clean(self) -> Mapping[str, Rated]:
         """Sixty clean photographs and a harmed copy of each, as each embedded backbone sees them.
 
-        ``dist_level`` of their ``table`` is 0 for the clean ones.
+        ``dist_level`` of their ``table`` is 0 for the clean ones. Of a backbone of one's own there
+        is no such pack: the twelve shipped photographs, clean and harmed, stand in.
         """
         packs = {name: open_pack(shipped_pack("clean", name)) for name in BACKBONES}
-        return {
+        clean = {
             name: self._rated(pack.crops, None, pack.anchors, (name, "BSDS500"))
             for name, pack in packs.items()
         }
+        if self.backbone not in BACKBONES:
+            clean[self.backbone] = self.cells[self.backbone, "severity"]
+        return clean
 
     def check(self, holds: object, sentence: str) -> Verdict:
         """A sentence of the text, and whether it holds.

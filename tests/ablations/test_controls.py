@@ -4,13 +4,17 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.nn.functional import cosine_similarity
 
 from maclip_lab.ablations.controls import (
+    answer_predictions,
     conformity,
+    control_scores,
     mean_features,
+    partial_srcc,
     random_rotations,
     rotation_null,
     whitened_length,
@@ -20,6 +24,7 @@ from maclip_lab.crops import NATIVE
 from maclip_lab.errors import DatasetError
 from maclip_lab.evaluation.estimates import Chance
 from maclip_lab.features.features import StoreError
+from maclip_lab.files.identity import data_path
 from tests.rated_world import CROPS, given_features, rated_set
 
 
@@ -116,6 +121,45 @@ def test_a_mean_is_refused_in_words_where_it_says_nothing():
         mean_features(of_features(torch.randn(1, CROPS, 16)))
     with pytest.raises(DatasetError, match="are alike"):
         mean_features(of_features(torch.ones(4, CROPS, 16)))
+
+
+PREDICTIONS = pd.read_csv(data_path("predictions.csv"), keep_default_na=False)
+
+
+def test_predictions_are_answered_by_whole_intervals_and_only_as_far_as_they_can_be():
+    rated, clean = seen(n=60, evenness=2.0), seen("clean", n=20, seed=3, dist_level=[0, 4] * 10)
+    scores = control_scores(rated, clean)
+    names = set(PREDICTIONS["larger"]) | set(PREDICTIONS["than"]) | set(PREDICTIONS["given"])
+    assert names <= {*scores, "", "random_axes", "untrained"}
+    assert scores["usual"].isna().all()  # ten clean photographs do not whiten
+    for backbones in ("resnets", "vits"):
+        answers = answer_predictions(rated, clean, backbones=backbones).set_index("id")
+        made = PREDICTIONS[PREDICTIONS["backbones"].isin(["all", backbones])]
+        assert list(answers.index) == list(made["id"])
+        for row in answers.itertuples():
+            low, high, least = row.estimate.low, row.estimate.high, row.at_least
+            if row.sign == "+":
+                wanted = "as predicted" if low > least else "not so" if high < least else None
+            else:
+                wanted = "as predicted" if -least < low and high < least else None
+                wanted = "not so" if low > least or high < -least else wanted
+            assert row.verdict == (wanted or "cannot tell")
+    assert "60 clean" in answers.loc["P8", "estimate"].reason
+    twins = [seen(n=60, evenness=2.0, seed=seed) for seed in (0, 1)]
+    with_twins = answer_predictions(rated, clean, twins, "resnets").set_index("id")
+    assert np.isfinite(with_twins.loc["P10", "estimate"].value)
+
+
+def test_a_partial_correlation_leaves_what_the_other_does_not_know():
+    rated, noise = seen(n=250), np.random.default_rng(5).normal(size=(4, 250))
+    quality = rated.quality.to_numpy() / rated.quality.std()
+    known, more = quality + noise[0], quality + noise[1]
+    unrelated, copy = noise[2], known + noise[3] / 2
+    plain = rated.srcc(known).value
+    assert partial_srcc(rated, known, unrelated).value == pytest.approx(plain, abs=0.02)
+    assert 0.1 < partial_srcc(rated, known, more).value < plain
+    assert abs(partial_srcc(rated, copy, known).value) < 0.2 < rated.srcc(copy).value
+    assert np.isnan(partial_srcc(rated, known, known).value)
 
 
 def test_any_number_of_pictures_has_an_interval():
