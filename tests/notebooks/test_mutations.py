@@ -39,7 +39,7 @@ MUTATIONS = (
         "for r in range(self.rows) for c in range(1, self.cols)]",
     ),
     Mutation(
-        "02_magnitude_versus_quality",
+        "03_magnitude_and_why",
         "cues.py",
         "magnitude / (magnitude.std(-1, keepdim=True) + STD_EPSILON)",
         "magnitude / (magnitude.mean(-1, keepdim=True) + STD_EPSILON)",
