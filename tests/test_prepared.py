@@ -9,7 +9,7 @@ from maclip_lab.ablations.study import study
 from maclip_lab.crops import NATIVE, WHOLE, WHOLE_PIXELS, CropGrid, Protocol, prepare_picture
 from maclip_lab.errors import PictureError
 from maclip_lab.evaluation import EvaluationSettings
-from maclip_lab.features import Extractor, store
+from maclip_lab.features import Extractor, extractor
 from maclip_lab.images import announced_pixels, load_picture
 from tests.conftest import GOLDEN
 from tests.store_world import PlainScorer, manifest, picture, pictures
@@ -90,7 +90,7 @@ def test_crops_and_whole_picture_come_from_one_decoding(tmp_path, monkeypatch):
         decoded.append(path)
         return load_picture(path, **options)
 
-    monkeypatch.setattr(store, "load_picture", counted)
+    monkeypatch.setattr(extractor, "load_picture", counted)
     both = Extractor(PlainScorer(), tmp_path / "both").crops_and_whole(rows)
     assert sorted(decoded) == sorted(rows.paths)
     for one, other in zip(alone, both, strict=True):

@@ -133,11 +133,11 @@ def test_ctrl_c_at_the_command_line_says_how_to_go_on(rows, tmp_path):
 SLOWLY = """
 import sys, time
 from maclip_lab import cli
-from maclip_lab.features import store
-encode = store._encode
+from maclip_lab.features import extractor
+encode = extractor._encode
 def slowly(*arguments):
     time.sleep(1)
     return encode(*arguments)
-store._encode = slowly
+extractor._encode = slowly
 cli.main()
 """

@@ -13,7 +13,8 @@ from PIL import Image
 
 from maclip_lab import Maclip
 from maclip_lab.crops import NATIVE, Protocol
-from maclip_lab.features import Extractor, open_pack, store
+from maclip_lab.features import Extractor, open_pack
+from maclip_lab.features import extractor as extraction
 from maclip_lab.features.features import StoreConfig, StoreError, StoreWarning, differences
 from maclip_lab.features.store import FeatureStore, Memo, stored_configs
 from maclip_lab.files import identity
@@ -47,20 +48,20 @@ def copy(clean, tmp_path):
 def encoded(monkeypatch):
     """A list that grows by one for every picture encoded."""
     names = []
-    encode = store._encode
+    encode = extraction._encode
 
     def counted(scorer, prepared, *rest):
         names.append(os.path.basename(prepared.source))
         return encode(scorer, prepared, *rest)
 
-    monkeypatch.setattr(store, "_encode", counted)
-    monkeypatch.setattr(store, "prepare_picture", named(monkeypatch))
+    monkeypatch.setattr(extraction, "_encode", counted)
+    monkeypatch.setattr(extraction, "prepare_picture", named(monkeypatch))
     return names
 
 
 def named(monkeypatch):
     """`prepare_picture` that says of whose file the picture is."""
-    prepare, load = store.prepare_picture, store.load_picture
+    prepare, load = extraction.prepare_picture, extraction.load_picture
     whose = {}
 
     def loaded(path, **options):
@@ -68,7 +69,7 @@ def named(monkeypatch):
         whose[id(result)] = str(path)
         return result
 
-    monkeypatch.setattr(store, "load_picture", loaded)
+    monkeypatch.setattr(extraction, "load_picture", loaded)
     return lambda picture, *rest: replace(prepare(picture, *rest), source=whose[id(picture)])
 
 
@@ -264,14 +265,14 @@ def test_bad_pictures_are_rows_with_a_reason_and_are_not_read_twice(tmp_path, en
 
 def test_a_file_that_changes_while_it_is_read_is_not_trusted(copy, monkeypatch):
     rows, extractor = copy
-    load, times = store.load_picture, iter(range(100))
+    load, times = extraction.load_picture, iter(range(100))
 
     def slow(path, **options):
         loaded = load(path, **options)
         picture(path, 100 + next(times))
         return loaded
 
-    monkeypatch.setattr(store, "load_picture", slow)
+    monkeypatch.setattr(extraction, "load_picture", slow)
     picture(rows.paths[0], 99)
     view = extractor.crops(rows.subset(path="p0.png"))
     assert view.table["status"].tolist() == ["unreadable"]

@@ -1,0 +1,288 @@
+"""Features extracted once: picture files into a store, and from it to every ablation.
+
+Prompts, lambda and fusion are applied afterwards, so one extraction serves all. A picture's
+features depend on its bytes and on the configuration alone: they are found by the sha256 of the
+file, whatever it is called, and never served for a file that has changed.
+"""
+
+import logging
+import os
+import random
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from tqdm.auto import tqdm
+
+from maclip_lab.crops import (
+    WHOLE,
+    CropGrid,
+    PreparedPicture,
+    Protocol,
+    fitted,
+    prepare_picture,
+    protocol_for,
+)
+from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.features.features import (
+    Features,
+    StoreConfig,
+    StoreError,
+    differences,
+)
+from maclip_lab.features.packs import Pack, open_pack
+from maclip_lab.features.store import FeatureStore, Memo, Seen
+from maclip_lab.files.identity import content_sha256, file_times
+from maclip_lab.files.sealed import SealError
+from maclip_lab.images import Preset, announced_pixels, load_picture
+from maclip_lab.readahead import map_ahead
+from maclip_lab.scorer import Maclip
+
+_LOGGER = logging.getLogger(__name__)
+_READS = 3  # of a file that changes meanwhile
+_ATTEMPTS = 5  # to gather what others gather and damage meanwhile
+_MEMO_SECONDS = 20.0
+_LOOKED_AT = 100  # pictures whose size is read for an estimate; the others are taken to be alike
+_BATCH = 8
+_WHOLE_WORK = 1.5  # how much more work it is to show the encoder the whole pictures too
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A backbone and the store that keeps what it sees, for any data set.
+
+    May be killed at any instant and called again: finished pictures are kept, and the result is
+    that of an uninterrupted run to the last bit. Several processes may extract into one store. A
+    picture that cannot be read is a row that says why, looked at again once its file has changed.
+    The features of a pack's manifest are that pack's, and no store is touched.
+
+    Attributes:
+        scorer: whose encoder computes; for a pack's manifest the pack itself will do.
+        folder: of the store; made where absent.
+        dtype: how features are stored, ``"fp32"`` or ``"fp16"``, which takes half the room and
+            costs the magnitude cue about 1e-4.
+        progress: show a progress bar, which begins at what the store holds.
+        preset: how files are read; None for the manifest's.
+    """
+
+    scorer: Maclip | Pack
+    folder: str | os.PathLike[str]
+    dtype: str = "fp32"
+    progress: bool = False
+    preset: Preset | None = None
+
+    def config(self, manifest: Manifest, protocol: Protocol | None = None) -> StoreConfig:
+        """The configuration under which the store keeps a manifest's features."""
+        scorer = self.scorer
+        if isinstance(scorer, Pack):
+            made = scorer.crops.config
+            preset, protocol = self.preset or made.preset, protocol or made.protocol
+            return replace(made, preset=preset, protocol=protocol)
+        return StoreConfig(
+            weights_sha256=scorer.backbone.sha256,
+            precision=scorer.encoder.precision,
+            preset=self.preset or manifest.preset,
+            protocol=fitted(protocol or protocol_for(manifest.protocol), scorer.backbone.crop),
+            pos_embedding=scorer.pos_embedding,
+            dtype=self.dtype,
+            quick_gelu=scorer.backbone.quick_gelu,
+        )
+
+    def crops(self, manifest: Manifest, protocol: Protocol | None = None) -> Features:
+        """The features of a manifest's pictures; those that the store lacks are computed and kept.
+
+        Args:
+            manifest: the pictures.
+            protocol: instead of the manifest's.
+
+        Raises:
+            StorageFullError: the disk is full; what was finished is kept.
+            StoreError: the folder cannot hold a store, or the manifest's pack holds features of
+                another backbone, or made otherwise.
+        """
+        if not manifest.has_pictures or isinstance(self.scorer, Pack):
+            return self._pack_of(manifest, protocol).crops.subset(manifest)
+        return self._extract(manifest, [self.config(manifest, protocol)])[0]
+
+    def crops_and_whole(self, manifest: Manifest) -> tuple[Features, Features]:
+        """MA-CLIP's features and CLIP-IQA's, of the whole pictures; each picture is decoded once.
+
+        A picture may have the first alone: a whole one of more than `WHOLE_PIXELS` is not encoded.
+
+        Raises:
+            StorageFullError: as `crops`.
+            StoreError: as `crops`, or the manifest's pack has no whole pictures.
+        """
+        if not manifest.has_pictures or isinstance(self.scorer, Pack):
+            pack = self._pack_of(manifest)
+            if pack.whole is None:
+                raise StoreError(
+                    f"{pack.name} holds no features of whole pictures, which CLIP-IQA needs; leave "
+                    "that out (--no-clip-iqa), or make the pack anew with them"
+                )
+            return pack.crops.subset(manifest), pack.whole.subset(manifest)
+        whole = replace(WHOLE, resize=protocol_for(manifest.protocol).resize)
+        configs = [self.config(manifest, protocol) for protocol in (None, whole)]
+        crops, wholes = self._extract(manifest, configs)
+        return crops, wholes
+
+    def pending(self, manifest: Manifest, protocol: Protocol | None = None) -> list[Path]:
+        """The pictures that the store is not known to hold anything of; no file is read."""
+        if not manifest.has_pictures or isinstance(self.scorer, Pack):
+            return []
+        store = FeatureStore(Path(self.folder), self.config(manifest, protocol))
+        memo = Memo(store.root, manifest.root)
+        return [
+            path
+            for name, path in zip(manifest.table["path"], manifest.paths, strict=True)
+            if not store.holds(memo.recall(name))
+        ]
+
+    def estimate(
+        self, manifest: Manifest, protocol: Protocol | None = None, *, whole: bool = False
+    ) -> str:
+        """What extracting still costs, in a line; ``whole`` is for whole pictures as well.
+
+        The sizes of a hundred pictures are read, and the encoder is timed on crops of nothing.
+        """
+        pending = self.pending(manifest, protocol)
+        if not pending or isinstance(self.scorer, Pack):
+            return f"{manifest.dataset}: every feature is in the store"
+        looked_at = pending[:: max(1, len(pending) // _LOOKED_AT)]
+        protocol = self.config(manifest, protocol).protocol
+        count = len(pending) * float(np.mean([_crops(path, protocol) for path in looked_at]))
+        batch, start = torch.zeros(_BATCH, 3, *[protocol.crop] * 2), time.perf_counter()
+        self.scorer.encoder.encode(batch)
+        minutes = count * (time.perf_counter() - start) / _BATCH / 60
+        return (
+            f"{manifest.dataset}: {len(pending):,} pictures, about {count:,.0f} crops to encode, "
+            f"{minutes * (_WHOLE_WORK if whole else 1):.1f} minutes on this machine"
+        )
+
+    def _pack_of(self, manifest: Manifest, protocol: Protocol | None = None) -> Pack:
+        """The pack a manifest comes from, once it is what is asked for."""
+        scorer = self.scorer
+        pack = scorer if isinstance(scorer, Pack) else open_pack(manifest.root)
+        if pack.manifest.pack_sha256 != manifest.pack_sha256:
+            raise StoreError(
+                f"{pack.name} is not the pack that the rows of {manifest.dataset} come from: its "
+                f"sha256 is {pack.manifest.pack_sha256}, not "
+                f"{manifest.pack_sha256 or 'that of a pack'}"
+            )
+        made = pack.crops.config
+        asked = replace(self, preset=self.preset or made.preset, dtype=made.dtype)
+        wanted = asked.config(manifest, protocol or made.protocol)
+        if not isinstance(scorer, Pack) and wanted.weights_sha256 != made.weights_sha256:
+            raise StoreError(
+                f"{pack.name} holds features of {pack.backbone} (weights {made.weights_sha256}), "
+                f"not of {scorer.backbone.name} (weights {wanted.weights_sha256}); maclip-lab pack "
+                "makes a pack of another backbone"
+            )
+        if apart := differences(wanted.fields, made.fields):
+            raise StoreError(f"{pack.name} holds other features: " + "; ".join(apart))
+        return pack
+
+    def _extract(self, manifest: Manifest, configs: Sequence[StoreConfig]) -> list[Features]:
+        stores = [FeatureStore(Path(self.folder), config) for config in configs]
+        memo = Memo(stores[0].root, manifest.root)
+        for _ in range(_ATTEMPTS):
+            seen = self._complete(manifest, stores, memo)
+            memo.save()
+            try:
+                return [store.serve(manifest, seen, self.scorer) for store in stores]
+            except (FileNotFoundError, SealError) as error:
+                _LOGGER.info("looking again: %s", error)  # another process gathered it, or damage
+        raise StoreError(f"files in {stores[0].root} go or are damaged while they are read")
+
+    def _complete(
+        self, manifest: Manifest, stores: Sequence[FeatureStore], memo: Memo
+    ) -> list[Seen]:
+        """Extract what some stores lack of the same pictures; what every file is, in order."""
+        names = manifest.table["path"].tolist()
+        seen = [Seen(memo.recall(name)) for name in names]
+        jobs = [
+            (i, names[i], path)
+            for i, path in enumerate(manifest.paths)
+            if not all(store.holds(seen[i].sha256) for store in stores)
+        ]
+        start = random.SystemRandom().randrange(len(jobs) or 1)  # so that processes share the work
+        look, saved = partial(_look, stores=stores, memo=memo), time.monotonic()
+        cost = partial(_cost, factor=len(stores))
+        done = len(names) - len(jobs)
+        with tqdm(total=len(names), initial=done, unit="picture", disable=not self.progress) as bar:
+            for i, found in map_ahead(look, jobs[start:] + jobs[:start], cost):
+                for store, prepared in zip(stores, found.prepared, strict=False):
+                    if prepared is not None and not store.holds(found.sha256):
+                        store.put(found.sha256, prepared, _encode(self.scorer, prepared, store))
+                seen[i] = replace(found, prepared=())
+                del found  # and its pixels, before the next one is waited for
+                bar.update()
+                if time.monotonic() - saved > _MEMO_SECONDS:
+                    memo.save()
+                    saved = time.monotonic()
+        return seen
+
+
+def _look(
+    job: tuple[int, str, Path], stores: Sequence[FeatureStore], memo: Memo
+) -> tuple[int, Seen]:
+    """Look at a file, and read it once if any of the stores does not know its content."""
+    position, name, path = job
+    preset = stores[0].config.preset  # all stores have files read alike
+    for _ in range(_READS):
+        times = file_times(path)
+        sha256 = memo.recall(name) or content_sha256(path)
+        lacking = [not store.holds(sha256) for store in stores]
+        picture = load_picture(path, preset=preset) if any(lacking) else None
+        if file_times(path) != times:
+            continue
+        if (
+            picture is not None
+            and picture.image is None
+            and (not sha256 or picture.status == "unreadable")
+        ):
+            return position, Seen("", picture.status, picture.message)
+        if sha256:
+            memo.learn(name, times, sha256)
+            return position, Seen(
+                sha256,
+                prepared=tuple(
+                    prepare_picture(picture, store.config.protocol, preset)
+                    if lacks and picture is not None
+                    else None
+                    for lacks, store in zip(lacking, stores, strict=True)
+                ),
+            )
+    return position, Seen("", "unreadable", "the file changes while it is read")
+
+
+def _cost(job: tuple[int, str, Path], factor: int) -> int:
+    """Pixels that looking at a file may bring into memory."""
+    return factor * announced_pixels(job[2])
+
+
+def _encode(scorer: Any, prepared: PreparedPicture, store: FeatureStore) -> np.ndarray:
+    if prepared.grid is None or prepared.pixels is None:
+        return np.zeros((0, scorer.encoder.embed_dim), dtype=np.float32)
+    config = store.config
+    features = scorer.encoder.encode_picture(prepared.pixels, config.protocol, config.pos_embedding)
+    return np.asarray(features.numpy())
+
+
+def _crops(path: Path, protocol: Protocol) -> int:
+    """How many crops a picture file will give; none where its size cannot be read."""
+    try:
+        with warnings.catch_warnings(), Image.open(path) as image:
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            width, height = protocol.resize or image.size
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return 0
+    scale = max(1.0, protocol.crop / min(width, height))
+    return len(CropGrid(round(height * scale), round(width * scale), protocol))
