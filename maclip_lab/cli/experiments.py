@@ -131,6 +131,9 @@ def evaluate(
     backbone: Backbones = None,
     clip_iqa: options.ClipIqa = True,
     also: Also = [],  # noqa: B006
+    also_path: Annotated[
+        str | None, typer.Option(help="Column of the --also tables that holds the pictures.")
+    ] = None,
     pairs: Pairs = None,
     n_boot: Annotated[int, typer.Option(help="Bootstrap replicates of the intervals.")] = 1000,
     overwrite: options.Overwrite = False,
@@ -161,7 +164,8 @@ def evaluate(
     else:
         votes, listed = read_choices(pairs, dataset, data.root)
         manifests = [listed]
-    others = [read_rivals(also, manifest) for manifest in manifests]
+        typer.echo(listed.note, err=True)
+    others = [read_rivals(also, manifest, also_path) for manifest in manifests]
     for note in (note for rivals in others for note in rivals.notes):
         typer.echo(note, err=True)
     studies, failed = [], 0

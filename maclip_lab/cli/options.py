@@ -88,7 +88,7 @@ _SWITCHES = {
     "quick_gelu": ("--quick-gelu", "--gelu"),
 }
 _KEYWORD = re.compile(
-    r"(?<![\w/.-])(?P<name>quick_gelu|path_column|score_column|higher_is_better|on_collision"
+    r"(?<![\w/.-])(?P<name>quick_gelu|path_column|score_column|reference_column|higher_is_better|on_collision"
     r"|on_duplicate|variant|resolution|scores|annotations|weights_dir|offline|preset|precision|device)="
     r"(?P<value>\"[^\"]*\"|'[^']*'|True|False|(?=[\s,.;)]|$))"
 )
@@ -163,6 +163,13 @@ PathColumn = Annotated[
     str | None, typer.Option(help="Column of your list that holds the pictures.")
 ]
 ScoreColumn = Annotated[str | None, typer.Option(help="Column of your list that holds the scores.")]
+ReferenceColumn = Annotated[
+    str | None,
+    typer.Option(help="Column of your list that says which pictures are versions of one content."),
+]
+Split = Annotated[
+    str | None, typer.Option(help="One part, such as test, of a set or list that has parts.")
+]
 HigherIsBetter = Annotated[
     bool | None,
     typer.Option(
@@ -209,6 +216,8 @@ class DataOptions:
     path_column: PathColumn = None
     score_column: ScoreColumn = None
     higher_is_better: HigherIsBetter = None
+    reference_column: ReferenceColumn = None
+    split: Split = None
 
     def manifests(self, dataset: str) -> list["Manifest"]:
         """The manifests of a data set by name, or of all that lie under the root."""
