@@ -11,7 +11,6 @@ import numpy as np
 from torch import Tensor
 
 from maclip_lab.crops import CropGrid, Protocol
-from maclip_lab.cues import magnitude_cue
 from maclip_lab.evaluation import spearman
 from maclip_lab.prompts import MACLIP_PROMPTS
 from maclip_lab.scorer import Maclip
@@ -46,9 +45,6 @@ ANSWERS: Mapping[str, Callable[..., Any]] = {
     "07.3": lambda scores, mos, higher: spearman(
         scores["q_cos"].to_numpy(), np.asarray(mos if higher else -mos, dtype=float)
     ),
-    "09.1": lambda captions: next(c.centre for c in captions if c.text == "excellent image"),
-    "09.2": lambda: lambda names: not list(names),
-    "09.3": magnitude_cue,
     "10.1": lambda stated, rows: abs(stated["CLIP-IQA"] - rows["CLIP-IQA"]),
     "10.2": lambda reach: max(abs(reach.low), abs(reach.high)),
 }

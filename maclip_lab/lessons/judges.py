@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from scipy.stats import skew
+from scipy.stats import skew, spearmanr
+from torch.nn.functional import binary_cross_entropy
 
 from maclip_lab import cues, fusion
 from maclip_lab.ablations import controls
@@ -193,6 +194,40 @@ def _same_level(control: Any, lab: "Lesson") -> bool:
     return any(abs(given - rated.score(rule=float(level))).max() < 1e-3 for level in levels)
 
 
+def _loss_of_the_blind(loss: Any, lab: "Lesson") -> bool:
+    generator = torch.Generator().manual_seed(91)
+    for columns in (1, 2, 5):
+        accepted = 0.01 + 0.98 * torch.rand(60, columns, generator=generator)
+        answer = accepted.mean(0).expand_as(accepted)
+        if not abs(float(loss(accepted)) - float(binary_cross_entropy(answer, accepted))) < 1e-4:
+            return False
+    return True
+
+
+def _changes_unseen(change: Any, lab: "Lesson") -> bool:
+    generator = torch.Generator().manual_seed(92)
+    pairs = [torch.randn(rows, 48, generator=generator) for rows in (40, 6)]
+    changed = [torch.as_tensor(part) for part in change(*(part.clone() for part in pairs))]
+    kept = torch.allclose(changed[0] @ changed[1].T, pairs[0] @ pairs[1].T, atol=1e-3)
+    for old, new in zip(pairs, changed, strict=True):
+        kept &= torch.allclose(old.norm(dim=1), new.norm(dim=1), atol=1e-3)
+        kept &= torch.allclose(cues.magnitude_cue(old), cues.magnitude_cue(new), atol=1e-4)
+        kept &= bool(((old - new).abs() > 1e-3).float().mean() > 0.8)
+    return kept
+
+
+def _teaches_magnitude(loss: Any, lab: "Lesson") -> bool:
+    generator = torch.Generator().manual_seed(93)
+    quality = torch.rand(50, generator=generator)
+    features = torch.randn(50, 32, generator=generator).requires_grad_()
+    steps = torch.optim.Adam([features], lr=0.03)
+    for _ in range(200):
+        steps.zero_grad()
+        loss(features, quality).backward()
+        steps.step()
+    return spearmanr(cues.magnitude_cue(features.detach()), quality).statistic > 0.9
+
+
 JUDGES: Mapping[str, Judge] = {
     "00.1": _rebuilds,
     "00.2": _is_unseen,
@@ -210,4 +245,7 @@ JUDGES: Mapping[str, Judge] = {
     "05.1": _best_weight_of_the_weaker,
     "05.2": _never_falls,
     "05.3": _same_level,
+    "09.1": _loss_of_the_blind,
+    "09.2": _changes_unseen,
+    "09.3": _teaches_magnitude,
 }

@@ -31,7 +31,6 @@ from maclip_lab.plots.fusion import (
     setting_grid,
     weight_curves,
 )
-from maclip_lab.plots.losses import acceptance_curves, loss_curves
 from maclip_lab.plots.pictures import (
     contact_sheet,
     crop_grid,
@@ -61,7 +60,6 @@ __all__ = [
     "PALETTE",
     "SERIES",
     "SERIES_MARKERS",
-    "acceptance_curves",
     "agreement_scatter",
     "backbone_label",
     "beside_paper",
@@ -76,7 +74,6 @@ __all__ = [
     "group_dots",
     "ladder_steps",
     "lambda_curves",
-    "loss_curves",
     "null_histograms",
     "palette",
     "prediction_fits",

@@ -76,9 +76,9 @@ MUTATIONS = (
     ),
     Mutation(
         "09_training_a_tiny_clip",
-        "../backbones/captions.py",
-        "lean = np.array([c.sign * c.slope for c in captions])",
-        "lean = np.array([-c.sign * c.slope for c in captions])",
+        "datasets/degradations.py",
+        "float(severity if severity is not None else 0.0)",
+        "float(0.5 if severity is not None else 0.0)",
     ),
     Mutation(
         "10_reproduce_the_paper",
@@ -93,7 +93,7 @@ MUTATIONS = (
 def checkout(tmp_path: Path) -> Path:
     """A copy of what the notebooks need; the data are not copied but linked."""
     ignored = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
-    for folder in ("maclip_lab", "backbones", "notebooks"):
+    for folder in ("maclip_lab", "notebooks"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
     for file in ("conftest.py", "pyproject.toml"):
         shutil.copy(ROOT / file, tmp_path)

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from maclip_lab.datasets import (
+    CARDS,
     DatasetError,
     DatasetWarning,
-    Manifest,
     open_dataset,
 )
 from maclip_lab.datasets.finding import FileIndex, Finder
-from tests.datasets.facsimile import LAYOUTS, build, open_list
+from tests.datasets.facsimile import build, open_list
 
 
 def pictures(folder: Path, *names: str) -> None:
@@ -35,7 +35,7 @@ def listed(folder: Path, rows: object, name: str = "list.json") -> Path:
 
 @pytest.mark.filterwarnings("ignore::maclip_lab.datasets.DatasetWarning")
 @pytest.mark.parametrize("spelling", [float, str])
-@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("name", CARDS)
 def test_the_authors_lists_are_read_for_every_set(tmp_path, name, spelling):
     folder = build(name, tmp_path, rows=15)
     paper = open_dataset(name, folder, variant="paper")
@@ -64,6 +64,70 @@ def test_koniq_lists_follow_a_root_that_names_the_resolution(tmp_path):
     assert half.paths == [tmp_path / "512x384/1.jpg"]
 
 
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])
+def test_tables_are_read_by_usual_column_names(tmp_path, suffix):
+    pictures(tmp_path, "a.png", "b.png")
+    table = pd.DataFrame({"Image Name": ["a.png", "b.png"], "MOS": [1.5, 2], "SD": [0.1, 0.2]})
+    file = tmp_path / f"scores.{suffix}"
+    if suffix == "parquet":
+        table.to_parquet(file)
+    else:
+        table.to_csv(file, index=False, sep="\t" if suffix == "tsv" else ",")
+    manifest = open_list(file)
+    assert manifest.table["mos"].tolist() == [1.5, 2.0]
+    assert manifest.table["mos_std"].tolist() == [0.1, 0.2]
+    assert (manifest.dataset, manifest.protocol, manifest.mos_range) == (
+        "scores",
+        "native",
+        (1.5, 2),
+    )
+
+
+def test_columns_may_be_named(tmp_path):
+    pictures(tmp_path, "a.png")
+    (tmp_path / "s.csv").write_text("MOS,sharpness,photo\n1,7,a.png\n")
+    manifest = open_list(
+        tmp_path / "s.csv",
+        dataset="mine",
+        path_column="photo",
+        score_column="sharpness",
+        mos_range=(0, 10),
+        higher_is_better=False,
+    )
+    assert manifest.table["mos"].tolist() == [7.0]
+    assert (manifest.dataset, manifest.mos_range, manifest.higher_is_better) == (
+        "mine",
+        (0, 10),
+        False,
+    )
+
+
+def test_a_column_may_say_what_pictures_show(tmp_path):
+    pictures(tmp_path, "a.png", "b.png")
+    (tmp_path / "s.csv").write_text("image,mos,Scene\na.png,1,harbour\nb.png,2,street\n")
+    manifest = open_list(tmp_path / "s.csv")
+    assert manifest.table["subset"].tolist() == ["harbour", "street"]
+    assert "classes by 'Scene'" in manifest.note
+
+
+def test_unknown_columns_are_asked_for(tmp_path):
+    (tmp_path / "s.csv").write_text("snap,MOS\na,1\n")
+    with pytest.raises(
+        DatasetError, match=r"which column holds the picture.*snap, MOS.*path_column="
+    ):
+        open_list(tmp_path / "s.csv")
+    with pytest.raises(DatasetError, match="no column 'x'; it has snap, MOS"):
+        open_list(tmp_path / "s.csv", path_column="x")
+
+
+def test_a_dmos_of_unknown_direction_is_asked_about(tmp_path):
+    pictures(tmp_path, "a.png")
+    (tmp_path / "s.csv").write_text("image,dmos\na.png,1\n")
+    with pytest.raises(DatasetError, match="higher_is_better=True or higher_is_better=False"):
+        open_list(tmp_path / "s.csv")
+    assert open_list(tmp_path / "s.csv", higher_is_better=False).higher_is_better is False
+
+
 def test_case_separators_unicode_and_byte_order_marks_are_survived(tmp_path):
     pictures(tmp_path, "Images/Ärger.PNG")
     text = "image,mos\nimages\\a\u0308rger.png,3\n"
@@ -85,6 +149,23 @@ def test_two_names_of_one_picture_are_an_error_whatever_is_asked(tmp_path):
     listing = listed(tmp_path, [{"path": "a/1.png", "mos": 1}, {"path": "1.png", "mos": 2}])
     with pytest.raises(DatasetError, match=r"'a/1\.png' and '1\.png' both lead to '.*/a/1\.png'"):
         open_list(listing, on_duplicate="keep")
+
+
+def test_repeated_names_are_an_error_unless_kept(tmp_path):
+    pictures(tmp_path, "1.png")
+    listing = listed(tmp_path, [{"path": "1.png", "mos": 1}, {"path": "1.PNG", "mos": 2}])
+    with pytest.raises(DatasetError, match="1 rows repeat a picture"):
+        open_list(listing)
+    assert open_list(listing, on_duplicate="keep").table["mos"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("score", ["NaN", '"good"', "null", "true", "[1]", '""', "1e999", '"1_0"'])
+def test_a_score_that_is_no_number_is_shown_with_its_row(tmp_path, score):
+    pictures(tmp_path, "1.png", "2.png")
+    text = f'[{{"path": "1.png", "mos": 1}}, {{"path": "2.png", "mos": {score}}}]'
+    (tmp_path / "s.json").write_text(text)
+    with pytest.raises(DatasetError, match=r"1 of 2 scores are no finite numbers.*in row 2"):
+        open_list(tmp_path / "s.json")
 
 
 def test_biq2021_is_read_from_its_csv(shared):
@@ -176,6 +257,30 @@ def test_junk_in_csv_gives_our_own_errors_only(tmp_path, rows, options):
     accept_only_our_errors(tmp_path / "s.csv", options)
 
 
+@pytest.mark.parametrize(
+    ("columns", "recorded", "sign"),
+    [
+        ("path,score,q_cos,q_mag,w_cos", False, "columns q_cos, q_mag, w_cos"),
+        ("path,score,mos,extra,more", True, r"own\.csv\.provenance\.json lies beside it"),
+    ],
+)
+def test_our_own_result_is_not_taken_for_opinions(tmp_path, columns, recorded, sign):
+    pictures(tmp_path, "a.png")
+    (tmp_path / "own.csv").write_text(f"{columns}\na.png,1,2,3,4\n")
+    if recorded:
+        (tmp_path / "own.csv.provenance.json").write_text("{}")
+    for column in (None, "score"):
+        with pytest.raises(DatasetError, match=rf"own\.csv' is a result of maclip-lab \({sign}"):
+            open_list(tmp_path / "own.csv", score_column=column)
+
+
+def test_opinions_kept_in_a_result_may_be_named(tmp_path):
+    pictures(tmp_path, "a.png")
+    (tmp_path / "own.csv").write_text("path,mos,score,q_cos\na.png,3,1,2\n")
+    manifest = open_list(tmp_path / "own.csv", score_column="mos")
+    assert manifest.table["mos"].tolist() == [3]
+
+
 # Where a name leads --------------------------------------------------------------------------
 
 
@@ -239,6 +344,77 @@ def test_names_may_lack_their_suffix(tmp_path):
         open_list(listed(tmp_path, rows))
 
 
+# Lists as people have them -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "image mos sd\na.png 1.5 0.5\nb.png 2 0.2\n",
+        "image\tmos\tsd\na.png\t1.5\t0.5\nb.png\t2\t0.2\n",
+        "sep=;\nimage;mos;sd\na.png;1.5;0.5\nb.png;2;0.2\n",
+        "sep=;\r\nimage;mos;sd\r\na.png;1.5;0.5\r\nb.png;2;0.2\r\n",
+        "# made by hand, in spring\nimage,mos,sd\na.png,1.5,0.5\n# lunch\nb.png,2,0.2\n",
+        "#image,mos,sd\na.png,1.5,0.5\nb.png,2,0.2\n",
+        "# image mos sd\na.png 1.5 0.5\n\nb.png   2   0.2\n",
+        "image_key,rating (1-5),standard deviation\na.png,1.5,0.5\nb.png,2,0.2\n",
+        "imageName,MOS [0..100],std_dev,dmos\na.png,1.5,0.5,7\nb.png,2,0.2,8\n",
+    ],
+)
+def test_tables_of_many_makes_say_the_same(tmp_path, text):
+    pictures(tmp_path, "a.png", "b.png")
+    (tmp_path / "s.txt").write_text(text, newline="")
+    manifest = open_list(tmp_path / "s.txt")
+    assert manifest.table["name"].tolist() == ["a.png", "b.png"]
+    assert manifest.table["mos"].tolist() == [1.5, 2]
+    assert manifest.table["mos_std"].tolist() == [0.5, 0.2]
+
+
+@pytest.mark.parametrize(
+    "text", ["a.png 1.5\nb.png 2\n", "1.5 a.png\n2 b.png\n", "a.png,1.5\nb.png,2"]
+)
+def test_two_columns_need_no_header(tmp_path, text):
+    pictures(tmp_path, "a.png", "b.png")
+    (tmp_path / "s.txt").write_text(text)
+    table = open_list(tmp_path / "s.txt").table
+    assert (table["name"].tolist(), table["mos"].tolist()) == (["a.png", "b.png"], [1.5, 2])
+
+
+def test_three_columns_without_header_are_asked_about_by_number(tmp_path):
+    pictures(tmp_path, "a.png")
+    (tmp_path / "s.txt").write_text("a.png 1.5 2\n")
+    with pytest.raises(DatasetError, match="column 1, column 2, column 3"):
+        open_list(tmp_path / "s.txt")
+    chosen = open_list(tmp_path / "s.txt", path_column="column 1", score_column="column 3")
+    assert chosen.table["mos"].tolist() == [2]
+
+
+def test_a_picture_may_be_called_like_a_comment(tmp_path):
+    pictures(tmp_path, "a.png", "#1.png")
+    (tmp_path / "s.csv").write_text("image,mos\na.png,1\n#1.png,2\n")
+    assert open_list(tmp_path / "s.csv").table["name"].tolist() == ["a.png", "#1.png"]
+
+
+def test_a_workbooks_first_sheet_is_a_list(tmp_path):
+    pictures(tmp_path, "a.png", "17.png")
+    table = pd.DataFrame({"Image": ["a.png", 17], "MOS": [1.5, 2], "SD": [0.5, None]})
+    table.to_excel(tmp_path / "s.xlsx", index=False)
+    manifest = open_list(tmp_path / "s.xlsx")
+    assert manifest.table["path"].tolist() == ["a.png", "17.png"]
+    assert manifest.table["mos"].tolist() == [1.5, 2]
+    assert manifest.table["mos_std"].isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize("blank", ["", "NA", "nan"])
+def test_a_deviation_may_be_blank_and_a_score_may_not(tmp_path, blank):
+    pictures(tmp_path, "a.png", "b.png")
+    (tmp_path / "s.csv").write_text(f"image,mos,sd\na.png,1,{blank}\nb.png,2,0.5\n")
+    assert open_list(tmp_path / "s.csv").table["mos_std"].isna().tolist() == [True, False]
+    (tmp_path / "s.csv").write_text(f"image,mos,sd\na.png,{blank},1\nb.png,2,0.5\n")
+    with pytest.raises(DatasetError, match="1 of 2 scores are no finite numbers"):
+        open_list(tmp_path / "s.csv")
+
+
 def test_one_row_a_rater_is_offered_the_mean_with_deviation(tmp_path):
     pictures(tmp_path, "a.png", "b.png")
     (tmp_path / "s.csv").write_text("image,rating\nb.png,1\na.png,2\nb.png,5\nb.png,3\n")
@@ -249,6 +425,16 @@ def test_one_row_a_rater_is_offered_the_mean_with_deviation(tmp_path):
     assert manifest.table["mos"].tolist() == [3, 2]
     assert manifest.table["mos_std"].tolist() == pytest.approx([2, np.nan], nan_ok=True)
     assert "means of 4 ratings" in manifest.note
+
+
+def test_the_choices_made_are_stated(tmp_path):
+    pictures(tmp_path, "a.png")
+    (tmp_path / "csiq.csv").write_text("file,dmos,mos,sd\na.png,1,2,3\n")
+    manifest = open_list(tmp_path / "csiq.csv")
+    assert manifest.note == (
+        "from csiq.csv: pictures by column 'file', scores by 'mos' (not 'dmos'), deviations by "
+        "'sd', higher is better"
+    )
 
 
 def fold_case(monkeypatch):
@@ -301,177 +487,3 @@ def test_pictures_on_two_drives_are_told_in_words(tmp_path, monkeypatch):
     monkeypatch.setattr("maclip_lab.datasets.finding.os.path.commonpath", refuse)
     with pytest.raises(DatasetError, match="several drives"):
         open_list(listing)
-
-
-# Which columns are taken ---------------------------------------------------------------------
-
-AB = "a.png,1.5,0.5\nb.png,2,0.2\n"
-
-
-def table(folder: Path, text: str, name: str = "s.csv", **choices) -> Manifest:
-    """A list of pictures that are all there."""
-    pictures(folder, "a.png", "b.png", "#1.png", "17.png")
-    (folder / name).write_text(text, "utf-8", newline="")
-    return open_list(folder / name, **choices)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        f"image,mos,sd\n{AB}",
-        "# image mos sd\na.png 1.5 0.5\n\nb.png   2   0.2\n",
-        "sep=;\r\nimage;mos;sd\r\na.png;1.5;0.5\r\nb.png;2;0.2\r\n",
-        "image\tmos\tsd\n" + AB.replace(",", "\t"),
-        "# made by hand, in spring\nimage,mos,sd\na.png,1.5,0.5\n# lunch\nb.png,2,0.2\n",
-        f"#image,mos,sd\n{AB}",
-        f"image_key,rating (1-5),standard deviation\n{AB}",
-        "imageName,MOS [0..100],std_dev,dmos\na.png,1.5,0.5,7\nb.png,2,0.2,8\n",
-        f"image,mos,sd\n{AB}   ,,\n \n",
-        "image_id,filename,mos,sd\n1,a.png,1.5,0.5\n0,b.png,2,0.2\n",
-        f"snap,mos,sd\n{AB}",
-    ],
-)
-def test_tables_of_many_makes_say_the_same(tmp_path, text):
-    read = table(tmp_path, text, "s.txt").table
-    assert read["name"].tolist() == ["a.png", "b.png"]
-    assert (read["mos"].tolist(), read["mos_std"].tolist()) == ([1.5, 2], [0.5, 0.2])
-
-
-@pytest.mark.parametrize("suffix", [".xlsx", ".parquet", ".json"])
-def test_tables_of_other_makes_do_too(tmp_path, suffix):
-    pictures(tmp_path, "a.png", "17.png")
-    rows = pd.DataFrame({"Image Name": ["a.png", "17"], "MOS": [1.5, 2], "SD": [0.5, None]})
-    file = tmp_path / f"s{suffix}"
-    if suffix == ".xlsx":
-        rows.to_excel(file, index=False)
-    elif suffix == ".json":
-        rows.to_json(file, orient="records")
-    else:
-        rows.to_parquet(file)
-    manifest = open_list(file)
-    assert manifest.table["path"].tolist() == ["a.png", "17.png"]
-    assert manifest.table["mos_std"].isna().tolist() == [False, True]
-    assert (manifest.dataset, manifest.protocol, manifest.mos_range) == ("s", "native", (1.5, 2))
-
-
-@pytest.mark.parametrize(
-    ("text", "choices", "names", "scores"),
-    [
-        ("a.png 1.5\nb.png 2\n", {}, ["a.png", "b.png"], [1.5, 2]),
-        ("1.5 a.png\n2 b.png\n", {}, ["a.png", "b.png"], [1.5, 2]),
-        ("a.png,1.5\nb.png,2", {}, ["a.png", "b.png"], [1.5, 2]),
-        ("a.png 1.5 2\n", {"path_column": "column 1", "score_column": "column 3"}, ["a.png"], [2]),
-        ("image,mos\na.png,1\n#1.png,2\n", {}, ["a.png", "#1.png"], [1, 2]),
-        ("MOS,sharp,photo\n1,7,a.png\n", {"score_column": "sharp"}, ["a.png"], [7]),
-        ("path,mos,q_cos\na.png,3,2\n", {"score_column": "mos"}, ["a.png"], [3]),
-        ("path,mos\na.png,1\nA.PNG,2\n", {"on_duplicate": "keep"}, ["a.png", "A.PNG"], [1, 2]),
-        ("path,mos,split\na.png,1,Training\nb.png,2,test\n", {"split": "test"}, ["b.png"], [2]),
-        ("path,mos,Set\na.png,1,train\nb.png,2,val\n", {"split": "val"}, ["b.png"], [2]),
-    ],
-)
-def test_columns_are_found_or_named(tmp_path, text, choices, names, scores):
-    read = table(tmp_path, text.replace(" ", ","), "s.txt", **choices).table
-    assert (read["name"].tolist(), read["mos"].tolist()) == (names, scores)
-
-
-OURS = r"own\.csv' is a result of maclip-lab \("
-
-
-@pytest.mark.parametrize(
-    ("text", "choices", "said"),
-    [
-        ("snap,MOS\nx,1\n", {}, "which column holds the picture.*snap, MOS.*path_column="),
-        ("snap,MOS\nx,1\n", {"path_column": "x"}, "no column 'x'; it has snap, MOS"),
-        ("image,mos\na.png,1\n", {"reference_column": "x"}, "no column 'x'; it has image, mos"),
-        ("a.png 1.5 2\n", {}, "column 1, column 2, column 3"),
-        ("image,dmos\na.png,1\n", {}, "higher_is_better=True or higher_is_better=False"),
-        ("image,DMOS (0-100)\na.png,1\n", {}, "higher_is_better=True or"),
-        ("image,mos\na.png,1\nA.PNG,2\n", {}, "1 rows repeat a picture"),
-        ("image,mos,sd\na.png,nan,1\nb.png,2,0.5\n", {}, "1 of 2 scores are no finite numbers"),
-        ("sep=,\n# x\n\nimage,mos\na.png,1\n\nb.png,bad\n", {}, "'bad' in line 7"),
-        ("# x\nimage,mos\n\na.png,1\nb.png\n", {}, "line 5 has 1 fields, the header 2"),
-        ("image,mos\na.png,1\n", {"split": "test"}, "nothing says which part is which"),
-        ("image,mos,split\na.png,1,0\n", {"split": "test"}, "no part 'test'; there are 0"),
-        ("path,score,q_cos,q_mag,w_cos\na.png,1,2,3,4\n", {}, OURS + "columns q_cos"),
-        ("path,score,q_cos\na.png,1,2\n", {"score_column": "score"}, OURS + "columns q_cos"),
-        ("path,score,status,flags,n_crops\na.png,1,ok,,4\n", {}, OURS + "columns n_crops"),
-        ("path,score,status,flags\na.png,1,ok,\n", {}, OURS + "columns status, flags"),
-        ("path,mos\n/data/local-files/?d=a.png,1\n", {}, "is an address.*'a.png' is there"),
-        ("path,mos\nhttps://x.org/a.png?w=9,1\n", {}, "is an address.*a.png' is there"),
-        ("path,mos\n%23%31.png,1\n", {}, "'#1.png' is there"),
-        ("path,mos\n7.png,1\n", {}, "'7.png' has lost zeros.*'sub/007.png'"),
-    ],
-)
-def test_what_is_wrong_with_a_list_is_said(tmp_path, text, choices, said):
-    pictures(tmp_path, "sub/007.png")
-    with pytest.raises(DatasetError, match=said):
-        table(tmp_path, text, "own.csv", **choices)
-
-
-@pytest.mark.parametrize("score", ["NaN", '"good"', "null", "true", "[1]", '""', "1e999", '"1_0"'])
-def test_a_score_that_is_no_number_is_shown_with_its_row(tmp_path, score):
-    text = f'[{{"path": "a.png", "mos": 1}}, {{"path": "b.png", "mos": {score}}}]'
-    with pytest.raises(DatasetError, match=r"1 of 2 scores are no finite numbers.*in row 2"):
-        table(tmp_path, text, "s.json")
-
-
-def test_a_result_is_known_by_the_record_beside_it(tmp_path):
-    (tmp_path / "own.csv.provenance.json").write_text("{}")
-    with pytest.raises(DatasetError, match=OURS + r"own\.csv\.provenance\.json lies beside it"):
-        table(tmp_path, "path,score,mos\na.png,1,2\n", "own.csv", score_column="score")
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        (
-            "file,dmos,mos,sd\na.png,1,2,3\n",
-            "from s.csv: pictures by column 'file', scores by 'mos' (not 'dmos'), deviations by "
-            "'sd', higher is better",
-        ),
-        (
-            "image_id,filename,mos,Scene\n1,b.png,1,harbour\n0,a.png,2,street\n",
-            "from s.csv: pictures by column 'filename' (not 'image_id'), scores by 'mos', classes "
-            "by 'Scene', higher is better",
-        ),
-        (
-            "image_id,mos\n17,1\n",
-            "from s.csv: pictures by column 'image_id', scores by 'mos', higher is better; 1 of 1 "
-            "pictures were found by their names without suffix, the first '17' as '17.png'",
-        ),
-    ],
-)
-def test_the_choices_made_are_stated(tmp_path, text, said):
-    assert table(tmp_path, text).note == said
-
-
-VERSIONS = [f"{ref}_{kind}.png" for ref in ("hill", "pier", "dog") for kind in ("v1", "v2", "v3")]
-
-
-def versions(folder: Path, column: str | None, **choices) -> Manifest:
-    pictures(folder, *VERSIONS)
-    rows = pd.DataFrame({"dist_img": VERSIONS, "mos": np.arange(9.0)})
-    if column is not None:
-        rows[column] = [f"refs/{name.split('_')[0]}.png" for name in VERSIONS]
-    rows.to_csv(folder / "list.csv", index=False)
-    return open_list(folder / "list.csv", **choices)
-
-
-@pytest.mark.parametrize("column", ["ref_img", "reference", "group", "content", "Reference Image"])
-def test_references_are_read_whatever_they_are_called(tmp_path, column):
-    manifest = versions(tmp_path, column)
-    assert manifest.table["ref_id"].tolist() == [name.split("_")[0] for name in VERSIONS]
-    assert f"3 contents by {column!r}" in manifest.note
-    assert manifest.table["name"].tolist() == VERSIONS
-
-
-def test_references_may_be_named_and_stay_under_the_name_of_a_set(tmp_path):
-    for called in ("kadid", "koniq", "mine"):
-        manifest = versions(tmp_path, "from", dataset=called, reference_column="from")
-        assert manifest.table["ref_id"].nunique() == 3
-
-
-def test_versions_without_a_reference_are_told(tmp_path):
-    said = "3 versions each of 3 contents, such as 'hill'"
-    assert said in versions(tmp_path, None).note
-    assert "versions" not in versions(tmp_path, "ref_img").note
