@@ -21,7 +21,7 @@ from maclip_lab.lessons.judges import JUDGES
 from maclip_lab.lessons.matrix import Cell, Claim, Direction, Matrix
 from maclip_lab.lessons.outputs import Outputs
 from maclip_lab.lessons.prediction import Prediction
-from maclip_lab.plots.style import backbone_label, set_house_style
+from maclip_lab.plots.style import PALETTE, backbone_label, palette, set_house_style
 from maclip_lab.score import TextAnchors
 from maclip_lab.scorer import Maclip
 from maclip_lab.weights.loading import UNTRAINED
@@ -111,6 +111,7 @@ class Lesson:
         is_shipped = backbone == BACKBONES[0] and dataset in ("clive-part", PHOTOS)
         self.shipped = is_default and is_shipped and root is None and n_boot == N_BOOT
         set_house_style()
+        PALETTE.update(palette(self._asked))
         self._outputs = Outputs(out, number)
         self.cells = Cells(self._plan())
 

@@ -41,6 +41,7 @@ def test_the_cells_are_both_backbones_on_three_sets_and_what_is_asked_comes_firs
     own = ml.Lesson("04", "mine.safetensors", "mine=list.csv")
     assert list(own.cells)[:2] == [("mine.safetensors", "mine"), ("mine.safetensors", "severity")]
     assert list(own.cells)[2:] == list(lab.cells)
+    assert {"mine.safetensors", "mine"} <= set(ml.plots.PALETTE)
 
 
 def test_a_cell_is_opened_once_and_only_when_it_is_asked_for(monkeypatch):
