@@ -4,7 +4,7 @@ A judge takes an answer and the `Lesson`, and says whether it is right. What is 
 is asked of pictures kept aside, with a margin that noise does not reach.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from maclip_lab import cues, fusion
 from maclip_lab.ablations import controls
 from maclip_lab.ablations.sweeps import score_store
 from maclip_lab.datasets.degradations import degrade
+from maclip_lab.evaluation import EvaluationSettings, correlate, holm
 from maclip_lab.files.identity import data_path
 from maclip_lab.images import find_pictures, load_picture
 from maclip_lab.scorer import Maclip
@@ -107,6 +108,61 @@ def _is_maclip(score: Any, lab: "Lesson") -> bool:
         if not abs(float(score(features, texts, 20.0)) - float(wanted)) < 1e-4:
             return False
     return True
+
+
+def _studies(
+    count: int, n: int, lead: float, seed: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Two metrics that are much alike, and the quality that the first knows better by a lead."""
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        shared = rng.normal(size=n)
+        quality = np.round(4 * (shared + rng.normal(size=n)))
+        a, b = (shared + noise * rng.normal(size=n) for noise in (0.3, 0.3 + lead))
+        yield a, b, quality
+
+
+def _is_interval(interval: Any, lab: "Lesson") -> bool:
+    """Whether the ends are those of percentiles, with ties, for weak and strong scores."""
+    rng = np.random.default_rng(12)
+    for (a, _, quality), n in zip(_studies(4, 400, 0.0, 3), (90, 150, 400, 400), strict=True):
+        x, q = a[:n] + (n == 400) * rng.normal(size=n) * 3, quality[:n]
+        ends = np.asarray(interval(x, q, rng), dtype=float)
+        known = correlate(x, q, settings=EvaluationSettings(1000)).srcc()
+        slack = 0.15 * (known.high - known.low)
+        if ends.shape != (2,) or not np.allclose(ends, (known.low, known.high), rtol=0, atol=slack):
+            return False
+    return True
+
+
+def _is_permutation(permutation: Any, lab: "Lesson") -> bool:
+    """Whether p is that of the correlation: small, middling or large, of either sign."""
+    rng = np.random.default_rng(13)
+    for strength in (0.0, 0.15, -0.25, 0.4, -1.0, 0.1):
+        x, q = rng.normal(size=(2, 80))
+        q = q + strength * x
+        p, known = float(permutation(x, q, rng)), spearmanr(x, q).pvalue
+        if not abs(p - known) < 0.02 + 0.08 * known or not 1 / 1100 < p <= 1:
+            return False
+    return True
+
+
+def _adjusts(adjust: Any, lab: "Lesson") -> bool:
+    rng = np.random.default_rng(14)
+    several = [rng.random(size) ** 3 for size in (1, 4, 12, 40)]
+    return all(np.allclose(adjust(p.copy()), holm(p), rtol=0, atol=1e-12) for p in several)
+
+
+def _finds_leads(is_better: Any, lab: "Lesson") -> bool:
+    """Whether real leads are found, and hardly any where both are equal or the other leads."""
+    rng, found = np.random.default_rng(15), {}
+    for lead, count in ((0.6, 10), (0.0, 20)):
+        studies = _studies(count, 150, lead, 16)
+        found[lead] = [is_better(a, b, quality, rng) for a, b, quality in studies]
+    worse = [is_better(b, a, quality, rng) for a, b, quality in _studies(5, 150, 0.6, 17)]
+    if not all(np.ndim(one) == 0 and one in (True, False) for one in (*worse, *found[0.0])):
+        return False
+    return sum(found[0.6]) >= 8 and sum(found[0.0]) <= 2 and not any(worse)
 
 
 def _is_centred(cue: Any, lab: Any) -> bool:
@@ -236,6 +292,10 @@ JUDGES: Mapping[str, Judge] = {
     "01.2": _inverts,
     "01.3": _is_magnitude_cue,
     "01.4": _is_maclip,
+    "02.1": _is_interval,
+    "02.2": _is_permutation,
+    "02.3": _adjusts,
+    "02.4": _finds_leads,
     "03.1": _is_centred,
     "03.2": _turns_the_rest,
     "03.3": _beats_the_cue,

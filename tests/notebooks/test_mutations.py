@@ -39,6 +39,12 @@ MUTATIONS = (
         "for r in range(self.rows) for c in range(1, self.cols)]",
     ),
     Mutation(
+        "02_statistics_by_hand",
+        "evaluation/intervals.py",
+        "np.sqrt((left_out.size - 1) * left_out.var())",
+        "np.sqrt(left_out.var())",
+    ),
+    Mutation(
         "03_magnitude_and_why",
         "cues.py",
         "magnitude / (magnitude.std(-1, keepdim=True) + STD_EPSILON)",
