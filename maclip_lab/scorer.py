@@ -35,6 +35,7 @@ from maclip_lab.prompts import ATTRIBUTES, PromptPairs, encode_prompts, prompt_p
 from maclip_lab.readahead import map_ahead
 from maclip_lab.score import NONFINITE, PictureFeatures, Score, TextAnchors, score_features
 from maclip_lab.weights.loading import Backbone, activation, fetch, load_backbone
+from maclip_lab.weights.names import shape_and_seed
 
 _NUMBERS = ("score", "q_cos", "q_mag", "w_cos")
 TABLE_COLUMNS = ("path", *_NUMBERS, "n_crops", "width", "height", "status", "flags", "message")
@@ -112,6 +113,14 @@ class ScoreConfig:
         """
         path = Path(self.backbone)
         here = replace(self, backbone=str(path.absolute())) if path.is_file() else self
+        if shape_and_seed(here.backbone)[1] is not None:  # drawn, so there is no file of it
+            drawn = load_backbone(
+                here.backbone,
+                weights_dir=self.weights_dir,
+                offline=self.offline,
+                quick_gelu=self.quick_gelu,
+            )
+            return replace(here, weights_sha256=drawn.sha256, quick_gelu=drawn.quick_gelu)
         checkpoint = fetch(
             here.backbone, weights_dir=self.weights_dir, offline=self.offline, progress=False
         )
@@ -129,7 +138,8 @@ class Maclip:
 
     Args:
         backbone: ``"RN50"`` and OpenAI's other names, ``"tiny-rn"``, ``"tiny-vit"``,
-            ``"hf-hub:org/name"``, a weights file, a `CLIP` that is loaded already, or any other
+            ``"hf-hub:org/name"``, a weights file, ``"tiny-rn-untrained-0"`` for a new network
+            of that shape, a `CLIP` that is loaded already, or any other
             loaded model, as `maclip_lab.clip.foreign` describes it: open_clip's, or one's own.
             That is copied and used as it stands, with crops of its size and its positions.
         tokenizer: of such a model, from a list of strings to what its ``encode_text`` takes.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_type_hints
 import typer
 
 from maclip_lab.files.atomic import RECORD_SUFFIX, try_to_write
-from maclip_lab.weights.names import parse_name
+from maclip_lab.weights.names import parse_name, shape_and_seed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +66,7 @@ def known_backbones(value: str | list[str] | None) -> str | list[str] | None:
         UnknownBackboneError: a name is no backbone's; the message has the nearest.
     """
     for name in [value] if isinstance(value, str) else value or ():
-        parse_name(name)
+        parse_name(shape_and_seed(name)[0])
     return value
 
 

@@ -24,7 +24,7 @@ from maclip_lab.lessons.prediction import Prediction
 from maclip_lab.plots.style import PALETTE, backbone_label, palette, set_house_style
 from maclip_lab.score import TextAnchors
 from maclip_lab.scorer import Maclip
-from maclip_lab.weights.loading import UNTRAINED
+from maclip_lab.weights.names import UNTRAINED
 
 BACKBONES = ("tiny-rn", "tiny-vit")
 SETS = {"CLIVE": "clive-part", "BIQ2021": "biq2021-part", "severity": SEVERITY}

@@ -18,10 +18,12 @@ from maclip_lab.weights.names import (
     ARCHIVES,
     EMBEDDED,
     OPENAI,
+    UNTRAINED,
     Embedded,
     HubModel,
     Model,
     parse_name,
+    shape_and_seed,
 )
 from maclip_lab.weights.places import (
     HUB_CONFIG,
@@ -38,8 +40,6 @@ if TYPE_CHECKING:
 
 
 _LOGGER = logging.getLogger(__name__)
-UNTRAINED = "-untrained-"
-"""In a backbone's name, between the shape it has and the seed that its weights are drawn by."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,8 @@ def load_backbone(
     from maclip_lab.clip.model import build_clip, untrained_clip
     from maclip_lab.weights.checkpoints import openai_names, read_tensors
 
-    shape, untrained, seed = os.fspath(name).rpartition(UNTRAINED)
-    if untrained and seed.isdecimal():
+    shape, seed = shape_and_seed(os.fspath(name))
+    if seed is not None:
         trained = load_backbone(
             shape,
             weights_dir=weights_dir,
@@ -129,9 +129,9 @@ def load_backbone(
             progress=progress,
         )
         state, gelu = trained.clip.state_dict(), trained.quick_gelu
-        clip = untrained_clip(state, int(seed), quick_gelu=gelu)
+        clip = untrained_clip(state, seed, quick_gelu=gelu)
         digest, facts = weights_sha256(clip.state_dict()), {"quick_gelu": str(gelu).lower()}
-        return Backbone(f"{trained.name}{untrained}{int(seed)}", digest, "drawn", clip, facts)
+        return Backbone(f"{trained.name}{UNTRAINED}{seed}", digest, "drawn", clip, facts)
     model = parse_name(os.fspath(name))
     file = find_checkpoint(model, weights_dir=weights_dir, offline=offline, progress=progress)
     hubs = isinstance(model, HubModel) and not model.archive

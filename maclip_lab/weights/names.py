@@ -63,6 +63,19 @@ _BY_STEM: dict[str, HubModel | Embedded] = {model.stem.lower(): model for model 
 _BY_STEM |= EMBEDDED
 
 
+UNTRAINED = "-untrained-"
+
+
+def shape_and_seed(name: str) -> tuple[str, int | None]:
+    """Of an untrained network's name whose shape it has, and the seed its weights are drawn by.
+
+    >>> shape_and_seed("tiny-rn-untrained-3"), shape_and_seed("RN50")
+    (('tiny-rn', 3), ('RN50', None))
+    """
+    shape, marker, seed = name.rpartition(UNTRAINED)
+    return (shape, int(seed)) if marker and seed.isdecimal() else (name, None)
+
+
 def parse_name(name: str) -> Model:
     """What a backbone's name means; letter case does not matter for names, it does for paths.
 

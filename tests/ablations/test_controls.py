@@ -24,6 +24,7 @@ from maclip_lab.crops import NATIVE
 from maclip_lab.errors import DatasetError
 from maclip_lab.evaluation.estimates import Chance
 from maclip_lab.features.features import StoreError
+from maclip_lab.features.packs import open_pack
 from maclip_lab.files.identity import data_path
 from tests.rated_world import CROPS, given_features, rated_set
 
@@ -168,3 +169,18 @@ def test_any_number_of_pictures_has_an_interval():
     own = rated.estimate(lambda rows: np.corrcoef(q_mag[rows], quality[rows])[0, 1])
     assert own.low < own.value < own.high
     assert own.n == 300
+
+
+def test_the_packs_of_controls_are_small_and_say_what_saw_which_pictures():
+    packs = data_path("packs")
+    paths = [*packs.glob("*-untrained-*.safetensors"), *packs.glob("*-seed-*.safetensors")]
+    assert sum(path.stat().st_size for path in [*paths, *packs.glob("clean.*")]) < 12_000_000
+    weights = {}
+    for path in paths:
+        pack = open_pack(path)
+        network = path.name.split(".")[1]
+        assert pack.backbone == network
+        assert pack.crops.config.protocol.stride == 2 * NATIVE.stride
+        weights.setdefault(network, set()).add(pack.crops.config.weights_sha256)
+    assert all(len(hashes) == 1 for hashes in weights.values())
+    assert len(set.union(*weights.values())) == len(weights) >= 6

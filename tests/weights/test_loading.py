@@ -23,6 +23,7 @@ from torch import nn
 from maclip_lab.clip.model import CLIP, QuickGELU, VisionTransformer
 from maclip_lab.errors import IntegrityError, OfflineError, WeightsError
 from maclip_lab.files.identity import data_path
+from maclip_lab.scorer import ScoreConfig
 from maclip_lab.weights import names
 from maclip_lab.weights.checkpoints import ROWS, WEIGHT, expand_token_rows
 from maclip_lab.weights.loading import fetch, list_backbones, load_backbone, verify
@@ -699,5 +700,7 @@ def test_an_untrained_network_has_the_shape_of_its_name_and_is_drawn_by_its_seed
     ]
     assert shapes[0] == shapes[1]
     assert not any(parameter.requires_grad for parameter in one.clip.parameters())
+    pinned = ScoreConfig("tiny-rn-untrained-1").pinned()
+    assert (pinned.weights_sha256, pinned.quick_gelu) == (other.sha256, True)
     with pytest.raises(WeightsError, match="no backbone is called 'nobody'"):
         load_backbone("nobody-untrained-0")
