@@ -13,7 +13,6 @@ from maclip_lab.ablations.contents import (
 )
 from maclip_lab.ablations.ladder import ladder
 from maclip_lab.ablations.lambdas import lambda_agreement, lambda_scores, steadiness
-from maclip_lab.ablations.levels import cue_changes, directions, srcc_by_mixture
 from maclip_lab.ablations.published import paper_means
 from maclip_lab.ablations.rated import RatedSet
 from maclip_lab.ablations.sweeps import AUTHORS_GRID, score_store, sweep
@@ -22,8 +21,6 @@ __all__ = [
     "AUTHORS_GRID",
     "RatedSet",
     "content_groups",
-    "cue_changes",
-    "directions",
     "distance_change",
     "grid_agreement",
     "ladder",
@@ -32,7 +29,6 @@ __all__ = [
     "mean_distance",
     "paper_means",
     "score_store",
-    "srcc_by_mixture",
     "stage_distances",
     "steadiness",
     "sweep",

@@ -13,7 +13,6 @@ from maclip_lab.lessons.exercises import check
 from maclip_lab.lessons.extraction import encoding_estimate, extract, is_watched
 from maclip_lab.lessons.outputs import keep_shown
 from maclip_lab.lessons.prediction import predict
-from maclip_lab.lessons.sets import open_rated
 
 __all__ = [
     "Claims",
@@ -26,7 +25,6 @@ __all__ = [
     "open_dataset",
     "open_features",
     "open_pictures",
-    "open_rated",
     "predict",
     "quality_label",
     "work_folder",

@@ -8,23 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from maclip_lab.crops import CropGrid, Protocol
 from maclip_lab.evaluation import spearman
 from maclip_lab.prompts import MACLIP_PROMPTS
-from maclip_lab.scorer import Maclip
-
-
-def _darkness(backbone: str, picture: Any, protocol: str) -> float:
-    own = Maclip(backbone, prompts=[("well exposed photo", "badly exposed photo")])
-    return own(picture, protocol).q_cos
-
-
-def _most_wrong(colours: Tensor, windows: Tensor) -> Tensor:
-    """How far windows cut without the permute are off."""
-    wrong = colours.unfold(1, 224, 128).unfold(2, 224, 128).reshape(-1, 3, 224, 224)
-    return (wrong - windows).abs().max()
 
 
 def _a_pair_of_ones_own(srcc: Callable[[Any], float]) -> Callable[[Any], bool]:

@@ -21,8 +21,6 @@ from maclip_lab.plots.curves import (
     distance_matrices,
     group_dots,
     lambda_curves,
-    null_histograms,
-    shape_scatter,
     srcc_dots,
 )
 from maclip_lab.plots.fusion import (
@@ -32,13 +30,9 @@ from maclip_lab.plots.fusion import (
     weight_curves,
 )
 from maclip_lab.plots.pictures import (
-    contact_sheet,
     crop_grid,
     quality_map,
     ranking,
-)
-from maclip_lab.plots.steps import (
-    severity_curves,
 )
 from maclip_lab.plots.style import (
     CUE_COLOURS,
@@ -63,7 +57,6 @@ __all__ = [
     "agreement_scatter",
     "backbone_label",
     "beside_paper",
-    "contact_sheet",
     "cost_quality",
     "crop_grid",
     "cue_scatter",
@@ -74,14 +67,11 @@ __all__ = [
     "group_dots",
     "ladder_steps",
     "lambda_curves",
-    "null_histograms",
     "palette",
     "prediction_fits",
     "quality_map",
     "ranking",
     "setting_grid",
-    "severity_curves",
-    "shape_scatter",
     "spread",
     "srcc_dots",
     "srcc_heat_map",

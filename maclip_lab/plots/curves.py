@@ -122,45 +122,6 @@ def group_dots(
     return srcc_dots(middle, low, high, title=title, **look)
 
 
-def null_histograms(
-    nulls: Mapping[str, tuple[float, np.ndarray]], *, xlabel: str, title: str
-) -> Figure:
-    """A number among the draws of chance, one panel a data set.
-
-    Args:
-        nulls: a set's name to the number found, and the draws ``(B,)``.
-        xlabel: what the number is.
-        title: the finding.
-    """
-    figure, axes = panels(len(nulls), 4.2, 3, title)
-    edges = np.linspace(*span([np.append(null, found) for found, null in nulls.values()]), 31)
-    for ax, (name, (found, null)) in zip(axes, nulls.items(), strict=True):
-        ax.hist(null, edges.tolist(), color="#999999", alpha=0.7, label="random axes")
-        ax.axvline(found, color=CUE_COLOURS["q_mag"], linewidth=2.2, label="trained axes")
-        ax.axvline(0, color="black", linewidth=0.8, linestyle=":")
-        finish(ax, name, xlabel, "rotations")
-    axes[-1].legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return figure
-
-
-def shape_scatter(table: pd.DataFrame, *, title: str) -> Figure:
-    """The magnitude cue against what it might measure: the feature's length, and its evenness.
-
-    Args:
-        table: one row a crop: ``q_mag``, ``norm``, and ``evenness``, the mean of ``|f|`` over its
-            root mean square, in (0, 1].
-        title: the finding.
-    """
-    figure, axes = panels(2, 4, 3.3, title)
-    labels = {"norm": "length $\\|f\\|_2$", "evenness": "mean $|f|$ / RMS of $f$"}
-    for ax, (column, label) in zip(axes, labels.items(), strict=True):
-        ax.scatter(table[column], table["q_mag"], s=9, color=CUE_COLOURS["q_mag"], alpha=0.5,
-                   marker=CUE_MARKERS["q_mag"], linewidths=0)  # fmt: skip
-        found = spearman(table[column].to_numpy(), table["q_mag"].to_numpy())
-        finish(ax, f"SRCC {found:+.2f}", label, CUE_LABELS["q_mag"])
-    return figure
-
-
 def lambda_curves(tables: Mapping[str, pd.DataFrame], *, title: str) -> Figure:
     """Agreement with quality against lambda, one panel a data set; 0.3 to 0.7 is shaded.
 

@@ -106,37 +106,6 @@ def quality_map(
     return ax
 
 
-def contact_sheet(images: Sequence[Image.Image], labels: Sequence[str], *, title: str) -> Figure:
-    """Pictures side by side, each with a label above it.
-
-    Args:
-        images: at most six.
-        labels: one a picture.
-        title: the finding.
-
-    Raises:
-        ValueError: not one label a picture.
-    """
-    if len(images) != len(labels):
-        raise ValueError(f"expected one label a picture, got {len(labels)} for {len(images)}")
-    width = min(9, 2.2 * len(images))
-    figure, axes = plt.subplots(
-        1,
-        len(images),
-        figsize=(width, width / len(images) + 0.6),
-        dpi=100,
-        layout="constrained",
-        facecolor="white",
-        squeeze=False,
-    )
-    for ax, image, label in zip(axes[0], images, labels, strict=True):
-        ax.imshow(_square(image, 200))
-        ax.set_title(label, fontsize="small")
-        ax.set(xticks=[], yticks=[])
-    set_suptitle(figure, title)
-    return figure
-
-
 def crop_grid(
     image: Image.Image, grid: CropGrid, shown: int = 0, ax: Axes | None = None, *, title: str
 ) -> Axes:

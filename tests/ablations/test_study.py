@@ -27,7 +27,7 @@ def test_the_papers_numbers_stand_beside_a_whole_set_as_published_alone(tmp_path
         backbone=SimpleNamespace(name="plain"), config=lambda *_, **__: ScoreConfig("plain")
     )
     facts = manifest.table[["path"]].assign(sha256="", width=side, height=side)
-    for name, size in card_for("livec").other_sizes:
+    for name, size in card_for("livec").other_sizes.items():
         facts.loc[manifest.table["name"] == name, ["width", "height"]] = size
     made = SimpleNamespace(protocol=protocol_for("livec"), preset="default", dtype="fp32")
     view = SimpleNamespace(manifest=manifest, config=made, table=facts)

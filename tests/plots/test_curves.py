@@ -70,15 +70,6 @@ def test_group_dots_keep_the_order_of_a_tidy_table():
     assert ax.lines[0].get_xdata()[0] == 0.5
 
 
-def test_null_histograms_share_their_bins_and_mark_the_number_found():
-    null = np.random.default_rng(0).normal(size=200)
-    figure = plots.null_histograms({"a": (2.0, null), "b": (-1.0, null)}, xlabel="SRCC", title="t")
-    for ax, found in zip(figure.axes, (2.0, -1.0), strict=True):
-        assert sum(bar.get_height() for bar in ax.patches) == 200
-        assert ax.lines[0].get_xdata()[0] == found
-    assert figure.axes[0].patches[0].get_x() == figure.axes[1].patches[0].get_x()
-
-
 def test_srcc_dots_keep_each_cues_colour_and_the_tables_order_from_the_top():
     table = pd.DataFrame({"q_cos": [0.5, -0.2], "q_mag": [0.1, 0.3]}, index=["jpeg", "white_noise"])
     ax = plots.srcc_dots(table, table - 0.1, table + 0.1, title="finding")
@@ -99,14 +90,6 @@ def test_a_method_that_gives_all_one_score_has_a_mark_in_place_of_its_dot():
     assert [(t.get_text().strip(), t.get_position()[1]) for t in ax.texts] == [
         ("one answer for all", 0)
     ]
-
-
-def test_shape_scatter_sets_the_cue_against_length_and_evenness():
-    table = pd.DataFrame({"q_mag": [0.2, 0.3], "norm": [10.0, 1000.0], "evenness": [0.4, 0.5]})
-    left, right = plots.shape_scatter(table, title="t").axes
-    np.testing.assert_array_equal(offsets(left), table[["norm", "q_mag"]])
-    np.testing.assert_array_equal(offsets(right), table[["evenness", "q_mag"]])
-    assert right.get_title(loc="left") == "SRCC +1.00"
 
 
 def test_lambda_curves_draw_one_line_a_method_with_its_interval():

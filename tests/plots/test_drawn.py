@@ -2,11 +2,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
-from PIL import Image
 
 from maclip_lab import plots
-from maclip_lab.crops import CropGrid
 from maclip_lab.plots.drawn import drawn_data
 
 
@@ -51,11 +48,3 @@ def test_bars_give_their_corners():
     ax.bar([1.0], [5.0], width=0.5)
     table = drawn_data(figure)
     assert (table["x"].min(), table["x"].max(), table["y"].max()) == (0.75, 1.25, 5.0)
-
-
-def test_a_photograph_gives_no_rows():
-    image = Image.new("RGB", (300, 300))
-    assert drawn_data(plots.contact_sheet([image], ["one"], title="t")).empty
-    grid = drawn_data(plots.crop_grid(image, CropGrid(300, 300), title="t").figure)
-    assert "value" not in grid
-    assert drawn_data(Figure()).empty

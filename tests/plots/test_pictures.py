@@ -7,7 +7,7 @@ from PIL import Image
 
 from maclip_lab.crops import CropGrid
 from maclip_lab.errors import PictureError
-from maclip_lab.plots import backbone_label, contact_sheet, crop_grid, ranking
+from maclip_lab.plots import backbone_label, crop_grid, ranking
 
 mpl.use("Agg")
 
@@ -20,18 +20,6 @@ def _closed_afterwards():
 
 def picture(width=500, height=300, value=90):
     return Image.fromarray(np.full((height, width, 3), value, np.uint8))
-
-
-def test_a_contact_sheet_shows_every_picture_under_its_label():
-    figure = contact_sheet([picture(), picture(value=10)], ["clean", "dark"], title="Two")
-    assert [ax.get_title() for ax in figure.axes] == ["clean", "dark"]
-    assert [int(ax.images[0].get_array().max()) for ax in figure.axes] == [90, 10]
-    assert figure.get_suptitle() == "Two"
-
-
-def test_a_contact_sheet_wants_one_label_a_picture():
-    with pytest.raises(ValueError, match="got 1 for 2"):
-        contact_sheet([picture(), picture()], ["clean"], title="Two")
 
 
 def test_windows_lie_where_the_grid_says_and_one_is_filled():
