@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from maclip_lab import cues as cues
     from maclip_lab import fusion as fusion
     from maclip_lab import plots as plots
+    from maclip_lab.ablations import claims as claims
     from maclip_lab.ablations import controls as controls
     from maclip_lab.ablations.rated import Rated as Rated
     from maclip_lab.ablations.sweeps import sweep as sweep
@@ -44,6 +45,7 @@ _HOMES = {
     "sweep": "ablations.sweeps",
 }
 _MODULES = {
+    "claims": "ablations.claims",
     "controls": "ablations.controls",
     "crops": "crops",
     "cues": "cues",
@@ -57,6 +59,7 @@ __all__ = [
     "Protocol",
     "Rated",
     "Score",
+    "claims",
     "controls",
     "crops",
     "cues",

@@ -194,7 +194,9 @@ def test_a_narrow_tower_runs_as_published_to_the_bit(golden_clips):
     visual, images = golden_clips["rn"].visual, crops(4)
     tower = inference_tower(visual, device=CPU, dtype=torch.float32)
     with torch.inference_mode():
-        assert torch.equal(tower(images), visual(images.contiguous()))
+        assert torch.equal(
+            tower(images), visual(images.contiguous(memory_format=torch.channels_last))
+        )
 
 
 @pytest.mark.parametrize("model", ["rn", "vit"])

@@ -53,6 +53,7 @@ def inference_tower(
 class PublishedResNet(nn.Module):
     """`ModifiedResNet` as it stands, down to the order of its sums.
 
+    Channels come last: in the other layout AVX-512 sums batches of odd sizes in another order.
     In a tower of a few channels arithmetic is not the limit, and there is little to average
     rounding out: folding would move the cues of an ill-conditioned one by more than 1e-5.
     """
@@ -63,7 +64,7 @@ class PublishedResNet(nn.Module):
 
     def forward(self, x: Tensor, pos_embedding: bool = False) -> Tensor:
         """Images ``(N, 3, H, W)`` to features ``(N, D)``."""
-        return self.visual(x.contiguous(), pos_embedding)
+        return self.visual(x.contiguous(memory_format=torch.channels_last), pos_embedding)
 
 
 class InferenceResNet(nn.Module):

@@ -32,6 +32,4 @@ ANSWERS: Mapping[str, Callable[..., Any]] = {
     "07.3": lambda scores, mos, higher: spearman(
         scores["q_cos"].to_numpy(), np.asarray(mos if higher else -mos, dtype=float)
     ),
-    "10.1": lambda stated, rows: abs(stated["CLIP-IQA"] - rows["CLIP-IQA"]),
-    "10.2": lambda reach: max(abs(reach.low), abs(reach.high)),
 }

@@ -18,6 +18,7 @@ from maclip_lab.ablations import controls
 from maclip_lab.ablations.sweeps import score_store
 from maclip_lab.datasets.degradations import degrade
 from maclip_lab.evaluation import EvaluationSettings, correlate, holm
+from maclip_lab.evaluation import Estimate
 from maclip_lab.files.identity import data_path
 from maclip_lab.images import find_pictures, load_picture
 from maclip_lab.scorer import Maclip
@@ -284,6 +285,31 @@ def _teaches_magnitude(loss: Any, lab: "Lesson") -> bool:
     return spearmanr(cues.magnitude_cue(features.detach()), quality).statistic > 0.9
 
 
+def _is_steady(steady: Any, lab: Any) -> bool:
+    cases = {
+        (-0.01, 0.012): True, (0.02, 0.05): False, (-0.3, -0.1): False, (0.01, 0.03): None,
+        (-0.04, 0.001): None, (-0.3, 0.3): None,
+    }  # fmt: skip
+    intervals = [
+        (Estimate((low + high) / 2, low, high), want) for (low, high), want in cases.items()
+    ]
+    return all(steady(interval, 0.015) is want for interval, want in intervals)
+
+
+def _tells_parts_apart(agrees: Any, lab: Any) -> bool:
+    """Whether parts of the right set are mostly accepted, and of wrong ones mostly refused."""
+    rng, right, wrong = np.random.default_rng(23), [], []
+    for true in (0.3, 0.6, 0.75) * 60:
+        ours = np.tanh(np.arctanh(true) + 1.03 / np.sqrt(297) * rng.normal())
+        right.append(bool(agrees(ours, true, 300)))
+        wrong.append(bool(agrees(ours, true - 0.25, 300)))
+    return bool(0.88 < np.mean(right) < 0.995 and np.mean(wrong) < 0.1)
+
+
+def _is_surely_above(claim: Any, lab: Any) -> bool:
+    return all(bool(claim(lab.cells["tiny-vit", name]).low > 0) for name in ("CLIVE", "BIQ2021"))
+
+
 JUDGES: Mapping[str, Judge] = {
     "00.1": _rebuilds,
     "00.2": _is_unseen,
@@ -308,4 +334,7 @@ JUDGES: Mapping[str, Judge] = {
     "09.1": _loss_of_the_blind,
     "09.2": _changes_unseen,
     "09.3": _teaches_magnitude,
+    "10.1": _is_steady,
+    "10.2": _tells_parts_apart,
+    "10.3": _is_surely_above,
 }

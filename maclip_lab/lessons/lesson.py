@@ -9,14 +9,16 @@ from typing import Any
 
 import pandas as pd
 
+from maclip_lab.ablations.claims import find_sets
 from maclip_lab.ablations.rated import Rated
 from maclip_lab.evaluation import Estimate, EvaluationSettings
 from maclip_lab.features import Features
-from maclip_lab.features.packs import SEVERITY, open_pack, shipped_pack
+from maclip_lab.features.packs import SEVERITY, open_pack, shipped_pack, write_pack
 from maclip_lab.files.identity import data_path
 from maclip_lab.lessons.claims import Verdict
-from maclip_lab.lessons.dataset import open_crops_and_whole, open_pictures
+from maclip_lab.lessons.dataset import open_crops_and_whole, open_pictures, work_folder
 from maclip_lab.lessons.explorer import Explorer
+from maclip_lab.lessons.extraction import extract_both
 from maclip_lab.lessons.judges import JUDGES
 from maclip_lab.lessons.matrix import Cell, Claim, Direction, Matrix
 from maclip_lab.lessons.outputs import Outputs
@@ -112,7 +114,7 @@ class Lesson:
         self.shipped = is_default and is_shipped and root is None and n_boot == N_BOOT
         set_house_style()
         PALETTE.update(palette(self._asked))
-        self._outputs = Outputs(out, number)
+        self._out, self._outputs = out, Outputs(out, number)
         self.cells = Cells(self._plan())
 
     @cached_property
@@ -126,6 +128,24 @@ class Lesson:
         asked = "native" if self._dataset == PHOTOS else self._dataset
         chosen = {key: self._choices[key] for key in ("n_pictures", "variant")}
         return open_pictures(asked, self._root, **chosen)[0]
+
+    def paper_sets(self) -> tuple[dict[str, Rated], dict[str, str]]:
+        """The paper's data sets below the root, and why some are left out.
+
+        Each is seen by the backbone asked for, in the rows of the paper's list. Where the notebook
+        writes files, its features are written as a pack.
+        """
+        if self._root is None:
+            return {}, {}
+        manifests, left_out = find_sets(self._root)
+        store, rated = self._store or work_folder("features"), {}
+        for name, manifest in manifests.items():
+            crops, wholes = extract_both(manifest, self.scorer, store)
+            rated[name] = self._rated(crops, wholes, self.scorer.anchors, (self.backbone, name))
+            if self._out is not None:
+                path = Path(self._out) / "packs" / f"{name}.{Path(self.backbone).stem}.safetensors"
+                write_pack(path, crops, wholes, self.scorer)
+        return rated, left_out
 
     @property
     def asked(self) -> Rated:
@@ -262,7 +282,7 @@ class Lesson:
         )
 
     def _open_asked(self) -> Rated:
-        if self._dataset.lower() in SETS.values() and self._root is None:
+        if self._dataset.lower() in SETS.values():
             return self._open(self._given, self._dataset.lower(), self._choices["n_pictures"])
         crops, wholes = open_crops_and_whole(
             self._dataset, self.scorer, self._root, store=self._store, **self._choices
