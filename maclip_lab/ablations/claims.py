@@ -381,7 +381,7 @@ def claims_table(
     ]  # fmt: skip
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     words = ["where", "claim", "dataset", "backbone", "how", "here", "verdict"]
-    table[words] = table[words].fillna("")
+    table[words] = table[words].astype(object).fillna("")
     order = table["where"].map({place: i for i, place in enumerate(_PLACES)})
     return table.iloc[order.argsort(kind="stable")].reset_index(drop=True)
 

@@ -87,10 +87,10 @@ MUTATIONS = (
         "float(0.5 if severity is not None else 0.0)",
     ),
     Mutation(
-        "10_reproduce_the_paper",
-        "ablations/ladder.py",
-        "rated.lead(scores[high], scores[low])",
-        "rated.lead(scores[low], scores[high])",
+        "10_reproduce",
+        "ablations/claims.py",
+        'lambda e: e.lead("score", "clip_iqa")',
+        'lambda e: e.lead("clip_iqa", "score")',
     ),
 )
 
