@@ -76,7 +76,11 @@ def test_a_whole_set_by_the_papers_backbone_is_judged(evidence, monkeypatch):
     monkeypatch.setattr(claims, "part_of_set", lambda manifest: "")
     paper = float(one.rated.evaluate(one.rated.table[["score"]])["srcc_official"].iloc[0])
     published = pd.DataFrame(
-        [("CLIVE", "MA-CLIP", "RN50", "srcc", paper + apart, "", "primary") for apart in (0.004,)],
+        [
+            (name, method, "RN50", "srcc", paper + 0.004, "", "primary")
+            for name in ("CLIVE", "livec")
+            for method in ("CLIP-IQA", "MA-CLIP")
+        ],
         columns=["dataset", "method", "backbone", "metric", "value", "source", "how"],
     )
     monkeypatch.setattr(claims, "published_results", lambda: published)
