@@ -17,8 +17,7 @@ from maclip_lab import cues, fusion
 from maclip_lab.ablations import controls
 from maclip_lab.ablations.sweeps import score_store
 from maclip_lab.datasets.degradations import degrade
-from maclip_lab.evaluation import EvaluationSettings, correlate, holm
-from maclip_lab.evaluation import Estimate
+from maclip_lab.evaluation import Estimate, EvaluationSettings, correlate, holm
 from maclip_lab.files.identity import data_path
 from maclip_lab.images import find_pictures, load_picture
 from maclip_lab.scorer import Maclip
