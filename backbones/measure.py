@@ -45,7 +45,7 @@ SETS = {
 }
 """What the sets are called; others go by their names."""
 COLUMNS = ("run", "set", "types", "cue", "metric", "value", "lo", "hi", "n")
-SETTINGS = intervals.EvaluationSettings()
+SETTINGS = intervals.EvaluationSettings(n_boot=1000)
 Row = tuple[str, str, str, float, float, float, int]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import encoder, evaluation, memory, pipeline, precision, scale, store
+from benchmarks import coverage, encoder, evaluation, memory, pipeline, precision, scale, store
 from maclip_lab.files.provenance import versions
 
 
@@ -68,7 +68,8 @@ def _tasks(quick: bool) -> dict[str, Callable[[], object]]:
         "pipeline": lambda: pipeline.run(2 if quick else 4, rounds=rounds, device="cpu"),
         "memory and start": lambda: memory.run(rounds),
         "precision": lambda: precision.run(8 if quick else 24),
-        "statistics": lambda: evaluation.run(*((1000, 200) if quick else ())),
+        "statistics": lambda: evaluation.run(*((1000, 200, 1) if quick else ())),
+        "coverage": lambda: coverage.run(*((10,) if quick else ())),
         "store": lambda: store.run(*((1007, 2, 1) if quick else ())),
         "scale": lambda: scale.run(*((4, 200, 1) if quick else ())),
     }

@@ -108,6 +108,13 @@ def false_verdicts(permutations: int = SIMULATIONS) -> dict[str, float]:
     }
 
 
+def run(simulations: int = SIMULATIONS) -> dict[str, object]:
+    """Coverage by world and size, and the shares of false verdicts."""
+    table = coverage(simulations).set_index(["world", "n"])
+    shares = {f"{world}, {n}": row.to_dict() for (world, n), row in table.iterrows()}
+    return shares | dict(false_verdicts(simulations))
+
+
 def main() -> None:
     simulations = int(sys.argv[1]) if len(sys.argv) > 1 else SIMULATIONS
     print(coverage(simulations).to_string(index=False))

@@ -17,7 +17,7 @@ from maclip_lab.ablations.sweeps import score_store
 from maclip_lab.datasets.checks import part_of_set, unlike_published
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.errors import DatasetWarning
-from maclip_lab.evaluation import METHODS, EvaluationSettings, breakdown, evaluate
+from maclip_lab.evaluation import METHODS, EvaluationSettings, breakdown, evaluate, resamples
 from maclip_lab.evaluation.table import COLUMNS, DIFFERENCES
 from maclip_lab.features import Extractor, Features, Pack
 from maclip_lab.files.provenance import provenance_record
@@ -111,11 +111,13 @@ def assess(
     facts = manifest.table
     config = scorer.config(view.config.protocol, settings, preset=view.config.preset)
     methods = predictions[[name for name in METHODS if name in predictions]].rename(columns=METHODS)
+    others = len(methods.columns) - 1 + (0 if rivals is None else len(rivals.scores.columns))
+    statistics = statistics or EvaluationSettings(resamples(others))
     record = {
         **config.facts,
         **manifest.facts,
         "dtype": view.config.dtype,
-        "statistics": statistics or EvaluationSettings(),
+        "statistics": statistics,
         "data": manifest.data(view.table),
     }
     if rivals is not None and rivals.facts:

@@ -53,6 +53,8 @@ _TESTS = [
     "delta_srcc_lo",
     "delta_srcc_hi",
     "p_srcc_holm",
+    "verdict",
+    "detectable",
 ]
 _OFFICIAL = ("srcc_official", "plcc_official", "fit_status")
 _PAPER = ["paper_rn50_srcc", "minus_paper_rn50", "published_srcc", *_OFFICIAL]
@@ -135,7 +137,9 @@ def evaluate(
         str | None, typer.Option(help="Column of the --also tables that holds the pictures.")
     ] = None,
     pairs: Pairs = None,
-    n_boot: Annotated[int, typer.Option(help="Bootstrap replicates of the intervals.")] = 1000,
+    n_boot: Annotated[
+        int | None, typer.Option(help="Resamples; else as many as the comparisons take.")
+    ] = None,
     overwrite: options.Overwrite = False,
     preset: options.ReadingPreset = None,
     quiet: options.Quiet = False,
@@ -176,7 +180,7 @@ def evaluate(
                 scorer,
                 kept.store,
                 settings=fusion.settings,
-                statistics=EvaluationSettings(n_boot=n_boot),
+                statistics=None if n_boot is None else EvaluationSettings(n_boot),
                 preset=preset,
                 dtype=kept.dtype,
                 clip_iqa=clip_iqa,

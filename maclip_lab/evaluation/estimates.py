@@ -142,10 +142,10 @@ def resamples(tests: int, level: float = 0.05) -> int:
 
     The least, 40 a test at 5 %, passes only where not one resample lies beyond zero.
 
-    >>> resamples(21), resamples(100)
-    (1680, 8000)
+    >>> resamples(3), resamples(100)
+    (2000, 8000)
     """
-    return max(1000, 2 * _least_resamples(tests, level))
+    return max(2000, 2 * _least_resamples(tests, level))
 
 
 def holm(p_values: ArrayLike) -> Array:

@@ -42,7 +42,7 @@ class EvaluationSettings:
         level: coverage of the intervals, between 0 and 1.
     """
 
-    n_boot: int = 1000
+    n_boot: int = 2000
     seed: int = 0
     level: float = 0.95
 
