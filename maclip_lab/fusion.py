@@ -4,7 +4,7 @@ Liao et al., "Beyond Cosine Similarity", AAAI 2026, arXiv:2511.09948.
 """
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -12,19 +12,21 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class FusionSettings:
-    """Constants of the method; names and defaults are the paper's.
+    """Constants of the method; names and defaults are the paper's."""
 
-    Attributes:
-        box_lam: exponent of the magnitude cue's Box-Cox transform.
-        base_cos: what the cosine cue's weight starts from.
-        base_norm: what the magnitude cue's weight starts from.
-        alpha: how far a weight follows the difference between the cues.
-    """
-
-    box_lam: float = 0.5
-    base_cos: float = 1.0
-    base_norm: float = 0.6
-    alpha: float = 1.0
+    box_lam: float = field(
+        default=0.5,
+        metadata={"help": "Exponent of the magnitude cue's Box-Cox transform; 0 is the log."},
+    )
+    base_cos: float = field(
+        default=1.0, metadata={"help": "What the cosine cue's weight starts from."}
+    )
+    base_norm: float = field(
+        default=0.6, metadata={"help": "What the magnitude cue's weight starts from."}
+    )
+    alpha: float = field(
+        default=1.0, metadata={"help": "How far a weight follows the difference between the cues."}
+    )
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

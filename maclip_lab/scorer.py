@@ -3,10 +3,11 @@
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,6 +42,17 @@ _NUMBERS = ("score", "q_cos", "q_mag", "w_cos")
 TABLE_COLUMNS = ("path", *_NUMBERS, "n_crops", "width", "height", "status", "flags", "message")
 
 
+READING = (
+    'How files are read: "official" as the authors do, the rule for published sets; "default" with '
+    "EXIF orientation and transparency respected, the rule for all else."
+)
+
+
+def _option(default: Any, text: str, **more: Any) -> Any:
+    """A setting that a command line shows, with its words."""
+    return field(default=default, metadata={"help": text, **more})
+
+
 @dataclass(frozen=True)
 class ScoreConfig:
     """Everything that scores depend on, except the pictures; small enough to send to a worker.
@@ -52,17 +64,29 @@ class ScoreConfig:
 
     backbone: str = "RN50"
     weights_sha256: str = ""
-    dataset: str | Protocol | None = None
-    preset: Preset | None = None
-    prompts: str | PromptPairs = "maclip"
+    dataset: str | Protocol | None = _option(
+        None,
+        "Follow a data set's crop protocol and, of a published one, read files as the authors do.",
+        type=str | None,
+    )
+    preset: Preset | None = _option(None, READING)
+    prompts: str | PromptPairs = _option(
+        "maclip", "Prompt set: maclip, clip-iqa or attributes.", type=str
+    )
     settings: FusionSettings = FusionSettings()
-    device: str = "auto"
-    precision: str = "fp32"
+    device: str = _option("auto", "auto, cpu, cuda, cuda:1, mps.")
+    precision: str = _option("fp32", "fp32, bf16 or fp16, of the encoder alone.")
     pos_embedding: bool = False
-    weights_dir: str | None = None
-    offline: bool | None = None
-    quick_gelu: bool | None = None
-    attributes: bool = False
+    weights_dir: str | None = _option(None, "Folder to look for weights in first.")
+    offline: bool | None = _option(None, "Never use the network.", flags="--offline")
+    quick_gelu: bool | None = _option(
+        None,
+        "Activation of a weights file that does not say; OpenAI's is QuickGELU.",
+        flags="--quick-gelu/--gelu",
+    )
+    attributes: bool = _option(
+        False, "A column for sharpness, noise, ...; 1 is good.", flags="--attributes"
+    )
 
     def __post_init__(self) -> None:
         pairs = prompt_pairs(self.prompts)

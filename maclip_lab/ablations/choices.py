@@ -49,7 +49,7 @@ def read_choices(
     if Path(dataset).suffix.lower() == PACK_SUFFIX:
         raise DatasetError(
             f"{dataset} is a pack: choices are judged by the pictures themselves; name their data "
-            "set, or one of your own, and the folder with root="
+            "set, or one of your own, and the folder with root= (--root)"
         )
     rows = read_table(file)
     table, note = _named(rows, columns, file)

@@ -1,59 +1,101 @@
 """The command line, ``maclip-lab``: thin commands over the package.
 
 Exit status 0 means that everything asked for was done, 1 that something failed, with a summary,
-and 2 that the call itself was wrong.
+and 2 that the call itself was wrong. A command's module is imported when the command is called.
 """
 
+import importlib
 import io
 import logging
 import os
+import signal
 import sys
+import threading
 import warnings
+from typing import Any
 
 import typer
+import typer.core
+import typer.main
 
-from maclip_lab.cli import (
-    calibrating,
-    datasets,
-    experiments,
-    explaining,
-    project,
-    reproducing,
-    scoring,
-    weights,
-)
-from maclip_lab.cli.interrupts import never_lose_interrupts
-from maclip_lab.cli.options import in_options
 from maclip_lab.errors import MaclipError, UnknownBackboneError
 
+COMMANDS = {
+    "score": ("score", "Score pictures; a file that cannot be read is a row that says why."),
+    "features": ("data", "Extract a data set's features into a store; stopped, it goes on."),
+    "pack": ("data", "Put a data set's features, opinions and prompts into one file."),
+    "evaluate": ("data", "Evaluate backbones on data sets: correlations with intervals."),
+    "sweep": ("data", "Sweep the method's constants over stored features."),
+    "calibrate": ("data", "Fit the curve from scores to people's own scale."),
+    "reproduce": ("reproduce", "Reproduce the paper's claims: a page, tables and figures."),
+    "datasets": ("lists", "The data sets that are known: where, what, whether whole."),
+    "weights": ("lists", "The backbones' weights: list, fetch, verify."),
+    "explain": ("explain", "Say what a result was made from, and whether it would come out again."),
+    "demo": ("project", "Score a dozen photographs, clean and degraded, offline."),
+    "doctor": ("doctor", "Check this set-up: versions, device, caches, weights."),
+    "lab": ("project", "Open the notebooks in JupyterLab."),
+}
+"""Every command: the module that has a function or a group of its name, and what it does."""
+
+_INTERRUPTED = 130  # Typer's exit status after Ctrl-C
+_AGAIN = 0.05  # seconds; a busy machine may be that long in whatever lost it
+
+
+class Later(typer.core.TyperCommand):
+    """A command of the table before its module is imported."""
+
+    def load(self) -> Any:
+        """The command itself."""
+        from maclip_lab.cli.options import spread
+
+        name = str(self.name)
+        found = getattr(importlib.import_module(f"maclip_lab.cli.{COMMANDS[name][0]}"), name)
+        if not isinstance(found, typer.Typer):
+            alone = typer.Typer(add_completion=False)
+            alone.command(name)(spread(found))
+            found = alone
+        return typer.main.get_command(found)
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: Any = None,
+        **extra: Any,
+    ) -> Any:
+        """The context of the command itself."""
+        return self.load().make_context(info_name, args, parent, **extra)
+
+
+class _Table(typer.core.TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Later | None:
+        known = COMMANDS.get(cmd_name)
+        return None if known is None else Later(cmd_name, help=known[1])
+
+
 app = typer.Typer(
+    cls=_Table,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Magnitude-Aware CLIP: score pictures, evaluate data sets, sweep the method's constants.",
 )
-app.command()(scoring.score)
-app.command()(experiments.features)
-app.command()(experiments.pack)
-app.command()(experiments.evaluate)
-app.command()(experiments.sweep)
-app.command()(calibrating.calibrate)
-app.command()(reproducing.reproduce)
-app.add_typer(datasets.app, name="datasets", help="The nine data sets: where, what, whether whole.")
-app.add_typer(weights.app, name="weights", help="The backbones' weights: list, fetch, verify.")
-app.command()(explaining.explain)
-app.command()(project.demo)
-app.command()(project.doctor)
-app.command()(project.lab)
 
 
-_INTERRUPTED = 130  # Typer's exit status after Ctrl-C
+@app.callback()
+def _group() -> None:
+    """Without it Typer would take the table for a single command."""
 
 
 def main() -> None:
     """Runs the command line; errors become one line, and an exit status as said above."""
     warnings.showwarning = lambda message, *_: _show_warning(message)
-    logging.getLogger("maclip_lab").handlers = [_log_handler()]
+    handler = logging.StreamHandler()
+    handler.setFormatter(_LowerCase("%(levelname)s: %(message)s"))
+    logging.getLogger("maclip_lab").handlers = [handler]
     sys.argv[1:] = [_from_home(argument) for argument in sys.argv[1:]]
     if sys.stderr is None:  # closed by whoever started us; progress bars need something to write to
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
@@ -64,7 +106,7 @@ def main() -> None:
         os.getcwd()  # in a folder that was deleted torch cannot find its own libraries
         app()
     except (MaclipError, OSError, ValueError) as error:
-        typer.secho(f"error: {in_options(str(error))}", fg="red", err=True)
+        typer.secho(f"error: {error}", fg="red", err=True)
         misused = not isinstance(error, MaclipError | OSError)
         sys.exit(2 if misused or isinstance(error, UnknownBackboneError) else 1)
     except SystemExit as stop:
@@ -73,23 +115,19 @@ def main() -> None:
         raise
 
 
+class _LowerCase(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        record.levelname = record.levelname.lower()
+        return super().format(record)
+
+
 def _show_warning(message: Warning | str) -> None:
     """A warning as one line, with the picture that is being read; those of Pillow name none."""
     from maclip_lab.images import being_read
 
     name = being_read.get()
     where = f"{name}: " if name and name not in str(message) else ""
-    typer.secho(f"warning: {where}{in_options(str(message))}", fg="yellow", err=True)
-
-
-def _log_handler() -> logging.Handler:
-    class Words(logging.Formatter):
-        def format(self, record: logging.LogRecord) -> str:
-            return f"{record.levelname.lower()}: {in_options(record.getMessage())}"
-
-    handler = logging.StreamHandler()
-    handler.setFormatter(Words())
-    return handler
+    typer.secho(f"warning: {where}{message}", fg="yellow", err=True)
 
 
 def _from_home(argument: str) -> str:
@@ -100,3 +138,33 @@ def _from_home(argument: str) -> str:
     if not (value == "~" or value.startswith("~/")) or os.path.exists(value):
         return argument
     return option + sign + os.path.expanduser(value)
+
+
+def never_lose_interrupts() -> None:
+    """From now on, Ctrl-C always stops a run.
+
+    Python raises ``KeyboardInterrupt`` wherever the main thread happens to be. Where that is a
+    callback whose exceptions nobody can catch, such as the ``__del__`` of an object, it is printed
+    and forgotten: about one press in three hundred during an extraction. Here it comes again.
+    """
+    report = sys.unraisablehook
+
+    def again(lost: "sys.UnraisableHookArgs") -> None:
+        if not issubclass(lost.exc_type, KeyboardInterrupt):
+            report(lost)
+            return
+        threading.Timer(_AGAIN, _interrupt).start()
+
+    sys.unraisablehook = again
+
+
+def _interrupt() -> None:
+    """Interrupts the main thread, from any other.
+
+    A signal raised in another thread is noted, but does not wake a main thread that waits.
+    """
+    main = threading.main_thread().ident
+    if main is not None and hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(main, signal.SIGINT)
+    else:
+        signal.raise_signal(signal.SIGINT)

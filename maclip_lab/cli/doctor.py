@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 import torch
+import typer
 from PIL import ImageFile
 
 from maclip_lab.encoder import choose_device
@@ -24,6 +25,15 @@ from maclip_lab.weights.places import (
 )
 
 Row = tuple[str, str, str]
+
+
+def doctor() -> None:
+    """Check this set-up: versions, device, caches, weights; exit status 0 if all is well."""
+    findings = examine()
+    for row in findings.itertuples():
+        typer.echo(f"{row.verdict:4}  {row.what:18} {row.finding}")
+    if (findings["verdict"] == "bad").any():
+        raise typer.Exit(1)
 
 
 def examine() -> pd.DataFrame:

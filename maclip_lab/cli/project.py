@@ -1,18 +1,32 @@
-"""The project itself: the demonstration, the notebooks, the check of a set-up."""
+"""``maclip-lab demo|lab``: a dozen photographs scored and ranked; the notebooks opened."""
 
 import importlib.util
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated
 
+import pandas as pd
 import typer
+from matplotlib.figure import Figure
 
+from maclip_lab import plots
+from maclip_lab.ablations.sweeps import score_store
 from maclip_lab.cli import options
+from maclip_lab.datasets import EDITIONS, make_synthetic
+from maclip_lab.errors import MaclipError
+from maclip_lab.evaluation import breakdown, evaluate, macro_mean, spearman
+from maclip_lab.features.packs import SHIPPED, open_pack, shipped_pack
+from maclip_lab.files.provenance import provenance_record, write_result, write_table
+from maclip_lab.scorer import Maclip, score_folder
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 _FIRST = "notebooks/00_quickstart.ipynb"
+EDITION = EDITIONS["synthetic-demo"]
+CUES = {"CLIP-style cosine (Q_cos)": "q_cos", "magnitude (Q_mag)": "q_mag", "MA-CLIP": "score"}
 
 
 def demo(
@@ -23,9 +37,8 @@ def demo(
     quiet: options.Quiet = False,
 ) -> None:
     """Score a dozen photographs, clean and degraded, offline; print the ranking, draw a figure."""
-    from maclip_lab.cli.demo import TYPES, run_demo, write_demo
-
-    typer.echo(f"Scoring a dozen photographs, clean and under {', '.join(TYPES)}, with {backbone}")
+    types = ", ".join(EDITION.types)
+    typer.echo(f"Scoring a dozen photographs, clean and under {types}, with {backbone}")
     found = run_demo(output, backbone, progress=not quiet)
     shown = found.table[["name", "score", "q_cos", "q_mag", "w_cos"]]
     shown.insert(0, "rank", range(1, len(shown) + 1))
@@ -69,12 +82,92 @@ def lab(
     raise typer.Exit(subprocess.call(command))
 
 
-def doctor() -> None:
-    """Check this set-up: versions, device, caches, weights; exit status 0 if all is well."""
-    from maclip_lab.cli.doctor import examine
+@dataclass(frozen=True)
+class Demo:
+    """What the demonstration found.
 
-    findings = examine()
-    for row in findings.itertuples():
-        typer.echo(f"{row.verdict:4}  {row.what:18} {row.finding}")
-    if (findings["verdict"] == "bad").any():
-        raise typer.Exit(1)
+    Attributes:
+        table: one row a picture, best first, with its reference, degradation and level; the
+            backbone, the settings and the pictures' hash stand in ``attrs``.
+        agreement: one row a cue: SRCC with severity within a photograph and over all.
+        opinion: one row a cue: SRCC with people's opinion of each shipped set, and how many
+            pictures; no columns where no pack of the backbone is shipped.
+        without: why a set is absent from ``opinion``, in words.
+    """
+
+    table: pd.DataFrame
+    agreement: pd.DataFrame
+    opinion: pd.DataFrame
+    without: tuple[str, ...] = ()
+
+
+def run_demo(folder: Path, backbone: str = "tiny-rn", *, progress: bool = False) -> Demo:
+    """Makes the degraded photographs under ``folder`` and scores them all."""
+    manifest = make_synthetic(folder, EDITION)
+    paths = [manifest.root / path for path in manifest.table["path"]]
+    scorer = Maclip(backbone, offline=True)
+    scores = score_folder(paths, scorer, progress=progress)
+    facts = manifest.table[["name", "ref_id", "dist_type", "dist_level", "mos"]]
+    table = pd.concat([facts.reset_index(drop=True), scores], axis=1)
+    predictions = table[list(CUES.values())].rename(columns={v: k for k, v in CUES.items()})
+    whole = evaluate(predictions, table["mos"], clusters=table["ref_id"])
+    within = macro_mean(breakdown(predictions, table["mos"], table["ref_id"], min_n=5))
+    agreement = pd.DataFrame(
+        {
+            "within a photograph": within.set_index("method")["srcc_within"],
+            "over all": whole.set_index("method")["srcc"],
+            "95 % from": whole.set_index("method")["srcc_lo"],
+            "to": whole.set_index("method")["srcc_hi"],
+        }
+    ).rename_axis("cue")
+    ranked = table.sort_values("score", ascending=False, ignore_index=True)
+    ranked.attrs = {**scores.attrs, **manifest.facts}
+    return Demo(ranked, agreement, *read_opinion(scorer))
+
+
+def read_opinion(scorer: Maclip) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """How the cues follow people's opinion on the shipped packs: see `Demo`."""
+    columns, without = {}, []
+    for name in SHIPPED:
+        try:
+            view = open_pack(shipped_pack(name, scorer.backbone.name)).crops
+        except MaclipError as error:
+            without.append(str(error))
+            continue
+        rated = score_store(view, scorer.anchors).dropna(subset=["score", "mos"])
+        columns[f"{name}, n={len(rated)}"] = {
+            cue: spearman(rated[column].to_numpy(), rated["mos"].to_numpy())
+            for cue, column in CUES.items()
+        }
+    return pd.DataFrame(columns, index=list(CUES)).rename_axis("cue"), tuple(without)
+
+
+def write_demo(demo: Demo, folder: Path) -> tuple[Path, Path]:
+    """Writes ``ranking.png`` and ``scores.csv``, each whole or not at all, with its record."""
+    content = BytesIO()
+    draw(demo).savefig(content, format="png")
+    record = provenance_record(demo.table.attrs)
+    figure = write_result(content.getvalue(), folder / "ranking.png", record)
+    return figure, write_table(demo.table, folder / "scores.csv")
+
+
+def draw(demo: Demo) -> Figure:
+    """A dozen photographs by score, with both cues of all."""
+    table = demo.table.copy()
+    table["label"] = [
+        f"{ref}\n{kind.replace('_', ' ') if level else 'clean'} {level or ''}"
+        for ref, kind, level in zip(
+            table["ref_id"],
+            table["dist_type"].fillna("clean"),
+            table["dist_level"].fillna(0).astype(int),
+            strict=True,
+        )
+    ]
+    steps = [round(i * (len(table) - 1) / 11) for i in range(12)]
+    within = demo.agreement.loc["MA-CLIP", "within a photograph"]
+    return plots.ranking(
+        table,
+        table["path"].iloc[steps].tolist(),
+        title=f"Better pictures rank first: SRCC {within:.2f} with severity within a photograph "
+        f"({demo.table.attrs['backbone']})",
+    )

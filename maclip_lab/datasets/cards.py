@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
@@ -118,7 +119,9 @@ class Choices:
     """How a data set or a list of one's own is opened; each field says what it is in ``help``."""
 
     annotations: str | os.PathLike[str] | None = _option(
-        None, "Your own list of pictures and scores: .csv, .txt, .xlsx, .json, .parquet."
+        None,
+        "Your own list of pictures and scores: .csv, .txt, .xlsx, .json, .parquet.",
+        type=Path | None,
     )
     variant: Variant = _option(
         "standard", '"standard", or "paper" for exactly the list published with MA-CLIP.'

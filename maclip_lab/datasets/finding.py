@@ -241,7 +241,7 @@ class Finder:
             raise DatasetError(
                 f"{name!r} is {len(files)} files under {str(self.index.root / home)!r}: "
                 f"{', '.join(files[:4])}; keep one copy, give a narrower root, "
-                'or pass on_collision="first"'
+                'or pass on_collision="first" (--on-collision first)'
             )
         nearest = min(files, key=lambda file: (file.count("/"), file), default=None)
         return None if nearest is None else str(self.index.root / nearest)
@@ -364,7 +364,7 @@ def _check_present(
     if absent and missing == "error":
         raise DatasetError(
             f"{dataset}: {len(absent)} of {rows} pictures are not under {where!r}, the first "
-            f'{_examples(absent)}; pass missing="drop" to go on without them'
+            f'{_examples(absent)}; pass missing="drop" (--missing drop) to go on without them'
         )
     if len(absent) == rows and missing == "drop":
         raise DatasetError(

@@ -156,7 +156,7 @@ def open_list(
     if card is None and higher is None and "dmos" in fold_title(score):
         raise DatasetError(
             f"{str(path)!r}: a DMOS may mean either direction; say higher_is_better=True "
-            "or higher_is_better=False"
+            "(--higher-is-better) or higher_is_better=False (--lower-is-better)"
         )
     if higher is None:
         higher = card.higher_is_better if card else True
@@ -239,9 +239,10 @@ def _chosen(
     if named is not None:
         return named_column(rows, named, path)
     if not candidates:
+        option = "path" if what == "picture" else what
         raise DatasetError(
             f"{str(path)!r}: which column holds the {what}? It has {titles_of(rows)}; "
-            f"pass {'path' if what == 'picture' else what}_column="
+            f"pass {option}_column= (--{option}-column)"
         )
     return candidates[0]
 
@@ -266,7 +267,8 @@ def _refuse_our_own(rows: pd.DataFrame, score_column: str | None, path: Path) ->
     sign = f"columns {', '.join(ours)}" if ours else f"{record_path(path).name} lies beside it"
     raise DatasetError(
         f"{str(path)!r} is a result of maclip-lab ({sign}), not what people thought of pictures; "
-        "give the list of their scores, or name the column that holds them with score_column="
+        "give the list of their scores, or name the column that holds them with score_column= "
+        "(--score-column)"
     )
 
 
@@ -303,8 +305,8 @@ def _suspicion(names: Iterable[str]) -> str:
         if regular and usual_size > 1 and contents > 2 and len(counts) < len(stems):
             return (
                 f"; names look like {usual_size} versions each of {len(counts)} contents, such as "
-                f"{next(iter(counts))!r}, and no column says so: name one with reference_column=, "
-                "or intervals take versions for strangers"
+                f"{next(iter(counts))!r}, and no column says so: name one with reference_column= "
+                "(--reference-column), or intervals take versions for strangers"
             )
     return ""
 

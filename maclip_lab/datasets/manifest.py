@@ -255,8 +255,8 @@ def _check_paths(paths: "pd.Series[str]", *, keep: bool) -> None:
     if len(twice) and not keep:
         raise DatasetError(
             f"{len(twice)} rows repeat a picture, the first {twice.iloc[0]!r}; "
-            'pass on_duplicate="keep" if that is meant, or, in a list of your own with a row a '
-            'rating, on_duplicate="mean"'
+            'pass on_duplicate="keep" (--on-duplicate keep) if that is meant, or, in a list of '
+            'your own with a row a rating, on_duplicate="mean" (--on-duplicate mean)'
         )
 
 

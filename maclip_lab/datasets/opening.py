@@ -128,7 +128,7 @@ def published_manifest(card: Card, index: FileIndex, choices: Choices) -> Manife
         DatasetError: the set is not there, or its files are not as published.
     """
     if choices.on_duplicate == "mean":
-        raise ValueError('on_duplicate="mean" is for a list of your own')
+        raise ValueError('on_duplicate="mean" (--on-duplicate mean) is for a list of your own')
     facts: Mapping[str, object] = {
         "dataset": card.name,
         "higher_is_better": card.higher_is_better,

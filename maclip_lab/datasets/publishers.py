@@ -70,7 +70,7 @@ def read_scores(card: Card, index: FileIndex, choices: Choices) -> Annotated:
             f"no annotations of {card.title} under {str(index.root)!r}: looked for "
             f"{card.annotations or ', '.join(n for each in card.file for n in each['names'])}. "
             f"The root is the set's own folder or one above it. Get the set from {card.url}, or "
-            "open a list of your own with annotations="
+            "open a list of your own with annotations= (--annotations)"
         )
     source, layout = match
     reader = LAYOUTS[layout["reader"]] if "reader" in layout else read_columns
@@ -128,7 +128,9 @@ def _agiqa1k(index: FileIndex, source: str, layout: Layout, choices: Choices) ->
     raw = "AIGC_all.csv"
     if choices.scores == "raw":
         if choices.variant == "paper":
-            raise DatasetError('the paper uses the z-scores; scores="raw" is for the standard rows')
+            raise DatasetError(
+                'the paper uses the z-scores; scores="raw" (--scores raw) is for the standard rows'
+            )
         files = locate(index, raw)
         if not files:
             raise DatasetError(f"{raw}, the raw scores, is not under {str(index.root)!r}")
@@ -140,7 +142,7 @@ def _agiqa1k(index: FileIndex, source: str, layout: Layout, choices: Choices) ->
     if source.lower().endswith(raw.lower()):
         raise DatasetError(
             f"AIGC_MOS_Zscore.xlsx is absent; {source!r} holds other scores, "
-            'which scores="raw" reads'
+            'which scores="raw" (--scores raw) reads'
         )
     annotated = read_columns(index, source, layout, choices)
     names = annotated.table["name"]
@@ -181,7 +183,10 @@ def _koniq(index: FileIndex, source: str, layout: Layout, choices: Choices) -> A
     """
     resolution, paper = choices.resolution or "1024x768", choices.variant == "paper"
     if paper and (choices.scores == "zscore" or resolution != "1024x768"):
-        raise DatasetError("the paper uses the 5-point MOS at 1024x768; use variant='standard'")
+        raise DatasetError(
+            "the paper uses the 5-point MOS at 1024x768; use variant='standard' "
+            "(--variant standard)"
+        )
     rows = read_table(index.root / source)
     pick_columns(rows, ["image_name", *_GRADES, "c_total", "MOS", "SD"], index.root / source)
     table = pd.DataFrame({"name": rows["image_name"]})

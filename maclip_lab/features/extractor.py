@@ -11,7 +11,7 @@ import random
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ from maclip_lab.files.identity import content_sha256, file_times
 from maclip_lab.files.sealed import SealError
 from maclip_lab.images import Preset, announced_pixels, load_picture
 from maclip_lab.readahead import map_ahead
-from maclip_lab.scorer import Maclip
+from maclip_lab.scorer import READING, Maclip
 
 _LOGGER = logging.getLogger(__name__)
 _READS = 3  # of a file that changes meanwhile
@@ -65,18 +65,24 @@ class Extractor:
 
     Attributes:
         scorer: whose encoder computes; for a pack's manifest the pack itself will do.
-        folder: of the store; made where absent.
-        dtype: how features are stored, ``"fp32"`` or ``"fp16"``, which takes half the room and
-            costs the magnitude cue about 1e-4.
         progress: show a progress bar, which begins at what the store holds.
-        preset: how files are read; None for the manifest's.
     """
 
     scorer: Maclip | Pack
-    folder: str | os.PathLike[str]
-    dtype: str = "fp32"
+    folder: str | os.PathLike[str] = field(
+        default=Path("build/features"),
+        metadata={
+            "help": "Folder of the feature store; made where absent.",
+            "flags": "--store",
+            "type": Path,
+        },
+    )
+    dtype: str = field(
+        default="fp32",
+        metadata={"help": "How features are stored: fp32, or fp16 in half the room."},
+    )
     progress: bool = False
-    preset: Preset | None = None
+    preset: Preset | None = field(default=None, metadata={"help": READING})
 
     def config(self, manifest: Manifest, protocol: Protocol | None = None) -> StoreConfig:
         """The configuration under which the store keeps a manifest's features."""

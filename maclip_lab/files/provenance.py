@@ -119,11 +119,11 @@ def write_table(
         StorageFullError: there is no room; older files are as they were.
     """
     path = Path(path)
-    if path.suffix == ".parquet":
+    if path.suffix.lower() == ".parquet":
         buffer = BytesIO()
         frame.to_parquet(buffer, index=False)
         data = buffer.getvalue()
-    elif path.suffix == ".csv":
+    elif path.suffix.lower() == ".csv":
         text = frame.to_csv(index=False, lineterminator="\n")
         if "\r" in text:  # in a file's name: unquoted it would end the row
             text = frame.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")

@@ -175,7 +175,7 @@ def activation(
         _LOGGER.warning(
             "%s: neither the file nor a configuration beside it says which activation it was "
             "trained with; QuickGELU, OpenAI's, is taken, where open_clip's own models have GELU. "
-            "Say quick_gelu=True or quick_gelu=False",
+            "Say quick_gelu=True or quick_gelu=False (--quick-gelu or --gelu)",
             file.path,
         )
         return True

@@ -295,11 +295,14 @@ def _advice(model: HubModel, search: _Search) -> str:
     lines.append("To go on, do one of these:")
     if model.archive:
         lines.append(f"  - download {address} (hub repository {model.repo}{hashed})")
-        lines.append(f"    as {model.stem}.safetensors into a folder, and say weights_dir= of it")
+        lines.append(
+            f"    as {model.stem}.safetensors into a folder, and give that as weights_dir="
+        )
+        lines.append("    (--weights-dir)")
         lines.append(f"  - the same with OpenAI's {model.stem}.pt (sha256 {model.archive})")
     else:
         lines.append(f"  - download {address} and its {HUB_CONFIG} into {model.stem}/ of a folder,")
-        lines.append("    and say weights_dir= of it")
+        lines.append("    and give that as weights_dir= (--weights-dir)")
     lines.append(f"  - copy {hub_folders()[0]} of a machine that has fetched it")
     lines.append("  - pass the path of a weights file")
     ready = [name for name, embedded in EMBEDDED.items() if local_paths(embedded)]

@@ -12,8 +12,8 @@ from packaging.requirements import Requirement
 from PIL import Image
 
 from maclip_lab import Maclip
-from maclip_lab.cli import demo
-from maclip_lab.cli.demo import run_demo, write_demo
+from maclip_lab.cli import project as demo
+from maclip_lab.cli.project import run_demo, write_demo
 from maclip_lab.datasets import Edition
 from maclip_lab.features import packs
 from maclip_lab.files.atomic import StorageFullError
@@ -96,17 +96,14 @@ def installed_by_the_package_alone():
 
 ALONE = """
 import importlib.util, sys
-import typer.main
 from maclip_lab import cli
-from maclip_lab.cli import demo
+from maclip_lab.cli import project as demo
 from maclip_lab.datasets import Edition
 absent = ("IPython", "ipywidgets", "jupyterlab", "distributed", "pytest", "papermill")
 assert not any(map(importlib.util.find_spec, absent))
-def helped(command, *names):
-    for name, inner in getattr(command, "commands", {}).items():
-        helped(inner, *names, name)
-    cli.app([*names, "--help"], standalone_mode=False)
-helped(typer.main.get_command(cli.app))
+for name in cli.COMMANDS:
+    for inner in getattr(cli.Later(name).load(), "commands", None) or [None]:
+        cli.app([name, *filter(None, [inner]), "--help"], standalone_mode=False)
 demo.EDITION = Edition(demo.EDITION.name, ("jpeg",), (3,))  # the whole one takes a minute
 sys.argv = ["maclip-lab", "demo", "-q", "-o", sys.argv[1]]
 cli.main()

@@ -6,7 +6,7 @@ from tests.store_world import python
 
 LOST = """
 import signal, sys, time, weakref
-from maclip_lab.cli.interrupts import never_lose_interrupts
+from maclip_lab.cli import never_lose_interrupts
 signal.signal(signal.SIGINT, signal.default_int_handler)  # the suite may run with it ignored
 if sys.argv[1] == "kept":
     never_lose_interrupts()
@@ -26,7 +26,7 @@ except KeyboardInterrupt:
 """
 
 BROKEN = """
-from maclip_lab.cli.interrupts import never_lose_interrupts
+from maclip_lab.cli import never_lose_interrupts
 never_lose_interrupts()
 
 class Broken:

@@ -12,8 +12,8 @@ from scipy import stats
 from typer.testing import CliRunner
 
 from maclip_lab import cli
-from maclip_lab.ablations import evidence as gathering
 from maclip_lab.cli import report
+from maclip_lab.cli import reproduce as gathering
 from maclip_lab.files.provenance import read_record
 from maclip_lab.scorer import Maclip
 from tests.conftest import needs_chromium

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from maclip_lab.cli.interrupts import never_lose_interrupts
+from maclip_lab.cli import never_lose_interrupts
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.features import Extractor
 from maclip_lab.features.store import FeatureStore

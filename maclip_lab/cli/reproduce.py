@@ -4,22 +4,35 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+import pandas as pd
 import typer
 
+from maclip_lab.ablations.evidence import VARIANT, find_sets, gather
+from maclip_lab.ablations.published import CLIP_IQA_ANSWERS, PAPER_BACKBONE, published_results
+from maclip_lab.ablations.rated import STATISTICS
+from maclip_lab.ablations.reproduction import answer_rows, claims_table, cost_row, set_rows
 from maclip_lab.cli import options
+from maclip_lab.cli.report import Report, claim_folder, file_stem, write_report
+from maclip_lab.crops import DATASETS
+from maclip_lab.datasets.cards import CARDS
+from maclip_lab.datasets.finding import FileIndex
+from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.errors import (
+    DatasetError,
+    MaclipError,
+    PictureError,
+    StorageFullError,
+    WeightsError,
+)
+from maclip_lab.features import Extractor, Pack, open_pack, write_pack
+from maclip_lab.features.packs import SHIPPED, shipped_pack
+from maclip_lab.scorer import Maclip, ScoreConfig
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from maclip_lab.datasets.manifest import Manifest
-    from maclip_lab.features import Pack
-    from maclip_lab.scorer import Maclip
-
-    Job = tuple[Manifest, Maclip | Pack]
-
+Job = tuple[Manifest, Maclip | Pack]
 Folder = Annotated[
     Path, typer.Option("--output", "-o", help="Folder of the report.", file_okay=False)
 ]
@@ -51,10 +64,9 @@ _TIMED = 2  # pictures of every set
 _COLUMNS = ["what", "found", "to do"]
 
 
-@options.grouped
 def reproduce(
-    encoder: options.EncoderOptions,
-    kept: options.StoreOptions,
+    encoder: Annotated[ScoreConfig, options.ENCODER],
+    kept: Annotated[partial[Extractor], ("folder", "dtype")],
     root: Sets = None,
     backbone: Backbones = None,
     output: Folder = Path("report"),
@@ -68,14 +80,6 @@ def reproduce(
 
     Examples: maclip-lab reproduce -o report/; maclip-lab reproduce --root ~/iqa -b RN50 -o report/
     """
-    from maclip_lab.ablations.evidence import find_sets, gather
-    from maclip_lab.ablations.published import PAPER_BACKBONE, published_results
-    from maclip_lab.ablations.reproduction import claims_table, cost_row, set_rows
-    from maclip_lab.cli.report import Report, claim_folder, file_stem, write_report
-    from maclip_lab.crops import DATASETS
-    from maclip_lab.errors import MaclipError, StorageFullError, WeightsError
-    from maclip_lab.features import Pack, write_pack
-
     sets, left_out = ({}, {}) if root is None else find_sets(root)
     if root is not None and not sets and not left_out:
         raise typer.BadParameter("no data set was found there", param_hint="--root")
@@ -85,7 +89,7 @@ def reproduce(
     lost: dict[str, str] = {}
     for name in names if sets else ():
         try:
-            loaded = encoder.scorer(name)
+            loaded = Maclip.from_config(replace(encoder, backbone=name))
         except WeightsError as error:
             lost[name] = str(error)
         else:
@@ -94,13 +98,19 @@ def reproduce(
         jobs += [(pack.manifest, pack) for pack in _shipped(names)]
     found = _found(sets, jobs, left_out, lost)
     typer.echo(found.to_string(index=False))
-    record = claim_folder(output, _config(jobs, encoder, kept))
+    record = claim_folder(output, _config(jobs, encoder.precision, kept.keywords["dtype"]))
     published = published_results()
     parts, evidence, short = [_answers(jobs)], [], []
     for place, ((manifest, scorer), cost) in enumerate(_costs(jobs, kept), start=1):
         typer.echo(f"[{place}/{len(jobs)}] {manifest!r}", err=True)
         try:
-            one = gather(manifest, scorer, kept.store, dtype=kept.dtype, progress=not quiet)
+            one = gather(
+                manifest,
+                scorer,
+                kept.keywords["folder"],
+                dtype=kept.keywords["dtype"],
+                progress=not quiet,
+            )
             rows = [set_rows(one, published), cost_row(one, *cost)]
             if not isinstance(scorer, Pack):
                 path = output / "packs" / f"{file_stem(one)}.safetensors"
@@ -132,18 +142,12 @@ def reproduce(
 
 
 def _found(
-    sets: "Mapping[str, Manifest]",
-    jobs: "Sequence[Job]",
+    sets: Mapping[str, Manifest],
+    jobs: Sequence[Job],
     left_out: Mapping[str, str],
     lost: Mapping[str, str],
-) -> "pd.DataFrame":
+) -> pd.DataFrame:
     """What is here and what is not: ``what, found, to do``."""
-    import pandas as pd
-
-    from maclip_lab.crops import DATASETS
-    from maclip_lab.datasets.cards import CARDS
-    from maclip_lab.features import Pack
-
     rows = {}
     for name in DATASETS:
         card = CARDS[name]
@@ -161,31 +165,22 @@ def _found(
     return pd.DataFrame([(name, *row) for name, row in rows.items()], columns=_COLUMNS)
 
 
-def _config(
-    jobs: "Sequence[Job]", encoder: options.EncoderOptions, kept: options.StoreOptions
-) -> dict[str, object]:
+def _config(jobs: Sequence[Job], precision: str, dtype: str) -> dict[str, object]:
     """What everything in a report has in common."""
-    from maclip_lab.ablations.evidence import VARIANT
-    from maclip_lab.ablations.rated import STATISTICS
-
     facts = [scorer.config(manifest.protocol).facts for manifest, scorer in jobs]
     weights = {str(one["backbone"]): one["weights_sha256"] for one in facts}
-    settings = {"precision": encoder.precision, "dtype": kept.dtype, "statistics": STATISTICS}
+    settings = {"precision": precision, "dtype": dtype, "statistics": STATISTICS}
     return {"variant": VARIANT, "weights": weights, **settings}
 
 
-def _costs(
-    jobs: "Sequence[Job]", kept: options.StoreOptions
-) -> "list[tuple[Job, tuple[float, int]]]":
+def _costs(jobs: Sequence[Job], kept: partial[Extractor]) -> list[tuple[Job, tuple[float, int]]]:
     """Every job with the seconds a picture takes and of how many; says how long all will take."""
-    from maclip_lab.features import Extractor, Pack
-
     costs, seconds = [], 0.0
     for manifest, scorer in jobs:
         cost = (float("nan"), 0)
         if not isinstance(scorer, Pack):
             cost = _time(scorer, manifest)
-            pending = len(Extractor(scorer, kept.store, kept.dtype).pending(manifest))
+            pending = len(kept(scorer).pending(manifest))
             seconds += 1.5 * cost[0] * pending if cost[1] else 0  # whole pictures: half again
         costs.append(((manifest, scorer), cost))
     if jobs:
@@ -193,12 +188,8 @@ def _costs(
     return costs
 
 
-def _shipped(names: list[str]) -> "Iterator[Pack]":
+def _shipped(names: list[str]) -> Iterator[Pack]:
     """The packs that this package ships of these backbones."""
-    from maclip_lab.errors import DatasetError
-    from maclip_lab.features import open_pack
-    from maclip_lab.features.packs import SHIPPED, shipped_pack
-
     for name in names:
         for dataset in SHIPPED:
             try:
@@ -207,14 +198,8 @@ def _shipped(names: list[str]) -> "Iterator[Pack]":
                 typer.echo(str(error), err=True)
 
 
-def _answers(jobs: "Sequence[Job]") -> "pd.DataFrame":
+def _answers(jobs: Sequence[Job]) -> pd.DataFrame:
     """The rows of the two known answers, from the pictures of TID2013 or beside them."""
-    from maclip_lab.ablations.published import CLIP_IQA_ANSWERS, PAPER_BACKBONE
-    from maclip_lab.ablations.reproduction import answer_rows
-    from maclip_lab.datasets.finding import FileIndex
-    from maclip_lab.errors import PictureError
-    from maclip_lab.features import Pack
-
     encoders = [
         (manifest, scorer)
         for manifest, scorer in jobs
@@ -230,10 +215,8 @@ def _answers(jobs: "Sequence[Job]") -> "pd.DataFrame":
     return answer_rows(answers, PAPER_BACKBONE, "" if encoders else f"{PAPER_BACKBONE} was not run")
 
 
-def _time(scorer: "Maclip", manifest: "Manifest") -> tuple[float, int]:
+def _time(scorer: Maclip, manifest: Manifest) -> tuple[float, int]:
     """Seconds that scoring a picture takes, after a first one, and of how many that is the mean."""
-    from maclip_lab.errors import PictureError
-
     seconds = []
     for path in manifest.sample(min(_TIMED + 1, len(manifest))).paths:
         start = time.perf_counter()

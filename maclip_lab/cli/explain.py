@@ -6,22 +6,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import pandas as pd
 import typer
 
 from maclip_lab.cli import options
+from maclip_lab.datasets import EDITIONS, open_dataset
 from maclip_lab.errors import MaclipError, UnknownBackboneError
 from maclip_lab.files.identity import content_sha256, joint_sha256
 from maclip_lab.files.provenance import Explanation, record_parts
 from maclip_lab.files.provenance import explain as explain_result
+from maclip_lab.images import find_pictures
+from maclip_lab.weights.loading import verify
 
 
 def explain(
-    result: Annotated[Path, typer.Argument(help="A table written by this command line.")],
+    result: Annotated[Path, typer.Argument(help="A result written by this command line.")],
     backbone: Annotated[
         str | None,
         typer.Option(
-            "--backbone",
-            "-b",
+            *("--backbone", "-b"),
             help="Compare with these weights; else the recorded ones.",
             callback=options.known_backbones,
         ),
@@ -38,8 +41,6 @@ def explain(
 
 def _other_weights(record: Mapping[str, object], backbone: str | None) -> Iterator[str]:
     """What keeps the weights found here from being those that made a result."""
-    from maclip_lab.weights.loading import verify
-
     for part in record_parts(record):
         name, then = backbone or part.get("backbone"), part.get("weights_sha256")
         config = part.get("config")
@@ -66,8 +67,7 @@ def _other_data(explanation: Explanation, result: Path) -> Iterator[str]:
         elif opened is not None:
             yield from _other_rows(opened, part, data)
         elif "folder" in data:
-            paths = _column_of_paths(result)
-            yield from _other_pictures(paths, Path(data["folder"]), data)
+            yield from _other_scored(_column_of_paths(result), data)
         else:
             yield "its rows were not looked at: the record does not say where they come from"
 
@@ -75,8 +75,6 @@ def _other_data(explanation: Explanation, result: Path) -> Iterator[str]:
 def _other_rows(
     opened: dict[str, Any], record: Mapping[str, object], data: Mapping[str, object]
 ) -> Iterator[str]:
-    from maclip_lab.datasets import EDITIONS, open_dataset
-
     made = str(opened.get("name")).lower() in EDITIONS
     if made and "annotations" not in opened:  # made anew where it is not as it was
         return
@@ -94,11 +92,25 @@ def _other_rows(
         yield from _other_pictures(manifest.table["path"], manifest.root, data)
 
 
+def _other_scored(names: Sequence[str], data: Mapping[str, Any]) -> Iterator[str]:
+    """Of pictures that were scored: changed, gone, or new in a folder that was searched."""
+    folder = Path(data["folder"])
+    yield from _other_pictures(names, folder, data)
+    known = {folder / name for name in names}
+    for searched in data.get("searched", ()):
+        place = folder / searched
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            there = find_pictures(place) if place.is_dir() else []
+        if added := [path for path in there if path not in known]:
+            yield f"{len(added)} pictures are new in {place}, the first {added[0].name}"
+
+
 def _other_pictures(
     names: Sequence[str], folder: Path, data: Mapping[str, object]
 ) -> Iterator[str]:
-    found = [(name, content_sha256(folder / name)) for name in names]
-    if joint_sha256(found) == data.get("pictures_sha256"):
+    digests = [(name, content_sha256(folder / name)) for name in names]
+    if joint_sha256(digests) == data.get("pictures_sha256"):
         return
     gone = [name for name in names if not (folder / name).exists()]
     if gone:
@@ -108,10 +120,8 @@ def _other_pictures(
 
 
 def _column_of_paths(result: Path) -> list[str]:
-    import pandas as pd
-
     try:
-        if result.suffix == ".parquet":
+        if result.suffix.lower() == ".parquet":
             return list(pd.read_parquet(result)["path"])
         return list(pd.read_csv(result, dtype=str, keep_default_na=False)["path"])
     except (OSError, ValueError, KeyError):  # it has been changed, which is told already

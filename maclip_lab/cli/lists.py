@@ -1,0 +1,136 @@
+"""``maclip-lab datasets`` and ``weights``: what there is, getting it, and whether it is whole."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+from tqdm.auto import tqdm
+
+from maclip_lab.ablations.published import CLIP_IQA_ANSWERS
+from maclip_lab.cli import options
+from maclip_lab.datasets import Choices, check_dataset, list_datasets, show_card
+from maclip_lab.scorer import Maclip, ScoreConfig
+from maclip_lab.weights import loading
+
+datasets = typer.Typer(
+    no_args_is_help=True, help="The data sets that are known: where, what, whether whole."
+)
+weights = typer.Typer(no_args_is_help=True, help="The backbones' weights: list, fetch, verify.")
+Name = Annotated[str, typer.Argument(help="Data set, such as koniq or TID2013.")]
+Weights = Annotated[
+    str,
+    typer.Argument(
+        help="RN50, ViT-B/32, tiny-rn, hf-hub:org/name or a file.", callback=options.known_backbones
+    ),
+]
+
+
+@datasets.command("list")
+def list_sets() -> None:
+    """List the data sets that are known."""
+    typer.echo(list_datasets().to_string(index=False))
+
+
+@datasets.command()
+def show(name: Name) -> None:
+    """Show one data set: where to get it, licence, layout, counts, range and direction."""
+    typer.echo(show_card(name))
+
+
+@datasets.command()
+@options.spread
+def check(
+    name: Name,
+    root: Annotated[
+        Path, typer.Option(help="Folder it was unpacked to.", exists=True, file_okay=False)
+    ],
+    choices: Annotated[Choices, ("variant", "resolution")],
+    decode: Annotated[
+        bool, typer.Option(help="Open every picture in full, which also checks its size.")
+    ] = True,
+    workers: Annotated[
+        int | None, typer.Option(help="Threads that decode; else one a processor, up to 8.", min=1)
+    ] = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Check a copy on disk; exit status 1 if something is wrong that matters."""
+    report = check_dataset(
+        name,
+        root,
+        choices,
+        decode=decode,
+        workers=workers,
+        progress=None if quiet else partial(tqdm, unit="picture"),
+    )
+    typer.echo(str(report))
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@weights.command("list")
+def list_weights() -> None:
+    """List the backbones that have names, and which of them are on this machine."""
+    table = pd.DataFrame(loading.list_backbones())
+    table["present"] = table["present"].map({True: "yes", False: "no"})
+    table["MB"] = [f"{size / 1e6:.1f}" if size == size else "" for size in table.pop("size")]
+    digests = table.pop("sha256").fillna("")
+    table["sha256"] = [f"{digest[:12]}..." if digest else "" for digest in digests]
+    typer.echo(table.to_string(index=False))
+
+
+@weights.command()
+@options.spread
+def fetch(name: Weights, places: Annotated[ScoreConfig, ("weights_dir", "offline")]) -> None:
+    """Have a backbone's weights on this machine, verified."""
+    file = loading.fetch(name, weights_dir=places.weights_dir, offline=places.offline)
+    typer.echo(f"{name}: {file.path}\nsha256 {file.sha256}, from {file.source}")
+
+
+@weights.command()
+@options.spread
+def verify(
+    name: Weights,
+    places: Annotated[ScoreConfig, ("weights_dir",)],
+    pictures: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="I01.BMP or i01_01_5.bmp of TID2013, to check a known answer of RN50; repeatable."
+        ),
+    ] = None,
+) -> None:
+    """Hash a backbone's file anew; with two TID2013 pictures, check known CLIP-IQA scores too."""
+    found = loading.verify(name, places.weights_dir)
+    if found.status == "missing":
+        typer.echo(f"{found.name}: missing; there is no such file on this machine", err=True)
+        raise typer.Exit(1)
+    if found.status == "unrecorded":  # nothing to compare with, so at least it must be a CLIP
+        loading.load_backbone(name, weights_dir=places.weights_dir, offline=True)
+    typer.echo(f"{found.name}: {found.status}\nfile     {found.path}\nsha256   {found.sha256}")
+    typer.echo(f"expected {found.expected or 'unknown: nothing on record to compare with'}")
+    good = found.status in ("ok", "unrecorded")
+    if good and pictures:
+        good = _known_answers(name, pictures, places.weights_dir)
+    if not good:
+        raise typer.Exit(1)
+
+
+def _known_answers(name: str, pictures: list[Path], weights_dir: str | None) -> bool:
+    """Scores the pictures whose CLIP-IQA is published and says whether each is right."""
+    if name.lower() != "rn50":
+        raise typer.BadParameter("the known answers are RN50's", param_hint="--pictures")
+    scorer, right = Maclip(name, weights_dir=weights_dir), True
+    for picture in pictures:
+        wanted = CLIP_IQA_ANSWERS.get(picture.name.lower())
+        if wanted is None:
+            known = ", ".join(CLIP_IQA_ANSWERS)
+            raise typer.BadParameter(f"no known answer for {picture.name}; known: {known}")
+        got = scorer.clip_iqa(picture)
+        near = abs(got - wanted) <= 0.01 * wanted
+        right &= near
+        typer.echo(
+            f"CLIP-IQA {picture.name}: {got:.4f}, published {wanted:.4f}: "
+            + ("agrees to 1 %" if near else "DIFFERS by more than 1 %")
+        )
+    return right
