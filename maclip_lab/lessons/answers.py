@@ -9,19 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from maclip_lab.crops import CropGrid, Protocol
 from maclip_lab.evaluation import spearman
-from maclip_lab.prompts import MACLIP_PROMPTS
-
-
-def _a_pair_of_ones_own(srcc: Callable[[Any], float]) -> Callable[[Any], bool]:
-    return lambda pair: tuple(pair) not in MACLIP_PROMPTS and srcc(pair) > 0.2
 
 
 ANSWERS: Mapping[str, Callable[..., Any]] = {
-    "05.1": _a_pair_of_ones_own,
-    "05.2": lambda: len(CropGrid(768, 1024, Protocol(stride=64))),
-    "05.3": lambda by_type: by_type.iloc[:5, 0].idxmax(),
     "06.1": lambda cost: cost["image tower"].iloc[0] / cost["all"].iloc[0],
     "06.2": lambda scores, quality: spearman(
         scores.rank().mean(axis=1).to_numpy(), np.asarray(quality, dtype=float)

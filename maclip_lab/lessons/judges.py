@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from scipy.stats import skew, spearmanr
-from torch.nn.functional import binary_cross_entropy
+from torch.nn.functional import binary_cross_entropy, normalize
 
 from maclip_lab import cues, fusion
 from maclip_lab.ablations import controls
@@ -36,8 +36,8 @@ def _photographs(count: int = 3) -> list[np.ndarray]:
 
 
 @cache
-def _tiny() -> Maclip:
-    return Maclip("tiny-rn")
+def _tiny(name: str = "tiny-rn") -> Maclip:
+    return Maclip(name)
 
 
 def _rebuilds(rebuild: Any, lab: "Lesson") -> bool:
@@ -250,6 +250,90 @@ def _same_level(control: Any, lab: "Lesson") -> bool:
     return any(abs(given - rated.score(rule=float(level))).max() < 1e-3 for level in levels)
 
 
+def _is_the_direction(find: Any, lab: "Lesson") -> bool:
+    rated = _aside(lab)
+    direction = torch.as_tensor(find(rated.anchors.features.clone()))
+    order = rated.means((normalize(rated.crops, dim=1) @ direction).numpy())
+    return spearmanr(order, rated.table["q_cos"]).statistic > 0.97
+
+
+def _is_the_share(share: Any, lab: "Lesson") -> bool:
+    rng = np.random.default_rng(62)
+    for size in (19, 99, 200):
+        drawn, observed = rng.normal(0, 0.2, size), rng.uniform(-0.5, 0.5)
+        wanted = (1 + (abs(drawn) >= abs(observed)).sum()) / (1 + size)
+        if not abs(float(share(observed, drawn)) - wanted) < 1e-9:
+            return False
+    return float(share(0.9, np.zeros(99))) > 0
+
+
+_OF_QUALITY = [
+    "good",
+    "bad",
+    "photo",
+    "image",
+    "picture",
+    "photograph",
+    "shot",
+    "sharp",
+    "blurry",
+    "blurred",
+    "soft",
+    "crisp",
+    "focus",
+    "edges",
+    "high",
+    "low",
+    "resolution",
+    "detail",
+    "detailed",
+    "noise",
+    "noisy",
+    "free",
+    "clean",
+    "clear",
+    "grainy",
+    "quality",
+    "excellent",
+    "poor",
+    "awful",
+    "ugly",
+    "beautiful",
+    "nice",
+    "dark",
+    "bright",
+    "light",
+    "exposed",
+    "exposure",
+    "contrast",
+    "colour",
+    "colours",
+    "color",
+    "flat",
+    "hazy",
+    "faded",
+    "banded",
+    "blocky",
+    "distorted",
+    "undistorted",
+    "natural",
+    "compressed",
+    "damaged",
+    "pixelated",
+    "dog",
+    "cat",
+]
+
+
+def _fools_itself(pair: Any, lab: "Lesson") -> bool:
+    good, bad = pair
+    if not set(f"{good} {bad}".lower().replace(".", "").split()).isdisjoint(_OF_QUALITY):
+        return False
+    rated, texts = lab.cells["tiny-vit", "CLIVE"], _tiny("tiny-vit").text_anchors([(good, bad)])
+    order = normalize(rated.crops, dim=1) @ normalize(texts.features, dim=1).T
+    return rated.srcc(rated.means((order[:, 0] - order[:, 1]).numpy())).low > 0.05
+
+
 def _loss_of_the_blind(loss: Any, lab: "Lesson") -> bool:
     generator = torch.Generator().manual_seed(91)
     for columns in (1, 2, 5):
@@ -330,6 +414,9 @@ JUDGES: Mapping[str, Judge] = {
     "05.1": _best_weight_of_the_weaker,
     "05.2": _never_falls,
     "05.3": _same_level,
+    "06.1": _is_the_direction,
+    "06.2": _is_the_share,
+    "06.3": _fools_itself,
     "09.1": _loss_of_the_blind,
     "09.2": _changes_unseen,
     "09.3": _teaches_magnitude,

@@ -63,10 +63,10 @@ MUTATIONS = (
         "settings.base_cos - settings.base_norm + lead",
     ),
     Mutation(
-        "05_prompts_and_crops",
-        "features/cues.py",
-        "(col % step == 0)",
-        "(col % step == 1)",
+        "06_prompts_and_crops",
+        "ablations/rated.py",
+        "np.bincount(self.picture, numbers, self.n) / counts",
+        "np.bincount(self.picture, numbers, self.n) / (counts + 1)",
     ),
     Mutation(
         "06_backbone_comparison",
