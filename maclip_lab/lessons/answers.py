@@ -11,7 +11,6 @@ import numpy as np
 
 from maclip_lab.evaluation import spearman
 
-
 ANSWERS: Mapping[str, Callable[..., Any]] = {
     "06.1": lambda cost: cost["image tower"].iloc[0] / cost["all"].iloc[0],
     "06.2": lambda scores, quality: spearman(
