@@ -30,7 +30,11 @@ _TITLES = {
 
 
 def read_choices(
-    file: Path, dataset: str, root: Path | None, columns: Sequence[str] = ()
+    file: Path,
+    dataset: str,
+    root: Path | None,
+    columns: Sequence[str] = (),
+    choices: Choices = Choices(),  # noqa: B008
 ) -> tuple[pd.DataFrame, Manifest]:
     """The votes of a table for `count_votes`, and a manifest of the pictures, without scores.
 
@@ -39,6 +43,7 @@ def read_choices(
         dataset: a known set, whose crop protocol applies, or a name of one's own.
         root: folder that the pictures lie below; None for the file's.
         columns: titles of the two pictures and of the choice; none for the usual ones.
+        choices: what a name borne by several files, or several names of one file, mean.
 
     Returns:
         The votes; and the manifest, whose ``note`` says what was read and how many are ties.
@@ -62,7 +67,7 @@ def read_choices(
     manifest = build_manifest(
         Annotated(pd.DataFrame({"name": names, "mos": _NAN}), note=note),
         FileIndex.scan(file.parent if root is None else root),
-        Choices(),
+        choices,
         {
             "dataset": dataset,
             "higher_is_better": True,

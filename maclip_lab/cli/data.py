@@ -145,7 +145,7 @@ def evaluate(
         manifests = options.manifests(dataset, root, choices)
     else:
         titles = pairs_columns.split(",") if pairs_columns else ()
-        votes, listed = read_choices(pairs, dataset, root, titles)
+        votes, listed = read_choices(pairs, dataset, root, titles, choices)
         manifests = [listed]
         typer.echo(listed.note, err=True)
     rivals = [read_rivals(also, manifest, also_path) for manifest in manifests]
@@ -287,7 +287,9 @@ def _refuse_unused(given: dict[str, object], **of_modes: object) -> None:
     Raises:
         typer.BadParameter: there is such an option; it names it.
     """
-    unused = {"pairs_columns"} if of_modes["pairs"] is None else {*given, "n_boot"}
+    unused = {*given, "n_boot"} - {"on_collision", "on_duplicate"}
+    if of_modes["pairs"] is None:
+        unused = {"pairs_columns"}
     named = {**given, **{name: value for name, value in of_modes.items() if value is not None}}
     for name in sorted(unused & named.keys()):
         option = f"--{name.replace('_', '-')}"

@@ -312,9 +312,9 @@ def test_a_run_in_parts_needs_a_table_to_write(folder):
     assert "a run in parts needs a table to write" in errors
 
 
-def test_one_process_and_several_write_the_same_table_and_record(folder, tmp_path):
-    names = ("one", "two")
-    for name, workers in zip(names, ([], ["--workers", 2]), strict=True):
+def test_one_process_and_a_cluster_write_the_same_table_and_record(folder, tmp_path, cluster):
+    names, there = ("one", "two"), ["--cluster", cluster.scheduler.address]
+    for name, workers in zip(names, ([], there), strict=True):
         code, _, errors = run(
             *("score", folder, "-o", tmp_path / f"{name}.csv", "-b", VIT),
             *("--dataset", "koniq", "--prompts", "clip-iqa", "--box-lam", 0.3, *workers),

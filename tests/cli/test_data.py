@@ -450,7 +450,7 @@ def test_choices_between_two_pictures_are_judged_in_place_of_scores(rated, tmp_p
     ("options", "refused"),
     [
         (["--pairs", "PAIRS", "--n-pictures", "3"], "--n-pictures"),
-        (["--pairs", "PAIRS", "--on-collision", "first"], "--on-collision"),
+        (["--pairs", "PAIRS", "--path-column", "a"], "--path-column"),
         (["--pairs", "PAIRS", "--annotations", "PAIRS"], "--annotations"),
         (["--pairs", "PAIRS", "--n-boot", "100"], "--n-boot"),
         (["--pairs-columns", "left,right"], "--pairs-columns"),
@@ -483,3 +483,22 @@ def test_a_calibration_and_a_pack_are_traced_to_their_data(rated, tmp_path):
     for out in results.values():
         code, output, _ = run("explain", out)
         assert (code, "have been changed or replaced" in output) == (1, True), output
+
+
+def test_what_a_table_of_choices_is_advised_to_say_helps(rated, tmp_path):
+    for folder in ("x", "y"):
+        (rated.parent / folder).mkdir()
+        picture(rated.parent / folder / "p1.png", 1)
+    (rated.parent / "p1.png").unlink()
+    rows = ["a,b,chosen", "p0.png,p1.png,a", "./p0.png,p2.png,b", "p1.png,p2.png,a"]
+    (tmp_path / "pairs.csv").write_text("\n".join(rows))
+    arguments = ["--pairs", tmp_path / "pairs.csv", "--root", rated.parent, "-b", VIT, "-q"]
+    arguments += ["--store", tmp_path / "store", "--no-clip-iqa"]
+    for advice in (["--on-collision", "first"], ["--on-duplicate", "keep"]):
+        error, _, said = run("evaluate", "mine", *arguments)
+        assert error is DatasetError
+        assert " ".join(advice) in said
+        arguments += advice
+    code, output, errors = run("evaluate", "mine", *arguments)
+    assert code == 0, errors
+    assert "accuracy" in output

@@ -18,6 +18,7 @@ from maclip_lab.datasets import Edition
 from maclip_lab.features import packs
 from maclip_lab.files.atomic import StorageFullError
 from maclip_lab.files.provenance import explain, read_record
+from tests.conftest import posix
 from tests.store_world import ROOT
 
 WRITTEN = ["ranking.png", "ranking.png.provenance.json", "scores.csv", "scores.csv.provenance.json"]
@@ -110,6 +111,7 @@ cli.main()
 """
 
 
+@posix
 def test_the_demo_and_every_help_text_need_nothing_but_the_package(tmp_path):
     """An environment of its own, into which what pip would install is linked."""
     home = tmp_path / "venv"
