@@ -33,12 +33,12 @@ def test_the_prompts_of_both_methods_come_first_and_nothing_twice():
     assert [c.sign for c in captions[: len(expected)]] == [1, -1] * 6
     spoken = [c.text.lower() for c in captions] + fault_captions()
     assert len(spoken) == len(set(spoken))
+    assert len(tokenize([*spoken, *content_captions()]).unique(dim=0)) == len(spoken) + 16
 
 
 def test_every_seen_type_has_harms_and_a_word_and_no_unseen_type_has():
     assert set(FAULTS) == set(SEEN_TYPES)
     assert not set(UNSEEN_TYPES) & set(FAULTS)
-    assert len(UNSEEN_TYPES) >= 3
 
 
 @pytest.mark.parametrize("name", SEEN_TYPES)
@@ -90,8 +90,3 @@ def test_content_is_told_of_clear_pictures_and_fades_with_their_claim():
     np.testing.assert_allclose(clear[:, ::2] + clear[:, 1::2], 1)
     assert np.all((clear[:, ::2] > 0.5) == (contents > contents.mean(axis=0)))
     np.testing.assert_allclose(worse - 0.5, 0.4 * (clear - 0.5))
-
-
-def test_every_caption_reads_differently():
-    texts = [c.text for c in quality_captions()] + fault_captions() + content_captions()
-    assert len(tokenize(texts).unique(dim=0)) == len(texts)

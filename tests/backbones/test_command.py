@@ -78,9 +78,11 @@ def test_from_photographs_to_the_page_in_four_commands(run, tmp_path, monkeypatc
 
 
 def test_seeds_trained_apart_stand_together_unless_their_recipe_differs(run, tmp_path):
-    told = fill(tmp_path / "told", 30, captioned=True)
-    plain = fill(tmp_path / "plain", 30, captioned=False)
-    folders, backbones = (told, plain), tmp_path / "shipped"
+    folders = (
+        fill(tmp_path / "told", 30, captioned=True),
+        fill(tmp_path / "plain", 30, captioned=False),
+    )
+    backbones = tmp_path / "shipped"
     backbones.mkdir()
 
     def trained(place: str, seed: int, *more: object) -> list[str]:
@@ -98,18 +100,15 @@ def test_seeds_trained_apart_stand_together_unless_their_recipe_differs(run, tmp
     assert trained("elsewhere", 2, "--steps", 2) == ["rn2"]
 
 
-def test_a_folder_of_a_few_photographs_trains_and_says_what_cannot_be_measured(run, tmp_path):
-    few, out = fill(tmp_path / "few", 8, captioned=False), tmp_path / "out"
-    run("train", out, few, "--views", 16, "--late-views", 8, "--steps", 2)
-    said = run("validate", out, "rn0", few)
-    assert "no photographs were held out for rn0.choosing.parquet" in said
-    assert "no photographs were held out for rn0.choosing captions.parquet" in said
-
-
-def test_what_is_refused_is_said_in_one_line(run, tmp_path, monkeypatch):
+def test_what_cannot_be_measured_and_what_is_refused_is_said_in_one_line(
+    run, tmp_path, monkeypatch
+):
     few, out = fill(tmp_path / "few", 8, captioned=False), tmp_path / "out"
     sizes = ("--views", 16, "--late-views", 16)
     run("train", out, few, *sizes)
+    said = run("validate", out, "rn0", few)
+    assert "no photographs were held out for rn0.choosing.parquet" in said
+    assert "no photographs were held out for rn0.choosing captions.parquet" in said
     again = ["train", str(out), str(few), *map(str, sizes), "--steps", "5"]
     monkeypatch.setattr(sys, "argv", ["backbones", *again])
     with pytest.raises(SystemExit, match=r"^error: .*another run \(steps: 3, now 5\)"):

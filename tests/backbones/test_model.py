@@ -1,15 +1,11 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 
 from backbones.model import (
     Muon,
-    Recipe,
     caption_loss,
     cosine_patches,
-    new_clip,
     orthogonalised,
     sentence_loss,
 )
@@ -53,20 +49,14 @@ def test_of_clear_pictures_the_sentence_loss_is_the_contrastive_one(features, te
 
 def test_the_worse_a_picture_the_less_its_sentence_pulls(texts):
     pulls = []
-    for claim in (1.0, 0.5, 0.1):
+    for claim in (1.0, 0.5, 0.1, 0.0):
         features = texts.roll(1, 0).clone().requires_grad_()
         claims = torch.ones(6)
         claims[0] = claim
         sentence_loss(features, texts, claims, SCALE).backward()
         pulls.append(float(features.grad[0].norm()))
-    assert pulls[0] > pulls[1] > pulls[2]
-
-
-def test_a_picture_with_no_claim_is_pulled_to_no_sentence(texts):
-    claims = torch.tensor([0.0, 1, 1, 1, 1, 1])
-    kept = sentence_loss(texts, texts, claims, SCALE)
-    moved = sentence_loss(torch.cat([texts[1:2], texts[1:]]), texts, claims, SCALE)
-    assert moved > kept  # it takes another's sentence, which is no better than its own
+    assert pulls == sorted(pulls, reverse=True)
+    assert pulls[-1] < pulls[0] / 2
 
 
 def test_several_sentences_share_a_picture(features, texts):
@@ -117,8 +107,3 @@ def test_patch_waves_differ_and_the_first_is_flat():
     assert waves.shape == (64, 3, 8, 8)
     assert waves[0].std() == 0
     assert len(waves.flatten(1).unique(dim=0)) > 60
-
-
-def test_an_unknown_architecture_is_named():
-    with pytest.raises(ValueError, match="got 'mlp'"):
-        new_clip(replace(Recipe(), architecture="mlp"), 10)

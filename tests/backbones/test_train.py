@@ -7,7 +7,7 @@ import torch
 from backbones.bank import Bank, content_of, view_record
 from backbones.captions import SEEN_TYPES
 from backbones.model import Recipe
-from backbones.train import Losses, Trainer, export
+from backbones.train import Trainer, export
 from maclip_lab.clip.tokenizer import tokenize
 from maclip_lab.datasets.degradations import degrade
 from maclip_lab.weights.loading import load_backbone
@@ -48,12 +48,10 @@ def test_training_lowers_the_loss(recipe, bank):
 
 
 def test_the_sentences_come_in_after_the_warm_up_where_there_are_any(bank):
-    told: list[bool] = []
-    Trainer(bank, replace(RECIPE, warm_up=0.3)).run(
-        report=lambda step, values: told.append("sentences" in values)
-    )
+    told, seen = [], []
+    recipe = replace(RECIPE, warm_up=0.3)
+    Trainer(bank, recipe).run(report=lambda step, values: told.append("sentences" in values))
     assert told == [False] * 4 + [True] * 6
-    seen: list[Losses] = []
     silent = replace(bank, sentences=((),) * 24)
     Trainer(silent, RECIPE).run(report=lambda step, values: seen.append(values))
     assert {name for values in seen for name in values} == {"quality", "faults", "content"}
@@ -75,14 +73,11 @@ def test_a_checkpoint_of_another_recipe_or_bank_is_refused_and_the_difference_na
     Trainer(bank, RECIPE).save(tmp_path / "run.pt")
     with pytest.raises(ValueError, match=r"another run \(fade: 0\.9, now 0\.5"):
         Trainer(bank, replace(RECIPE, fade=0.5)).load(tmp_path / "run.pt")
+    with pytest.raises(ValueError, match="different photographs"):
+        Trainer(bank, RECIPE, replace(bank, sentences=((),) * 24))
     other = replace(bank, identity={"samples": 50})
     with pytest.raises(ValueError, match="first bank's samples: 48, now 50"):
         Trainer(other, RECIPE).load(tmp_path / "run.pt")
-
-
-def test_banks_of_different_photographs_do_not_go_together(bank):
-    with pytest.raises(ValueError, match="different photographs"):
-        Trainer(bank, RECIPE, replace(bank, sentences=((),) * 24))
 
 
 def test_a_batch_shows_every_photograph_once_and_those_told_of_first(bank):
@@ -109,15 +104,12 @@ def test_a_shipped_file_speaks_as_the_average_of_the_run(recipe, bank, tmp_path)
     trained.load_state_dict(trainer.average)
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
-        torch.testing.assert_close(
-            clip.encode_image(images), trained.encode_image(images), rtol=0.02, atol=0.02
-        )
-        torch.testing.assert_close(
-            clip.encode_text(tokenize(["Good image", "blurry edges"])),
-            trained.encode_text(trainer.tokens[[0, 5]]),
-            rtol=0.02,
-            atol=0.02,
-        )
+        words = clip.encode_text(tokenize(["Good image", "blurry edges"]))
+        for shipped, known in (
+            (clip.encode_image(images), trained.encode_image(images)),
+            (words, trained.encode_text(trainer.tokens[[0, 5]])),
+        ):
+            torch.testing.assert_close(shipped, known, rtol=0.02, atol=0.02)
         assert clip.logit_scale == pytest.approx(float(trained.logit_scale) + np.log(2), abs=2e-3)
 
 
