@@ -17,8 +17,7 @@ from scipy.stats import wasserstein_distance
 
 from maclip_lab.cues import box_cox, scaled_magnitude
 from maclip_lab.evaluation.estimates import Estimate
-from maclip_lab.evaluation.intervals import MIN_CLUSTERS, EvaluationSettings
-from maclip_lab.evaluation.pairs import pair_replicates
+from maclip_lab.evaluation.intervals import EvaluationSettings, Resamples
 from maclip_lab.features import Features
 
 
@@ -119,14 +118,15 @@ def distance_change(
     Args:
         before: from `content_distances`.
         after: of the same contents.
-        settings: of the bootstrap, which draws contents.
+        settings: of the interval, for which contents are drawn.
 
     Returns:
         With an interval; without one where there are fewer than five contents.
     """
-    settings = settings or EvaluationSettings()
     change = (before - after).to_numpy()
-    drawn = np.empty(0)
-    if len(change) >= MIN_CLUSTERS:
-        drawn = pair_replicates(change, np.ones_like(change), len(change), settings=settings)
-    return Estimate.of(mean_distance(before) - mean_distance(after), drawn, settings.level)
+
+    def closer(contents: np.ndarray) -> float:
+        others = contents[:, None] != contents  # a content drawn twice is no pair with itself
+        return float(change[np.ix_(contents, contents)][others].mean()) if others.any() else np.nan
+
+    return Resamples.of(len(change), settings=settings).estimate(closer)

@@ -9,6 +9,7 @@ import warnings
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import OptimizeWarning, curve_fit, least_squares
@@ -61,10 +62,7 @@ class LogisticFit:
 
     @property
     def signed(self) -> Array:
-        """The fitted predictions (N,), negated where the curve falls.
-
-        A curve can turn a prediction round; its Pearson correlation would hide that.
-        """
+        """The fitted predictions (N,), negated where the curve turns a prediction round."""
         return self.direction * self.fitted
 
 
@@ -88,36 +86,28 @@ def fit_logistic(predictions: Array, mos: Array, *, n_parameters: int = 4) -> Lo
     """
     if n_parameters not in (4, 5):
         raise ValueError(f"expected n_parameters 4 or 5, got {n_parameters}")
-    reason = _why_degenerate(predictions, mos, n_parameters)
+    nothing = np.full(mos.shape, np.nan)
+    reason = ""
+    if mos.size <= n_parameters:
+        reason = f"{mos.size} pictures are too few for {n_parameters} parameters"
+    elif is_constant(predictions) or is_constant(mos):
+        reason = "constant predictions" if is_constant(predictions) else "constant MOS"
     if reason:
-        return _no_fit("degenerate", reason, mos)
+        return LogisticFit("degenerate", nothing, 0, reason)
     x, y = standardise(predictions), standardise(mos)
     shape = _four_parameter_shape(x.tobytes(), y.tobytes(), _MAX_EVALUATIONS)
     if n_parameters == 5:
         shape = _best_shape(x, y, line=True, start=shape)
     if shape is None:
         reason = f"the {n_parameters}-parameter fit did not converge from any start"
-        return _no_fit("failed", reason, mos)
+        return LogisticFit("failed", nothing, 0, reason)
     curve = y - _residual(shape, x, y, line=n_parameters == 5)
-    monotone = n_parameters == 4 or _is_monotone(shape, x, y)
     trend = spearman(x, curve)
     direction = 0 if np.isnan(trend) else int(np.sign(trend))
     fitted = mos.mean() + np.std(mos) * curve
-    if monotone:
+    if n_parameters == 4 or _is_monotone(shape, x, y):
         return LogisticFit("ok", fitted, direction)
     return LogisticFit("nonmonotone", fitted, direction, "the 5-parameter curve bends back")
-
-
-def _why_degenerate(predictions: Array, mos: Array, n_parameters: int) -> str:
-    if mos.size <= n_parameters:
-        return f"{mos.size} pictures are too few for {n_parameters} parameters"
-    if is_constant(predictions):
-        return "constant predictions"
-    return "constant MOS" if is_constant(mos) else ""
-
-
-def _no_fit(status: str, reason: str, mos: Array) -> LogisticFit:
-    return LogisticFit(status, np.full(mos.shape, np.nan), 0, reason)
 
 
 def _step(shape: Array, x: Array) -> Array:
@@ -180,8 +170,7 @@ def _is_monotone(shape: Array, x: Array, y: Array) -> bool:
     return bool((derivative >= 0).all() or (derivative <= 0).all())
 
 
-@dataclass(frozen=True)
-class OfficialResult:
+class OfficialResult(NamedTuple):
     """The numbers the authors' evaluation gives, kept only to match their table.
 
     Attributes:
@@ -209,22 +198,18 @@ def official_evaluation(predictions: Array, mos: Array) -> OfficialResult:
     if mos.size < 2 or is_constant(mos) or is_constant(predictions):
         return OfficialResult(float("nan"), float("nan"), float("nan"), False)
     start = np.array([mos.max(), mos.min(), predictions.mean(), 0.1, 0.1])
-    parameters, fell_back = _official_parameters(predictions, mos, start)
+    best, fell_back = start, mos.size < start.size
+    if not fell_back:
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore", OptimizeWarning)
+                best = curve_fit(_official_curve, predictions, mos, p0=start)[0]
+        except RuntimeError:
+            fell_back = True
     with np.errstate(over="ignore"):
-        fitted = _official_curve(predictions, *parameters)
+        fitted = _official_curve(predictions, *best)
     return OfficialResult(spearman(mos, fitted), pearson(mos, fitted), rmse(fitted, mos), fell_back)
 
 
 def _official_curve(x: Array, b1: float, b2: float, b3: float, b4: float, b5: float) -> Array:
     return b1 * (0.5 - 1 / (1 + np.exp(b2 * (x - b3)))) + b4 * x + b5
-
-
-def _official_parameters(x: Array, y: Array, start: Array) -> tuple[Array, bool]:
-    if y.size < start.size:
-        return start, True
-    try:
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", OptimizeWarning)
-            return curve_fit(_official_curve, x, y, p0=start)[0], False
-    except RuntimeError:
-        return start, True
