@@ -51,13 +51,10 @@ class FailedPart:
 
 @dataclass(frozen=True)
 class ScaleRun:
-    """What came of a run.
+    """What came of a run, with the weights of its configuration pinned.
 
-    Attributes:
-        config: with the weights pinned.
-        finished: parts on the disk, in order.
-        failed: parts that are not, in order; run again to do them alone.
-        folder: that the pictures' relative paths start from.
+    Parts stand in order; those that failed are done alone when the same run is started again.
+    Relative paths start from ``folder``.
     """
 
     config: ScoreConfig
@@ -149,13 +146,10 @@ def part_size_for(pictures: int) -> int:
 
 @contextmanager
 def dask_client(workers: int | None = None, cluster: str | None = None) -> Iterator["Client"]:
-    """A Dask client; a local cluster lives as long as it.
+    """A Dask client; a local cluster lives as long as it. The dashboard's address is logged.
 
-    The dashboard's address is ``client.dashboard_link``, and is logged.
-
-    Args:
-        workers: processes of a local cluster; None for one a GPU, else one a core that is ours.
-        cluster: the address of a scheduler, or None or ``"local"`` for a local cluster.
+    ``workers`` are processes of a local cluster, None for one a GPU, else one a core that is ours;
+    ``cluster`` is a scheduler's address, or ``"local"`` or None.
 
     Raises:
         ScaleError: the scale extra is not installed, or the cluster cannot be reached.

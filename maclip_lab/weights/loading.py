@@ -72,13 +72,8 @@ class Backbone:
 class Verification:
     """The outcome of looking a weights file over.
 
-    Attributes:
-        name: the backbone, or the file.
-        status: ``"ok"``, ``"mismatch"``, ``"missing"``, or ``"unrecorded"`` where nothing says
-            what the sha256 should be.
-        path: the file; None if missing.
-        sha256: of the file; None if missing.
-        expected: what it should be; None if unknown.
+    ``status`` is ``"ok"``, ``"mismatch"``, ``"missing"``, or ``"unrecorded"`` where nothing says
+    what the sha256 should be, ``expected``.
     """
 
     name: str
