@@ -25,10 +25,8 @@ STEPS = {
 LIT = {
     "01": tuple(STEPS),
     "02": ("|f| / std",),
-    "05": ("crops", "prompts", "cosine cue"),
     "06": ("CLIP",),
     "07": ("score",),
-    "09": ("CLIP", "prompts"),
     "method": tuple(STEPS),
     "magnitude": ("|f| / std",),
     "box-cox": ("|f| / std", "Box-Cox"),
