@@ -28,6 +28,8 @@ from maclip_lab.weights.names import (
 
 CACHE_VARIABLE = "MACLIP_LAB_CACHE"
 OFFLINE_VARIABLES = ("MACLIP_LAB_OFFLINE", "HF_HUB_OFFLINE")
+WEIGHTS_VARIABLE = "MACLIP_LAB_WEIGHTS"
+"""The folder looked in first where nobody names one: a notebook has no such parameter."""
 HUB_WEIGHTS = "open_clip_model.safetensors"
 HUB_CONFIG = "open_clip_config.json"
 
@@ -180,7 +182,8 @@ def fetched_hub_models() -> list[HubModel]:
 
 def _given_paths(model: HubModel, folder: str | os.PathLike[str] | None) -> list[Path]:
     """The files that count as this backbone in the caller's folder, the preferred first."""
-    if folder is None:
+    folder = folder or os.environ.get(WEIGHTS_VARIABLE)
+    if not folder:
         return []
     given = Path(folder).expanduser()
     if model.archive:
