@@ -168,7 +168,8 @@ class Lesson:
             twins = [network for network in networks if network not in BACKBONES]
             plan |= {(twin, name): partial(self._open, twin, dataset) for twin in twins}
         if self.backbone not in BACKBONES:
-            for twin, name in product(range(_TWINS), dict.fromkeys((self._asked[1], "severity"))):
+            at_hand = [] if self._asked[1] in SETS else [self._asked[1]]  # a pack has no pictures
+            for twin, name in product(range(_TWINS), [*at_hand, "severity"]):
                 network = f"{self._given}{UNTRAINED}{twin}"
                 cell = f"{self.backbone}{UNTRAINED}{twin}", name
                 plan[cell] = partial(self._open_twin, network, cell)
