@@ -8,11 +8,12 @@ from collections.abc import Callable, Hashable
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 import maclip_lab as ml
 from maclip_lab.evaluation import Estimate, EvaluationSettings, correlate, resamples, verdicts
 from maclip_lab.evaluation.correlations import Array
-from maclip_lab.evaluation.intervals import percentile_interval, srcc_replicates
+from maclip_lab.evaluation.intervals import percentile_interval, resample_counts
 
 SIMULATIONS = 300
 N_BOOT = 600
@@ -69,7 +70,7 @@ def coverage(simulations: int = SIMULATIONS) -> pd.DataFrame:
                 ours += [e.low <= t <= e.high for e, t in zip(pair, targets, strict=True)]
                 drawn = found.drawn
                 if pair[0].method != "bootstrap":
-                    drawn = srcc_replicates(x, y, labels, settings)
+                    drawn = _bootstrap(x, y, labels, settings)
                 for i, part in enumerate((drawn[:, 0], drawn[:, 0] - drawn[:, 1])):
                     low, high = percentile_interval(part, 0.95)
                     plain[i] += low <= targets[i] <= high
@@ -77,6 +78,20 @@ def coverage(simulations: int = SIMULATIONS) -> pd.DataFrame:
             rows.append((name, n, pair[0].method, *shares.round(3)))
     columns = ["world", "n", "method", "SRCC", "lead", "SRCC, percentile", "lead, percentile"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _bootstrap(
+    x: Array, y: Array, labels: np.ndarray | None, settings: EvaluationSettings
+) -> Array:
+    """SRCC of each column in plain resamples, however few the witnesses: (B, M)."""
+    counts = np.concatenate(list(resample_counts(len(y), labels, settings)), axis=1).astype(int)
+    rows = np.stack([np.repeat(np.arange(len(y)), column) for column in counts.T])
+
+    def ranks(values: Array) -> Array:
+        centred = stats.rankdata(values[rows], axis=-1) - (rows.shape[1] + 1) / 2
+        return centred / np.sqrt((centred**2).sum(axis=-1, keepdims=True))
+
+    return np.stack([(ranks(column) * ranks(y)).sum(axis=-1) for column in x.T], axis=1)
 
 
 def false_verdicts(permutations: int = SIMULATIONS) -> dict[str, float]:

@@ -74,8 +74,14 @@ class Resamples:
         clusters: Sequence[object] | None = None,
         settings: EvaluationSettings | None = None,
     ) -> "Resamples":
-        """Of ``n`` pictures with these labels (n,), if any."""
+        """Of ``n`` pictures with these labels (n,), if any.
+
+        Raises:
+            ValueError: only some pictures have a label.
+        """
         codes = None if clusters is None else pd.factorize(np.asarray(clusters, dtype=object))[0]
+        if codes is not None and (codes < 0).any():
+            raise ValueError(f"{np.sum(codes < 0)} of {n} pictures have no label; give all one")
         return cls(n, codes, settings or EvaluationSettings())
 
     @property
@@ -121,18 +127,19 @@ class Resamples:
         statistic: Callable[[Indices], float],
         *,
         correlation: bool = False,
-        null: float | None = 0.0,
+        tested: bool = True,
     ) -> Estimate:
         """Any number of pictures with its interval; see `from_replicates`.
 
         Args:
             statistic: from indices of pictures (m,), some of them repeated, to the number.
             correlation: use Fisher's z scale where units are few.
-            null: None for a number that no resample can bring to zero, such as a range.
+            tested: False for a number that no resample can bring to zero, such as a range; it has
+                no p.
         """
         value = float(statistic(np.arange(self.n)))
         drawn = np.array([float(statistic(rows)) for rows in self.indices()])
-        return self.from_replicates(value, drawn, correlation=correlation, null=null)
+        return self.from_replicates(value, drawn, correlation=correlation, tested=tested)
 
     def from_replicates(
         self,
@@ -140,7 +147,7 @@ class Resamples:
         drawn: Array,
         *,
         correlation: bool = False,
-        null: float | None = 0.0,
+        tested: bool = True,
     ) -> Estimate:
         """A number with the interval that its replicates (R,), in the order of `counts`, give."""
         lost = np.isnan(drawn).mean() if drawn.size else 0.0
@@ -151,12 +158,14 @@ class Resamples:
             reason = "too many resamples are constant for intervals"
         found = Estimate(float(value), reason=reason)
         if not reason:
-            make = self._jackknife_t if self.jackknife else self._percentile
-            found = make(float(value), drawn[~np.isnan(drawn)], correlation)
-        p = found.p if null is not None else float("nan")
+            if self.jackknife:
+                found = self._jackknife_t(float(value), drawn, correlation)
+            else:
+                found = self._percentile(float(value), drawn[~np.isnan(drawn)])
+        p = found.p if tested else float("nan")
         return replace(found, p=p, n=self.n, clusters=self.clusters)
 
-    def _percentile(self, value: float, drawn: Array, _: bool) -> Estimate:
+    def _percentile(self, value: float, drawn: Array) -> Estimate:
         low, high = percentile_interval(drawn, self.settings.level)
         return Estimate(
             *(value, low, high, counted_p(drawn)),
@@ -220,10 +229,10 @@ class Correlations:
         """By how much the SRCC of one prediction is above that of another, signed."""
         return self.estimate(lambda srcc: srcc[..., i] - srcc[..., j])
 
-    def estimate(self, function: Callable[[Array], Array], null: float | None = 0.0) -> Estimate:
+    def estimate(self, function: Callable[[Array], Array], tested: bool = True) -> Estimate:
         """Any number made of the SRCCs (..., M), such as a lead over the mean of others."""
         value = float(function(self.observed))
-        return self.resamples.from_replicates(value, function(self.drawn), null=null)
+        return self.resamples.from_replicates(value, function(self.drawn), tested=tested)
 
 
 def correlate(

@@ -216,13 +216,15 @@ def test_two_methods_that_are_one_do_not_differ_and_a_range_is_no_test():
     found = correlate(np.column_stack([x, x[:, 0]]), y)
     same = found.lead(0, 2)
     assert (same.low, same.high, same.p) == (0, 0, 1)
-    reach = found.estimate(lambda srcc: np.ptp(srcc, axis=-1), null=None)
+    reach = found.estimate(lambda srcc: np.ptp(srcc, axis=-1), tested=False)
     assert reach.low > 0
     assert np.isnan(reach.p)
 
 
-def test_no_resamples_no_interval():
+def test_no_resamples_no_interval_and_labels_for_some_are_refused():
     x, y = data()
+    with pytest.raises(ValueError, match="35 of 70 pictures have no label"):
+        correlate(x, y, ["a", None] * 35)
     found = correlate(x, y, settings=EvaluationSettings(n_boot=0)).srcc()
     assert repr(found).endswith("(no resamples were asked for)")
 
