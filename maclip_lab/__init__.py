@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
+    **{"claims": "ablations.claims", "controls": "ablations.controls", "plots": "plots"},
+    **{"crops": "crops", "cues": "cues", "fusion": "fusion"},
     "FusionSettings": "fusion",
     "Lesson": "lessons.lesson",
     "Maclip": "scorer",
@@ -44,53 +46,22 @@ _HOMES = {
     "score_folder": "scorer",
     "sweep": "ablations.sweeps",
 }
-_MODULES = {
-    "claims": "ablations.claims",
-    "controls": "ablations.controls",
-    "crops": "crops",
-    "cues": "cues",
-    "fusion": "fusion",
-    "plots": "plots",
-}
-__all__ = [
-    "FusionSettings",
-    "Lesson",
-    "Maclip",
-    "Protocol",
-    "Rated",
-    "Score",
-    "claims",
-    "controls",
-    "crops",
-    "cues",
-    "data_path",
-    "degrade",
-    "evaluate",
-    "fusion",
-    "load_picture",
-    "plots",
-    "score_folder",
-    "sweep",
-]
+"""Where the public names stand; those of a module's own name are the module."""
+
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> object:
     """Imports a public name on first use, so that ``import maclip_lab`` stays light."""
     if name == "__version__":
-        return _version()
-    if name in _MODULES:
-        return import_module(f"maclip_lab.{_MODULES[name]}")
+        try:
+            return version("maclip-lab")
+        except PackageNotFoundError:  # a checkout that is not installed
+            return "0+not.installed"
     if name not in _HOMES:
         raise AttributeError(f"module 'maclip_lab' has no attribute {name!r}")
-    return getattr(import_module(f"maclip_lab.{_HOMES[name]}"), name)
-
-
-def _version() -> str:
-    """The installed version; a checkout that is not installed has none."""
-    try:
-        return version("maclip-lab")
-    except PackageNotFoundError:
-        return "0+not.installed"
+    home = import_module(f"maclip_lab.{_HOMES[name]}")
+    return home if _HOMES[name].endswith(name) else getattr(home, name)
 
 
 def __dir__() -> list[str]:

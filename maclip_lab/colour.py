@@ -13,11 +13,7 @@ from PIL import ExifTags, Image, ImageCms
 
 _NEAR = 2  # levels; profiles of sRGB differ by rounding
 _MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
-_FITTING = {
-    "RGB": {"RGB", "RGBA", "P", "PA", "YCbCr"},
-    "L": {"1", "L", "LA"},
-    "CMYK": {"CMYK"},
-}
+_FITTING = {"RGB": {"RGB", "RGBA", "P", "PA", "YCbCr"}, "L": {"1", "L", "LA"}, "CMYK": {"CMYK"}}
 _OF_LIGHT = {*_FITTING["RGB"], *_FITTING["L"], "La", "RGBa", "RGBX"}
 
 Chromaticities = tuple[float, ...]
@@ -38,6 +34,7 @@ _PRIMARIES: dict[int, Chromaticities] = {
 _SRGB_CURVE = 0.0  # in place of a gamma
 _CURVES = {2: _SRGB_CURVE, 4: 2.2, 5: 2.8, 8: 1.0, 13: _SRGB_CURVE}
 _HDR = {16, 18}  # PQ and HLG
+_TAGS = (b"wtpt", b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC")
 _BRADFORD = np.array(
     [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
 )
@@ -59,12 +56,10 @@ def said(image: Image.Image, mode: str) -> Said:
         return _by_profile(profile, mode)
     if mode not in _OF_LIGHT or "srgb" in info:
         return "", b""
-    if info.get("gamma") is not None or "chromaticity" in info:
-        gamma = info.get("gamma")
-        return _by_light(
-            tuple(info.get("chromaticity", _SRGB)),
-            _SRGB_CURVE if gamma is None else 1 / gamma if gamma else np.inf,
-        )
+    gamma = info.get("gamma")
+    if gamma is not None or "chromaticity" in info:
+        exponent = _SRGB_CURVE if gamma is None else 1 / gamma if gamma else np.inf
+        return _by_light(tuple(info.get("chromaticity", _SRGB)), exponent)
     if (nclx := info.get("nclx")) and nclx != (2, 2):
         return _by_number(*nclx)
     if info.get("untold"):
@@ -110,10 +105,8 @@ def _by_exif(image: Image.Image) -> Said:
         return _by_light(_ADOBE_RGB, 563 / 256)
     if "R98" in index or space == 1:
         return "", b""
-    white, primaries = (
-        exif.get(ExifTags.Base.WhitePoint),
-        exif.get(ExifTags.Base.PrimaryChromaticities),
-    )
+    white = exif.get(ExifTags.Base.WhitePoint)
+    primaries = exif.get(ExifTags.Base.PrimaryChromaticities)
     gamma = details.get(ExifTags.Base.Gamma)
     if primaries or (gamma and not space):
         light = (*(white or _D65), *(primaries or _SRGB[2:]))
@@ -142,23 +135,15 @@ def _profile(light: Chromaticities, gamma: float) -> bytes:
         raise ValueError("no light")
     xyz = np.stack([x / y, np.ones(4), (1 - x - y) / y])
     primaries = xyz[:, 1:] * np.linalg.solve(xyz[:, 1:], xyz[:, 0])
-    to_cone = np.array(
-        [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
-    )
     white = np.array([0.9642, 1, 0.8249])
-    adapted = np.linalg.inv(to_cone) @ np.diag(to_cone @ white / (to_cone @ xyz[:, 0])) @ to_cone
-    columns = [white, *(adapted @ primaries).T]
+    cones = np.diag(_BRADFORD @ white / (_BRADFORD @ xyz[:, 0]))
+    columns = [white, *(np.linalg.inv(_BRADFORD) @ cones @ _BRADFORD @ primaries).T]
     srgb = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
     kind, numbers = (3, srgb) if gamma == _SRGB_CURVE else (0, (gamma,))
     curve = b"para" + struct.pack(">IHH", 0, kind, 0) + _fixed(numbers)
-    names, bodies = (
-        (b"wtpt", b"rXYZ", b"gXYZ", b"bXYZ"),
-        [b"XYZ \0\0\0\0" + _fixed(c) for c in columns],
-    )
-    tags = [*zip(names, bodies, strict=True), *((n, curve) for n in (b"rTRC", b"gTRC", b"bTRC"))]
-    place = 132 + 12 * len(tags)
-    table, data = struct.pack(">I", len(tags)), b""
-    for name, body in tags:
+    bodies = [b"XYZ \0\0\0\0" + _fixed(column) for column in columns] + [curve] * 3
+    table, data, place = struct.pack(">I", 7), b"", 132 + 12 * 7
+    for name, body in zip(_TAGS, bodies, strict=True):
         table += name + struct.pack(">II", place + len(data), len(body))
         data += body
     head = struct.pack(">I4xI12s12x4s28x", place + len(data), 0x04200000, b"mntrRGB XYZ ", b"acsp")

@@ -129,16 +129,16 @@ class CropGrid:
     @property
     def rows(self) -> int:
         """Windows that fit from top to bottom."""
-        if not self.protocol.windows:
-            return 0
-        return (self.height - self.protocol.crop) // self.protocol.stride + 1
+        return self._fit(self.height)
 
     @property
     def cols(self) -> int:
         """Windows that fit from left to right."""
-        if not self.protocol.windows:
-            return 0
-        return (self.width - self.protocol.crop) // self.protocol.stride + 1
+        return self._fit(self.width)
+
+    def _fit(self, size: int) -> int:
+        windows, crop, stride = self.protocol.windows, self.protocol.crop, self.protocol.stride
+        return (size - crop) // stride + 1 if windows else 0
 
     def __len__(self) -> int:
         """Number of crops P, thumbnail included."""
@@ -190,16 +190,11 @@ def prepare(image: Image.Image, protocol: Protocol = NATIVE) -> tuple[np.ndarray
                 "so thin is not scored, cut or pad it"
             )
         image = image.resize(size, Image.Resampling.BICUBIC)
-    return _pixels(image), too_small
-
-
-def _pixels(image: Image.Image) -> np.ndarray:
-    """``np.array(image)``, a strip at a time: at once Pillow makes two more copies of it."""
     pixels = np.empty((image.height, image.width, 3), dtype=np.uint8)
-    for top in range(0, image.height, _STRIP):
+    for top in range(0, image.height, _STRIP):  # at once Pillow makes two more copies of it
         bottom = min(top + _STRIP, image.height)
         pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
-    return pixels
+    return pixels, too_small
 
 
 def normalise(pixels: Tensor) -> Tensor:
@@ -322,23 +317,27 @@ def prepare_picture(
     if picture.image is None:
         return PreparedPicture(name, picture)
     image, picture = picture.image, replace(picture, image=None)
+
+    def refused(status: str, message: object) -> PreparedPicture:
+        return PreparedPicture(name, replace(picture, status=status, message=str(message)))
+
     try:
         pixels, upscaled = prepare(image, protocol)
     except ValueError as error:
-        return PreparedPicture(name, replace(picture, status="too_small", message=str(error)))
+        return refused("too_small", error)
     except MemoryError as error:
-        return PreparedPicture(name, replace(picture, status="too_large", message=str(error)))
+        return refused("too_large", error)
     height, width = pixels.shape[:2]
     if height * width > _LARGE:
         del image
         release_freed_memory()
     if protocol.whole and height * width > WHOLE_PIXELS:
-        message = (
+        return refused(
+            "too_large",
             f"{width} x {height} = {width * height:,} pixels at once, more than the "
             f"{WHOLE_PIXELS:,} that a whole-picture protocol sees; scale the picture down, or "
-            "score it by its crops, which have no limit"
+            "score it by its crops, which have no limit",
         )
-        return PreparedPicture(name, replace(picture, status="too_large", message=message))
     if upscaled:
         picture = replace(picture, flags=(*picture.flags, "upscaled"))
     return PreparedPicture(name, picture, pixels, CropGrid(height, width, protocol))

@@ -158,12 +158,8 @@ class ImageEncoder:
                 size = min(self.micro_batch, len(crops))
                 if size == 1:
                     raise
-                _LOGGER.warning(
-                    "%s is out of memory: from now on it encodes %d crops at once, not %d",
-                    self.device,
-                    size // 2,
-                    self.micro_batch,
-                )
+                words = "%s is out of memory: from now on it encodes %d crops at once, not %d"
+                _LOGGER.warning(words, self.device, size // 2, self.micro_batch)
                 self.micro_batch = size // 2
 
 
@@ -220,9 +216,8 @@ def unpack(batches: Iterable[tuple[Tensor, Shares]]) -> Iterator[Tensor]:
     current = -1
     parts: list[Tensor] = []
     for features, shares in batches:
-        for (number, _), part in zip(
-            shares, features.split([count for _, count in shares]), strict=True
-        ):
+        split = features.split([count for _, count in shares])
+        for (number, _), part in zip(shares, split, strict=True):
             if parts and number != current:
                 yield torch.cat(parts)
                 parts = []

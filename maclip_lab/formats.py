@@ -8,7 +8,6 @@ import re
 import struct
 import zlib
 from collections.abc import Callable
-from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from io import BytesIO
@@ -97,12 +96,11 @@ def open_picture(data: bytes, name: str) -> Image.Image:
     kind, factory = _plugin(data[:HEADER])
     if not factory:
         what = named(data[:HEADER])
-        heif = not HEIF and what == _HEIC
-        raise Refused(
-            "unsupported",
-            f"{name} is {what}; accepted are {', '.join(FORMATS)}. Convert it, PNG loses nothing"
-            + ("; pillow-heif, where it is installed, reads it" if heif else ""),
-        )
+        hint = "; pillow-heif, where it is installed, reads it" if what == _HEIC else ""
+        advice = f"accepted are {', '.join(FORMATS)}. Convert it, PNG loses nothing{hint}"
+        raise Refused("unsupported", f"{name} is {what}; {advice}")
+    if kind == "TIFF" and b"+" in data[2:4]:
+        raise Refused("unsupported", f"{name}: {tiff.BIG}")
     info: dict[str, object] = {}
     if kind == "PNG":
         data, info = _checked_png(data, name)
@@ -117,11 +115,8 @@ def open_picture(data: bytes, name: str) -> Image.Image:
             raise Refused("unsupported", f"{name}: {why}") from error
         raise Refused("decode_error", f"{name}: damaged {kind} header: {error}") from error
     if kind == "JPEG" and not ImageFile.LOAD_TRUNCATED_IMAGES and not _jpeg_ends(data):
-        raise Refused(
-            "decode_error",
-            f"{name}: cut short: the JPEG has no end marker after its last scan",
-            image.size,
-        )
+        reason = "cut short: the JPEG has no end marker after its last scan"
+        raise Refused("decode_error", f"{name}: {reason}", image.size)
     if kind == "JPEG2000":
         info = _said_by_jpeg_2000(data)
     elif kind in ("AVIF", "HEIF") and (place := data.find(b"colrnclx")) >= 0:
@@ -164,20 +159,15 @@ def refuse_what_comes_out_wrong(image: Image.Image) -> None:
 
 def _plugin(header: bytes) -> tuple[str, Callable[[IO[bytes], str], Image.Image] | None]:
     """The accepted format of these first bytes and its reader, None where there is none."""
-    _load_plugins()
+    Image.init()
+    if HEIF and "HEIF" not in Image.OPEN:
+        import_module("pillow_heif").register_heif_opener()
     for kind in FORMATS:
         factory, accept = Image.OPEN.get(kind, (None, None))
         verdict = accept(header[:16]) if accept else False
         if factory and verdict and not isinstance(verdict, str):
             return kind, factory
     return "", None
-
-
-@cache
-def _load_plugins() -> None:
-    Image.init()
-    if HEIF:
-        import_module("pillow_heif").register_heif_opener()
 
 
 _MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
@@ -199,12 +189,7 @@ _LEAST = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"acTL": 8, b"cICP": 
 
 
 def _checked_png(data: bytes, name: str) -> tuple[bytes, dict[str, object]]:
-    """One walk over a PNG's chunks: what is broken or large beside the pixels is left out.
-
-    Returns:
-        The file, otherwise byte for byte, and ``dropped``, the flags of what was left out, and
-        ``cicp``, four numbers about its colours.
-    """
+    """A PNG without what is broken or large beside its pixels; the flags of that, and its cICP."""
     size = struct.unpack_from(">II", data.ljust(24), 16)
     view, flags, info = memoryview(data), set[str](), dict[str, object]()
     kept: list[bytes | memoryview] = [view[:8]]
@@ -240,19 +225,14 @@ def _checked_png(data: bytes, name: str) -> tuple[bytes, dict[str, object]]:
 
 def _unpacked(kind: bytes, body: memoryview) -> int:
     """Bytes that a note holds, as far as they are of interest; -1 for one that cannot be read."""
-    if kind == b"tEXt":
-        return len(body)
-    if kind not in (b"iTXt", b"zTXt", b"iCCP"):
+    if kind not in (b"tEXt", b"iTXt", b"zTXt", b"iCCP"):
         return 0
     packed = bytes(body).partition(b"\0")[2]
-    if kind == b"iTXt":
-        if packed[:1] != b"\1":
-            return len(body)
-        packed = packed[2:].split(b"\0", 2)[-1]
-    elif packed[:1] != b"\0":
+    if kind == b"tEXt" or (kind == b"iTXt" and packed[:1] != b"\1"):
+        return len(body)
+    if kind != b"iTXt" and packed[:1] != b"\0":
         return -1
-    else:
-        packed = packed[1:]
+    packed = packed[2:].split(b"\0", 2)[-1] if kind == b"iTXt" else packed[1:]
     try:
         return len(zlib.decompressobj().decompress(packed, MAX_TEXT_CHUNK + 1))
     except zlib.error:

@@ -155,10 +155,8 @@ def load_picture(
     elif is_tensor(source):
         image, flags = from_tensor(source)
     else:
-        raise TypeError(
-            f"a picture must be a path, bytes, PIL image, array or tensor, "
-            f"got {type(source).__name__}"
-        )
+        kind = type(source).__name__
+        raise TypeError(f"a picture must be a path, bytes, PIL image, array or tensor, got {kind}")
     picture = _guarded(image, "the array", settings)
     return replace(picture, flags=flags + picture.flags)
 
@@ -284,19 +282,13 @@ def _guarded(image: Image.Image, name: str, settings: _Settings) -> Picture:
 def _decode(image: Image.Image, settings: _Settings) -> Picture:
     width, height = image.size
     if width * height > settings.max_pixels:
-        raise Refused(
-            "too_large",
-            f"{width} x {height} = {width * height / 1e6:.1f} megapixels, more than "
-            f"the {settings.max_pixels / 1e6:.1f} that are read; scale it down",
-            image.size,
-        )
+        mega, most = width * height / 1e6, settings.max_pixels / 1e6
+        reason = f"{mega:.1f} megapixels, more than the {most:.1f} that are read; scale it down"
+        raise Refused("too_large", f"{width} x {height} = {reason}", image.size)
     if image.mode == "F":
-        raise Refused(
-            "float_data",
-            "floating-point samples have no fixed range: map them to 8 or 16 bit yourself, or "
-            "pass a float tensor in [0, 1]",
-            image.size,
-        )
+        reason = "map them to 8 or 16 bit yourself, or pass a float tensor in [0, 1]"
+        reason = f"floating-point samples have no fixed range: {reason}"
+        raise Refused("float_data", reason, image.size)
     refuse_what_comes_out_wrong(image)
     flags = _flags_before_loading(image)
     wide = image.mode == "I" or image.mode.startswith("I;16")
@@ -360,23 +352,17 @@ def _convert(image: Image.Image, mode: str) -> Image.Image:
     try:
         return image.convert(mode)
     except ValueError as error:
-        raise Refused(
-            "unsupported",
-            f"colour mode {image.mode} has no conversion to RGB; save it as RGB",
-            image.size,
-        ) from error
+        reason = f"colour mode {image.mode} has no conversion to RGB; save it as RGB"
+        raise Refused("unsupported", reason, image.size) from error
 
 
 def _scaled_to_8bit(image: Image.Image) -> Image.Image:
     low, high = sample_range(image)
     if low < 0 or high > 65535:
-        wide = "up to 2147483648 and more" if low < 0 and tiff.is_unsigned(image) else ""
-        raise Refused(
-            "unsupported",
-            f"32-bit samples {wide or f'from {low} to {high}'}; only 8 and 16 bit are accepted, "
-            "scale them to 0..65535",
-            image.size,
-        )
+        unsigned = low < 0 and tiff.is_unsigned(image)
+        span = "up to 2147483648 and more" if unsigned else f"from {low} to {high}"
+        advice = "only 8 and 16 bit are accepted, scale them to 0..65535"
+        raise Refused("unsupported", f"32-bit samples {span}; {advice}", image.size)
     return grey_8bit(image, tiff.white_is_zero(image))
 
 

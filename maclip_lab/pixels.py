@@ -73,17 +73,14 @@ def _strips(image: Image.Image) -> Iterator[tuple[int, np.ndarray]]:
 def from_array(array: np.ndarray) -> tuple[Image.Image, tuple[str, ...]]:
     """A uint8 or uint16 array (H, W) or (H, W, 1 | 3 | 4) as an image, and its flags."""
     if array.dtype not in (np.uint8, np.uint16):
-        raise TypeError(
-            f"a picture array must be uint8 or uint16, got {array.dtype}; floating pictures go in "
-            "as a float tensor (3, H, W) in [0, 1]"
-        )
+        advice = "floating pictures go in as a float tensor (3, H, W) in [0, 1]"
+        raise TypeError(f"a picture array must be uint8 or uint16, got {array.dtype}; {advice}")
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     colour = array.ndim == 3 and array.shape[2] in (3, 4)
     if not (array.ndim == 2 or colour) or 0 in array.shape:
-        raise ValueError(
-            f"a picture array must have shape (H, W) or (H, W, 1 | 3 | 4), got {array.shape}"
-        )
+        shapes = "(H, W) or (H, W, 1 | 3 | 4)"
+        raise ValueError(f"a picture array must have shape {shapes}, got {array.shape}")
     if array.dtype == np.uint8:
         return Image.fromarray(np.ascontiguousarray(array)), ()
     image = Image.fromarray(np.ascontiguousarray(eight_bit(array)))
@@ -101,9 +98,8 @@ def from_tensor(tensor: "Tensor") -> tuple[Image.Image, tuple[str, ...]]:
     import torch
 
     if tensor.ndim != 3 or tensor.shape[0] not in (1, 3) or 0 in tensor.shape:
-        raise ValueError(
-            f"a picture tensor must have shape (3, H, W) or (1, H, W), got {tuple(tensor.shape)}"
-        )
+        shape = tuple(tensor.shape)
+        raise ValueError(f"a picture tensor must have shape (3, H, W) or (1, H, W), got {shape}")
     if tensor.is_floating_point():
         values = tensor.detach().float()
         low, high = values.min().item(), values.max().item()

@@ -53,22 +53,17 @@ class Score:
     protocol and settings.
 
     Attributes:
-        score: MA-CLIP's score, the mean over the crops.
-        q_cos: cosine cue in [0, 1], the mean over the crops.
-        q_mag: magnitude cue, at least 0, the mean over the crops.
-        w_cos: weight of the cosine cue in [0, 1], the mean over the crops.
-        mean_magnitude: ``mean |f|``, the mean over the crops.
-        norm: Euclidean length of the features, the mean over the crops.
+        score: MA-CLIP's score, as all numbers here the mean over the crops.
+        q_cos, w_cos: cosine cue and its weight, in [0, 1].
+        q_mag: magnitude cue, at least 0.
+        mean_magnitude, norm: ``mean |f|`` and Euclidean length of the features.
         status: ``"ok"``, or ``"nonfinite"`` where a feature or what follows from it is not
             finite; then all of the above are NaN.
-        flags: what was done to the picture on the way in.
-        width, height: of the picture as decoded, in pixels.
+        flags, width, height: as in `maclip_lab.images.Picture`.
         source: the picture's path or description.
-        backbone, settings: that saw it, and the fusion's constants.
-        grid: where the crops lie.
         cues: ``(P,)`` numbers of the crops, by the names of `crops`.
-        attributes: probability of the good member on each of `maclip_lab.prompts.ATTRIBUTES`, the
-            mean over the crops; empty unless the scorer was made with ``attributes=True``.
+        attributes: probability of the good member on each of `maclip_lab.prompts.ATTRIBUTES`;
+            empty unless the scorer was made with ``attributes=True``.
         sha256: of the file that was read; empty where there was none.
     """
 
@@ -91,39 +86,30 @@ class Score:
     sha256: str = ""
 
     def __float__(self) -> float:
-        """The score."""
         return self.score
 
     def __format__(self, how: str) -> str:
-        """The number in a number's format; without one, as `repr`."""
         return format(self.score, how) if how else repr(self)
 
     def __round__(self, digits: int | None = None) -> float:
-        """The number, rounded."""
         return round(self.score, digits)
 
     def __lt__(self, other: object) -> bool:
-        """Whether this is the lower number, so that scores sort."""
         return self.score < float(other)  # type: ignore[arg-type]
 
     def __le__(self, other: object) -> bool:
-        """Whether this number is no higher."""
         return self.score <= float(other)  # type: ignore[arg-type]
 
     def __gt__(self, other: object) -> bool:
-        """Whether this is the higher number."""
         return self.score > float(other)  # type: ignore[arg-type]
 
     def __ge__(self, other: object) -> bool:
-        """Whether this number is no lower."""
         return self.score >= float(other)  # type: ignore[arg-type]
 
     def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
-        """The number as NumPy takes it, alone or in a list."""
         return np.array(self.score, dtype=dtype)  # type: ignore[call-overload]
 
     def __repr__(self) -> str:
-        """The score and the cues behind it, in one line."""
         return (
             f"Score({self.score:.3f}, q_cos={self.q_cos:.3f}, q_mag={self.q_mag:.3f}, "
             f"w_cos={self.w_cos:.3f}, status={self.status!r}, backbone={self.backbone!r})"
@@ -208,15 +194,8 @@ def read_cues(
     pairs = cosine_cue(features, anchors.features, anchors.logit_scale, anchors.logit_bias)
     q_cos, q_mag = pairs.mean(-1), magnitude_cue(features, settings.box_lam)
     score, w_cos, w_mag = fuse(q_cos, q_mag, settings)
-    columns = {
-        "score": score,
-        "q_cos": q_cos,
-        "q_mag": q_mag,
-        "w_cos": w_cos,
-        "w_mag": w_mag,
-        "mean_magnitude": mean_magnitude(features),
-        "norm": l2_norm(features),
-    }
+    columns = {"score": score, "q_cos": q_cos, "q_mag": q_mag, "w_cos": w_cos, "w_mag": w_mag}
+    columns |= {"mean_magnitude": mean_magnitude(features), "norm": l2_norm(features)}
     names = [f"{positive} / {negative}" for positive, negative in anchors.pairs]
     columns |= dict(zip(names, pairs.unbind(-1), strict=True))
     return {name: values.double().numpy() for name, values in columns.items()}
@@ -239,6 +218,11 @@ def score_features(
     finite = bool(torch.isfinite(picture.features).all()) and all(map(isfinite, means.values()))
     if not finite:
         means = dict.fromkeys(names, nan)
+    attributes: dict[str, float] = {}
+    if axes is not None:
+        on_axes = cosine_cue(picture.features, axes.features, axes.logit_scale, axes.logit_bias)
+        values = on_axes.double().mean(0).tolist()
+        attributes = dict(zip(ATTRIBUTES, values if finite else [nan] * len(values), strict=True))
     return Score(
         **means,
         status="ok" if finite else "nonfinite",
@@ -250,12 +234,6 @@ def score_features(
         settings=settings,
         grid=picture.grid,
         cues=cues,
-        attributes={} if axes is None else _read_axes(picture.features, axes, finite),
+        attributes=attributes,
         sha256=picture.sha256,
     )
-
-
-def _read_axes(features: Tensor, axes: TextAnchors, finite: bool) -> dict[str, float]:
-    pairs = cosine_cue(features, axes.features, axes.logit_scale, axes.logit_bias)
-    means = pairs.double().mean(0).tolist()
-    return dict(zip(ATTRIBUTES, means if finite else [nan] * len(means), strict=True))

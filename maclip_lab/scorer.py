@@ -137,17 +137,11 @@ class ScoreConfig:
         """
         path = Path(self.backbone)
         here = replace(self, backbone=str(path.absolute())) if path.is_file() else self
+        where: dict[str, Any] = {"weights_dir": self.weights_dir, "offline": self.offline}
         if shape_and_seed(here.backbone)[1] is not None:  # drawn, so there is no file of it
-            drawn = load_backbone(
-                here.backbone,
-                weights_dir=self.weights_dir,
-                offline=self.offline,
-                quick_gelu=self.quick_gelu,
-            )
+            drawn = load_backbone(here.backbone, **where, quick_gelu=self.quick_gelu)
             return replace(here, weights_sha256=drawn.sha256, quick_gelu=drawn.quick_gelu)
-        checkpoint = fetch(
-            here.backbone, weights_dir=self.weights_dir, offline=self.offline, progress=False
-        )
+        checkpoint = fetch(here.backbone, **where, progress=False)
         if self.weights_sha256 not in ("", checkpoint.sha256):
             raise IntegrityError(
                 f"{self.backbone} is {checkpoint.sha256} here, not the {self.weights_sha256} that "
@@ -163,9 +157,8 @@ class Maclip:
     Args:
         backbone: ``"RN50"`` and OpenAI's other names, ``"tiny-rn"``, ``"tiny-vit"``,
             ``"hf-hub:org/name"``, a weights file, ``"tiny-rn-untrained-0"`` for a new network
-            of that shape, a `CLIP` that is loaded already, or any other
-            loaded model, as `maclip_lab.clip.foreign` describes it: open_clip's, or one's own.
-            That is copied and used as it stands, with crops of its size and its positions.
+            of that shape, or a loaded model: a `CLIP`, open_clip's or one's own, as
+            `maclip_lab.clip.foreign` describes it, copied, with crops of its size and positions.
         tokenizer: of such a model, from a list of strings to what its ``encode_text`` takes.
         device: ``"auto"`` (CUDA, else MPS, else CPU) or a torch device.
         precision: ``"fp32"``, ``"bf16"`` or ``"fp16"`` of the encoder; cues are always fp32.
@@ -256,7 +249,6 @@ class Maclip:
         return scorer
 
     def __repr__(self) -> str:
-        """The backbone, where it runs, and the prompts."""
         return (
             f"Maclip({self.backbone.name!r}, device={str(self.encoder.device)!r}, "
             f"precision={self.encoder.precision!r}, prompt pairs={len(self.anchors.pairs)})"
@@ -305,10 +297,10 @@ class Maclip:
                 tensor ``(3, H, W)`` in [0, 1].
             dataset: data set whose crop protocol to follow, by name, or a `Protocol`; None
                 keeps the native size.
-            box_lam: see `FusionSettings`, as the next three.
-            base_cos: see `FusionSettings`.
-            base_norm: see `FusionSettings`.
-            alpha: see `FusionSettings`.
+            box_lam: as in `FusionSettings`, like the next three.
+            base_cos: likewise.
+            base_norm: likewise.
+            alpha: likewise.
             preset: how files are read. ``"official"`` as the authors do, ``"default"`` with EXIF
                 orientation and transparency respected; None means official where ``dataset`` names
                 one of the nine sets and default elsewhere.
@@ -347,11 +339,7 @@ class Maclip:
     ) -> float:
         """CLIP-IQA, the baseline: the cosine cue of the whole picture at native size, in [0, 1].
 
-        ``prompts`` are ``"clip-iqa"`` for the single pair, or ``"maclip"`` for the
-        multi-prompt form.
-
-        Raises:
-            PictureError: the picture cannot be read.
+        ``prompts="maclip"`` is its multi-prompt form. Errors as in the call.
         """
         features = self.extract(picture, WHOLE)
         return score_features(features, self.text_anchors(prompts)).q_cos

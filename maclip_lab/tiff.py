@@ -1,6 +1,5 @@
 """TIFF: what its tags say and Pillow's decoder does not honour is refused by the tag's name."""
 
-import struct
 from collections.abc import Iterable
 from contextlib import suppress
 from io import BytesIO
@@ -22,6 +21,7 @@ _PHOTOMETRICS = {
 }
 _FORMATS = {1: "unsigned", 2: "signed", 3: "floating", 4: "untyped", 5: "complex", 6: "complex"}
 _ADVICE = "save it as 8- or 16-bit RGB or grey, PNG loses nothing"
+BIG = f"a BigTIFF, which is for files of more than 4 GB, is not read; {_ADVICE}"
 _BY_ITSELF = "as in camera raw; develop it and save the photograph by itself"
 
 
@@ -36,10 +36,8 @@ def is_unsigned(image: Image.Image) -> bool:
 
 
 def why_unknown(data: bytes) -> str | None:
-    """What a sound TIFF header announces that the decoder has no reading for; None if damaged."""
+    """What a sound TIFF header announces that is not read; None if it is damaged."""
     try:
-        if data[:4] == b"MM\0+":
-            return f"a BigTIFF whose bytes run from the largest is not read; {_ADVICE}"
         tags = _directory(BytesIO(data))
         bits, photometric = tags[BITS], tags[PHOTOMETRIC]
         formats = tags.get(SAMPLE_FORMAT, (1,))
@@ -124,8 +122,8 @@ def _has_larger_sub_image(image: TiffImageFile) -> bool:
         return False
     place, own = image.fp.tell(), image.width * image.height
     with suppress(Exception):  # a broken pointer says nothing about the first page
-        for offset in _sub_images(image.fp, image.tag_v2):
-            tags = _directory(image.fp, offset)
+        for offset in _several(image.tag_v2.get(_SUB_IMAGES, ())):
+            tags = _directory(image.fp, int(offset))
             if tags.get(_WIDTH, 0) * tags.get(_HEIGHT, 0) > own:
                 return True
     image.fp.seek(place)
@@ -135,27 +133,7 @@ def _has_larger_sub_image(image: TiffImageFile) -> bool:
 def _directory(stream: IO[bytes], offset: int | None = None) -> ImageFileDirectory_v2:
     """The tags at a place of a file, by default the first page's."""
     stream.seek(0)
-    header = stream.read(8)
-    tags = ImageFileDirectory_v2(header + stream.read(8) if header[2] == 43 else header)
+    tags = ImageFileDirectory_v2(stream.read(8))
     stream.seek(tags.next if offset is None else offset)
     tags.load(stream)
     return tags
-
-
-def _sub_images(stream: IO[bytes], tags: ImageFileDirectory_v2) -> tuple[int, ...]:
-    """Where SubIFDs points; Pillow passes over the kind of offset that only BigTIFF has."""
-    stated = tuple(_several(tags.get(_SUB_IMAGES, ())))
-    stream.seek(0)
-    header = stream.read(16)
-    if stated or header[:4] != b"II+\0":
-        return stated  # type: ignore[return-value]
-    stream.seek(struct.unpack_from("<Q", header, 8)[0])
-    (entries,) = struct.unpack("<Q", stream.read(8))
-    for _ in range(min(entries, 4096)):
-        tag, kind, count, value = struct.unpack("<HHQQ", stream.read(20))
-        if (tag, kind) == (_SUB_IMAGES, 18):
-            if count == 1:
-                return (value,)
-            stream.seek(value)
-            return struct.unpack(f"<{min(count, 64)}Q", stream.read(8 * min(count, 64)))
-    return ()
