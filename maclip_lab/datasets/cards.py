@@ -61,24 +61,19 @@ class Card:
         match = re.fullmatch(self.picture, picture, re.IGNORECASE)
         facets: dict[str, str | int] = match.groupdict() if match and self.picture else {}
         for part, words in self.words.items():
-            if part in facets and facets[part] is not None:
-                word = _word(words, str(facets[part]))
-                if word is None:
+            if facets.get(part) is not None:
+                said = str(facets[part]).lower()
+                if isinstance(words, list):  # by number, from 1
+                    words = {str(number): word for number, word in enumerate(words, 1)}
+                    said = said.lstrip("0")
+                if said not in words:
                     return {}
-                facets[part] = word
+                facets[part] = words[said]
         if "dist_level" in facets:
             facets["dist_level"] = int(facets["dist_level"])
         if self.ref_case and "ref_id" in facets:
             facets["ref_id"] = getattr(str(facets["ref_id"]), self.ref_case)()
         return facets
-
-
-def _word(words: Any, part: str) -> str | None:
-    if isinstance(words, list):
-        number = int(part) if part.isdecimal() else 0
-        return words[number - 1] if 1 <= number <= len(words) else None
-    word: str | None = words.get(part.lower())
-    return word
 
 
 def make_card(name: str, facts: Mapping[str, Any]) -> Card:
@@ -87,11 +82,8 @@ def make_card(name: str, facts: Mapping[str, Any]) -> Card:
     >>> make_card("mine", {"title": "Mine", "rows": 3, "mos_range": [1, 5]}).paper_rows
     3
     """
-    given: dict[str, Any] = {"paper_rows": facts["rows"], **facts}
-    given = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in given.items()
-    }
-    return Card(name=name, **given)
+    given = {"paper_rows": facts["rows"], **facts}
+    return Card(name=name, **{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
 
 
 CARDS = {name: make_card(name, facts) for name, facts in SETS.items()}
@@ -178,10 +170,8 @@ class Choices:
 
 
 _WORDS = {
-    "variant": ("standard", "paper"),
-    "on_duplicate": ("error", "keep", "mean"),
-    "on_collision": ("error", "first"),
-    "missing": ("error", "drop", "keep"),
+    **{"variant": ("standard", "paper"), "on_duplicate": ("error", "keep", "mean")},
+    **{"on_collision": ("error", "first"), "missing": ("error", "drop", "keep")},
 }
 _DEFAULTS = {each.name: each.default for each in fields(Choices)}
 

@@ -49,15 +49,15 @@ def degrade(
     Returns:
         uint8 array of the same shape.
 
-    Raises:
-        TypeError: the picture is not a uint8 array.
-        ValueError: unknown name, wrong shape, or not exactly one valid level or severity.
-
     >>> grey = np.full((32, 32, 3), 128, np.uint8)
     >>> int(degrade(grey, "mean_shift", severity=0.0).max())
     128
     """
-    _check_image(image)
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        kind = getattr(image, "dtype", type(image).__name__)
+        raise TypeError(f"expected a uint8 array (H, W, 3), got {kind}")
+    if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise ValueError(f"expected an RGB picture (H, W, 3), got shape {image.shape}")
     if name not in DEGRADATIONS:
         raise ValueError(f"unknown degradation {name!r}; known: {', '.join(DEGRADATIONS)}")
     strength = _severity(level, severity)
@@ -65,14 +65,6 @@ def degrade(
         return image.copy()
     stream = np.random.PCG64([seed, zlib.crc32(name.encode())])
     return DEGRADATIONS[name](image, strength, np.random.Generator(stream))
-
-
-def _check_image(image: Pixels) -> None:
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
-        kind = getattr(image, "dtype", type(image).__name__)
-        raise TypeError(f"expected a uint8 array (H, W, 3), got {kind}")
-    if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        raise ValueError(f"expected an RGB picture (H, W, 3), got shape {image.shape}")
 
 
 def _severity(level: int | None, severity: float | None) -> float:
@@ -124,10 +116,9 @@ def colour_shift(image: Pixels, severity: float, generator: np.random.Generator)
     angle = generator.uniform(0, 2 * np.pi)
     step = _between(1.0, 14.0, severity) * np.array([np.sin(angle), np.cos(angle)])
     planes = image.astype(np.float64)
-    for channel, sign in ((0, 1), (2, -1)):
-        planes[..., channel] = ndimage.shift(
-            planes[..., channel], sign * step, order=1, mode="nearest"
-        )
+    for channel, slip in ((0, step), (2, -step)):
+        plane = planes[..., channel]
+        planes[..., channel] = ndimage.shift(plane, slip, order=1, mode="nearest")
     return _to_pixels(planes)
 
 
@@ -279,36 +270,14 @@ def contrast_loss(image: Pixels, severity: float, generator: np.random.Generator
     return _to_pixels(mean + _between(0.85, 0.12, severity) * (image - mean))
 
 
+_BLURS = (gaussian_blur, lens_blur, motion_blur)
+_COLOURS = (colour_diffusion, colour_shift, colour_quantisation, oversaturation)
+_NOISES = (white_noise, colour_noise, impulse_noise, speckle, denoise)
+_LIGHT = (brighten, darken, mean_shift)
+_PLACES = (jitter, patch_shuffle, pixelate, quantisation, colour_block)
+_BANK = (*_BLURS, *_COLOURS, jpeg, jpeg2000, *_NOISES, *_LIGHT, *_PLACES, oversharpen)
 DEGRADATIONS: Mapping[str, Degradation] = MappingProxyType(
-    {
-        function.__name__: function
-        for function in (
-            gaussian_blur,
-            lens_blur,
-            motion_blur,
-            colour_diffusion,
-            colour_shift,
-            colour_quantisation,
-            oversaturation,
-            jpeg,
-            jpeg2000,
-            white_noise,
-            colour_noise,
-            impulse_noise,
-            speckle,
-            denoise,
-            brighten,
-            darken,
-            mean_shift,
-            jitter,
-            patch_shuffle,
-            pixelate,
-            quantisation,
-            colour_block,
-            oversharpen,
-            contrast_loss,
-        )
-    }
+    {function.__name__: function for function in (*_BANK, contrast_loss)}
 )
 """Name to function, in KADID-10k's spirit; call them through ``degrade``."""
 

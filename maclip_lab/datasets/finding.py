@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -46,12 +47,9 @@ def fold_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class FileIndex:
-    """The files below a folder, found by name.
+    """The files below an absolute folder, POSIX paths relative to it, found by name.
 
-    Attributes:
-        root: the folder, absolute.
-        files: POSIX paths relative to ``root``, in order.
-        unreadable: folders below ``root`` that could not be listed.
+    ``unreadable`` are the folders that could not be listed.
     """
 
     root: Path
@@ -108,7 +106,7 @@ class FileIndex:
             if home:
                 same = [file for file in same if file.startswith(home + "/")]
             if folders:
-                agreeing = {file: _common_tail(folders, self._folders(file)) for file in same}
+                agreeing = {file: self._common_tail(folders, file) for file in same}
                 best = max(agreeing.values(), default=0)
                 same = [file for file, tail in agreeing.items() if tail == best >= 1]
             if same:
@@ -119,11 +117,8 @@ class FileIndex:
         """A file's path as it stands on the disk, where case or Unicode form may be another's."""
         if file in self._files:
             return file
-        same = [
-            f
-            for f in self._by_name.get(fold_name(file).rpartition("/")[2], ())
-            if fold_name(f) == fold_name(file)
-        ]
+        bare = self._by_name.get(fold_name(file).rpartition("/")[2], ())
+        same = [other for other in bare if fold_name(other) == fold_name(file)]
         return same[0] if len(same) == 1 else file
 
     def beside(self, file: str, name: str) -> str | None:
@@ -136,8 +131,11 @@ class FileIndex:
         found = [file for name in names for file in self.candidates(name)]
         return tuple(sorted(found, key=lambda file: (file.count("/"), file)))
 
-    def _folders(self, file: str) -> list[str]:
-        return fold_name(f"{self.root.as_posix()}/{file}").split("/")[:-1]
+    def _common_tail(self, wanted: list[str], file: str) -> int:
+        """How many of the last folders agree."""
+        folders = fold_name(f"{self.root.as_posix()}/{file}").split("/")[:-1]
+        pairs = zip(reversed(wanted), reversed(folders), strict=False)
+        return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
 
 
 def _grouped(files: Iterable[str], key: Callable[[str], str]) -> dict[str, list[str]]:
@@ -147,26 +145,14 @@ def _grouped(files: Iterable[str], key: Callable[[str], str]) -> dict[str, list[
     return dict(table)
 
 
-def _common_tail(wanted: list[str], parts: list[str]) -> int:
-    count = 0
-    for a, b in zip(reversed(wanted), reversed(parts), strict=False):
-        if a != b:
-            break
-        count += 1
-    return count
-
-
 @dataclass(frozen=True)
 class Annotated:
     """Rows as published, before any picture is looked for.
 
-    Attributes:
-        table: ``name`` and ``mos``, and other columns of a manifest where they are known.
-        source: the file they come from, relative to the index's root.
-        mos_range: where it differs from the card's.
-        folder: last folder of the pictures' paths, where the same names lie in several.
-        keep_duplicates: the list repeats a picture and is meant to.
-        note: what to know about these rows.
+    ``table`` has ``name``, ``mos`` and what else is known of a manifest's columns; ``source`` is
+    its file, relative to the index's root. ``mos_range`` is given where it differs from the card's,
+    ``folder`` as last of the pictures' folders where the same names lie in several, and
+    ``keep_duplicates`` where the list is meant to repeat a picture.
     """
 
     table: pd.DataFrame
@@ -211,13 +197,13 @@ class Finder:
         ends = [pair for pair in sought if pair not in stems]
         said = []
         for how, some in (
-            ("by a search below the root for the ends of their names", ends),
-            ("by their names without suffix", stems),
+            ("a search below the root for the ends of their names", ends),
+            ("their names without suffix", stems),
         ):
             if some:
                 name, where = some[0][0], os.path.relpath(some[0][1], self.index.root)
                 count = f"{len(some)} of {len(names)} pictures"
-                said.append(f"{count} were found {how}, the first {name!r} as {where!r}")
+                said.append(f"{count} were found by {how}, the first {name!r} as {where!r}")
         return "; ".join(said)
 
     def _exact(self, name: str, home: str) -> str | None:
@@ -271,28 +257,27 @@ def build_manifest(
 ) -> Manifest:
     """A manifest of annotated rows whose pictures lie under an index.
 
-    Args:
-        annotated: the rows.
-        index: of the folder of the pictures.
-        choices: of which those about missing and repeated pictures apply.
-        facts: further fields of the `Manifest`.
-        card: of the set whose names the pictures bear.
-        beside: the folder of a list that may name pictures outside the index: the note then says
-            what had to be searched for.
+    Of ``choices`` those about missing and repeated pictures apply; ``facts`` are further fields of
+    the `Manifest`, ``card`` is that of the set whose names the pictures bear. ``beside`` is the
+    folder of a list that may name pictures outside the index: the note then says what had to be
+    searched for.
 
     Raises:
         DatasetError: the rows do not make a valid manifest.
     """
     table = annotated.table.reset_index(drop=True)
     names = [str(name) for name in table["name"]]
-    if not all(fold_name(name) for name in names):
+    if not all(map(fold_name, names)):
         raise DatasetError(f"{annotated.source!r} has rows without a name")
     stand_in = card.stand_in if card else {}
     finder = Finder(index, annotated.folder, stand_in, choices.on_collision, beside)
     home = finder.home(annotated.source, names)
     files = [finder.find(name, home) for name in names]
     absent = tuple(name for name, file in zip(names, files, strict=True) if file is None)
-    _check_distinct(names, files)
+    owner: dict[str, str] = {}
+    for name, file in zip(names, files, strict=True):  # a mistake whatever repeated rows mean
+        if file is not None and fold_name(owner.setdefault(file, name)) != fold_name(name):
+            raise DatasetError(f"{owner[file]!r} and {name!r} both lead to {file!r}")
     _check_present(absent, len(table), finder, home, choices.missing, str(facts["dataset"]))
     root = _shared_root(index.root / home, files)
     table["path"] = [
@@ -338,14 +323,6 @@ def _shared_root(home: Path, files: list[str | None]) -> Path:
 
 def _as_posix(name: str) -> str:
     return "/".join(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
-
-
-def _check_distinct(names: list[str], files: list[str | None]) -> None:
-    """Two names of one file are a mistake whatever one thinks of repeated rows."""
-    owner: dict[str, str] = {}
-    for name, path in zip(names, files, strict=True):
-        if path is not None and fold_name(owner.setdefault(path, name)) != fold_name(name):
-            raise DatasetError(f"{owner[path]!r} and {name!r} both lead to {path!r}")
 
 
 def _with_facets(table: pd.DataFrame, card: Card) -> pd.DataFrame:
@@ -395,10 +372,8 @@ def hint_for(names: Iterable[str], index: FileIndex) -> str:
             for file in index.images:
                 other = PurePosixPath(file)
                 if other.stem != stem and other.stem.lstrip("0") == stem:
-                    return (
-                        f"{name!r} has lost zeros, as spreadsheets do to numbers: {file!r} is "
-                        "there; format the column as text"
-                    )
+                    why = f"as spreadsheets do to numbers: {file!r} is there"
+                    return f"{name!r} has lost zeros, {why}; format the column as text"
     return ""
 
 

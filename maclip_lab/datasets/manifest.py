@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,7 +38,7 @@ _OUTSIDE = re.compile(r"/|[A-Za-z]:[\\/]|(.*[\\/])?\.\.([\\/]|$)", re.DOTALL)
 PACK_SUFFIX = ".safetensors"
 PACK_VERSION = "1"
 VERSION_KEY = "maclip_pack"
-_WHAT = "a pack of features"
+_WHAT, _MADE_BY = "a pack of features", "; maclip-lab pack makes one of a data set"
 _HEADER = ("dataset", "higher_is_better", "mos_range", "protocol", "variant", "on_duplicate")
 
 
@@ -48,15 +48,11 @@ class Manifest:
 
     Attributes:
         table: one row a picture. ``path`` is POSIX and relative to ``root``; ``name`` is the
-            publisher's spelling; ``mos`` is in native units; ``mos_std``, ``ref_id``,
-            ``dist_type``, ``dist_level``, ``split`` and ``subset`` are missing where the set has
-            none.
-        dataset: canonical name.
-        higher_is_better: direction of ``mos``.
+            publisher's spelling; ``mos`` is in native units; other columns of ``COLUMNS`` are
+            missing where the set has none.
         mos_range: lowest and highest possible score; NaN where there are no scores.
         protocol: name of the crop protocol.
         variant: ``"standard"``, ``"paper"``, or where else the rows come from.
-        root: folder that the paths are relative to.
         on_duplicate: ``"error"``, or ``"keep"`` where a picture may appear in several rows.
         note: what a reader has to know about these rows.
         missing: names of annotated pictures that the copy does not hold.
@@ -146,11 +142,7 @@ class Manifest:
         }
 
     def data(self, pictures: pd.DataFrame | None = None) -> dict[str, object]:
-        """What a record holds so that the rows and pictures can be looked at again.
-
-        Args:
-            pictures: ``path`` and ``sha256`` of the files; None where they are not at hand.
-        """
+        """What a record holds so that the rows, and files by ``path`` and ``sha256``, are found."""
         known: dict[str, object] = {} if self.opened is None else {"opened": dict(self.opened)}
         if pictures is not None:
             pairs = zip(pictures["path"], pictures["sha256"], strict=True)
@@ -171,45 +163,21 @@ class Manifest:
         """Hash of `content`."""
         return hashlib.sha256(json.dumps(self.content, sort_keys=True).encode()).hexdigest()
 
-    def subset(
-        self,
-        rows: Callable[[pd.DataFrame], Iterable[bool]] | Iterable[bool] | None = None,
-        /,
-        **equals: object,
-    ) -> "Manifest":
-        """The rows for which every condition holds, in order.
-
-        Args:
-            rows: one boolean a row, or a callable that makes them from the table.
-            equals: column and the value, or list of values, it must have:
-                ``subset(split="test", dist_type=["JPEG", "Gaussian blur"])``.
+    def subset(self, mask: Iterable[bool]) -> "Manifest":
+        """The rows whose boolean is true, in order.
 
         Raises:
             DatasetError: nothing is left.
-            ValueError: a column is unknown or the mask has the wrong length.
         """
-        mask = np.ones(len(self), dtype=bool)
-        if rows is not None:
-            given = rows(self.table) if callable(rows) else rows
-            chosen = pd.array(list(given), dtype="boolean").fillna(False).to_numpy(dtype=bool)
-            if len(chosen) != len(self):
-                raise ValueError(f"expected {len(self)} booleans, got {len(chosen)}")
-            mask &= chosen
-        for column, value in equals.items():
-            if column not in COLUMNS:
-                raise ValueError(f"no column {column!r}; there are {', '.join(COLUMNS)}")
-            values = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
-            mask &= self.table[column].isin(list(values)).to_numpy(dtype=bool)
-        if not mask.any():
-            raise DatasetError(f"no row of {self.dataset} is left: {equals or 'an empty mask'}")
-        return replace(self, table=self.table[mask], opened=None)
+        chosen = pd.array(list(mask), dtype="boolean").fillna(False).to_numpy(dtype=bool)
+        if len(chosen) != len(self):
+            raise ValueError(f"expected {len(self)} booleans, got {len(chosen)}")
+        if not chosen.any():
+            raise DatasetError(f"no row of {self.dataset} is left")
+        return replace(self, table=self.table[chosen], opened=None)
 
     def sample(self, n: int, seed: int = 0) -> "Manifest":
-        """``n`` rows drawn without replacement, in the table's order.
-
-        Raises:
-            ValueError: ``n`` is not between 1 and the number of rows.
-        """
+        """``n`` rows drawn without replacement, in the table's order."""
         if not 1 <= n <= len(self):
             raise ValueError(f"expected 1 to {len(self)} rows of {self.dataset}, got {n}")
         chosen = np.sort(np.random.default_rng(seed).choice(len(self), size=n, replace=False))
@@ -217,11 +185,9 @@ class Manifest:
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
-    absent = [column for column in ("path", "mos") if column not in table]
-    if absent:
+    if absent := [column for column in ("path", "mos") if column not in table]:
         raise DatasetError(f"a manifest needs columns path and mos; {', '.join(absent)} is absent")
-    unknown = [str(column) for column in table if column not in COLUMNS]
-    if unknown:
+    if unknown := [str(column) for column in table if column not in COLUMNS]:
         raise DatasetError(f"unknown columns {', '.join(unknown)}; known: {', '.join(COLUMNS)}")
     if table.empty:
         raise DatasetError("a manifest needs at least one row, got none")
@@ -235,9 +201,8 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
         try:
             typed[column] = pd.array(values, dtype=kind)
         except UnicodeEncodeError as error:
-            raise DatasetError(
-                f"the name {error.object!r} is not Unicode; rename the file"
-            ) from error
+            message = f"the name {error.object!r} is not Unicode; rename the file"
+            raise DatasetError(message) from error
         except (ValueError, TypeError) as error:
             raise DatasetError(f"column {column} must hold {kind}: {error}") from error
     result = pd.DataFrame(typed)
@@ -285,12 +250,11 @@ def read_pack_header(path: Path, *, verify: bool = False) -> dict[str, str]:
     try:
         header = (verify_seal if verify else read_seal)(path, _WHAT)
     except FileNotFoundError:
-        raise DatasetError(
-            f"there is no pack {str(path)!r}; maclip-lab pack makes one of a data set"
-        ) from None
-    except (SealError, OSError) as error:
-        hint = "; maclip-lab pack makes one of a data set" * isinstance(error, SealError)
-        raise DatasetError(f"{error}{hint}") from error
+        raise DatasetError(f"there is no pack {str(path)!r}{_MADE_BY}") from None
+    except SealError as error:
+        raise DatasetError(f"{error}{_MADE_BY}") from error
+    except OSError as error:
+        raise DatasetError(str(error)) from error
     version = header.get(VERSION_KEY)
     if version is None:
         raise DatasetError(f"{path.name} is not {_WHAT}: its header has no {VERSION_KEY}")
@@ -304,8 +268,7 @@ def read_pack_header(path: Path, *, verify: bool = False) -> dict[str, str]:
 
 def pack_manifest(manifest: Manifest) -> str:
     """A manifest as a pack's header has it."""
-    told = {"note": manifest.note, "missing": manifest.missing}
-    return json.dumps(manifest.content | told)
+    return json.dumps(manifest.content | {"note": manifest.note, "missing": manifest.missing})
 
 
 def packed_manifest(path: Path, header: dict[str, str]) -> Manifest:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,7 @@ from maclip_lab.datasets.synthetic import EDITIONS, make_synthetic
 from maclip_lab.errors import DatasetError
 
 _OF_SETS = ("variant", "resolution", "scores")
-_OF_LISTS = (
-    *("path_column", "score_column", "reference_column"),
-    *("higher_is_better", "mos_range"),
-)
+_OF_LISTS = ("path_column", "score_column", "reference_column", "higher_is_better", "mos_range")
 
 
 def open_dataset(
@@ -54,7 +52,6 @@ def open_dataset(
 
     Raises:
         DatasetError: files that are not as they should be.
-        ValueError: no data set has that name or that choice, or a known set has no root.
     """
     choices = replace(choices or Choices(), **more)
     list_file, called = choices.annotations, name
@@ -67,8 +64,11 @@ def open_dataset(
     if list_file is None:
         _refuse(choices, _OF_LISTS, "a list of your own")
     if list_file is not None:
-        card = _card(name) if choices.annotations is not None else None
-        manifest = open_list(Path(list_file).expanduser(), root, choices, called, card)
+        of_set = None
+        if choices.annotations is not None:
+            with suppress(ValueError):  # a name of its own
+                of_set = card_for(name)
+        manifest = open_list(Path(list_file).expanduser(), root, choices, called, of_set)
     elif packed:
         if root is not None:
             raise ValueError(f"{name} is a pack and has no pictures: leave out the root, {root}")
@@ -77,7 +77,13 @@ def open_dataset(
     elif edition is not None:
         manifest = make_synthetic(root, edition)
     else:
-        manifest = _open_published(card_for(name), root, choices)
+        card = card_for(name)
+        if root is None:
+            message = "ROOT (--root) is its folder, or any folder above it"
+            raise ValueError(f"say where {card.name} lies: {message}")
+        choices.check(card)
+        manifest = published_manifest(card, FileIndex.scan(root), choices)
+        warn_of_gaps(manifest, choices, complete_rows(card, choices))
     if choices.split is not None:
         parts = sorted(manifest.table["split"].dropna().unique())
         if choices.split not in parts:
@@ -85,7 +91,7 @@ def open_dataset(
                 f"{manifest.dataset} has no part {choices.split!r}; "
                 + (f"there are {', '.join(parts)}" if parts else "nothing says which part is which")
             )
-        manifest = manifest.subset(split=choices.split)
+        manifest = manifest.subset(manifest.table["split"] == choices.split)
     if choices.n_pictures is not None:
         manifest = manifest.sample(choices.n_pictures)
     opened: dict[str, object] = {"name": name} | choices.given
@@ -101,24 +107,6 @@ def _refuse(choices: Choices, options: tuple[str, ...], what: str) -> None:
     if not choices.given.keys().isdisjoint(options):
         listed = ", ".join(f"{option}=" for option in options[:-1])
         raise ValueError(f"{listed} and {options[-1]}= are for {what}")
-
-
-def _card(name: str) -> Card | None:
-    try:
-        return card_for(name)
-    except ValueError:
-        return None
-
-
-def _open_published(card: Card, root: str | os.PathLike[str] | None, choices: Choices) -> Manifest:
-    if root is None:
-        raise ValueError(
-            f"say where {card.name} lies: ROOT (--root) is its folder, or any folder above it"
-        )
-    choices.check(card)
-    manifest = published_manifest(card, FileIndex.scan(root), choices)
-    warn_of_gaps(manifest, choices, complete_rows(card, choices))
-    return manifest
 
 
 def published_manifest(card: Card, index: FileIndex, choices: Choices) -> Manifest:

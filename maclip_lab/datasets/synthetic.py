@@ -44,14 +44,8 @@ Pixels = NDArray[np.uint8]
 class Edition:
     """One size of the synthetic set.
 
-    Attributes:
-        name: of the manifest's ``dataset``, and so in every table.
-        types: degradation types, of the bank.
-        levels: out of 1 to 5.
-        size: ``(width, height)`` of a centre crop; None for whole photographs.
-
-    Raises:
-        ValueError: an unknown type or level, or one given twice.
+    ``name`` is the manifest's ``dataset``; ``types`` and ``levels`` are out of the bank; ``size``
+    is ``(width, height)`` of a centre crop, None for whole photographs.
     """
 
     name: str
@@ -125,17 +119,20 @@ def make_synthetic(
     rows = []
     for ref, source in sources.items():
         photo = _open(source, edition.size)
-        origin = _origin(photo, seed, ref)
+        own_seed = zlib.crc32(f"{seed}/{ref}".encode())
+        follows = (inspect.getsource(degradations), PIL.__version__, seed, ref, photo.shape)
+        origin = hashlib.sha256(repr(follows).encode() + photo.tobytes()).hexdigest()
         for kind, level in [(PRISTINE, 0), *product(edition.types, edition.levels)]:
             name = f"{ref}.png" if kind == PRISTINE else f"{ref}.{kind}.{level}.png"
             path, key = f"images/{name}", f"{origin}/{kind}/{level}"
             entry = recorded.get(path, {})
             if entry.get("key") != key or entry.get("sha256") != content_sha256(target / path):
-                digest = _save(target / path, _harmed(photo, kind, level, seed, ref))
-                entry = {"key": key, "sha256": digest}
+                harmed = degrade(photo, kind, level=level, seed=own_seed) if level else photo
+                entry = {"key": key, "sha256": _save(target / path, harmed)}
             record[path] = entry
             rows.append((path, 5.0 - level, ref, kind, level))
-        _write_record(target, {**recorded, **record})
+        text = json.dumps({**recorded, **record}, indent=0, sort_keys=True)
+        write_bytes(target / _RECORD, text.encode())
     columns = ["path", "mos", "ref_id", "dist_type", "dist_level"]
     return Manifest(
         table=pd.DataFrame(rows, columns=columns),
@@ -179,20 +176,6 @@ def _open(path: Path, size: tuple[int, int] | None) -> Pixels:
     return np.asarray(photo)
 
 
-def _harmed(photo: Pixels, kind: str, level: int, seed: int, ref: str) -> Pixels:
-    if kind == PRISTINE:
-        return photo
-    return degrade(photo, kind, level=level, seed=zlib.crc32(f"{seed}/{ref}".encode()))
-
-
-def _origin(photo: Pixels, seed: int, ref: str) -> str:
-    """What a file's pixels follow from, besides its type and level."""
-    parts = (inspect.getsource(degradations), PIL.__version__, seed, ref, photo.shape)
-    content = hashlib.sha256(repr(parts).encode())
-    content.update(np.ascontiguousarray(photo).tobytes())
-    return content.hexdigest()
-
-
 def _save(path: Path, pixels: Pixels) -> str:
     Image.fromarray(pixels).save(buffer := io.BytesIO(), "PNG", compress_level=1)
     write_bytes(path, buffer.getvalue())
@@ -208,7 +191,3 @@ def _read_record(folder: Path) -> Mapping[str, dict[str, str]]:
     if not isinstance(content, dict) or not all(isinstance(e, dict) for e in content.values()):
         return {}
     return content
-
-
-def _write_record(folder: Path, record: Mapping[str, Mapping[str, str]]) -> None:
-    write_bytes(folder / _RECORD, json.dumps(record, indent=0, sort_keys=True).encode())

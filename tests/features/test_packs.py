@@ -335,7 +335,7 @@ def test_crops_and_whole_pictures_are_of_one_manifest(world, scorer, tmp_path):
 
 def test_a_set_without_a_usable_picture_is_not_packed(world, scorer, tmp_path):
     rows, store, _ = world
-    view = Extractor(scorer, store).crops(rows.subset(path="p2.png"))
+    view = Extractor(scorer, store).crops(rows.subset(rows.table["path"] == "p2.png"))
     with pytest.raises(StoreError, match="none of the 1 pictures"):
         write_pack(tmp_path / "x.safetensors", view, None, scorer)
     assert not list(tmp_path.iterdir())

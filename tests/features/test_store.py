@@ -274,7 +274,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_trusted(copy, monkeypatch):
 
     monkeypatch.setattr(extraction, "load_picture", slow)
     picture(rows.paths[0], 99)
-    view = extractor.crops(rows.subset(path="p0.png"))
+    view = extractor.crops(rows.subset(rows.table["path"] == "p0.png"))
     assert view.table["status"].tolist() == ["unreadable"]
     assert "changes while it is read" in view.table["message"][0]
 
