@@ -6,11 +6,14 @@ is asked of pictures kept aside, with a margin that noise does not reach.
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import torch
-from scipy.stats import skew, spearmanr
+from scipy.special import expit
+from scipy.stats import nct, skew, spearmanr, t
 from torch.nn.functional import binary_cross_entropy, normalize
 
 from maclip_lab import cues, fusion
@@ -206,7 +209,7 @@ def _symmetric_exponent(find: Any, lab: "Lesson") -> bool:
 def _all_alike(transform: Any, lab: "Lesson") -> bool:
     a = cues.scaled_magnitude(_aside(lab).crops[:300])
     given = torch.as_tensor(transform(a.clone()))
-    rows = given.sort(1).values
+    rows = given.sort(1)[0]
     alike = torch.allclose(rows, rows[:1].expand_as(rows), atol=1e-3)
     ordered = given.gather(1, a.argsort(1)).diff(dim=1) >= -1e-6
     return alike and bool(ordered.all()) and float(rows[0].std()) > 1e-2
@@ -334,6 +337,88 @@ def _fools_itself(pair: Any, lab: "Lesson") -> bool:
     return rated.srcc(rated.means((order[:, 0] - order[:, 1]).numpy())).low > 0.05
 
 
+def _is_exact_p(seeds_p: Any, lab: Any) -> bool:
+    """Whether p is the share of all deals whose means are as far apart, either way."""
+    rng = np.random.default_rng(71)
+    for few, many, lead in ((3, 3, 9.0), (3, 3, 0.5), (2, 4, 1.0), (4, 4, 1.0), (4, 3, 0.0)):
+        first, second = rng.normal(size=few) + lead, rng.normal(size=many)
+        pooled = np.concatenate([first, second])
+        deals = np.array(list(combinations(range(few + many), few)))
+        chosen = pooled[deals].sum(1)
+        apart = abs(chosen / few - (pooled.sum() - chosen) / many)
+        wanted = np.mean(apart >= abs(first.mean() - second.mean()) - 1e-12)
+        if not abs(float(seeds_p(first, second)) - wanted) < 1e-6:
+            return False
+    return True
+
+
+def _counts_seeds(seeds_needed: Any, lab: Any) -> bool:
+    """Whether so many seeds find a lead, and one less does not, to one seed."""
+
+    def power(n: int, lead: float) -> float:
+        limit, centre = t.ppf(0.975, 2 * n - 2), lead * np.sqrt(n / 2)
+        return nct.sf(limit, 2 * n - 2, centre) + nct.cdf(-limit, 2 * n - 2, centre)
+
+    for lead, spread in ((0.03, 0.02), (0.05, 0.06), (0.1, 0.06), (0.02, 0.05)):
+        n = int(seeds_needed(lead, spread))
+        if not power(n + 1, lead / spread) >= 0.8 or (n > 3 and power(n - 2, lead / spread) >= 0.8):
+            return False
+    return True
+
+
+def _is_committee(committee: Any, lab: Any) -> bool:
+    """Whether bent columns change no order, and the mean of opinions beats each of them."""
+    rng = np.random.default_rng(73)
+    quality = rng.normal(size=500)
+    scores = pd.DataFrame(quality[:, None] + rng.normal(size=(500, 3)), columns=["a", "b", "c"])
+    bent = scores.assign(a=np.exp(3 * scores["a"]), b=scores["b"] ** 3, c=scores["c"] / 100 + 7)
+    joint, again = (np.asarray(committee(one.copy()), dtype=float) for one in (scores, bent))
+    best = max(spearmanr(column, quality).statistic for column in scores.to_numpy().T)
+    return (
+        spearmanr(joint, again).statistic > 1 - 1e-9
+        and spearmanr(joint, quality).statistic > best + 0.03
+    )
+
+
+def _is_margin(margin: Any, lab: Any) -> bool:
+    rng = np.random.default_rng(81)
+    for n, level, place in ((18, 0.95, None), (60, 0.95, 58), (333, 0.9, 301), (8, 0.9, None)):
+        residuals = rng.normal(size=n) ** 3
+        wanted = np.inf if place is None else np.sort(abs(residuals))[place - 1]
+        if not np.isclose(float(margin(residuals.copy(), level)), wanted, rtol=1e-9):
+            return False
+    return True
+
+
+def _is_home_advantage(strengths: Any, lab: Any) -> bool:
+    """Whether wins, losses and the left side's wins are what the strengths expect."""
+    rng = np.random.default_rng(82)
+    for home in (0.0, 0.8):
+        true = rng.normal(size=6)
+        asked = rng.integers(8, 20, (6, 6)) * (1 - np.eye(6, dtype=int))
+        left = rng.binomial(asked, expit(home + true[:, None] - true)).astype(float)
+        s, h = strengths(left.copy(), asked - left)
+        s = np.asarray(s, dtype=float)
+        missed = left - asked * expit(float(h) + s[:, None] - s)
+        if (
+            abs(s.mean()) > 1e-3
+            or max(abs(missed.sum(1) - missed.sum(0)).max(), abs(missed.sum())) > 0.1
+        ):
+            return False
+    return True
+
+
+def _is_better_rival(rival: Any, lab: Any) -> bool:
+    leads = []
+    for name, file in (("CLIVE", "livec.csv"), ("BIQ2021", "BIQ2021.csv")):
+        rated, blur = lab.cells["tiny-vit", name], pd.read_csv(data_path("blur", file))
+        sharp = -blur.set_index(blur["path"].str.rsplit("/").str[-1])["blur_effect"]
+        table = rated.table[["score", "q_cos", "q_mag"]].reset_index(drop=True)
+        table["blur"] = sharp.reindex(rated.table["name"].astype(str)).to_numpy()
+        leads.append(rated.lead(np.asarray(rival(table), dtype=float), rated.table["score"]))
+    return leads[0].low > 0.01 and leads[1].high > 0
+
+
 def _loss_of_the_blind(loss: Any, lab: "Lesson") -> bool:
     generator = torch.Generator().manual_seed(91)
     for columns in (1, 2, 5):
@@ -417,6 +502,12 @@ JUDGES: Mapping[str, Judge] = {
     "06.1": _is_the_direction,
     "06.2": _is_the_share,
     "06.3": _fools_itself,
+    "07.1": _is_exact_p,
+    "07.2": _counts_seeds,
+    "07.3": _is_committee,
+    "08.1": _is_margin,
+    "08.2": _is_home_advantage,
+    "08.3": _is_better_rival,
     "09.1": _loss_of_the_blind,
     "09.2": _changes_unseen,
     "09.3": _teaches_magnitude,

@@ -69,13 +69,13 @@ MUTATIONS = (
         "np.bincount(self.picture, numbers, self.n) / (counts + 1)",
     ),
     Mutation(
-        "06_backbone_comparison",
+        "07_backbone_comparison",
         "cues.py",
         "pairs.softmax(-1)[..., 0]",
         "pairs.softmax(-1)[..., 1]",
     ),
     Mutation(
-        "07_full_evaluation",
+        "08_full_evaluation",
         "evaluation/table.py",
         '"srcc": spearman(x, quality),',
         '"srcc": spearman(x, -quality),',
