@@ -7,19 +7,20 @@ shipped as packs, so that people's opinion needs no pictures; and the synthetic 
 """
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from IPython.core.getipython import get_ipython
 
 from maclip_lab import datasets
 from maclip_lab.crops import canonical_name
 from maclip_lab.datasets.readers import READERS
-from maclip_lab.features import Features
+from maclip_lab.features import Extractor, Features
 from maclip_lab.features.packs import SEVERITY, SHIPPED, shipped_pack
 from maclip_lab.files.identity import data_path
 from maclip_lab.images import find_pictures
-from maclip_lab.lessons.extraction import extract, extract_both
 from maclip_lab.scorer import Maclip
 from maclip_lab.weights.places import cache_folder
 
@@ -62,15 +63,15 @@ def _is_published(name: str) -> bool:
     return True
 
 
-def open_features(
+def open_crops_and_whole(
     dataset: str,
     scorer: Maclip,
     root: str | os.PathLike[str] | None = None,
     *,
     store: str | os.PathLike[str] | None = None,
     **choices: Any,
-) -> Features:
-    """A data set's features, from a pack where it is one, else extracted into the shared store.
+) -> tuple[Features, Features]:
+    """Features of a data set's crops and whole pictures, from a pack or the shared store.
 
     Args:
         dataset: ``"clive-part"``, ``"biq2021-part"`` or ``"severity"``, of which this package
@@ -84,29 +85,32 @@ def open_features(
         DatasetError: no pack of this backbone is shipped, or a file is not as it should be.
         StoreError: a pack is of another backbone.
     """
-    manifest = _manifest(dataset, scorer, root, choices)
-    return extract(manifest, scorer, store or work_folder("features"))
-
-
-def open_crops_and_whole(
-    dataset: str,
-    scorer: Maclip,
-    root: str | os.PathLike[str] | None = None,
-    *,
-    store: str | os.PathLike[str] | None = None,
-    **choices: Any,
-) -> tuple[Features, Features]:
-    """`open_features`, and those of the whole pictures for CLIP-IQA."""
-    manifest = _manifest(dataset, scorer, root, choices)
-    return extract_both(manifest, scorer, store or work_folder("features"))
-
-
-def _manifest(
-    dataset: str, scorer: Maclip, root: str | os.PathLike[str] | None, choices: dict[str, Any]
-) -> datasets.Manifest:
     if dataset.lower() in (*SHIPPED, SEVERITY):
         dataset = str(shipped_pack(dataset.lower(), scorer.backbone.name))
-    return open_dataset(dataset, root, **choices)
+    return extract(open_dataset(dataset, root, **choices), scorer, store)
+
+
+def extract(
+    manifest: datasets.Manifest, scorer: Maclip, store: str | os.PathLike[str] | None = None
+) -> tuple[Features, Features]:
+    """Features of a manifest's crops and whole pictures.
+
+    Where somebody watches, it is said first what extraction will cost, and a bar shows how far it
+    has come; nothing of that where a program runs it, so that outputs do not depend on the machine.
+    """
+    watched = manifest.has_pictures and is_watched()
+    extractor = Extractor(scorer, store or work_folder("features"), progress=watched)
+    if watched:
+        print(extractor.estimate(manifest, whole=True))
+    return extractor.crops_and_whole(manifest)
+
+
+def is_watched() -> bool:
+    """Whether a person runs this, at a terminal or in a notebook, and not a program."""
+    shell = get_ipython()
+    if shell is None or not hasattr(shell, "get_parent"):
+        return sys.stderr.isatty()
+    return "cellId" in shell.get_parent().get("metadata", {})  # what front ends tell a kernel
 
 
 def work_folder(*parts: str) -> Path:
@@ -153,10 +157,3 @@ def open_pictures(
         chosen = np.random.default_rng(0).choice(len(paths), n_pictures, replace=False)
         paths = [paths[i] for i in sorted(chosen)]
     return paths, protocol
-
-
-def quality_label(manifest: datasets.Manifest) -> str:
-    """What a data set's scores are, for an axis; higher is better once they are turned round."""
-    if manifest.dataset.lower() in datasets.EDITIONS:
-        return "pseudo-MOS (5 minus level)"
-    return "MOS, higher is better" if manifest.higher_is_better else "DMOS turned round"

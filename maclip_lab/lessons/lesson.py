@@ -15,14 +15,12 @@ from maclip_lab.evaluation import Estimate, EvaluationSettings
 from maclip_lab.features import Features
 from maclip_lab.features.packs import SEVERITY, open_pack, shipped_pack, write_pack
 from maclip_lab.files.identity import data_path
-from maclip_lab.lessons.claims import Verdict
-from maclip_lab.lessons.dataset import open_crops_and_whole, open_pictures, work_folder
+from maclip_lab.lessons.dataset import extract, open_crops_and_whole, open_pictures
 from maclip_lab.lessons.explorer import Explorer
-from maclip_lab.lessons.extraction import extract_both
 from maclip_lab.lessons.judges import JUDGES
 from maclip_lab.lessons.matrix import Cell, Claim, Direction, Matrix
 from maclip_lab.lessons.outputs import Outputs
-from maclip_lab.lessons.prediction import Prediction
+from maclip_lab.lessons.verdicts import Prediction, Verdict
 from maclip_lab.plots.style import PALETTE, backbone_label, palette, set_house_style
 from maclip_lab.score import TextAnchors
 from maclip_lab.scorer import Maclip
@@ -138,9 +136,9 @@ class Lesson:
         if self._root is None:
             return {}, {}
         manifests, left_out = find_sets(self._root)
-        store, rated = self._store or work_folder("features"), {}
+        rated = {}
         for name, manifest in manifests.items():
-            crops, wholes = extract_both(manifest, self.scorer, store)
+            crops, wholes = extract(manifest, self.scorer, self._store)
             rated[name] = self._rated(crops, wholes, self.scorer.anchors, (self.backbone, name))
             if self._out is not None:
                 path = Path(self._out) / "packs" / f"{name}.{Path(self.backbone).stem}.safetensors"

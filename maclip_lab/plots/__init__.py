@@ -8,20 +8,12 @@ each cue keeps its colour and marker throughout. Backgrounds are white, so dark 
 from maclip_lab.plots.agreement import (
     DIVERGING,
     beside_paper,
-    cost_quality,
-    cue_trends,
-    difference_intervals,
-    prediction_fits,
-    srcc_heat_map,
-    srcc_intervals,
 )
 from maclip_lab.plots.curves import (
-    agreement_scatter,
     cue_scatter,
     distance_matrices,
     group_dots,
     lambda_curves,
-    srcc_dots,
 )
 from maclip_lab.plots.fusion import (
     fusion_plane,
@@ -43,7 +35,6 @@ from maclip_lab.plots.style import (
     SERIES_MARKERS,
     backbone_label,
     palette,
-    spread,
 )
 
 __all__ = [
@@ -54,27 +45,18 @@ __all__ = [
     "PALETTE",
     "SERIES",
     "SERIES_MARKERS",
-    "agreement_scatter",
     "backbone_label",
     "beside_paper",
-    "cost_quality",
     "crop_grid",
     "cue_scatter",
-    "cue_trends",
-    "difference_intervals",
     "distance_matrices",
     "fusion_plane",
     "group_dots",
     "ladder_steps",
     "lambda_curves",
     "palette",
-    "prediction_fits",
     "quality_map",
     "ranking",
     "setting_grid",
-    "spread",
-    "srcc_dots",
-    "srcc_heat_map",
-    "srcc_intervals",
     "weight_curves",
 ]

@@ -13,16 +13,13 @@ from maclip_lab.evaluation.correlations import spearman
 from maclip_lab.evaluation.fits import fit_logistic
 from maclip_lab.plots.style import (
     CMAP,
-    CUE_COLOURS,
     CUE_LABELS,
-    CUE_MARKERS,
     band,
     cue_style,
     finish,
     new_axes,
     panels,
     set_suptitle,
-    span,
     spoken,
     spread,
 )
@@ -55,7 +52,7 @@ def cue_scatter(tables: Mapping[str, pd.DataFrame], cues: Sequence[str], *, titl
     return figure
 
 
-def srcc_dots(
+def _srcc_dots(
     table: pd.DataFrame,
     low: pd.DataFrame | None = None,
     high: pd.DataFrame | None = None,
@@ -119,7 +116,7 @@ def group_dots(
         table.pivot(index=group, columns="method", values=f"{value}{end}").loc[groups, methods]
         for end in ("", "_lo", "_hi")
     )
-    return srcc_dots(middle, low, high, title=title, **look)
+    return _srcc_dots(middle, low, high, title=title, **look)
 
 
 def lambda_curves(tables: Mapping[str, pd.DataFrame], *, title: str) -> Figure:
@@ -163,23 +160,3 @@ def distance_matrices(tables: Mapping[str, pd.DataFrame], *, title: str) -> Figu
     plt.colorbar(image, ax=list(axes), label="Wasserstein distance\n(standard deviations)",
                  shrink=0.75)  # fmt: skip
     return figure
-
-
-def agreement_scatter(
-    before: pd.Series, after: pd.Series, ax: Axes | None = None, *, title: str
-) -> Axes:
-    """The same pictures scored in two ways, with the line on which both agree.
-
-    Args:
-        before: scores ``(N,)``; its name labels the axis.
-        after: scores ``(N,)`` of the same pictures.
-        ax: axes to draw on.
-        title: the finding.
-    """
-    ax = new_axes(ax, 4.6, 4)
-    ends = span([before.to_numpy(), after.to_numpy()])
-    ax.plot(ends, ends, color="black", linewidth=0.8, linestyle=":", label="no difference")
-    ax.scatter(before, after, s=14, color=CUE_COLOURS["score"], marker=CUE_MARKERS["score"],
-               alpha=0.5, linewidths=0)  # fmt: skip
-    ax.legend(fontsize="small", frameon=False)
-    return finish(ax, title, str(before.name), str(after.name))

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -8,9 +9,9 @@ from maclip_lab.datasets import DatasetError, Edition, synthetic
 from maclip_lab.features import packs, write_pack
 from maclip_lab.lessons import dataset
 from maclip_lab.lessons.dataset import (
+    is_watched,
     open_crops_and_whole,
     open_dataset,
-    open_features,
     open_pictures,
     work_folder,
 )
@@ -101,12 +102,12 @@ def test_features_come_from_pictures_a_pack_or_a_shipped_pack_alike(tmp_path, mo
         for view, seen in zip(open_crops_and_whole(name, scorer), (crops, whole), strict=True):
             assert view.offsets.tolist() == seen.offsets.tolist()
             assert not view.manifest.has_pictures
-    assert len(open_features("clive-part", scorer, n_pictures=2)) == 2
+    assert len(open_crops_and_whole("clive-part", scorer, n_pictures=2)[0]) == 2
     assert not (tmp_path / "none").exists()
     with pytest.raises(DatasetError, match="no pack of biq2021-part as tiny-rn sees it"):
-        open_features("biq2021-part", scorer)
+        open_crops_and_whole("biq2021-part", scorer)
     with pytest.raises(ValueError, match="leave out the root"):
-        open_features("clive-part", scorer, tmp_path)
+        open_crops_and_whole("clive-part", scorer, tmp_path)
 
 
 def test_a_variant_is_of_a_published_set_and_of_nothing_else(own, monkeypatch):
@@ -123,5 +124,30 @@ def test_a_variant_is_of_a_published_set_and_of_nothing_else(own, monkeypatch):
 
 def test_features_lie_in_the_store_that_is_named(own, tmp_path):
     scorer = Maclip(RN, device="cpu")
-    open_features(str(own / "own.csv"), scorer, store=tmp_path / "mine")
+    open_crops_and_whole(str(own / "own.csv"), scorer, store=tmp_path / "mine")
     assert (tmp_path / "mine").is_dir()
+
+
+def front_end(**metadata):
+    return lambda: SimpleNamespace(get_parent=lambda: {"metadata": metadata})
+
+
+def test_a_program_is_no_spectator_and_a_front_end_is(monkeypatch):
+    monkeypatch.setattr(dataset, "get_ipython", front_end())
+    assert not is_watched()
+    monkeypatch.setattr(dataset, "get_ipython", front_end(cellId="a"))
+    assert is_watched()
+    monkeypatch.setattr(dataset, "get_ipython", lambda: None)
+    monkeypatch.setattr("sys.stderr", SimpleNamespace(isatty=lambda: True))
+    assert is_watched()
+
+
+def test_only_a_spectator_is_told(own, tmp_path, monkeypatch, capsys):
+    scorer, name = Maclip(RN, device="cpu"), str(own / "own.csv")
+    open_crops_and_whole(name, scorer, store=tmp_path / "quiet")
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(dataset, "is_watched", lambda: True)
+    open_crops_and_whole(name, scorer, store=tmp_path / "seen")
+    said = capsys.readouterr()
+    assert "crops to encode" in said.out
+    assert "3/3" in said.err

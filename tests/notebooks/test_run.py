@@ -9,10 +9,12 @@ import pytest
 
 from tests.notebooks.reading import FOLDER
 
-JUDGES = """from maclip_lab.evaluation.estimates import Estimate
-from maclip_lab.lessons import Claims
-claim = Claims(strict=False)
-claim.measured("two cues beat one", Estimate(0.02, -0.01, 0.05))"""
+JUDGES = """import maclip_lab as ml
+from maclip_lab.evaluation import Estimate
+lab = ml.Lesson("00", "tiny-vit")  # a broken sentence is an error for the shipped one alone
+lab.claim("two cues beat one", {("RN50", "koniq"): Estimate(0.02, -0.01, 0.05)})
+lab.matrix()"""
+OPEN = "two cues beat one, RN50 on koniq: +0.020 [-0.010, 0.050], cannot tell, no test"
 
 
 @pytest.fixture
@@ -40,10 +42,15 @@ def write(folder, name, *sources, parameters="BACKBONE = 'tiny-rn'\nSEED = 0"):
 @pytest.fixture
 def two(tmp_path):
     """One notebook that judges in every way, and one that fails after a claim."""
-    every = [JUDGES, "claim(1 > 2, f'{BACKBONE} sees all')", "claim.identity(True, 'it adds up')"]
-    first = write(tmp_path, "00_judges", *every, "claim.summary()")
+    every = ["lab.check(1 > 2, f'{BACKBONE} sees all')", "lab.identity(True, 'it adds up')"]
+    first = write(tmp_path, "00_judges", JUDGES, *every)
     second = write(
-        tmp_path, "01_fails", JUDGES, "claim(True, 'it began')", "1 / STEPS", parameters="STEPS = 0"
+        tmp_path,
+        "01_fails",
+        JUDGES,
+        "lab.check(True, 'it began')",
+        "1 / STEPS",
+        parameters="STEPS = 0",
     )
     return first, second
 
@@ -54,10 +61,10 @@ def test_claims_are_counted_and_a_failing_notebook_stops_no_other(run, two, tmp_
     assert [path.read_bytes() for path in two] == committed
     table = pd.read_csv(tmp_path / "mine" / "claims.csv")
     assert table.to_numpy().tolist() == [
-        ["00_judges", "cannot tell", "cannot tell: two cues beat one: +0.020 [-0.010, +0.050]"],
+        ["00_judges", "cannot tell", OPEN],
         ["00_judges", "not held", "does not hold with these parameters: RN50 sees all"],
         ["00_judges", "held", "it adds up"],
-        ["01_fails", "cannot tell", "cannot tell: two cues beat one: +0.020 [-0.010, +0.050]"],
+        ["01_fails", "cannot tell", OPEN],
         ["01_fails", "held", "it began"],
         ["01_fails", "failed", "ZeroDivisionError: division by zero"],
     ]

@@ -8,7 +8,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_hex
 
 from maclip_lab import plots
 
@@ -70,28 +69,6 @@ def test_group_dots_keep_the_order_of_a_tidy_table():
     assert ax.lines[0].get_xdata()[0] == 0.5
 
 
-def test_srcc_dots_keep_each_cues_colour_and_the_tables_order_from_the_top():
-    table = pd.DataFrame({"q_cos": [0.5, -0.2], "q_mag": [0.1, 0.3]}, index=["jpeg", "white_noise"])
-    ax = plots.srcc_dots(table, table - 0.1, table + 0.1, title="finding")
-    labels = [text.get_text() for text in ax.get_yticklabels()]
-    assert ax.figure.get_suptitle() == "finding"
-    assert labels == ["jpeg", "white noise"]
-    assert ax.get_yticks()[0] > ax.get_yticks()[1]
-    points = [c for c in ax.collections if len(c.get_offsets()) and c.get_label()[0] != "_"]
-    np.testing.assert_array_equal(np.asarray(points[0].get_offsets())[:, 0], table["q_cos"])
-    assert to_hex(points[0].get_facecolor()[0]).upper() == plots.CUE_COLOURS["q_cos"]
-    ends = np.array([path.vertices[:, 0] for path in ax.collections[0].get_paths()])
-    np.testing.assert_allclose(ends, np.array([[0.4, 0.6], [-0.3, -0.1]]))
-
-
-def test_a_method_that_gives_all_one_score_has_a_mark_in_place_of_its_dot():
-    table = pd.DataFrame({"pair": [0.5, np.nan]}, index=["good / bad", "dog / cat"])
-    ax = plots.srcc_dots(table, title="")
-    assert [(t.get_text().strip(), t.get_position()[1]) for t in ax.texts] == [
-        ("one answer for all", 0)
-    ]
-
-
 def test_lambda_curves_draw_one_line_a_method_with_its_interval():
     table = pd.DataFrame(
         {
@@ -117,19 +94,3 @@ def test_distance_matrices_share_a_scale_and_name_their_means():
     assert images[0].get_clim() == images[1].get_clim() == (0, 0.8)
     assert figure.axes[0].get_title(loc="left") == "before: mean 0.80"
     assert figure.axes[1].get_title(loc="left") == "after: mean 0.20"
-
-
-def test_agreement_scatter_names_its_axes_after_the_series():
-    before, after = pd.Series([0.1, 0.2], name="off"), pd.Series([0.2, 0.1], name="on")
-    ax = plots.agreement_scatter(before, after, title="t")
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("off", "on")
-    np.testing.assert_array_equal(offsets(ax), [[0.1, 0.2], [0.2, 0.1]])
-    line = ax.lines[0].get_xydata()
-    np.testing.assert_array_equal(line[:, 0], line[:, 1])
-
-
-def test_a_figure_draws_on_the_axes_it_is_given():
-    _, given = plt.subplots()
-    table = pd.DataFrame({"q_cos": [0.5]}, index=["jpeg"])
-    assert plots.srcc_dots(table, ax=given, title="finding") is given
-    assert given.get_title(loc="left") == "finding"
