@@ -22,15 +22,14 @@ GENERATED = ROOT / "docs" / "generated"
 BEST_FIGURES = {
     "00": "map-figure",
     "01": "pairs-figure",
-    "02": "shape-figure",
-    "03": "sweep-figure",
-    "04": "grid-figure",
-    "05": "by-type-figure",
-    "06": "types-figure",
-    "07": "table-figure",
-    "08": "static-pictures",
-    "09": "captions-figure",
-    "10": "ladder-figure",
+    "02": "power",
+    "03": "mean-figure",
+    "04": "lambda-figure",
+    "05": "ladder-figure",
+    "06": "words-figure",
+    "07": "twins-figure",
+    "09": "curves-figure",
+    "10": "here-figure",
 }
 """Cell whose figure stands for a notebook in the gallery; without one, the first that has any."""
 
