@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from maclip_lab.ablations.rated import RatedSet
+from maclip_lab.ablations.rated import Rated
 from maclip_lab.crops import NATIVE
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.evaluation import EvaluationSettings
@@ -77,4 +77,4 @@ def rated_set(
     wholes = (
         given_features(features[:, :1].expand(-1, CROPS, -1), {"mos": quality}) if whole else None
     )
-    return RatedSet(view, anchors, EvaluationSettings(n_boot=n_boot, seed=1), wholes)
+    return Rated(view, anchors, wholes, statistics=EvaluationSettings(n_boot=n_boot, seed=1))

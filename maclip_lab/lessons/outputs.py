@@ -5,14 +5,16 @@ No cell has to ask for it: whatever a cell displays is written as well.
 
 import os
 import re
+from io import BytesIO
 from pathlib import Path
 
+import matplotlib as mpl
 import pandas as pd
 from IPython.core.getipython import get_ipython
 from matplotlib.figure import Figure
 
-from maclip_lab.plots.printed import latex_table, printed
-
+_DPI = 200
+_TRUETYPE = 42  # fonts that publishers accept
 _WORDS = 8  # of a figure's title, in the name of its files
 
 
@@ -72,3 +74,35 @@ class Outputs:
         assert self._folder is not None
         self._folder.mkdir(parents=True, exist_ok=True)
         return self._folder / f"{self._notebook}-{self._count:02}-{words}"
+
+
+def printed(figure: Figure) -> dict[str, bytes]:
+    """A figure as the files ``pdf``, its fonts embedded, and ``png``."""
+    contents = {}
+    for form in ("pdf", "png"):
+        content = BytesIO()
+        with mpl.rc_context({"pdf.fonttype": _TRUETYPE}):
+            figure.savefig(content, format=form, dpi=_DPI, bbox_inches="tight")
+        contents[form] = content.getvalue()
+    return contents
+
+
+def latex_table(table: pd.DataFrame) -> str:
+    """A table for LaTeX's booktabs.
+
+    Args:
+        table: columns ``x_lo`` and ``x_hi`` become an interval behind the number in ``x``.
+    """
+    shown = table.copy()
+    for column in table:
+        low, high = f"{column}_lo", f"{column}_hi"
+        if low in table and high in table:
+            shown[column] = [
+                "" if pd.isna(value) else f"{value:g} [{lo:g}, {hi:g}]"
+                for value, lo, hi in table[[column, low, high]].itertuples(index=False)
+            ]
+            shown = shown.drop(columns=[low, high])
+    numbered = isinstance(table.index, pd.RangeIndex)
+    return str(
+        shown.to_latex(index=not numbered, escape=True, float_format="{:g}".format, na_rep="")
+    )

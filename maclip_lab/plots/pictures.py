@@ -1,20 +1,23 @@
-"""Figures that show photographs: ranked, side by side, with crops or quality laid over them."""
+"""Drawings that seaborn has not: photographs ranked, crops, quality, the plane of fusion."""
 
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
 from PIL import Image
 
 from maclip_lab.crops import CropGrid
 from maclip_lab.errors import PictureError
+from maclip_lab.fusion import FusionSettings, fuse, fusion_slopes
 from maclip_lab.images import load_picture
 from maclip_lab.plots.style import (
+    CMAP,
     CUE_COLOURS,
     CUE_LABELS,
     CUE_MARKERS,
@@ -150,3 +153,45 @@ def _square(image: Image.Image, side: int = 160) -> Image.Image:
     edge = min(image.size)
     left, top = (image.width - edge) // 2, (image.height - edge) // 2
     return image.crop((left, top, left + edge, top + edge)).resize((side, side))
+
+
+def fusion_plane(
+    q_cos: np.ndarray,
+    q_mag: np.ndarray,
+    settings: FusionSettings | None = None,
+    ax: Axes | None = None,
+    *,
+    title: str,
+) -> Axes:
+    """The fused score over both cues; hatched where a better cue makes it lower.
+
+    Args:
+        q_cos: cosine cue of some crops, ``(M,)``, shown as points.
+        q_mag: their magnitude cue, ``(M,)``.
+        settings: the method's constants; None for the paper's.
+        ax: axes to draw on.
+        title: the finding.
+    """
+    ax = new_axes(ax, 6.6, 4.2)
+    constants = settings or FusionSettings()
+    top = max(1.2, float(np.max(q_mag)) * 1.1)
+    cos, mag = np.meshgrid(np.linspace(0, 1, 121), np.linspace(0, top, 121))
+    given = torch.from_numpy(cos), torch.from_numpy(mag)
+    filled = ax.contourf(cos, mag, fuse(*given, constants)[0], levels=12, cmap=CMAP)
+    plt.colorbar(filled, ax=ax, label="fused score of a crop")
+    keys = []
+    named = zip(
+        fusion_slopes(*given, constants), ("cosine", "magnitude"), ("..", "//"), strict=True
+    )
+    for slope, cue, hatch in named:
+        falls = (slope < 0).double()
+        ax.contourf(cos, mag, falls, levels=[-0.5, 0.5, 1.5], colors="none", hatches=["", hatch])
+        keys.append(Patch(facecolor="white", edgecolor="black", hatch=hatch,
+                          label=f"more {cue}, lower score"))  # fmt: skip
+    dots = ax.scatter(q_cos, q_mag, s=8, color="white", edgecolors="black", linewidths=0.3,
+                      label="crops")  # fmt: skip
+    ax.legend(handles=[dots, *keys], fontsize="small", loc="upper center", ncols=3,
+              bbox_to_anchor=(0.5, -0.14), frameon=False)  # fmt: skip
+    finish(ax, title, CUE_LABELS["q_cos"], CUE_LABELS["q_mag"])
+    ax.grid(visible=False)
+    return ax

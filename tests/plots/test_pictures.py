@@ -2,12 +2,14 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from matplotlib import pyplot as plt
 from PIL import Image
 
 from maclip_lab.crops import CropGrid
 from maclip_lab.errors import PictureError
-from maclip_lab.plots import backbone_label, crop_grid, ranking
+from maclip_lab.fusion import FusionSettings, fuse
+from maclip_lab.plots import backbone_label, crop_grid, fusion_plane, ranking
 
 mpl.use("Agg")
 
@@ -58,3 +60,18 @@ def test_a_ranking_shows_pictures_as_they_were_scored(tmp_path):
     (tmp_path / "p.png").write_bytes(b"<html>")
     with pytest.raises(PictureError, match="a web page"):
         ranking(pd.DataFrame([row]), [path], title="One")
+
+
+def test_fusion_plane_hatches_where_a_better_cue_lowers_the_score():
+    settings = FusionSettings()
+    ax = fusion_plane(np.array([0.7]), np.array([0.4]), settings, title="t")
+    dotted, lined = (ax.collections[i].get_paths()[1] for i in (1, 2))
+    cos, mag = torch.tensor([0.95, 0.1, 0.5]), torch.tensor([0.05, 1.1, 0.4])
+    by_cosine = fuse(cos + 0.01, mag, settings)[0] < fuse(cos, mag, settings)[0]
+    by_magnitude = fuse(cos, mag + 0.01, settings)[0] < fuse(cos, mag, settings)[0]
+    spots = list(zip(cos.tolist(), mag.tolist(), strict=True))
+    assert by_cosine.tolist() == [dotted.contains_point(spot) for spot in spots]
+    assert by_magnitude.tolist() == [lined.contains_point(spot) for spot in spots]
+    assert by_cosine.tolist() == [False, True, False]
+    assert by_magnitude.tolist() == [True, False, False]
+    np.testing.assert_array_equal(ax.collections[3].get_offsets(), [[0.7, 0.4]])

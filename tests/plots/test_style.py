@@ -1,20 +1,15 @@
 """What all figures share."""
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pytest
 from matplotlib.text import Text
 
 from maclip_lab.plots.style import (
-    CUE_COLOURS,
-    CUE_MARKERS,
     PALETTE,
-    cue_style,
     finish,
     new_axes,
     palette,
     set_suptitle,
-    spread,
 )
 
 LONG = "A finding about one of the backbones that has been told in rather too many words " * 2
@@ -43,22 +38,13 @@ def test_a_long_finding_above_panels_stays_inside_too():
     assert right_end(figure, figure._suptitle) <= figure.bbox.x1
 
 
-def test_levels_are_spread_a_little_and_different_numbers_stay_where_they_are():
-    levels = np.repeat([0.0, 2.0, 5.0, np.nan], 10)
-    moved = spread(levels)
-    assert np.nanmax(np.abs(moved - levels)) <= 0.15
-    assert len(np.unique(moved[:10])) == 10
-    np.testing.assert_array_equal(spread(np.array([3.0, 1.0])), [3.0, 1.0])
-
-
-@pytest.mark.parametrize("place", range(12))
-def test_a_cue_of_ones_own_never_has_the_colour_or_marker_of_a_known_one(place):
-    _, colour, marker = cue_style("my cue", place)
-    assert colour not in CUE_COLOURS.values()
-    assert marker not in CUE_MARKERS.values()
-
-
 def test_known_names_keep_their_colour_beside_ones_own():
     given = palette(["mine", "q_cos", "other", "CLIVE"])
     assert (given["q_cos"], given["CLIVE"]) == (PALETTE["q_cos"], PALETTE["CLIVE"])
     assert len({*given.values()} - {*PALETTE.values()}) == 2
+
+
+@pytest.mark.parametrize("count", [1, 5, 9])
+def test_a_cue_of_ones_own_never_has_the_colour_of_a_known_one(count):
+    own = palette(f"mine {i}" for i in range(count))
+    assert not {*own.values()} & {*PALETTE.values()}

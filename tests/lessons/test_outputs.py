@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from maclip_lab.plots.printed import latex_table, printed
+from maclip_lab.lessons.outputs import latex_table, printed
 
 
 def test_intervals_stand_behind_their_numbers():
