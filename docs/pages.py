@@ -28,6 +28,7 @@ BEST_FIGURES = {
     "05": "ladder-figure",
     "06": "words-figure",
     "07": "twins-figure",
+    "08": "panels-figure",
     "09": "curves-figure",
     "10": "here-figure",
 }
