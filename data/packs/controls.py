@@ -2,22 +2,26 @@
 
 python data/packs/controls.py --bsds500 FOLDER --clive FOLDER --biq2021 FOLDER [--weights FILE ...]
 
-Which parts are made is said by the folders that are given. A trained network's file
+With ``--initialisations 0 1 2`` and so on it is data/untrained.csv that is made, from the two rated
+sets. Which parts are made is said by the folders that are given. A trained network's file
 NAME.safetensors gives the packs ``SET.NAME``; the untrained networks need no file.
 """
 
 import argparse
 import tempfile
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
+from maclip_lab.ablations.rated import Rated
 from maclip_lab.crops import Protocol
 from maclip_lab.datasets import Manifest, make_synthetic, open_dataset
 from maclip_lab.datasets.degradations import DEGRADATIONS, degrade
+from maclip_lab.evaluation.correlations import spearman
 from maclip_lab.features import Extractor
 from maclip_lab.features.packs import write_pack
 from maclip_lab.prompts import PROMPT_SETS
@@ -30,32 +34,11 @@ PICTURES = 128
 TWINS = Protocol(name="every second window", stride=256)
 """Every second window in each direction: half the room, and corners, middle and thumbnail stay."""
 HELD_OUT = [
-    *("12003", "23025", "24077", "33039", "65010", "69015", "86016", "90076", "97033", "106024"),
-    *(
-        "134008",
-        "138078",
-        "144067",
-        "153077",
-        "157036",
-        "159008",
-        "159045",
-        "159091",
-        "163014",
-        "164074",
-    ),
-    *(
-        "170057",
-        "173036",
-        "188091",
-        "196015",
-        "198023",
-        "216066",
-        "239007",
-        "296007",
-        "302008",
-        "376001",
-    ),
-]
+    "12003", "23025", "24077", "33039", "65010", "69015", "86016", "90076", "97033",
+    "106024", "134008", "138078", "144067", "153077", "157036", "159008", "159045", "159091",
+    "163014", "164074", "170057", "173036", "188091", "196015", "198023", "216066", "239007",
+    "296007", "302008", "376001",
+]  # fmt: skip
 """The photographs of BSDS500's training and validation parts that no embedded backbone has seen."""
 
 
@@ -66,9 +49,13 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path)
     parser.add_argument("--weights", type=Path, nargs="*", default=[])
     parser.add_argument("--no-untrained", action="store_true")
+    parser.add_argument("--initialisations", type=int, nargs="*", default=[])
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
+        if given.initialisations:
+            luck(rated_sets(given, work)[1:], given.initialisations, work)
+            return
         if given.bsds500:
             manifest = clean_and_harmed(given.bsds500, work / "photographs")
             for backbone in EMBEDDED:
@@ -128,6 +115,22 @@ def clean_and_harmed(bsds500: Path, folder: Path) -> Manifest:
         root=folder,
         note="pseudo-MOS: 5 minus the level of degradation; no person judged these pictures",
     )
+
+
+def luck(sets: list[tuple[str, Manifest]], seeds: list[int], work: Path) -> None:
+    """Write data/untrained.csv: SRCC with opinion of the cues of untrained networks."""
+    rows = []
+    for seed, shape in product(seeds, EMBEDDED):
+        scorer = Maclip(f"{shape}-untrained-{seed}")
+        for label, manifest in sets:
+            name = {"clive-part": "CLIVE", "biq2021-part": "BIQ2021"}[label]
+            features = Extractor(scorer, work / "store").crops(manifest, TWINS)
+            rated = Rated(features, scorer.anchors, name=name)
+            for cue in ("q_mag", "mean_magnitude", "norm", "q_cos"):
+                srcc = spearman(rated.table[cue].to_numpy(), rated.quality.to_numpy())
+                rows.append((scorer.backbone.name, name, cue, round(srcc, 4)))
+    table = pd.DataFrame(rows, columns=["network", "set", "cue", "srcc"])
+    table.to_csv(HERE.parent / "untrained.csv", index=False)
 
 
 def sixty(bsds500: Path) -> list[tuple[Path, str]]:

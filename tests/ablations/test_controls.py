@@ -204,3 +204,18 @@ def test_the_packs_of_controls_are_small_and_say_what_saw_which_pictures():
         weights.setdefault(network, set()).add(pack.crops.config.weights_sha256)
     assert all(len(hashes) == 1 for hashes in weights.values())
     assert len(set.union(*weights.values())) == len(weights) >= 6
+
+
+def test_what_was_recorded_of_untrained_networks_is_what_their_packs_give():
+    table = pd.read_csv(data_path("untrained.csv"))
+    counts = table.groupby(["set", "cue", table["network"].str.split("-untrained").str[0]]).size()
+    assert set(counts) == {counts.iloc[0]}
+    assert counts.iloc[0] >= 10
+    known = table.set_index(["network", "set", "cue"])["srcc"]
+    for dataset, name in (("clive-part", "CLIVE"), ("biq2021-part", "BIQ2021")):
+        network = "tiny-vit-untrained-1"
+        pack = open_pack(data_path("packs", f"{dataset}.{network}.safetensors"))
+        twin = Rated(pack.crops, pack.anchors, name=name)
+        for cue in ("q_mag", "norm"):
+            found = twin.srcc(twin.table[cue]).value
+            assert found == pytest.approx(known[network, name, cue], abs=0.02)
