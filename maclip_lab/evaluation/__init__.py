@@ -5,7 +5,7 @@ Pure functions on arrays and tables; no files, models or devices.
 
 from maclip_lab.evaluation.calibration import Calibration, calibrate
 from maclip_lab.evaluation.correlations import METHODS, kendall, pearson, spearman
-from maclip_lab.evaluation.estimates import Chance, Estimate, finding, holm, resamples, verdicts
+from maclip_lab.evaluation.estimates import Chance, Estimate, holm, resamples, verdicts
 from maclip_lab.evaluation.fits import fit_logistic
 from maclip_lab.evaluation.intervals import (
     Best,
@@ -46,7 +46,6 @@ __all__ = [
     "count_votes",
     "evaluate",
     "evaluate_pairs",
-    "finding",
     "fit_logistic",
     "holm",
     "kendall",

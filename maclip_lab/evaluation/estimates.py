@@ -1,9 +1,9 @@
 """A number with its interval, its p, and what a family of such numbers allows to say."""
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,6 @@ from scipy import stats
 
 from maclip_lab.evaluation.correlations import Array
 
-Finding = Literal["yes", "no", "cannot tell"]
 POWER = 0.8
 _NAN = float("nan")
 
@@ -80,15 +79,6 @@ class Estimate:
             return _NAN
         t = stats.t(self.clusters - 1)
         return float((t.ppf(1 - level / 2) + t.ppf(POWER)) * self.se)
-
-    @classmethod
-    def of(cls, value: float, replicates: Array, level: float = 0.95) -> "Estimate":
-        """A number with the percentile interval of its replicates (B,), without a test."""
-        known = replicates[~np.isnan(replicates)]
-        if known.size == 0 or known.size < 0.95 * replicates.size:
-            return cls(float(value))
-        low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
-        return cls(float(value), float(low), float(high))
 
     @classmethod
     def beyond(cls, value: float, null: Array, level: float = 0.95) -> "Estimate":
@@ -217,27 +207,3 @@ def verdicts(
 def _least_resamples(tests: int, level: float) -> int:
     """The smallest number whose counted p, of no resample beyond zero, passes the correction."""
     return math.ceil(2 * max(tests, 1) / level - 1e-9)
-
-
-def finding(
-    estimate: Estimate, *, needs: Iterable[Estimate] = (), within: float | None = None
-) -> Finding:
-    """Whether a number is above zero, as far as its interval lets one say.
-
-    Args:
-        estimate: usually a difference.
-        needs: numbers that must be surely above zero for the question to make sense, such as the
-            agreement with quality of a score whose settings are compared.
-        within: ask instead whether the number is surely nearer to zero than this.
-
-    Returns:
-        "yes" where the whole interval says so, "no" where the whole interval denies it, and else
-        "cannot tell".
-    """
-    if not all(need.low > 0 for need in needs):
-        return "cannot tell"
-    low, high = estimate.low, estimate.high
-    yes, no = (low > 0, high < 0)
-    if within is not None:
-        yes, no = (low > -within and high < within, low > within or high < -within)
-    return "yes" if yes else "no" if no else "cannot tell"

@@ -336,15 +336,6 @@ def best_of(
     return Best(chosen, float(whole[chosen]), float(np.nanmean(gaps)), judged)
 
 
-def srcc_replicates(
-    predictions: Array, quality: Array, codes: Indices | None, settings: EvaluationSettings
-) -> Array:
-    """SRCC of all columns in plain bootstrap resamples, (B, M), however few the units."""
-    target, ranked = _Ranked(quality), [_Ranked(column) for column in predictions.T]
-    chunks = resample_counts(len(quality), codes, settings)
-    return np.concatenate([_spearman(ranked, target, counts) for counts in chunks])
-
-
 def resample_counts(
     n: int, clusters: Indices | None, settings: EvaluationSettings
 ) -> Iterator[Array]:
