@@ -22,7 +22,6 @@ from maclip_lab.evaluation.preferences import (
     pairs_from_mos,
 )
 from maclip_lab.evaluation.table import (
-    average_over_datasets,
     breakdown,
     evaluate,
     macro_mean,
@@ -37,7 +36,6 @@ __all__ = [
     "Estimate",
     "EvaluationSettings",
     "Resamples",
-    "average_over_datasets",
     "best_of",
     "bradley_terry",
     "breakdown",

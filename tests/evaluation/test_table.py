@@ -10,7 +10,6 @@ from maclip_lab.evaluation.fits import fit_logistic
 from maclip_lab.evaluation.table import (
     COLUMNS,
     DIFFERENCES,
-    average_over_datasets,
     breakdown,
     macro_mean,
 )
@@ -318,43 +317,3 @@ def test_within_references_a_metric_can_be_good_where_it_is_poor_over_all():
     x = mos + 10 * generator.normal(size=10)[references]
     assert macro_mean(breakdown({"m": x}, mos, list(references))).loc[0, "srcc_within"] == 1
     assert stats.spearmanr(x, mos).statistic < 0.3
-
-
-@pytest.fixture
-def averaged():
-    return pd.DataFrame(
-        {
-            "dataset": ["x", "y", "x", "y"],
-            "method": ["a", "a", "b", "b"],
-            "n": [103, 1003, 103, 1003],
-            "srcc": [0.8, 0.5, 0.6, np.nan],
-        }
-    )
-
-
-def test_averages_are_simple_and_weighted_by_size_on_fishers_scale(averaged):
-    row = average_over_datasets(averaged).set_index("method").loc["a"]
-    assert row["srcc_mean"] == pytest.approx(0.65)
-    z = (100 * np.arctanh(0.8) + 1000 * np.arctanh(0.5)) / 1100
-    assert row["srcc_weighted"] == pytest.approx(np.tanh(z))
-    assert (row["n_datasets"], row["n"], row["reason"]) == (2, 1106, "")
-
-
-def test_a_missing_number_is_never_averaged_away(averaged):
-    for rows in (averaged, averaged.dropna()):
-        row = average_over_datasets(rows).set_index("method").loc["b"]
-        assert np.isnan(row["srcc_mean"])
-        assert np.isnan(row["srcc_weighted"])
-        assert row["reason"] == "no number on y"
-
-
-def test_backbones_are_averaged_apart(averaged):
-    both = pd.concat([averaged.assign(backbone="one"), averaged.assign(backbone="two")])
-    assert len(average_over_datasets(both)) == 4
-
-
-def test_averages_refuse_tables_they_cannot_read(averaged):
-    with pytest.raises(ValueError, match=r"missing \['dataset'\]"):
-        average_over_datasets(averaged.drop(columns="dataset"))
-    with pytest.raises(ValueError, match="several rows for one data set"):
-        average_over_datasets(pd.concat([averaged, averaged]))
