@@ -18,7 +18,6 @@ import pandas as pd
 import torch
 
 from maclip_lab.ablations.contents import distance_change, stage_distances
-from maclip_lab.ablations.controls import answer_predictions
 from maclip_lab.ablations.published import CLIP_IQA_ANSWERS, PAPER_BACKBONE, published_results
 from maclip_lab.ablations.rated import Rated
 from maclip_lab.ablations.sweeps import AUTHORS_GRID
@@ -339,32 +338,6 @@ def known_answers(scorer: Maclip, root: str | os.PathLike[str]) -> dict[str, flo
         if scorer.backbone.name == PAPER_BACKBONE and name in CLIP_IQA_ANSWERS:
             answers.setdefault(name, scorer.clip_iqa(path))
     return answers
-
-
-def beyond_the_paper(cells: Mapping[tuple[str, str], Rated]) -> pd.DataFrame:
-    """What every set that people rated says to the predictions of ``data/predictions.csv``.
-
-    They were made from the embedded backbones, before any other was run: of those two they are no
-    test. The severity set of the same backbone gives the clean photographs and the harmed ones.
-
-    Args:
-        cells: by backbone and set. A backbone without severity is left out.
-
-    Returns:
-        `answer_predictions`, a row a prediction, with ``backbone`` and ``dataset`` before it.
-    """
-    tables = []
-    for (backbone, name), rated in cells.items():
-        clean = cells.get((backbone, "severity"))
-        if rated.is_severity or clean is None:
-            continue
-        family = backbone.removeprefix("tiny-").upper()
-        made_of = "resnets" if family.startswith("RN") else "vits" if family[:3] == "VIT" else ""
-        answers = answer_predictions(rated, clean, backbones=made_of)
-        answers.insert(0, "dataset", name)
-        answers.insert(0, "backbone", backbone)
-        tables.append(answers)
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 def claims_table(

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch.nn.functional import cosine_similarity
 
-from maclip_lab.ablations.claims import beyond_the_paper
 from maclip_lab.ablations.controls import (
     answer_predictions,
     conformity,
@@ -150,25 +149,6 @@ def test_predictions_are_answered_by_whole_intervals_and_only_as_far_as_they_can
     twins = [seen(n=60, evenness=2.0, seed=seed) for seed in (0, 1)]
     with_twins = answer_predictions(rated, clean, twins, "resnets").set_index("id")
     assert np.isfinite(with_twins.loc["P10", "estimate"].value)
-
-
-def test_predictions_are_asked_of_opinion_and_of_the_backbones_they_are_made_of():
-    severity = seen("severity", n=20, seed=3, dist_level=[0, 4] * 10)
-    cells = {
-        ("RN50", "mine"): seen(n=60),
-        ("RN50", "severity"): severity,
-        ("ViT-B/32", "mine"): seen(n=60, seed=1),
-        ("ViT-B/32", "severity"): severity,
-        ("other", "mine"): seen(n=60),
-    }
-    answers = beyond_the_paper(cells)
-    made = PREDICTIONS.groupby("backbones")["id"].agg(set)
-    asked = answers.groupby("backbone")["id"].agg(set).to_dict()
-    assert asked == {
-        "RN50": made["all"] | made["resnets"],
-        "ViT-B/32": made["all"] | made["vits"],
-    }
-    assert beyond_the_paper({("other", "mine"): cells["other", "mine"]}).empty
 
 
 def test_a_partial_correlation_leaves_what_the_other_does_not_know():
