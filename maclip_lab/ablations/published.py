@@ -37,13 +37,6 @@ def published_results() -> pd.DataFrame:
     return pd.read_csv(data_path("published.csv"))
 
 
-def paper_means() -> tuple[float, float]:
-    """The paper's mean SRCC over its data sets, of CLIP-IQA and of MA-CLIP, with RN50."""
-    rows = published_results().set_index(["dataset", "method"])["value"]
-    mean = rows["mean of the paper's sets"]
-    return float(mean["CLIP-IQA"]), float(mean["MA-CLIP"])
-
-
 def published_rivals() -> pd.DataFrame:
     """Published numbers of other metrics, one row each: ``dataset, method, srcc, plcc, source``.
 

@@ -23,12 +23,7 @@ STEPS = {
 """Left and top of each step's box."""
 
 LIT = {
-    "01": tuple(STEPS),
-    "02": ("|f| / std",),
-    "06": ("CLIP",),
-    "07": ("score",),
     "method": tuple(STEPS),
-    "magnitude": ("|f| / std",),
     "box-cox": ("|f| / std", "Box-Cox"),
     "fusion": ("fusion",),
     "prompts-and-crops": ("crops", "prompts", "cosine cue"),
