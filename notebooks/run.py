@@ -2,8 +2,10 @@
 
     python notebooks/run.py --backbone RN50 --dataset koniq --root ~/koniq10k --out mine
     python notebooks/run.py 02 03 -p SEED 1 --out mine
+    python notebooks/run.py 05 --dataset mine.csv -c score_column DMOS -c higher_is_better False --out mine
 
-A notebook is given those parameters that it has; paths start where you are. One that lies executed
+A notebook is given those parameters that it has; paths start where you are. Features are kept in
+``features`` of the folder, unless ``-p STORE`` names another. One that lies executed
 in the folder, with the same cells and the same parameters, is not run again: empty the folder after
 a change of the package or of the pictures. One that fails, or was stopped, is left there as
 ``NAME.unfinished.ipynb``, and the next goes on. ``claims.csv`` holds every sentence that was judged.
@@ -132,13 +134,24 @@ def main(arguments: Sequence[str] | None = None, folder: Path = HERE) -> int:
         action="append",
         default=[],
         metavar=("NAME", "VALUE"),
-        help="one more parameter",
+        help="one more parameter, such as STORE, N_BOOT or SEED",
+    )
+    parser.add_argument(
+        "-c",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="how your list is opened: path_column, score_column, reference_column, split, or "
+        "higher_is_better True or False",
     )
     given = parser.parse_args(arguments)
     parameters = {name: literal(value) for name, value in given.p}
     for name in ("backbone", "dataset", "root"):
         if (value := getattr(given, name)) is not None:
             parameters[name.upper()] = value
+    if given.c:
+        parameters["CHOICES"] = {name: literal(value) for name, value in given.c}
     if parameters.get("ROOT"):
         parameters["ROOT"] = str(Path(parameters["ROOT"]).expanduser().absolute())
     if given.out.resolve().is_relative_to(folder.resolve()):
@@ -149,6 +162,7 @@ def main(arguments: Sequence[str] | None = None, folder: Path = HERE) -> int:
         parser.error(
             f"no notebook has a parameter {lost[0]!r}; there are {', '.join(sorted(known))}"
         )
+    parameters.setdefault("STORE", str(given.out.absolute() / "features"))
     given.out.mkdir(parents=True, exist_ok=True)
     prepare_kernels()
     rows, failed = [], 0

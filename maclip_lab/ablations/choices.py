@@ -42,7 +42,8 @@ def read_choices(
         file: the table, in any form a list may have.
         dataset: a known set, whose crop protocol applies, or a name of one's own.
         root: folder that the pictures lie below; None for the file's.
-        columns: titles of the two pictures and of the choice; none for the usual ones.
+        columns: titles of the two pictures and of the choice (``--pairs-columns`` of the command
+            line); none for the usual ones.
         choices: what a name borne by several files, or several names of one file, mean.
 
     Returns:
@@ -94,7 +95,7 @@ def _named(rows: pd.DataFrame, columns: Sequence[str], path: Path) -> tuple[pd.D
         elif name != "count":
             raise DatasetError(
                 f"{str(path)!r}: which column is {name!r}? It has {titles_of(rows)}; a table of "
-                "choices has a, b and chosen"
+                "choices has a, b and chosen; others are named by --pairs-columns A,B,CHOSEN"
             )
     made = pd.DataFrame({name: rows[title] for name, title in table.items()})
     words = {word: side for side, names in _SIDES.items() for word in names}

@@ -28,12 +28,16 @@ from maclip_lab.errors import DatasetError
 from maclip_lab.evaluation.correlations import METHODS
 from maclip_lab.files.identity import sha256_of
 
-_OPINION_WORDS = frozenset({"mos", "dmos", "zmos", "rating", "ratings", "opinion", "elo", "gt"})
+_OPINION_WORDS = frozenset(
+    {"mos", "dmos", "zmos", "rating", "ratings", "opinion", "opinions", "elo", "gt"}
+    | {"std", "stdev", "sem", "ci", "variance"}
+)
 _COUNT_WORDS = frozenset(
     {
         *("seed", "seeds", "vote", "votes", "rater", "raters", "count", "counts", "num", "n", "no"),
         *("index", "idx", "id", "fold", "epoch", "time", "seconds", "width", "height"),
-        *("total", "row", "ratings"),
+        *("total", "row", "ratings", "level", "label", "class", "group", "session", "worker"),
+        *("participants", "observers", "subjects", "size", "bytes"),
     }
 )
 _NO_METRIC = frozenset(
@@ -127,7 +131,7 @@ def read_rivals(files: Sequence[str], manifest: Manifest, path_column: str | Non
             if label in {*rivals.scores, *_TAKEN}:
                 raise DatasetError(f"two tables hold {label!r}; rename a file or a column")
             turned = request.all_turned or column in request.turned
-            by_word = not turned and lower_is_better(label)
+            by_word = not turned and (lower_is_better(label) or lower_is_better(column))
             by_path = pd.Series({where: numbers[row] for where, row in place.items()})
             scores = manifest.table["path"].map(by_path)
             if column not in request.wanted and equals_opinions(manifest.table["mos"], scores):
@@ -208,8 +212,9 @@ def _metrics(
             notes.append(f"{request.path.name}: no metrics are {', '.join(map(repr, left))}")
     absent = [name for name in wanted if name not in numbers]
     if absent or not wanted:
+        why = "" if absent else f": {rows.columns[0]!r} holds {rows.iloc[0, 0]!r}"
         raise DatasetError(
-            f"{str(request.path)!r} lacks the scores asked for; it has {titles_of(rows)}"
+            f"{str(request.path)!r} lacks the scores asked for; it has {titles_of(rows)}{why}"
         )
     for name in wanted:
         if numbers[name].isna().all():

@@ -129,6 +129,7 @@ def assess(
         record["votes"], none = votes.to_dict("list"), pd.DataFrame()
         table, predictions = judge_choices(predictions, methods, votes)
         table = table.assign(**named)[[*named, *table]]
+        _warn_of_falling(table["method"], table[["accuracy", "accuracy_hi"]] - 0.5, rivals)
         return Study(predictions, table, none, none, provenance_record(record))
     clusters = facts["ref_id"] if facts["ref_id"].notna().all() else None
     judged = evaluate(
@@ -142,6 +143,7 @@ def assess(
     )
     table = judged[list(COLUMNS)].assign(**named)
     table = table[[*named, *COLUMNS]]
+    _warn_of_falling(table["method"], table[["srcc", "srcc_lo", "srcc_hi"]], rivals)
     differences = judged.loc[judged["other"] != "", ["method", *DIFFERENCES]]
     by_type = pd.DataFrame()
     if facts["dist_type"].notna().all():
@@ -164,3 +166,15 @@ def assess(
     if reasons or native or part_of_set(manifest):
         table[["paper_rn50_srcc", "minus_paper_rn50", "published_srcc"]] = float("nan")
     return Study(predictions, table, differences, by_type, provenance_record(record))
+
+
+def _warn_of_falling(methods: pd.Series, agreement: pd.DataFrame, rivals: Rivals | None) -> None:
+    """Names the other metrics that agree with quality by less than nothing."""
+    falling = (agreement.iloc[:, 0] < 0) & ~(agreement.max(axis=1) >= 0)
+    for name in methods[falling & methods.isin([] if rivals is None else list(rivals.scores))]:
+        warnings.warn(
+            f"{name} falls where quality rises; if lower is better, say so by FILE:-COLUMN, or "
+            "FILE:- for all of a file",
+            DatasetWarning,
+            stacklevel=3,
+        )

@@ -4,6 +4,7 @@ Nothing here touches a picture or a backbone. Results are tidy: one row a settin
 signed so that positive means that higher scores go with better quality.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from itertools import product
 
@@ -13,7 +14,9 @@ import torch
 from scipy.stats import rankdata
 from torch import Tensor
 
-from maclip_lab.evaluation.correlations import kendall, pearson
+from maclip_lab.ablations.rivals import equals_opinions
+from maclip_lab.errors import DatasetWarning
+from maclip_lab.evaluation.correlations import METHODS, kendall, pearson
 from maclip_lab.features import Features
 from maclip_lab.features.cues import Anchors, StoredCues, set_name, store_cues
 from maclip_lab.fusion import FusionSettings, fixed_fusion, fuse, product_fusion
@@ -98,7 +101,24 @@ def score_store(
     table.loc[lost, ["score", "q_cos", "q_mag", "w_cos"]] = np.nan
     table.loc[lost, "status"] = "nonfinite"
     table.loc[lost, "message"] = NONFINITE
+    _warn_of_own_scores(table)
     return table
+
+
+def _warn_of_own_scores(table: pd.DataFrame) -> None:
+    """Says that opinions are a method's scores, or order the pictures just as they do."""
+    same = [
+        title
+        for name, title in METHODS.items()
+        if name in table and equals_opinions(table["mos"], table[name])
+    ]
+    if same:
+        warnings.warn(
+            f"the opinions equal the scores of {' and of '.join(same)}: this is a method compared "
+            "with itself, unless people happened to agree with it to the last picture",
+            DatasetWarning,
+            stacklevel=3,
+        )
 
 
 def sweep(

@@ -144,7 +144,7 @@ def evaluate(
     if pairs is None:
         manifests = options.manifests(dataset, root, choices)
     else:
-        titles = pairs_columns.split(",") if pairs_columns else ()
+        titles = [title.strip() for title in pairs_columns.split(",")] if pairs_columns else ()
         votes, listed = read_choices(pairs, dataset, root, titles, choices)
         manifests = [listed]
         typer.echo(listed.note, err=True)
@@ -177,11 +177,6 @@ def evaluate(
             _show(result.table[_SHOWN])
             if also:
                 _show(result.differences[_TESTS])
-            judged = result.table[result.table["method"].isin(others.scores)]
-            falling = (judged["srcc"] < 0) & ~(judged["srcc_hi"] >= 0)
-            for name in judged.loc[falling, "method"]:
-                said = f"{name} falls where quality rises; if lower is better: FILE:-COLUMN"
-                typer.secho(said, fg="yellow", err=True)
     for path, part in files.items():
         tables = [_labelled(getattr(each, part), each.table) for each in studies]
         filled = [table for table in tables if len(table)] or tables[:1]

@@ -360,11 +360,12 @@ def hint_for(names: Iterable[str], index: FileIndex) -> str:
     """Why names lead to no file although their pictures are there, in words; else nothing."""
     for name in names:
         plain, address = unquote(name), urlsplit(name)
-        inner = parse_qs(address.query).get("d", [address.path])[0]
-        for reading, cause in (
-            (unquote(inner), "is an address, of which its path alone is wanted"),
-            (plain, "has its blanks and signs written as %20 and the like"),
-        ):
+        parts = PurePosixPath(unquote(parse_qs(address.query).get("d", [address.path])[0])).parts
+        inner = ["/".join(parts[first:]) for first in range(len(parts))]
+        readings = dict.fromkeys([plain], "has its blanks and signs written as %20 and the like")
+        if address.scheme or address.query:
+            readings |= dict.fromkeys(inner, "is an address, of which its path alone is wanted")
+        for reading, cause in readings.items():
             if reading != name and index.candidates(reading):
                 return f"{name!r} {cause}: {reading!r} is there; write the names so"
         stem = PurePosixPath(fold_name(name)).stem

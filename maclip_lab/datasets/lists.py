@@ -59,7 +59,10 @@ SPLIT_COLUMNS = ("split", "set", "partition", "subset", "phase")
 """Columns taken for the part of a list, such as train or test, likewise."""
 
 LOWER_IS_BETTER = frozenset(
-    {"brisque", "dists", "dmos", "ilniqe", "lpips", "mae", "mse", "niqe", "pi", "piqe", "rmse"}
+    {
+        *("brisque", "dists", "dmos", "gmsd", "ilniqe", "lpips", "mad", "mae", "mse", "niqe"),
+        *("pi", "pieapp", "piqe", "rmse", "stlpips"),
+    }
 )
 """Words of a measure whose low values mean good quality."""
 
@@ -88,8 +91,12 @@ def words_of(title: object) -> list[str]:
 
 
 def lower_is_better(label: object) -> bool:
-    """Whether a word of a label names a measure whose low values are good."""
-    return not LOWER_IS_BETTER.isdisjoint(words_of(label))
+    """Whether a word of a label names, or begins with, a measure whose low values are good."""
+    return any(
+        word == measure or (len(measure) > 3 and word.startswith(measure))
+        for word in words_of(label)
+        for measure in LOWER_IS_BETTER
+    )
 
 
 def usual(rows: pd.DataFrame, titles: Sequence[str]) -> list[str]:

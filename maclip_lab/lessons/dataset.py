@@ -87,6 +87,8 @@ def open_crops_and_whole(
     """
     if dataset.lower() in (*SHIPPED, SEVERITY):
         dataset = str(shipped_pack(dataset.lower(), scorer.backbone.name))
+    elif root is None and store is not None and dataset.lower() in datasets.EDITIONS:
+        root = Path(store) / dataset.lower()  # whoever names a folder wants nothing outside it
     return extract(open_dataset(dataset, root, **choices), scorer, store)
 
 
@@ -129,6 +131,7 @@ def open_pictures(
     root: str | os.PathLike[str] | None = None,
     n_pictures: int | None = None,
     variant: str | None = None,
+    **choices: Any,
 ) -> tuple[list[Path], str]:
     """Pictures to look at one by one, and the protocol they are cut by.
 
@@ -139,6 +142,7 @@ def open_pictures(
         root: as for `open_dataset`.
         n_pictures: at most so many, drawn at random and always the same; None for all.
         variant: as for `open_dataset`.
+        choices: as for `open_dataset`.
 
     Raises:
         DatasetError: files that are not as they should be.
@@ -149,7 +153,7 @@ def open_pictures(
         folder = Path(root or data_path("photos"))
     elif not folder.is_dir():
         if root is not None or "=" in name or folder.suffix.lower() in READERS:
-            manifest = open_dataset(name, root, n_pictures=n_pictures, variant=variant)
+            manifest = open_dataset(name, root, n_pictures=n_pictures, variant=variant, **choices)
             return manifest.paths, manifest.protocol
         folder, protocol = data_path("photos"), canonical_name(name)
     paths = find_pictures(folder)

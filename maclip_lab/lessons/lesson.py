@@ -76,7 +76,7 @@ class Lesson:
         variant: of the data set.
         store: folder of the feature store; None for the one that all notebooks share.
         out: folder for every figure and table that the notebook shows; None for none.
-        choices: further arguments of `open_dataset`.
+        choices: further arguments of `open_dataset`, such as ``score_column``: ``CHOICES``.
 
     Attributes:
         cells: the shipped rated sets, ``{(backbone, set): Rated}``, each opened when first asked
@@ -124,8 +124,7 @@ class Lesson:
     def pictures(self) -> list[Path]:
         """Pictures to look at one by one: of the folder or list asked for, else those shipped."""
         asked = "native" if self._dataset == PHOTOS else self._dataset
-        chosen = {key: self._choices[key] for key in ("n_pictures", "variant")}
-        return open_pictures(asked, self._root, **chosen)[0]
+        return open_pictures(asked, self._root, **self._choices)[0]
 
     def paper_sets(self) -> tuple[dict[str, Rated], dict[str, str]]:
         """The paper's data sets below the root, and why some are left out.

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,8 +13,8 @@ from maclip_lab.crops import protocol_for
 from maclip_lab.datasets import open_dataset
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.datasets.synthetic import Edition, make_synthetic
-from maclip_lab.errors import DatasetError
-from maclip_lab.evaluation import EvaluationSettings, holm
+from maclip_lab.errors import DatasetError, DatasetWarning
+from maclip_lab.evaluation import EvaluationSettings, count_votes, holm
 from maclip_lab.features.packs import SHIPPED, shipped_pack
 from maclip_lab.files.identity import data_path
 from maclip_lab.scorer import ScoreConfig
@@ -91,6 +92,8 @@ def test_where_lower_is_better_scores_are_turned_round_and_it_is_said(tmp_path):
         ("brisque.csv", "image,score\n", "", -1),
         ("x.csv", "image,NIQE score\n", "", -1),
         ("x.csv", "image,niqe_matlab\n", "", -1),
+        ("x.csv", "image,niqescore\n", "", -1),
+        ("x.csv", "image,Score (NIQE)\n", "", -1),
         ("x.csv", "", ":-", -1),
         ("niqe.csv", "", ":-", -1),
         ("pioneer.csv", "", "", 1),
@@ -105,12 +108,12 @@ def test_direction_goes_by_the_label_wherever_it_comes_from(tmp_path, name, head
 
 def test_opinions_counts_and_seeds_are_no_metrics_whatever_they_are_called(tmp_path):
     table = pd.DataFrame({"path": NAMES, "topiq": OTHER, "Mean rating": MOS, "mos_norm": MOS / 9})
-    table = table.assign(taste=2 * MOS + 1, votes=range(3, 15), seed=0, n_raters=7)
+    table = table.assign(taste=2 * MOS + 1, votes=range(3, 15), seed=0, n_raters=7, ci_95=0.1)
     table.to_csv(tmp_path / "all.csv")
     found = read_rivals([f"{tmp_path}/all.csv"], SET)
     assert list(found.scores) == ["topiq"]
     assert "'taste' of all.csv repeats the opinions: left out" in found.notes
-    left = "all.csv: no metrics are 'Mean rating', 'mos_norm', 'votes', 'seed', 'n_raters'"
+    left = "all.csv: no metrics are 'Mean rating', 'mos_norm', 'votes', 'seed', 'n_raters', 'ci_95'"
     assert left in found.notes
     assert list(read_rivals([f"{tmp_path}/all.csv:taste"], SET).scores) == ["taste"]
 
@@ -174,7 +177,10 @@ def test_a_picture_in_several_rows_of_the_set_has_its_score_in_each(tmp_path):
     [
         ("path,x\np0.png,1\nP0.png,2\n", "'P0.png' is not one picture's alone: p0.png, p0.png"),
         ("path,x\nq0.png,1\n", "none of the pictures of mine: it names 'q0.png', the set 'p0.png'"),
-        ("path,note\np0.png,good\n", "lacks the scores asked for; it has note"),
+        (
+            "path,note\np0.png,good\n",
+            "lacks the scores asked for; it has note: 'note' holds 'good'",
+        ),
         ("path,mos\np0.png,3\n", "lacks the scores asked for; it has mos"),
         ("", "is empty"),
     ],
@@ -223,21 +229,43 @@ def test_wrong_files_and_columns_are_named(tmp_path):
         read_rivals([file], both)
 
 
-def test_rivals_are_judged_beside_ours_with_one_correction_for_all(tmp_path):
+def assessed(listed, theirs, folder, **options):
+    """A study of two methods of ours and one of theirs on twelve pictures."""
     rng = np.random.default_rng(1)
-    ours, theirs = MOS + rng.normal(0, 1, 12), MOS + rng.normal(0, 3, 12)
-    file = written(tmp_path, "path,x\n" + lines(NAMES, theirs))
+    ours = MOS + rng.normal(0, 1, 12)
+    file = written(folder, "path,x\n" + lines(NAMES, theirs))
     predictions = pd.DataFrame({"score": ours, "q_cos": ours + rng.normal(0, 1, 12)})
+    predictions["name"] = NAMES
     scorer = SimpleNamespace(
         backbone=SimpleNamespace(name="plain"),
         config=lambda *_, **__: ScoreConfig("plain"),
     )
-    rivals = read_rivals([file], SET)
+    rivals = read_rivals([file], listed)
     facts = {"width": 300, "height": 200, "sha256": ""}
     made = SimpleNamespace(protocol=protocol_for("native"), preset="default", dtype="fp32")
-    view = SimpleNamespace(manifest=SET, config=made, table=SET.table[["path"]].assign(**facts))
+    view = SimpleNamespace(manifest=listed, config=made, table=SET.table[["path"]].assign(**facts))
     statistics = EvaluationSettings(n_boot=50)
-    found = assess(predictions, view, scorer, statistics=statistics, rivals=rivals)
+    return assess(predictions, view, scorer, statistics=statistics, rivals=rivals, **options)
+
+
+@pytest.mark.parametrize("judged_by", ["scores", "low scores", "choices"])
+def test_a_metric_that_falls_where_quality_rises_is_named(tmp_path, judged_by):
+    rng, options, listed = np.random.default_rng(0), {}, SET
+    theirs = rng.normal(0, 1, 12) - MOS
+    if judged_by == "low scores":
+        theirs, listed = -theirs, replace(SET, higher_is_better=False)
+    if judged_by == "choices":
+        pairs = [(a, b) for a in range(12) for b in range(a)]
+        rows = [(NAMES[a], NAMES[b], "a" if MOS[a] > MOS[b] else "b") for a, b in pairs]
+        options["votes"] = count_votes(pd.DataFrame(rows, columns=["a", "b", "chosen"]))
+    with pytest.warns(DatasetWarning, match="^x falls where quality rises; .* FILE:-COLUMN, or"):
+        assessed(listed, theirs, tmp_path, **options)
+
+
+def test_rivals_are_judged_beside_ours_with_one_correction_for_all(tmp_path):
+    theirs = MOS + np.random.default_rng(1).normal(0, 3, 12)
+    found = assessed(SET, theirs, tmp_path)
+    rivals = read_rivals([str(tmp_path / "rival.csv")], SET)
     table = found.table.set_index("method")
     assert table.loc["x", "srcc"] == pytest.approx(stats.spearmanr(theirs, MOS).statistic)
     tests = found.differences.set_index("method")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -63,6 +65,27 @@ def test_scores_from_the_store_are_those_of_the_scorer(view):
         for name in ("score", "q_cos", "q_mag", "w_cos", "mean_magnitude", "norm"):
             assert getattr(row, name) == pytest.approx(getattr(one, name), rel=2e-6), name
         assert row.n_crops == one.n_crops
+
+
+@pytest.mark.parametrize(
+    ("column", "change", "named"),
+    [
+        ("score", lambda score: score.round(7), "MA-CLIP"),
+        ("score", lambda score: -3 * score + 1, "MA-CLIP"),
+        ("q_mag", lambda q_mag: q_mag, "magnitude cue"),
+        ("score", lambda score: score.mul(np.arange(len(score))), None),
+    ],
+)
+def test_opinions_that_are_a_methods_own_scores_are_named(tmp_path, column, change, named, recwarn):
+    listed = manifest(tmp_path / "p", pictures(tmp_path / "p", 12))
+    view = Extractor(PlainScorer(), tmp_path / "s").crops(listed)
+    opinions = change(score_store(view, ANCHORS)[column])
+    assert not recwarn.list
+    told = replace(view, manifest=replace(listed, table=listed.table.assign(mos=opinions)))
+    score_store(told, ANCHORS)
+    said = [str(warning.message) for warning in recwarn]
+    start = f"the opinions equal the scores of {named}: this is a method compared with itself"
+    assert [text[: len(start)] for text in said] == [start] * bool(named)
 
 
 def test_a_picture_without_features_is_a_row_of_nan_that_says_why(view):

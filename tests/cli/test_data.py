@@ -410,10 +410,10 @@ def test_other_metrics_stand_in_the_table_with_one_correction_for_all(rated, tmp
         "20",
     ]
     details = ["--also", f"{other}:-score", "--details", tmp_path / "d"]
-    code, output, errors = run("evaluate", "mine", *store, *details, "-o", tmp_path / "t.csv")
+    with pytest.warns(DatasetWarning, match="mine falls where quality rises"):
+        code, output, errors = run("evaluate", "mine", *store, *details, "-o", tmp_path / "t.csv")
     assert code == 0, errors
     assert "mine.csv: 8 of 8 pictures found" in errors
-    assert "mine falls where quality rises" in errors
     table = pd.read_csv(tmp_path / "t.csv").set_index("method")
     assert table.loc["mine", "srcc"] == pytest.approx(-1)
     tests = pd.read_csv(tmp_path / "d" / "differences.csv")

@@ -2,6 +2,7 @@ import contextlib
 import csv
 import json
 import os
+import re
 import string
 from pathlib import Path
 
@@ -311,6 +312,22 @@ def test_an_absolute_path_is_not_overruled_by_a_file_of_that_name_under_the_root
     assert manifest.paths == [tmp_path / "photos/set/a.png", tmp_path / "list/b.png"]
     assert manifest.root == tmp_path
     assert manifest.table["path"].tolist() == ["photos/set/a.png", "list/b.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "there", "cause"),
+    [
+        ("https://host.org/x/a.png?w=9", "a.png", "is an address"),
+        ("file:///a%20b/c.png", "c.png", "is an address"),
+        ("/data/local-files/?d=set/a.png", "set/a.png", "is an address"),
+        ("set/a%20b.png", "set/a b.png", "has its blanks and signs written as %20"),
+        ("7.png", "0007.png", "has lost zeros"),
+    ],
+)
+def test_a_name_that_is_another_writing_of_a_file_says_which(tmp_path, name, there, cause):
+    pictures(tmp_path, there)
+    with pytest.raises(DatasetError, match=rf"{cause}.*: '{re.escape(there)}' is there"):
+        open_list(listed(tmp_path, [{"image": name, "mos": 1}, {"image": "x.png", "mos": 2}]))
 
 
 def test_what_is_left_is_searched_for_and_said(tmp_path):

@@ -65,6 +65,20 @@ def test_pictures_come_from_a_folder_or_ones_own_list(own):
         assert (names(listed), protocol) == (["p0.png", "p1.png", "p2.png"], "native")
 
 
+def test_a_list_is_opened_as_it_is_told(own):
+    (own / "own.csv").write_text("image,DMOS,Note\np0.png,1,7\np1.png,2,9\n")
+    told = {"score_column": "Note", "path_column": "image"}
+    assert names(open_pictures(str(own / "own.csv"), **told)[0]) == ["p0.png", "p1.png"]
+    assert open_dataset(str(own / "own.csv"), **told).table["mos"].tolist() == [7, 9]
+
+
+def test_synthetic_pictures_are_made_in_a_store_that_is_named(tmp_path, monkeypatch):
+    edition = Edition("synthetic", ("jpeg",), (5,), (64, 48))
+    monkeypatch.setitem(synthetic.EDITIONS, "synthetic", edition)
+    view, _ = open_crops_and_whole("synthetic", Maclip(RN), store=tmp_path / "kept")
+    assert view.manifest.root == tmp_path / "kept" / "synthetic"
+
+
 def test_a_set_without_a_root_lends_its_protocol_to_the_shipped_photographs():
     pictures, protocol = open_pictures("spaq")
     assert protocol == "SPAQ"

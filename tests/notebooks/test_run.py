@@ -120,6 +120,21 @@ def test_a_notebook_is_given_only_what_it_has_and_paths_start_where_the_reader_i
     assert shown == [f"{tmp_path / 'pictures'}\n", "3\n"]
 
 
+def test_columns_and_direction_of_a_list_are_told_and_features_stay_below_the_folder(run, tmp_path):
+    words = ["-c", "score_column", "DMOS", "-c", "higher_is_better", "False"]
+    shows = "print(CHOICES['score_column'], CHOICES['higher_is_better'], STORE)"
+    write(tmp_path, "00_opens", shows, parameters="CHOICES = {}\nSTORE = None")
+
+    def shown():
+        path = tmp_path / "mine" / "00_opens.ipynb"
+        return nbformat.read(path, 4).cells[-1].outputs[0].text
+
+    assert run(*words) == 0
+    assert shown() == f"DMOS False {tmp_path / 'mine' / 'features'}\n"
+    assert run(*words, "-p", "STORE", "elsewhere") == 0
+    assert shown() == "DMOS False elsewhere\n"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
