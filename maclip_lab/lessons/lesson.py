@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
+from importlib.util import module_from_spec, spec_from_file_location
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from maclip_lab.features.packs import SEVERITY, open_pack, shipped_pack, write_p
 from maclip_lab.files.identity import data_path
 from maclip_lab.lessons.dataset import extract, open_crops_and_whole, open_pictures
 from maclip_lab.lessons.explorer import Explorer
-from maclip_lab.lessons.judges import JUDGES
 from maclip_lab.lessons.matrix import Cell, Claim, Direction, Matrix
 from maclip_lab.lessons.outputs import Outputs
 from maclip_lab.lessons.verdicts import Prediction, Verdict
@@ -34,6 +34,27 @@ PHOTOS = "photos"
 N_BOOT = 2000
 _TWINS = 3
 _SYNTHETIC = "synthetic"  # what severity is made of, for a backbone that has no pack of it
+
+
+@cache
+def judges() -> Mapping[str, Callable[[Any, "Lesson"], object]]:
+    """What exercises are judged by, out of a reader's sight: it lies beside the solutions.
+
+    Raises:
+        FileNotFoundError: a notebook was moved away from its solutions.
+    """
+    beside = Path("solutions", "judges.py"), Path("judges.py")
+    checkout = data_path().parent / "notebooks" / "solutions" / "judges.py"
+    file = next((path for path in (*beside, checkout) if path.is_file()), None)
+    if file is None:
+        raise FileNotFoundError("exercises are judged by solutions/judges.py, which is not here")
+    spec = spec_from_file_location("judges", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    table: Mapping[str, Callable[[Any, Lesson], object]] = module.JUDGES
+    return table
 
 
 class Cells(Mapping[Cell, Rated]):
@@ -247,7 +268,7 @@ class Lesson:
         if answer is None or answer is ...:
             return Verdict(None, "your turn")
         try:
-            right = bool(JUDGES[number](answer, self))
+            right = bool(judges()[number](answer, self))
         except Exception as error:  # the answer may be of any kind, and the judge may trip over it
             return Verdict(False, f"not yet: this cannot be judged ({error})")
         return Verdict(right, "correct" if right else "not yet; the solutions fold a hint away")
