@@ -82,8 +82,9 @@ def make_card(name: str, facts: Mapping[str, Any]) -> Card:
     >>> make_card("mine", {"title": "Mine", "rows": 3, "mos_range": [1, 5]}).paper_rows
     3
     """
-    given = {"paper_rows": facts["rows"], **facts}
-    return Card(name=name, **{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+    given: dict[str, Any] = {"paper_rows": facts["rows"], **facts}
+    given |= {key: tuple(value) for key, value in given.items() if isinstance(value, list)}
+    return Card(name=name, **given)
 
 
 CARDS = {name: make_card(name, facts) for name, facts in SETS.items()}

@@ -18,7 +18,7 @@ import pandas as pd
 from maclip_lab.crops import is_published
 from maclip_lab.errors import DatasetError
 from maclip_lab.files.identity import joint_sha256
-from maclip_lab.files.sealed import SealError, read_seal, verify_seal
+from maclip_lab.files.sealed import SealError, read_seal
 from maclip_lab.images import Preset
 
 COLUMNS = {
@@ -248,7 +248,7 @@ def read_pack_header(path: Path, *, verify: bool = False) -> dict[str, str]:
         DatasetError: there is none, or it is damaged, or of another version than is read here.
     """
     try:
-        header = (verify_seal if verify else read_seal)(path, _WHAT)
+        header = read_seal(path, _WHAT, verify=verify)
     except FileNotFoundError:
         raise DatasetError(f"there is no pack {str(path)!r}{_MADE_BY}") from None
     except SealError as error:
