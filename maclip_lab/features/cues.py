@@ -12,7 +12,6 @@ from functools import cached_property, partial
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
 from maclip_lab.crops import Protocol
 from maclip_lab.cues import box_cox, cosine_cue, l2_norm, mean_magnitude, scaled_magnitude
@@ -30,18 +29,11 @@ _SERIAL = 2**15 - 1  # torch splits larger work over threads that wait for each 
 class StoredCues:
     """The cues of M crops laid flat, picture after picture, and whose they are.
 
-    Attributes:
-        pictures: one row a picture of the manifest: ``name, path, mos, status, flags,
-            message``.
-        higher_is_better: direction of ``mos``.
-        protocol: that cut the crops.
-        ok: positions in ``pictures`` of those that have crops, ascending.
-        offsets: where each of these pictures' crops begin, ``(len(ok) + 1)``.
-        grids: rows and columns of windows of each of these pictures, ``(len(ok), 2)``.
-        q_cos: cosine cue ``(M,)`` by the name of the prompt set.
-        q_mag: magnitude cue ``(M,)`` by box_lam.
-        mean_magnitude: ``mean |f|``, ``(M,)``.
-        norm: Euclidean length of the features, ``(M,)``.
+    ``pictures`` has one row a picture of the manifest: ``name, path, mos, status, flags, message``;
+    ``ok`` are positions in it of those that have crops, ``offsets`` ``(len(ok) + 1)`` where these
+    begin, ``grids`` ``(len(ok), 2)`` their rows and columns of windows. ``q_cos`` ``(M,)`` is by
+    the name of the prompt set, ``q_mag`` ``(M,)`` by box_lam; ``mean_magnitude`` is ``mean |f|``,
+    and ``norm`` the Euclidean length, both ``(M,)``.
     """
 
     pictures: pd.DataFrame
@@ -58,33 +50,24 @@ class StoredCues:
     def select(self, crops: str = "all") -> np.ndarray:
         """Positions of the crops of a subset, ``(m,)``, ascending.
 
-        Args:
-            crops: ``"all"``, ``"thumbnail"``, ``"windows"``, or ``"stride-256"`` for the windows
-                that a stride of 256 pixels would have cut, and the thumbnail; any multiple of the
-                store's stride.
-
-        Raises:
-            ValueError: there is no such subset in this store.
+        ``crops`` are ``"all"``, ``"thumbnail"``, ``"windows"``, or ``"stride-256"`` for the windows
+        that a stride of 256 pixels would have cut, and the thumbnail; any multiple of the store's
+        stride.
         """
         kinds = {
             "all": np.ones_like(self.thumbnails),
             "thumbnail": self.thumbnails,
             "windows": ~self.thumbnails,
         }
-        if crops in kinds:
-            chosen = np.flatnonzero(kinds[crops])
-        else:
-            chosen = np.flatnonzero(self.thumbnails | self._on_stride(crops))
-        if not len(chosen):
+        mask = kinds[crops] if crops in kinds else self.thumbnails | self._on_stride(crops)
+        if not mask.any():
             raise ValueError(f"no crop of the protocol {self.protocol.name!r} is in {crops!r}")
-        return chosen
+        return np.flatnonzero(mask)
 
     def means(self, values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         """Mean of a quantity ``(m,)`` over each picture's crops, of those chosen by `select`.
 
-        Returns:
-            ``(len(pictures),)`` float64; NaN for a picture without such crops or whose features
-            are not finite.
+        ``(len(pictures),)`` float64; NaN without such crops, or where features are not finite.
         """
         edges = np.searchsorted(chosen, self.offsets)
         counts = np.diff(edges)
@@ -106,10 +89,7 @@ class StoredCues:
     @cached_property
     def finite(self) -> np.ndarray:
         """Which of the pictures in ``ok`` have only finite features."""
-        bad = ~np.isfinite(self.norm)
-        if not len(self.ok):
-            return np.zeros(0, dtype=bool)
-        return ~np.logical_or.reduceat(bad, self.offsets[:-1])
+        return np.logical_and.reduceat(np.isfinite(self.norm), self.offsets[:-1])
 
     def _on_stride(self, crops: str) -> np.ndarray:
         """Which windows lie on a coarser grid, ``(M,)`` bool."""
@@ -134,7 +114,6 @@ def store_cues(view: Features, anchors: Anchors, box_lams: Sequence[float] = (0.
 
     Raises:
         StoreError: no picture has features.
-        ValueError: the prompts were encoded by another backbone.
     """
     sets = {set_name(anchors): anchors} if isinstance(anchors, TextAnchors) else dict(anchors)
     if not len(view.ok):
@@ -180,21 +159,12 @@ def set_name(anchors: TextAnchors) -> str:
 @torch.inference_mode()
 def _cues(block: np.ndarray, sets: Sequence[TextAnchors], lams: Sequence[float]) -> np.ndarray:
     """One row a quantity, one column a crop."""
-    step = max(1, _SERIAL // block.shape[1])
-    pieces = [block[first : first + step] for first in range(0, len(block), step)]
-    return np.concatenate([_piece(piece, sets, lams) for piece in pieces], axis=1)
-
-
-def _piece(piece: np.ndarray, sets: Sequence[TextAnchors], lams: Sequence[float]) -> np.ndarray:
-    features = torch.from_numpy(piece.astype(np.float32))
-    scaled = scaled_magnitude(features)
-    quantities: list[Tensor] = [
-        *(
-            cosine_cue(features, one.features, one.logit_scale, one.logit_bias).mean(-1)
-            for one in sets
-        ),
-        *(box_cox(scaled, lam).mean(-1) for lam in lams),
-        mean_magnitude(features),
-        l2_norm(features),
-    ]
-    return torch.stack(quantities).numpy()
+    pieces, step = [], max(1, _SERIAL // block.shape[1])
+    for first in range(0, len(block), step):
+        features = torch.from_numpy(block[first : first + step].astype(np.float32))
+        scaled = scaled_magnitude(features)
+        cosines = (cosine_cue(features, s.features, s.logit_scale, s.logit_bias) for s in sets)
+        magnitudes = (box_cox(scaled, lam) for lam in lams)
+        means = [cue.mean(-1) for cue in (*cosines, *magnitudes)]
+        pieces.append(torch.stack([*means, mean_magnitude(features), l2_norm(features)]))
+    return torch.cat(pieces, dim=1).numpy()

@@ -17,11 +17,13 @@ from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.errors import MaclipError
 from maclip_lab.files.sealed import Pieces
 from maclip_lab.images import Preset
-from maclip_lab.score import PictureFeatures
 
 DTYPES: dict[str, np.dtype[Any]] = {"fp32": np.dtype(np.float32), "fp16": np.dtype(np.float16)}
 PICTURE = ["path", "status", "flags", "message", "width", "height", "sha256"]
 """What is told of a picture beside its features; the last is of the file, empty where unread."""
+GRID, CUT = ["rows", "cols"], ["cut_height", "cut_width"]
+"""Columns of a picture's windows, and of its size as it was cut."""
+NO_FEATURES = dict.fromkeys(["width", "height", "n_crops", "start", *GRID, *CUT], 0) | {"flags": ""}
 _LAYOUT = 2
 
 
@@ -86,50 +88,32 @@ def differences(ours: Mapping[str, object], theirs: Mapping[str, object]) -> lis
 class Part:
     """The crops that a pack holds, or its whole pictures.
 
-    Attributes:
-        config: how the features were made.
-        pictures: one row a picture file, columns `PICTURE`.
-        feats: all crops flat, ``(M, D)``, mapped; or the pieces they are written from.
-        offsets: where each picture's crops begin, ``(N + 1)``.
-        grid: rows and columns of windows of each picture, ``(N, 2)``.
-        sizes: height and width of each picture as it was cut, ``(N, 2)``.
+    ``table`` has one row a picture file: `PICTURE`, `GRID`, `CUT`, ``n_crops`` and the ``start`` of
+    its crops in ``feats``, which are all flat, ``(M, D)``, mapped; or what they are written from.
     """
 
     config: StoreConfig
-    pictures: pd.DataFrame
+    table: pd.DataFrame
     feats: np.ndarray | Pieces
-    offsets: np.ndarray
-    grid: np.ndarray
-    sizes: np.ndarray
 
     @cached_property
-    def table(self) -> pd.DataFrame:
-        """The pictures as `Features` tell of them."""
-        crops = np.diff(self.offsets)
-        return self.pictures.assign(n_crops=crops, row=np.arange(len(crops)))
+    def contents(self) -> dict[str, int]:
+        """Row of every file content that it holds anything of, by sha256."""
+        return {sha256: row for row, sha256 in enumerate(self.table["sha256"]) if sha256}
 
-    @cached_property
-    def by_content(self) -> pd.DataFrame:
-        """One row of the table for every content, by its sha256."""
-        known = self.table[self.table["sha256"] != ""]
-        return known.drop_duplicates("sha256").set_index("sha256", drop=False)
-
-    @cached_property
-    def contents(self) -> set[str]:
-        """The sha256 of all files it holds anything of."""
-        return set(self.by_content.index)
+    @property
+    def mapped(self) -> np.ndarray:
+        """The features of a part that was read."""
+        assert isinstance(self.feats, np.ndarray)
+        return self.feats
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
     """A manifest's pictures and their raw features, read from where they lie as one asks for them.
 
-    Attributes:
-        manifest: whose pictures, in its order.
-        config: how the features were made.
-        table: one row a picture, in the manifest's order: ``path, status, flags, message, width,
-            height, sha256, n_crops, row``. Without features are rows whose status is not ``"ok"``.
-        store: that holds them.
+    ``table`` has one row a picture, in the manifest's order, as that of ``store``, the `Part` that
+    holds the features. Rows whose status is not ``"ok"`` have none.
     """
 
     manifest: Manifest
@@ -154,8 +138,7 @@ class Features:
     @cached_property
     def offsets(self) -> np.ndarray:
         """Where each picture's crops begin when all are laid flat, ``(len(ok) + 1)`` int64."""
-        crops = self.table["n_crops"].to_numpy()[self.ok]
-        return np.concatenate([[0], np.cumsum(crops)]).astype(np.int64)
+        return np.cumsum([0, *self.table["n_crops"].iloc[self.ok]], dtype=np.int64)
 
     @cached_property
     def segments(self) -> np.ndarray:
@@ -165,7 +148,7 @@ class Features:
     @cached_property
     def grids(self) -> np.ndarray:
         """Rows and columns of windows of every picture in ``ok``, ``(len(ok), 2)`` int64."""
-        return self.store.grid[self._rows].astype(np.int64)
+        return self.table[GRID].to_numpy(np.int64)[self.ok]
 
     def subset(self, manifest: Manifest) -> "Features":
         """The features of some of the same pictures, in another manifest's order.
@@ -190,8 +173,8 @@ class Features:
             StoreError: the picture has none; the message says why.
         """
         row = self._row(i)
-        start, stop = self.store.offsets[row : row + 2]
-        return torch.from_numpy(self._mapped[start:stop].astype(np.float32, copy=False))
+        feats = self.store.mapped[row["start"] : row["start"] + row["n_crops"]]
+        return torch.from_numpy(feats.astype(np.float32, copy=False))
 
     def grid(self, i: int) -> CropGrid:
         """Where the crops of picture ``i`` lie.
@@ -199,40 +182,22 @@ class Features:
         Raises:
             StoreError: the picture has no features; the message says why.
         """
-        height, width = self.store.sizes[self._row(i)].tolist()
+        height, width = map(int, self._row(i)[CUT])
         return CropGrid(height, width, self.config.protocol)
 
-    def picture(self, i: int) -> PictureFeatures:
-        """Picture ``i`` as `Maclip.score` takes it.
-
-        Raises:
-            StoreError: the picture has no features; the message says why.
-        """
-        row = self.table.iloc[i]
-        return PictureFeatures(
-            self.features(i),
-            self.grid(i),
-            source=row["path"],
-            width=int(row["width"]),
-            height=int(row["height"]),
-            flags=tuple(row["flags"].split()),
-        )
-
     def blocks(self, crops: int = 4096) -> Iterator[np.ndarray]:
-        """All features laid flat, in the order of ``segments``, mapped a piece at a time.
+        """All features laid flat, in the order of ``segments``, ``(at most crops, D)`` at a time.
 
-        Args:
-            crops: at most so many at once.
-
-        Yields:
-            ``(at most crops, D)`` of the stored type.
+        They are mapped, and of the stored type.
         """
-        breaks = np.flatnonzero(np.diff(self._rows) != 1) + 1
-        for rows in np.split(self._rows, breaks):  # stretches that lie one behind the other
-            if len(rows):
-                start, stop = self.store.offsets[[rows[0], rows[-1] + 1]].tolist()
+        starts = self.table["start"].to_numpy()[self.ok]
+        stops = starts + np.diff(self.offsets)
+        apart = np.flatnonzero(starts[1:] != stops[:-1]) + 1
+        for stretch in np.split(np.arange(len(starts)), apart):  # that lie one behind the other
+            if len(stretch):
+                start, stop = int(starts[stretch[0]]), int(stops[stretch[-1]])
                 for first in range(start, stop, crops):
-                    yield self._mapped[first : min(first + crops, stop)]
+                    yield self.store.mapped[first : min(first + crops, stop)]
 
     def stack(self) -> Tensor:
         """All features laid flat ``(M, D)`` float32, in memory."""
@@ -240,34 +205,18 @@ class Features:
 
     def part(self) -> Part:
         """What a pack holds of these pictures, each once."""
-        once = self.table.drop_duplicates("path")
-        chosen = replace(self, table=once)
-        has = (once["status"] == "ok").to_numpy()[:, None]
-        rows = once["row"].to_numpy()
-        shape = int(chosen.offsets[-1]), self._mapped.shape[1]
-        return Part(
-            self.config,
-            once[PICTURE],
-            Pieces(self._mapped.dtype, shape, chosen.blocks),
-            np.cumsum([0, *np.where(has[:, 0], once["n_crops"], 0)], dtype=np.int64),
-            np.where(has, self.store.grid[rows], 0).astype(np.int16),
-            np.where(has, self.store.sizes[rows], 0).astype(np.int32),
-        )
+        table = self.table.drop_duplicates("path").copy()
+        table.loc[table["status"] != "ok", ["n_crops", *GRID, *CUT]] = 0
+        once = replace(self, table=table)
+        feats = self.store.mapped
+        shape = int(once.offsets[-1]), feats.shape[1]
+        return Part(self.config, table, Pieces(feats.dtype, shape, once.blocks))
 
-    @cached_property
-    def _rows(self) -> np.ndarray:
-        return self.table["row"].to_numpy()[self.ok]
-
-    @property
-    def _mapped(self) -> np.ndarray:
-        assert isinstance(self.store.feats, np.ndarray)
-        return self.store.feats
-
-    def _row(self, i: int) -> int:
+    def _row(self, i: int) -> "pd.Series[Any]":
         row = self.table.iloc[i]
         if row["status"] != "ok":
             raise StoreError(
                 f"{row['path']} has no features: {row['status']}"
                 + (f", {row['message']}" if row["message"] else "")
             )
-        return int(row["row"])
+        return row

@@ -30,7 +30,15 @@ from maclip_lab.datasets.manifest import (
     read_pack_header,
 )
 from maclip_lab.errors import DatasetError
-from maclip_lab.features.features import PICTURE, Features, Part, StoreConfig, StoreError
+from maclip_lab.features.features import (
+    CUT,
+    GRID,
+    PICTURE,
+    Features,
+    Part,
+    StoreConfig,
+    StoreError,
+)
 from maclip_lab.files.identity import data_path
 from maclip_lab.files.provenance import provenance_record, write_result
 from maclip_lab.files.sealed import Pieces, map_tensors, write_sealed
@@ -45,21 +53,13 @@ SHIPPED = ("clive-part", "biq2021-part")
 SEVERITY = "severity"
 """The synthetic set's packs, shipped beside them: levels of harm, and no person's opinion."""
 
-_FIELDS = ("feats", "offsets", "grid", "sizes")
-
 
 @dataclass(frozen=True, eq=False)
 class Pack:
     """A pack, opened. It stands in for the scorer wherever nothing is encoded any more.
 
-    Attributes:
-        manifest: the pictures' names and scores.
-        backbone: that made the features, by name.
-        crops: MA-CLIP's features.
-        whole: CLIP-IQA's, of the whole pictures; None where the pack has none.
-        texts: raw text features ``(D,)`` by prompt.
-        logit_scale: factor on the cosine.
-        record: provenance of the file.
+    ``whole`` are CLIP-IQA's features, of the whole pictures; ``texts`` raw text features ``(D,)``
+    by prompt; ``record`` is the provenance of the file.
     """
 
     manifest: Manifest
@@ -133,9 +133,8 @@ def write_pack(
     """Write a pack, and its record beside it.
 
     Args:
-        path: of the file; ends in ``.safetensors``. An older one is replaced whole.
-        crops: of a data set, from `Extractor`; as it stores them, in fp32 or fp16, so are they
-            written.
+        path: ends in ``.safetensors``. An older file is replaced whole.
+        crops: from `Extractor`; written as it stores them, in fp32 or fp16.
         whole: of the same pictures' whole; None for a pack that CLIP-IQA cannot be computed from.
         scorer: that made them, and encodes the prompts.
         prompts: the sets whose text features go with them.
@@ -143,8 +142,6 @@ def write_pack(
     Raises:
         StoreError: no picture has features, or they are another backbone's.
         StorageFullError: there is no room; an older file is as it was.
-        ValueError: the path ends otherwise, ``whole`` is of other pictures, or the
-            scorer's texts have a bias.
     """
     path, manifest, made = Path(path), crops.manifest, crops.config
     if path.suffix != PACK_SUFFIX:
@@ -180,7 +177,7 @@ def save_pack(
         if one.logit_bias is None  # a store keeps features of such a backbone too, without texts
         for text, features in zip(chain(*one.pairs), one.features, strict=True)
     }
-    pictures = parts["crops"].pictures.set_index("path", drop=False).loc[manifest.table["path"]]
+    pictures = parts["crops"].table.set_index("path", drop=False).loc[manifest.table["path"]]
     config = scorer.config(made.protocol, preset=made.preset)
     facts = {"dtype": made.dtype, "data": manifest.data(pictures)}
     record = provenance_record({**config.facts, **manifest.facts, **facts})
@@ -195,9 +192,12 @@ def save_pack(
     empty = np.zeros((0, anchors[0].features.shape[1]), dtype=np.float32)
     tensors: dict[str, np.ndarray | Pieces] = {"texts": np.array([*texts.values()] or empty)}
     for name, part in parts.items():
-        pictures = part.pictures.to_dict("list")
+        table, pictures = part.table, part.table[PICTURE].to_dict("list")
         header[name] = json.dumps({"config": asdict(part.config), "pictures": pictures})
-        tensors |= {f"{name}.{field}": getattr(part, field) for field in _FIELDS}
+        tensors[f"{name}.feats"] = part.feats
+        tensors[f"{name}.offsets"] = np.cumsum([0, *table["n_crops"]], dtype=np.int64)
+        tensors[f"{name}.grid"] = table[GRID].to_numpy(np.int16)
+        tensors[f"{name}.sizes"] = table[CUT].to_numpy(np.int32)
     return write_result(lambda file: write_sealed(file, tensors, header), path, record)
 
 
@@ -263,12 +263,15 @@ def read_part(name: str, header: Mapping[str, str], tensors: Mapping[str, np.nda
     protocol = content["config"].pop("protocol")
     resize = None if protocol["resize"] is None else tuple(protocol.pop("resize"))
     config = StoreConfig(**content["config"], protocol=Protocol(**{**protocol, "resize": resize}))
-    pictures = pd.DataFrame(content["pictures"], columns=PICTURE)
-    part = Part(config, pictures, **{field: tensors[f"{name}.{field}"] for field in _FIELDS})
-    crops = np.diff(part.offsets)
-    expected = np.prod(part.grid, axis=1) + config.protocol.thumbnail + config.protocol.whole
-    if not np.array_equal(crops, np.where(pictures["status"] == "ok", expected, 0)):
+    feats, offsets, grid, sizes = (
+        tensors[f"{name}.{field}"] for field in ("feats", "offsets", "grid", "sizes")
+    )
+    table = pd.DataFrame(content["pictures"], columns=PICTURE)
+    table = table.assign(n_crops=np.diff(offsets), start=offsets[:-1])
+    table[GRID], table[CUT] = grid.astype(np.int64), sizes.astype(np.int64)
+    expected = np.prod(grid, axis=1) + config.protocol.thumbnail + config.protocol.whole
+    if not np.array_equal(table["n_crops"], np.where(table["status"] == "ok", expected, 0)):
         raise ValueError(f"the {name} do not fit their grids")
-    if crops.sum() != len(tensors[f"{name}.feats"]):
-        raise ValueError(f"{len(tensors[f'{name}.feats'])} features for {crops.sum()} {name}")
-    return part
+    if table["n_crops"].sum() != len(feats):
+        raise ValueError(f"{len(feats)} features for {table['n_crops'].sum()} {name}")
+    return Part(config, table, feats)

@@ -14,22 +14,23 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from maclip_lab.crops import (
-    PreparedPicture,
-)
+from maclip_lab.crops import PreparedPicture
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.errors import StorageFullError
 from maclip_lab.features.features import (
+    CUT,
     DTYPES,
-    PICTURE,
+    GRID,
+    NO_FEATURES,
     Features,
     Part,
     StoreConfig,
@@ -40,7 +41,7 @@ from maclip_lab.features.features import (
 from maclip_lab.features.packs import read_part, save_pack
 from maclip_lab.files.atomic import RECORD_SUFFIX, sweep, write_bytes
 from maclip_lab.files.identity import file_times
-from maclip_lab.files.sealed import Pieces, SealError, map_tensors, read_seal, seal, verify_seal
+from maclip_lab.files.sealed import Pieces, SealError, map_tensors, read_seal, seal
 
 _LOGGER = logging.getLogger(__name__)
 _SUFFIX = ".safetensors"
@@ -50,15 +51,11 @@ _PACKS = f"{_HEX * 12}-{_HEX * 20}{_SUFFIX}"  # rows and contents; what else lie
 
 @dataclass(frozen=True)
 class Seen:
-    """A file that was looked at: what it holds, or why it cannot be read.
-
-    ``prepared`` are its pixels for each store that lacks it.
-    """
+    """What a file holds, or why it cannot be read."""
 
     sha256: str = ""
     status: str = ""
     message: str = ""
-    prepared: tuple[PreparedPicture | None, ...] = field(default=(), repr=False)
 
 
 class Memo:
@@ -114,10 +111,6 @@ class FeatureStore:
     Opening sweeps what dead processes left a day ago. A pack is verified when it is first seen; a
     damaged one is set aside as ``*.corrupt`` with a warning, and its pictures are computed anew.
 
-    Args:
-        root: folder of the store; made where absent.
-        config: whose features.
-
     Raises:
         StoreError: the folder cannot be made or written, or is a store of an earlier version.
         StorageFullError: there is no room.
@@ -156,21 +149,22 @@ class FeatureStore:
             StorageFullError: there is no room; the store is as it was.
         """
         picture, grid = prepared.picture, prepared.grid
-        known = {
+        row = NO_FEATURES | {
             "status": picture.status,
             "flags": " ".join(picture.flags),
             "message": picture.message,
             "width": picture.width,
             "height": picture.height,
             "sha256": sha256,
-            "grid": (0, 0) if grid is None else (grid.rows, grid.cols),
-            "size": (0, 0) if grid is None else (grid.height, grid.width),
-            "crops": len(features),
-            "config": self.config.sha256,
+            "n_crops": len(features),
         }
+        if grid is not None:
+            windows, cut = (grid.rows, grid.cols), (grid.height, grid.width)
+            row |= dict(zip([*GRID, *CUT], [*windows, *cut], strict=True))
         content = {"feats": features.astype(DTYPES[self.config.dtype], copy=False)}
+        facts = {"config": self.config.sha256, "row": json.dumps(row)}
         path = self._picture(sha256)
-        write_bytes(path, seal(content, {"picture": json.dumps(known)}), durable=False)
+        write_bytes(path, seal(content, facts), durable=False)
         return path
 
     def serve(self, manifest: Manifest, seen: Sequence[Seen], scorer: Any) -> Features:
@@ -181,93 +175,70 @@ class FeatureStore:
             SealError: a file was damaged, and has been set aside.
         """
         wanted = {one.sha256 for one in seen} - {""}
-        holding = [part for part in self.parts.values() if wanted <= part.contents]
-        part = holding[0] if holding else self._gather(manifest, seen, wanted, scorer)
+        holding = [part for part in self.parts.values() if wanted <= part.contents.keys()]
+        part = holding[0] if holding else self._gather(manifest, seen, sorted(wanted), scorer)
         self._tidy(part)
-        paths = manifest.table["path"].tolist()
-        failed = {
-            f"/{path}": [path, one.status, "", one.message, 0, 0, "", 0, -1]
-            for path, one in zip(paths, seen, strict=True)
-            if not one.sha256
-        }
-        known = pd.DataFrame.from_dict(failed, "index", columns=[*PICTURE, "n_crops", "row"])
-        if wanted:
-            known = pd.concat([part.by_content, known] if failed else [part.by_content])
-        keys = [one.sha256 or f"/{path}" for path, one in zip(paths, seen, strict=True)]
-        table = known.loc[keys].assign(path=paths).reset_index(drop=True)
+        table, following = part.table, count(len(part.table))
+        if failed := [NO_FEATURES | vars(one) for one in seen if not one.sha256]:
+            table = pd.concat([table, pd.DataFrame(failed)])
+        rows = [part.contents[one.sha256] if one.sha256 else next(following) for one in seen]
+        paths = manifest.table["path"].to_numpy()
+        table = table.iloc[rows].assign(path=paths).reset_index(drop=True)
         return Features(manifest, self.config, table, part)
 
     def _gather(
-        self, manifest: Manifest, seen: Sequence[Seen], wanted: set[str], scorer: Any
+        self, manifest: Manifest, seen: Sequence[Seen], wanted: Sequence[str], scorer: Any
     ) -> Part:
         """Put what is wanted, and only that, into one pack; what it replaces goes."""
-        files = dict(zip(manifest.table["path"], seen, strict=True))
-        entries = {sha256: self._entry(sha256) for sha256 in sorted(wanted)}
-        nothing = {"flags": "", "sha256": "", "width": 0, "height": 0, "crops": 0}
-        nothing |= {"grid": (0, 0), "size": (0, 0)}
+        rows, readers = {}, {}
+        for sha256 in wanted:
+            rows[sha256], readers[sha256] = self._entry(sha256)
         table = pd.DataFrame(
-            (
-                entries[one.sha256][0]
-                if one.sha256
-                else nothing | {"status": one.status, "message": one.message}
-            )
-            | {"path": path}
-            for path, one in files.items()
-        )
-        offsets = np.cumsum([0, *table["crops"]], dtype=np.int64)
+            {**(rows[one.sha256] if one.sha256 else NO_FEATURES | vars(one)), "path": path}
+            for path, one in zip(manifest.table["path"], seen, strict=True)
+        ).drop_duplicates("path")
+        dtype, dim = DTYPES[self.config.dtype], scorer.encoder.embed_dim
+        if not wanted:
+            return Part(self.config, table, np.zeros((0, dim), dtype))
 
         def pieces() -> Iterator[np.ndarray]:
-            for one in files.values():
-                if one.sha256:
-                    yield entries[one.sha256][1]()
+            return (readers[sha256]() for sha256 in table["sha256"] if sha256)
 
-        dim = scorer.encoder.embed_dim
-        part = Part(
-            self.config,
-            table[PICTURE],
-            Pieces(DTYPES[self.config.dtype], (int(offsets[-1]), dim), pieces),
-            offsets,
-            np.array(table["grid"].tolist(), dtype=np.int16).reshape(-1, 2),
-            np.array(table["size"].tolist(), dtype=np.int32).reshape(-1, 2),
-        )
-        if not wanted:
-            return replace(part, feats=np.zeros((0, dim), DTYPES[self.config.dtype]))
-        rows_key = hashlib.sha256(json.dumps([str(manifest.root), *files]).encode()).hexdigest()
-        content_key = hashlib.sha256("".join(entries).encode()).hexdigest()
-        path = self.folder / f"{rows_key[:12]}-{content_key[:20]}{_SUFFIX}"
-        save_pack(path, manifest, {"crops": part}, scorer)
+        feats = Pieces(dtype, (int(table["n_crops"].sum()), dim), pieces)
+        names = json.dumps([str(manifest.root), *table["path"]])
+        rows_key = hashlib.sha256(names.encode()).hexdigest()[:12]
+        content_key = hashlib.sha256("".join(wanted).encode()).hexdigest()[:20]
+        path = self.folder / f"{rows_key}-{content_key}{_SUFFIX}"
+        save_pack(path, manifest, {"crops": Part(self.config, table, feats)}, scorer)
         self.strays.discard(path)
         self._refresh()
         if path not in self.parts:  # a larger one of another process has replaced it
             raise FileNotFoundError(path)
-        self._retire(path, rows_key[:12])
+        self._retire(path, rows_key)
         return self.parts[path]
 
     def _entry(self, sha256: str) -> tuple[dict[str, Any], Callable[[], np.ndarray]]:
-        """What is known of a content, and what reads its features."""
+        """The row of a content, and what reads its features."""
         for part in self.parts.values():
             if sha256 in part.contents:
-                row = part.by_content.loc[sha256].to_dict()
-                start, stop = part.offsets[row["row"] : row["row"] + 2]
-                row |= {"grid": part.grid[row["row"]].tolist(), "crops": row["n_crops"]}
-                row |= {"size": part.sizes[row["row"]].tolist()}
-                feats = part.feats
-                assert isinstance(feats, np.ndarray)
-                return row, partial(feats.__getitem__, slice(start, stop))
+                row = part.table.iloc[part.contents[sha256]].to_dict()
+                crops = slice(row["start"], row["start"] + row["n_crops"])
+                return row, partial(part.mapped.__getitem__, crops)
         path = self._picture(sha256)
-        known = json.loads(self._verified(path).get("picture", "{}"))
-        if known.get("config") != self.config.sha256:
+        header = self._verified(path)
+        if header.get("config") != self.config.sha256:
             path.unlink(missing_ok=True)  # it stands in the way of this configuration's own
             raise SealError(f"{path.name} was made under another configuration")
-        return known, lambda: map_tensors(path)["feats"]
+        return json.loads(header["row"]), lambda: map_tensors(path)["feats"]
 
     def _retire(self, path: Path, rows_key: str) -> None:
         """Delete packs whose pictures are all in another, and older ones of the same rows."""
-        here = self.parts[path].contents
+        here = self.parts[path].contents.keys()
         for other in [other for other in self.parts if other != path]:
             with suppress(OSError):
                 older = other.stat().st_mtime_ns < path.stat().st_mtime_ns
-                if self.parts[other].contents < here or (other.name.startswith(rows_key) and older):
+                inside = self.parts[other].contents.keys() < here
+                if inside or (other.name.startswith(rows_key) and older):
                     other.unlink()
                     other.with_name(other.name + RECORD_SUFFIX).unlink(missing_ok=True)
                     del self.parts[other]
@@ -310,7 +281,7 @@ class FeatureStore:
         if not path.is_file():
             raise FileNotFoundError(path)
         try:
-            return (read_seal if known else verify_seal)(path, "a file of features")
+            return read_seal(path, "a file of features", verify=not known)
         except SealError as error:
             message = f"{error}; it is set aside as {path.name}.corrupt, its pictures are redone"
             try:
