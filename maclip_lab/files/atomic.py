@@ -11,6 +11,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from io import BufferedRandom
 from pathlib import Path
 
@@ -24,7 +25,6 @@ _IN_USE = (5, 32)  # Windows' numbers: access denied, sharing violation
 _PATIENCE = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds, one after the other
 _TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}\.tmp")
 _ABANDONED = 24 * 3600.0  # seconds; whoever still writes has touched the file since
-
 
 Content = bytes | Callable[[BufferedRandom], object]
 """What goes into a file, or what writes it into the open one."""
@@ -45,21 +45,19 @@ def write_bytes(path: Path, data: Content, *, durable: bool = True) -> None:
 def write_together(files: Mapping[Path, Content], *, durable: bool = True) -> None:
     """Put files that belong together in place, in order, once all of them are on the disk.
 
-    Missing folders are made.
-
     Raises:
-        StorageFullError: the disk, the quota or the process's file size limit is exhausted.
+        StorageFullError: as `write_bytes`.
     """
     staged: dict[Path, Path] = {}
     try:
         for path, data in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             staged[path] = temporary_beside(path)
-            _write_through(staged[path], path, data, durable)
+            _write(staged[path], path.name, data, durable)
         for path, temporary in staged.items():
             _replace(temporary, path)
             if durable:
-                _sync_folder(path.parent)
+                _sync(path.parent)
     finally:
         for temporary in staged.values():
             temporary.unlink(missing_ok=True)
@@ -78,21 +76,14 @@ def try_to_write(path: Path) -> None:
 
 
 def sweep(folder: Path) -> list[Path]:
-    """Delete the temporary files in a folder that nobody has written to for a day.
-
-    Returns:
-        What was deleted.
-    """
+    """Delete the temporary files in a folder that nobody has written to for a day; which."""
     swept = []
     for path in folder.glob(".*.tmp"):
-        if not _TEMPORARY.fullmatch(path.name):
-            continue
-        try:
-            if time.time() - path.stat().st_mtime > _ABANDONED:
+        with suppress(OSError):  # it went meanwhile, or lies in a folder that may only be read
+            old = time.time() - path.stat().st_mtime > _ABANDONED
+            if _TEMPORARY.fullmatch(path.name) and old:
                 path.unlink()
                 swept.append(path)
-        except OSError:  # it went meanwhile, or lies in a folder that may only be read
-            continue
     return swept
 
 
@@ -102,7 +93,8 @@ def temporary_beside(path: Path) -> Path:
     return path.with_name(f".{start}.{uuid.uuid4().hex[:8]}.tmp")
 
 
-def _write_through(temporary: Path, path: Path, data: Content, durable: bool) -> None:
+def _write(temporary: Path, name: str, data: Content, durable: bool) -> None:
+    size = f"{len(data):,} " if isinstance(data, bytes) else ""
     try:
         with temporary.open("x+b") as file:
             if isinstance(data, bytes):
@@ -116,14 +108,10 @@ def _write_through(temporary: Path, path: Path, data: Content, durable: bool) ->
         if error.errno not in _FULL:
             raise
         message = (
-            f"no room for the {_size(data)}bytes of {path.name} ({os.strerror(error.errno)}); "
+            f"no room for the {size}bytes of {name} ({os.strerror(error.errno)}); "
             "nothing was replaced: free space and run again, what is finished is kept"
         )
-        raise StorageFullError(error.errno, message, str(path)) from error
-
-
-def _size(data: Content) -> str:
-    return f"{len(data):,} " if isinstance(data, bytes) else ""
+        raise StorageFullError(error.errno, message, str(temporary.with_name(name))) from error
 
 
 def _replace(temporary: Path, path: Path) -> None:
@@ -131,23 +119,18 @@ def _replace(temporary: Path, path: Path) -> None:
     for wait in (*_PATIENCE, None):
         try:
             os.replace(temporary, path)
+            return
         except PermissionError as error:
             if wait is None or getattr(error, "winerror", None) not in _IN_USE:
                 raise
             time.sleep(wait)
-        else:
-            return
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync(folder: Path) -> None:
     """A rename is durable only once its folder is; some systems cannot sync folders."""
-    try:
+    with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    except OSError:
-        pass
-    finally:
-        os.close(handle)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

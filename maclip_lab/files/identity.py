@@ -26,11 +26,7 @@ def data_path(*parts: str) -> Path:
 
 
 def sha256_of(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal.
-
-    Raises:
-        OSError: it cannot be read.
-    """
+    """The sha256 of a file, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -57,11 +53,9 @@ def is_sha256(text: str | None) -> TypeGuard[str]:
 
 
 def file_times(path: Path) -> tuple[int, int, int]:
-    """Size, and times in nanoseconds; that of a file's last change of any kind cannot be set back.
+    """A file's bytes, and nanoseconds of its last edit and last change; ``(-1, 0, 0)`` without one.
 
-    Returns:
-        Bytes, the time of the last edit, and of the last change, 0 on Windows, which tells when a
-        file was made instead; ``(-1, 0, 0)`` without a file.
+    The last cannot be set back; it is 0 on Windows, which tells when a file was made instead.
     """
     try:
         status = path.stat()

@@ -21,6 +21,7 @@ import pandas as pd
 
 from maclip_lab.errors import MaclipError
 from maclip_lab.files.atomic import RECORD_SUFFIX, Content, sweep, write_together
+from maclip_lab.files.identity import sha256_of
 
 _PACKAGES = ("maclip-lab", "torch", "numpy", "pillow", "pandas", "scipy")
 _LAYOUT = 1
@@ -34,12 +35,7 @@ class ProvenanceError(MaclipError):
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is recorded of a result, and whether the present set-up would give it again.
-
-    Attributes:
-        record: the JSON record.
-        differences: what is not as it was, in words; empty where the result would come out again.
-    """
+    """What is recorded of a result, and in words what is not as it was."""
 
     record: Mapping[str, object]
     differences: tuple[str, ...]
@@ -50,11 +46,11 @@ class Explanation:
         return not self.differences
 
     def __str__(self) -> str:
-        lines = [f"{key}: {_plain(value)}" for key, value in self.record.items()]
-        if self.reproduces:
-            return "\n".join([*lines, "The present set-up would reproduce this result."])
+        may = "would" if self.reproduces else "may not"
+        end = "." if self.reproduces else ":"
         return "\n".join(
-            [*lines, "The present set-up may not reproduce this result:"]
+            [f"{key}: {_plain(value)}" for key, value in self.record.items()]
+            + [f"The present set-up {may} reproduce this result{end}"]
             + [f"  {difference}" for difference in self.differences]
         )
 
@@ -79,15 +75,12 @@ def config_sha256(config: Mapping[str, object]) -> str:
 def provenance_record(config: Mapping[str, object]) -> dict[str, object]:
     """The record of a result that is being made now.
 
-    Args:
-        config: every setting the result depends on; dataclasses become mappings. Of those,
-            ``backbone``, ``weights_sha256``, ``dataset`` and ``manifest_sha256`` stand at the
-            record's head as well. ``data`` stands apart, being no setting: how the pictures are
-            found again, and their joint sha256.
+    ``config`` is every setting the result depends on; dataclasses become mappings. ``backbone``,
+    ``weights_sha256``, ``dataset`` and ``manifest_sha256`` stand at the record's head as well.
+    ``data``, no setting, stands apart: how the pictures are found again, and their joint sha256.
     """
-    config = dict(config)
-    data = _jsonable({"data": config.pop("data", {})})["data"]
     settings = _jsonable(config)
+    data = settings.pop("data", {})
     return {
         "layout": _LAYOUT,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -95,7 +88,7 @@ def provenance_record(config: Mapping[str, object]) -> dict[str, object]:
         **{name: str(config.get(name, "")) for name in _IDENTITY},
         "data": data,
         "config": settings,
-        "config_sha256": config_sha256(config),
+        "config_sha256": config_sha256(settings),
         "versions": versions(),
         "platform": platform.platform(),
         "commit": current_commit(),
@@ -106,16 +99,12 @@ def provenance_record(config: Mapping[str, object]) -> dict[str, object]:
 def write_table(
     frame: pd.DataFrame, path: str | Path, record: Mapping[str, object] | None = None
 ) -> Path:
-    """Write a table of results and its provenance record; both replace older ones whole.
+    """Write a table as ``.parquet`` or ``.csv`` and its record; both replace older ones whole.
 
-    Args:
-        frame: the results.
-        path: ends in ``.parquet`` or ``.csv``.
-        record: from `provenance_record`, or ``{"parts": [...]}`` of several; None makes one of the
-            table's ``attrs``.
+    The record is from `provenance_record`, or ``{"parts": [...]}`` of several; None makes one of
+    the table's ``attrs``.
 
     Raises:
-        ValueError: the path has another ending.
         StorageFullError: there is no room; older files are as they were.
     """
     path = Path(path)
@@ -136,10 +125,8 @@ def write_table(
 def write_result(data: Content, path: str | Path, record: Mapping[str, object]) -> Path:
     """Write a result of any kind, such as a figure, and its provenance record.
 
-    ``data`` are its bytes, or what writes them into an open file.
-
     Raises:
-        StorageFullError: there is no room; older files are as they were.
+        StorageFullError: as `write_table`.
     """
     path = Path(path)
     digests = []
@@ -179,9 +166,8 @@ def read_record(result: str | Path) -> dict[str, object]:
     try:
         record = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise ProvenanceError(
-            f"{result} has no record: {path.name} does not lie beside it"
-        ) from None
+        message = f"{result} has no record: {path.name} does not lie beside it"
+        raise ProvenanceError(message) from None
     except (ValueError, RecursionError) as error:
         raise ProvenanceError(f"{path} is not a provenance record: {error}") from error
     parts = record_parts(record) if isinstance(record, dict) else []
@@ -200,39 +186,32 @@ def explain(
 
     Raises:
         ProvenanceError: the result has no record.
-        FileNotFoundError: there is no such result.
     """
-    record = read_record(result)
-    found = []
-    digest = hashlib.sha256(Path(result).read_bytes()).hexdigest()
-    if record.get("result_sha256", digest) != digest:
-        found.append("the file has been changed since it was written")
-    for part in record_parts(record):
-        found += _differences(part, weights_sha256, manifest_sha256)
-    return Explanation(record, tuple(dict.fromkeys(found)))
-
-
-def _differences(
-    record: Mapping[str, object], weights_sha256: str | None, manifest_sha256: str | None
-) -> list[str]:
+    record, here = read_record(result), versions()
     words = {
         "weights_sha256": ("the weights differ: their sha256", weights_sha256),
         "manifest_sha256": ("the data set's rows differ: their sha256", manifest_sha256),
         "code_sha256": ("the package's code differs: its sha256", code_sha256()),
     }
-    found = [
-        f"{what} was {record[key]} and is {value}"
-        for key, (what, value) in words.items()
-        if value and record.get(key) and record[key] != value
-    ]
-    if config_sha256(_mapping(record, "config")) != record.get("config_sha256"):
-        found.append("the record has been changed: its configuration and its hash disagree")
-    then, here = _mapping(record, "versions"), versions()
-    return found + [
-        f"{name} was {then.get(name, 'absent')} and is {here.get(name, 'absent')}"
-        for name in sorted({*then, *here})
-        if then.get(name, "absent") != here.get(name, "absent")
-    ]
+    apart = []
+    digest = sha256_of(Path(result))
+    if record.get("result_sha256", digest) != digest:
+        apart.append("the file has been changed since it was written")
+    for part in record_parts(record):
+        apart += [
+            f"{what} was {part[key]} and is {value}"
+            for key, (what, value) in words.items()
+            if value and part.get(key) and part[key] != value
+        ]
+        if config_sha256(_mapping(part, "config")) != part.get("config_sha256"):
+            apart.append("the record has been changed: its configuration and its hash disagree")
+        then = _mapping(part, "versions")
+        apart += [
+            f"{name} was {then.get(name, 'absent')} and is {here.get(name, 'absent')}"
+            for name in sorted({*then, *here})
+            if then.get(name, "absent") != here.get(name, "absent")
+        ]
+    return Explanation(record, tuple(dict.fromkeys(apart)))
 
 
 def record_parts(record: Mapping[str, object]) -> list[Mapping[str, object]]:

@@ -48,12 +48,8 @@ def seal(tensors: Tensors, metadata: Mapping[str, str]) -> bytes:
     return file.getvalue()
 
 
-def write_sealed(file: BinaryIO, tensors: Tensors, metadata: Mapping[str, str]) -> str:
-    """Write a sealed file into an open one, in the memory of a piece.
-
-    Returns:
-        The digest that stands in its header.
-    """
+def write_sealed(file: BinaryIO, tensors: Tensors, metadata: Mapping[str, str]) -> None:
+    """Write a sealed file into an open one, in the memory of a piece."""
     names = sorted(tensors, key=lambda name: (-np.dtype(tensors[name].dtype).itemsize, name))
     header: dict[str, object] = {"__metadata__": {**metadata, _DIGEST: _NO_DIGEST}}
     end = 0
@@ -72,39 +68,36 @@ def write_sealed(file: BinaryIO, tensors: Tensors, metadata: Mapping[str, str]) 
             data = np.ascontiguousarray(piece, dtype=tensor.dtype).tobytes()
             content.update(data)
             file.write(data)
-    digest = content.hexdigest()
     file.seek(0)
-    file.write(head.replace(_entry(_NO_DIGEST), _entry(digest), 1))
-    return digest
+    file.write(head.replace(_entry(_NO_DIGEST), _entry(content.hexdigest()), 1))
 
 
-def read_seal(path: Path, what: str) -> dict[str, str]:
-    """The header's metadata, the digest as ``file_sha256`` among them; the rest is not read.
+def read_seal(path: Path, what: str, *, verify: bool = True) -> dict[str, str]:
+    """The header's metadata, the digest as ``file_sha256`` among them.
 
-    For the message, ``what`` is what it should be, such as ``"a shard of features"``.
-
-    Raises:
-        SealError: it is no sealed file, or it has been cut short.
-        OSError: it cannot be read.
-    """
-    metadata, head, size = _head(path, what)
-    if os.path.getsize(path) != len(head) + size:
-        raise SealError(
-            f"{path.name} is damaged: it has {os.path.getsize(path):,} bytes where "
-            f"{len(head) + size:,} were written"
-        )
-    return metadata
-
-
-def verify_seal(path: Path, what: str) -> dict[str, str]:
-    """`read_seal`, every byte of the file checked.
+    Every byte is checked, or, without ``verify``, only that none is lacking. For the message,
+    ``what`` is what it should be, such as ``"a pack"``.
 
     Raises:
         SealError: a byte differs from what was written, or the file is no sealed one.
-        OSError: it cannot be read.
     """
-    metadata, head, _ = _head(path, what)
-    digest = metadata[_DIGEST]
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+            length = int.from_bytes(start, "little")
+            head = start + file.read(min(length, os.path.getsize(path)))
+        header = json.loads(head[8:])
+        metadata = header.pop("__metadata__")
+        end = len(head) + max(entry["data_offsets"][1] for entry in header.values())
+        if not isinstance(digest := metadata[_DIGEST], str):
+            raise TypeError(f"{_DIGEST} is {digest!r}")
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        raise SealError(f"{path.name} is not {what}: {error!r}") from error
+    size = os.path.getsize(path)
+    if size != end:
+        raise SealError(f"{path.name} is damaged: it has {size:,} bytes where {end:,} were written")
+    if not verify:
+        return metadata
     content = hashlib.sha256(head.replace(_entry(digest), _entry(_NO_DIGEST), 1))
     with path.open("rb") as file:
         file.seek(len(head))
@@ -116,11 +109,7 @@ def verify_seal(path: Path, what: str) -> dict[str, str]:
 
 
 def map_tensors(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a sealed file, mapped without reading it; writes stay in memory.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
+    """The tensors of a sealed file, mapped without reading it; writes stay in memory."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))
@@ -133,23 +122,6 @@ def map_tensors(path: Path) -> dict[str, np.ndarray]:
         .reshape(entry["shape"])
         for name, entry in header.items()
     }
-
-
-def _head(path: Path, what: str) -> tuple[dict[str, str], bytes, int]:
-    """Metadata, the bytes they stand in, and how many bytes of tensors follow."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(8)
-            length = int.from_bytes(start, "little")
-            head = start + file.read(min(length, os.path.getsize(path)))
-        header = json.loads(head[8:])
-        metadata = header.pop("__metadata__")
-        size = max(entry["data_offsets"][1] for entry in header.values())
-        if not isinstance(metadata[_DIGEST], str):
-            raise TypeError(f"{_DIGEST} is {metadata[_DIGEST]!r}")
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
-        raise SealError(f"{path.name} is not {what}: {error!r}") from error
-    return metadata, head, size
 
 
 def _entry(digest: str) -> bytes:

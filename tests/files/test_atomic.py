@@ -22,19 +22,13 @@ def test_a_file_appears_whole_with_the_users_permissions_and_no_temporary(tmp_pa
     assert (tmp_path / "deep" / "a.bin").stat().st_mode & 0o777 == 0o644
 
 
-def test_files_that_belong_together_appear_only_if_all_can_be_written(tmp_path, monkeypatch):
+def test_files_that_belong_together_appear_only_if_all_can_be_written(tmp_path):
+    def failing(file):
+        raise StorageFullError(28, "full", file.name)
+
     write_bytes(tmp_path / "a", b"old")
-    written = []
-
-    def failing(temporary, path, data, durable):
-        written.append(path)
-        if len(written) == 2:
-            raise StorageFullError(28, "full", str(path))
-        temporary.write_bytes(data)
-
-    monkeypatch.setattr(atomic, "_write_through", failing)
     with pytest.raises(StorageFullError):
-        write_together({tmp_path / "a": b"new", tmp_path / "b": b"new"})
+        write_together({tmp_path / "a": b"new", tmp_path / "b": failing})
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_bytes() == b"old"
 
@@ -92,19 +86,17 @@ def test_a_file_that_stays_refused_is_an_error_and_the_old_one_stays(
     tmp_path, monkeypatch, winerror
 ):
     write_bytes(tmp_path / "a", b"old")
-    waits = []
+    refusal, waits = in_use(), []
+    refusal.winerror = winerror
 
     def never(source, target):
-        refusal = in_use()
-        refusal.winerror = winerror
         raise refusal
 
     monkeypatch.setattr(atomic.os, "replace", never)
     monkeypatch.setattr(atomic.time, "sleep", waits.append)
     with pytest.raises(PermissionError):
         write_bytes(tmp_path / "a", b"new")
-    assert [path.name for path in tmp_path.iterdir()] == ["a"]
-    assert (tmp_path / "a").read_bytes() == b"old"
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"old")]
     assert bool(waits) == (winerror == 5)
 
 
