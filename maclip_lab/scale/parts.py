@@ -49,20 +49,11 @@ class Part:
         file was changed, its content takes the place.
         """
         config = replace(config, device=str(choose_device(config.device)).partition(":")[0])
-        times = [(path, file, *file_times(file)) for path, file in self.pairs()]
-        content = [
-            _COLUMNS,
-            config.sha256,
-            *(
-                [path, size, edited, changed or content_sha256(file)]
-                for path, file, size, edited, changed in times
-            ),
-        ]
+        content: list[object] = [_COLUMNS, config.sha256]
+        for path, file in zip(self.paths, self.files(), strict=True):
+            size, edited, changed = file_times(file)
+            content.append([path, size, edited, changed or content_sha256(file)])
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
-
-    def pairs(self) -> Iterator[tuple[str, Path]]:
-        """Each picture's name in the table and its file."""
-        return zip(self.paths, self.files(), strict=True)
 
 
 @dataclass(frozen=True)
@@ -76,11 +67,7 @@ class FinishedPart:
 
 
 def divide(pictures: Sequence[str | os.PathLike[str]], part_size: int) -> Iterator[Part]:
-    """The parts of a list of pictures, in order; the last may have fewer.
-
-    Raises:
-        ValueError: ``part_size`` is below 1.
-    """
+    """The parts of a list of pictures, in order; the last may have fewer."""
     if part_size < 1:
         raise ValueError(f"part_size is a number of pictures, got {part_size}")
     for number, start in enumerate(range(0, len(pictures), part_size)):

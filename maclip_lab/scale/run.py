@@ -68,7 +68,11 @@ class ScaleRun:
         Pictures of failed parts have the status ``"failed"`` and the error as their message.
         """
         pieces = {part.number: read_part(part.path) for part in self.finished}
-        pieces |= {failed.part.number: _failed_rows(failed) for failed in self.failed}
+        for failed in self.failed:
+            rows = pd.DataFrame({"path": list(failed.part.paths)}).reindex(columns=TABLE_COLUMNS)
+            rows[["n_crops", "width", "height"]] = 0
+            rows[["status", "flags", "message", "sha256"]] = "failed", "", failed.error, ""
+            pieces[failed.part.number] = rows
         table = pd.concat([pieces[number] for number in sorted(pieces)], ignore_index=True)
         digests = table.pop("sha256")
         pictures = joint_sha256(zip(table["path"], digests, strict=True))
@@ -103,7 +107,6 @@ def score_many(
     Raises:
         ScaleError: the scale extra is not installed, or the cluster cannot be reached or was lost.
         StorageFullError: there is no room; finished parts are kept.
-        ValueError: no pictures, or a number below 1.
         WeightsError: no weights can be had.
     """
     if not len(pictures):
@@ -196,8 +199,8 @@ def _local_cluster(workers: int) -> "LocalCluster":
         f"workers run {script} again when they start: put what it does under "
         "if __name__ == '__main__':"
     )
-    if script is not None and not _mentions_guard(Path(script)):
-        raise ScaleError(advice)
+    if script and os.path.isfile(script) and b"__main__" not in Path(script).read_bytes():
+        raise ScaleError(advice)  # a program that was put together with its interpreter has no file
     try:
         return LocalCluster(
             n_workers=workers,
@@ -210,13 +213,6 @@ def _local_cluster(workers: int) -> "LocalCluster":
     except RuntimeError as error:
         why = f"{error} If it is so for no other reason, {advice}" if script else str(error)
         raise ScaleError(f"no workers can be started on this machine: {why}") from error
-
-
-def _mentions_guard(script: Path) -> bool:
-    try:
-        return b"__main__" in script.read_bytes()
-    except OSError:  # a program that was put together with its interpreter
-        return True
 
 
 Outcome = FinishedPart | Exception
@@ -233,7 +229,13 @@ def _outcomes(
     """Parts as they finish or fail, in any order."""
     if workers is None and cluster is None:
         for part in parts:
-            yield part, _attempt(part, config, folder, torch.get_num_threads())
+            try:
+                outcome: Outcome = score_part(part, config, folder, torch.get_num_threads())
+            except StorageFullError:
+                raise
+            except Exception as error:  # whatever a part raises, the others go on
+                outcome = error
+            yield part, outcome
         return
     with dask_client(workers, cluster) as client:
         if progress:
@@ -246,15 +248,6 @@ def _outcomes(
             raise _lost(error) from error
 
 
-def _attempt(part: Part, config: ScoreConfig, folder: Path, workers: int) -> Outcome:
-    try:
-        return score_part(part, config, folder, workers)
-    except StorageFullError:
-        raise
-    except Exception as error:  # whatever a part raises, the others go on
-        return error
-
-
 def _on_dask(
     client: "Client", parts: Iterator[Part], config: ScoreConfig, folder: Path
 ) -> Iterator[tuple[Part, Outcome]]:
@@ -264,17 +257,16 @@ def _on_dask(
     """
     from distributed import as_completed
 
-    def room() -> int:
+    def submit() -> Sequence[object]:
         wanted = max(_IN_FLIGHT, 2 * sum(client.nthreads().values()))
-        return max(0, wanted - len(waiting))
-
-    def submit(part: Part) -> object:
-        future = client.submit(score_part, part, config, folder, pure=False)
-        waiting[future.key] = part
-        return future
+        futures = []
+        for part in islice(parts, max(0, wanted - len(waiting))):
+            futures.append(client.submit(score_part, part, config, folder, pure=False))
+            waiting[futures[-1].key] = part
+        return futures
 
     waiting: dict[object, Part] = {}
-    running = as_completed([submit(part) for part in islice(parts, room())])
+    running = as_completed(submit())
     for future in running:
         part = waiting.pop(future.key)
         if future.cancelled():
@@ -283,18 +275,10 @@ def _on_dask(
         if isinstance(error, StorageFullError):
             raise error
         yield part, future.result() if error is None else error
-        for following in islice(parts, room()):
-            running.add(submit(following))
+        running.update(submit())
 
 
 def _lost(reason: object) -> ScaleError:
     return ScaleError(
         f"the cluster was lost ({reason}); finished parts are kept, the same run goes on from them"
     )
-
-
-def _failed_rows(failed: FailedPart) -> pd.DataFrame:
-    rows = pd.DataFrame({"path": list(failed.part.paths)}).reindex(columns=list(TABLE_COLUMNS))
-    rows[["n_crops", "width", "height"]] = 0
-    rows[["status", "flags", "message", "sha256"]] = "failed", "", failed.error, ""
-    return rows

@@ -10,7 +10,8 @@ import pickle
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,24 +27,23 @@ VOCABULARY = 49_408
 ROWS, WEIGHT = "token_embedding.rows", "token_embedding.weight"
 _LANDMARK = "visual.conv1.weight"  # every CLIP of these architectures has exactly one
 _NESTED = ("state_dict", "model_state_dict", "model")
-_IGNORED = {"attn_mask"}
 _READ_OFF_TENSORS = {"image_size", "layers", "width", "patch_size", "context_length"}
 _CHECKED = {"vocab_size", "heads"}
 _DEFAULTS = {"head_width": 64, "mlp_ratio": 4.0}
 
 
 def read_tensors(path: Path, *, trust_archive: bool) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """A weights file's tensors and its metadata.
+    """The tensors and metadata of a ``.safetensors``, a state dict, or OpenAI's archive.
 
-    Args:
-        path: ``.safetensors``, a pickled state dict, or OpenAI's TorchScript archive.
-        trust_archive: a TorchScript archive can hold code; open it only if this is true.
+    A TorchScript archive can hold code; it is opened only with ``trust_archive``.
 
     Raises:
         WeightsError: it cannot be read, or not without running code it brings along.
     """
     if path.suffix == ".safetensors":
-        return _read_safetensors(path)
+        with _safetensors(path) as stream:
+            tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
+            return tensors, dict(stream.metadata() or {})
     if _is_torchscript(path):
         if not trust_archive:
             raise WeightsError(
@@ -67,16 +67,12 @@ def openai_names(state: Mapping[str, Tensor], where: object) -> dict[str, Tensor
     """
     odd = [
         key
-        for key, tensor in state.items()
-        if tensor.layout != torch.strided
-        or tensor.is_complex()
-        or tensor.is_quantized
-        or tensor.is_meta
+        for key, t in state.items()
+        if t.layout != torch.strided or t.is_complex() or t.is_quantized or t.is_meta
     ]
     if odd:
-        raise WeightsError(
-            f"{where}: expected plain tensors of real numbers, got others: {_some(odd)}"
-        )
+        message = f"{where}: expected plain tensors of real numbers, got others: {_some(odd)}"
+        raise WeightsError(message)
     prefixes = [key.removesuffix(_LANDMARK) for key in state if key.endswith(_LANDMARK)]
     prefixes = [prefix for prefix in prefixes if prefix == "" or prefix.endswith(".")]
     if len(prefixes) != 1:
@@ -92,16 +88,18 @@ def openai_names(state: Mapping[str, Tensor], where: object) -> dict[str, Tensor
             f"{where}: beside the CLIP under {prefix!r} there are {len(outside)} other tensors: "
             f"{_some(outside)}; save the CLIP's own state dict"
         )
-    names = {key: key[len(prefix) :] for key in state}
-    tensors = {
-        name.removeprefix("text."): state[key]
-        for key, name in names.items()
-        if name not in _IGNORED
-    }
-    tensors = expand_token_rows(tensors)
-    for name in [name for name in tensors if name.endswith(".running_mean")]:
-        counter = name.replace("running_mean", "num_batches_tracked")
-        tensors.setdefault(counter, torch.tensor(0))
+    names = {key: key.removeprefix(prefix) for key in state}
+    tensors = expand_token_rows(
+        {
+            name.removeprefix("text."): state[key]
+            for key, name in names.items()
+            if name != "attn_mask"
+        }
+    )
+    for name in list(tensors):
+        if name.endswith(".running_mean"):
+            counter = name.replace("running_mean", "num_batches_tracked")
+            tensors.setdefault(counter, torch.tensor(0))
     return tensors
 
 
@@ -112,9 +110,6 @@ def expand_token_rows(
 
     Of tensors under OpenAI's names, ``token_embedding.rows`` holds the ids ``(R,)`` of the rows
     ``(R, width)`` in ``token_embedding.weight``.
-
-    Raises:
-        ValueError: ids and rows do not fit together, or an id lies outside the vocabulary.
     """
     if ROWS not in state:
         return dict(state)
@@ -167,19 +162,16 @@ def stated_activation(path: Path) -> bool | None:
     """
     if path.suffix != ".safetensors":
         return None
-    try:
-        with safe_open(path, framework="pt") as stream:
-            said = (stream.metadata() or {}).get("quick_gelu")
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path} is not a safetensors file: {error}") from error
+    with _safetensors(path) as stream:
+        said = (stream.metadata() or {}).get("quick_gelu")
     return None if said is None else said.lower() != "false"
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+@contextmanager
+def _safetensors(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, framework="pt") as stream:
-            tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
-            return tensors, dict(stream.metadata() or {})
+            yield stream
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} is not a safetensors file: {error}") from error
 

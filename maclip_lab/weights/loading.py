@@ -44,15 +44,11 @@ _LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Backbone:
-    """A loaded CLIP and where it came from.
+    """A loaded CLIP, in float32 on the CPU, in evaluation mode, and where it came from.
 
-    Attributes:
-        name: in this package's grammar, letter case put right.
-        sha256: of the file.
-        source: which place the file came from.
-        clip: the model, in float32 on the CPU, in evaluation mode.
-        metadata: what the file says of itself, and ``path`` and ``quick_gelu``.
-        crop: side in pixels of the only crops it takes; None where it takes any.
+    ``sha256`` is of the file, ``source`` the place it came from, ``metadata`` what it says of
+    itself, and ``path`` and ``quick_gelu``; ``crop`` the side in pixels of the only crops it takes,
+    None where it takes any.
     """
 
     name: str

@@ -24,12 +24,9 @@ class Embedded:
 class HubModel:
     """An open_clip checkpoint on the Hugging Face hub, one of OpenAI's nine among them.
 
-    Attributes:
-        name: such as ``"ViT-B/32"``, or ``"hf-hub:org/name[@revision]"``.
-        repo: the hub's repository.
-        revision: commit, branch or tag of it.
-        sha256: of its ``open_clip_model.safetensors``, where that is on record.
-        archive: sha256 of OpenAI's TorchScript archive of the same tensors, of their nine.
+    ``name`` is such as ``"ViT-B/32"`` or ``"hf-hub:org/name[@revision]"``; ``revision`` a commit,
+    branch or tag; ``sha256`` of its ``open_clip_model.safetensors``, where that is on record;
+    ``archive`` of OpenAI's TorchScript archive of the same tensors, of their nine.
     """
 
     name: str

@@ -6,7 +6,7 @@ before it is opened: the pinned one, or the one by which the client names what i
 """
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -43,14 +43,6 @@ class Checkpoint:
     source: str
 
 
-@dataclass
-class _Search:
-    """Where weights were looked for, why each place had none, and whether one had wrong ones."""
-
-    tried: list[str] = field(default_factory=list)
-    damaged: bool = False
-
-
 def cache_folder() -> Path:
     """``$MACLIP_LAB_CACHE``, or the platform's cache folder."""
     chosen = os.environ.get(CACHE_VARIABLE)
@@ -82,18 +74,17 @@ def local_paths(model: Model, weights_dir: str | os.PathLike[str] | None = None)
     elif isinstance(model, Embedded):
         paths = [data_path("backbones", f"{model.name}.safetensors")]
     else:
-        paths = [*_given_paths(model, weights_dir), *_hub_paths(model)]
+        cached = [_cached(model, folder) for folder in hub_folders()]
+        paths = [*_given_paths(model, weights_dir), *cached]
     return [path for path in paths if path.is_file()]
 
 
 def expected_sha256(model: Model, path: Path) -> str | None:
     """What a backbone's file should hash to: as published, or as the hub's client names it."""
-    if isinstance(model, Embedded):
-        return model.sha256
-    published = None
-    if isinstance(model, HubModel):
-        published = model.archive if path.suffix == ".pt" else model.sha256
-    if published:
+    published = model.sha256 if isinstance(model, Embedded | HubModel) else None
+    if isinstance(model, HubModel) and path.suffix == ".pt":
+        published = model.archive
+    if published or isinstance(model, Embedded):
         return published
     name = path.resolve().name  # the client links to a large file that it calls by its sha256
     return name if is_sha256(name) else None
@@ -104,10 +95,8 @@ def verified_sha256(
 ) -> str:
     """The file's sha256, if it is the expected one; where none is expected, any will do.
 
-    ``fate`` says what became of a wrong file, and what to do.
-
     Raises:
-        IntegrityError: it is another; the message shows both and the file's first bytes.
+        IntegrityError: it is another; the message ends in ``fate``: what became of it.
     """
     actual = sha256_of(path)
     if expected in (None, actual):
@@ -139,32 +128,46 @@ def find_checkpoint(
     """
     if isinstance(model, Path | Embedded):
         return _at_hand(model)
-    search = _Search()
+    tried, damaged = list[str](), False
     for path in _given_paths(model, weights_dir):
         if path.is_file():
             digest = verified_sha256(path, expected_sha256(model, path))
             return Checkpoint(path, digest, "weights_dir")
-        search.tried.append(f"{path}: not there")
-    for path in _hub_paths(model):
-        if cached := _digest_in_cache(model, path, search):
-            return Checkpoint(path, cached, "Hugging Face cache")
+        tried.append(f"{path}: not there")
+    for path in (_cached(model, folder) for folder in hub_folders()):
+        expected = expected_sha256(model, path)
+        if not path.is_file():
+            tried.append(f"{path}: not there")
+        elif not model.archive and not path.with_name(HUB_CONFIG).is_file():
+            tried.append(f"{path}: without its {HUB_CONFIG}")
+        elif expected is None:  # where no links can be made, the client's file bears no sha256
+            tried.append(
+                f"{path}: there, but nothing says what its sha256 should be; it can be given as a "
+                "path"
+            )
+        else:
+            try:
+                return Checkpoint(path, verified_sha256(path, expected), "Hugging Face cache")
+            except IntegrityError as error:
+                damaged = True
+                tried.append(str(error))
+    failure: type[WeightsError] = OfflineError
+    source = f"{model.address} at {model.revision}"
     if is_offline(offline):
         switches = " or ".join(OFFLINE_VARIABLES)
-        search.tried.append(f"network: not tried, as offline=True, {switches} forbids")
-        raise (IntegrityError if search.damaged else OfflineError)(_advice(model, search))
-    source = f"{model.address} at {model.revision}"
-    try:
-        path, digest = _fetch(model, progress)
-    except WeightsError as error:
-        search.tried.append(f"{source}: {error}")
-    except Exception as error:  # the hub's client wraps what happened, in kinds of its own
-        cause = error.__cause__ or error
-        text = " ".join(str(cause).split()) or "no details"
-        cut = "…" if len(text) > 300 else ""
-        search.tried.append(f"{source}: {type(cause).__name__}: {text[:300]}{cut}")
+        tried.append(f"network: not tried, as offline=True, {switches} forbids")
     else:
-        return Checkpoint(path, digest, source)
-    raise (IntegrityError if search.damaged else WeightsError)(_advice(model, search))
+        failure = WeightsError
+        try:
+            return Checkpoint(*_fetch(model, progress), source)
+        except WeightsError as error:
+            tried.append(f"{source}: {error}")
+        except Exception as error:  # the hub's client wraps what happened, in kinds of its own
+            cause = error.__cause__ or error
+            text = " ".join(str(cause).split()) or "no details"
+            cut = "…" if len(text) > 300 else ""
+            tried.append(f"{source}: {type(cause).__name__}: {text[:300]}{cut}")
+    raise (IntegrityError if damaged else failure)(_advice(model, tried))
 
 
 def fetched_hub_models() -> list[HubModel]:
@@ -191,10 +194,6 @@ def _given_paths(model: HubModel, folder: str | os.PathLike[str] | None) -> list
     return [given / model.stem / HUB_WEIGHTS]
 
 
-def _hub_paths(model: HubModel) -> list[Path]:
-    return [_cached(model, folder) for folder in hub_folders()]
-
-
 def _cached(model: HubModel, folder: Path) -> Path:
     """A backbone's file in a cache of the hub's client; the repository's folder if it is absent."""
     from huggingface_hub import try_to_load_from_cache
@@ -202,26 +201,6 @@ def _cached(model: HubModel, folder: Path) -> Path:
     path = try_to_load_from_cache(model.repo, HUB_WEIGHTS, folder, model.revision)
     absent = folder / f"models--{model.repo.replace('/', '--')}"
     return Path(path) if isinstance(path, str) else absent
-
-
-def _digest_in_cache(model: HubModel, path: Path, search: _Search) -> str | None:
-    """The sha256 of a cached file that can be used; else why it cannot goes into the search."""
-    expected = expected_sha256(model, path)
-    if not path.is_file():
-        search.tried.append(f"{path}: not there")
-    elif not model.archive and not path.with_name(HUB_CONFIG).is_file():
-        search.tried.append(f"{path}: without its {HUB_CONFIG}")
-    elif expected is None:  # where no links can be made, the client's file bears no sha256
-        search.tried.append(
-            f"{path}: there, but nothing says what its sha256 should be; it can be given as a path"
-        )
-    else:
-        try:
-            return verified_sha256(path, expected)
-        except IntegrityError as error:
-            search.damaged = True
-            search.tried.append(str(error))
-    return None
 
 
 def _at_hand(model: Path | Embedded) -> Checkpoint:
@@ -246,7 +225,15 @@ def _fetch(model: HubModel, progress: bool) -> tuple[Path, str]:
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
-    folder = _writable(hub_folders()[0])
+    folder = hub_folders()[0]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try_to_write(folder / "weights")
+    except OSError as error:
+        raise WeightsError(
+            f"cannot write to the weights cache {folder}: {error.strerror or error}; set "
+            f"{CACHE_VARIABLE} to a folder that can be written"
+        ) from error
     promised = model.sha256
     if promised is None:
         url = hf_hub_url(model.repo, HUB_WEIGHTS, revision=model.revision)
@@ -277,24 +264,12 @@ def _fetch(model: HubModel, progress: bool) -> tuple[Path, str]:
         raise
 
 
-def _writable(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        try_to_write(folder / "weights")
-    except OSError as error:
-        raise WeightsError(
-            f"cannot write to the weights cache {folder}: {error.strerror or error}; set "
-            f"{CACHE_VARIABLE} to a folder that can be written"
-        ) from error
-    return folder
-
-
-def _advice(model: HubModel, search: _Search) -> str:
+def _advice(model: HubModel, tried: list[str]) -> str:
     from huggingface_hub import hf_hub_url
 
     address = hf_hub_url(model.repo, HUB_WEIGHTS, revision=model.revision)
     hashed = f", sha256 {model.sha256}" if model.sha256 else ""
-    lines = [f"no weights for {model.name}. Tried:", *(f"  - {line}" for line in search.tried)]
+    lines = [f"no weights for {model.name}. Tried:", *(f"  - {line}" for line in tried)]
     lines.append("To go on, do one of these:")
     if model.archive:
         lines.append(f"  - download {address} (hub repository {model.repo}{hashed})")
