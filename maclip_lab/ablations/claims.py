@@ -16,13 +16,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from scipy.cluster.vq import kmeans2
+from scipy.stats import wasserstein_distance
+from torch import Tensor
+from torch.nn.functional import normalize
 
-from maclip_lab.ablations.contents import distance_change, stage_distances
 from maclip_lab.ablations.published import CLIP_IQA_ANSWERS, PAPER_BACKBONE, published_results
 from maclip_lab.ablations.rated import Rated
 from maclip_lab.ablations.sweeps import AUTHORS_GRID
 from maclip_lab.crops import DATASETS
-from maclip_lab.cues import box_cox
+from maclip_lab.cues import box_cox, scaled_magnitude
 from maclip_lab.datasets.cards import Choices, Variant
 from maclip_lab.datasets.checks import check_dataset, part_of_set, unlike_published
 from maclip_lab.datasets.manifest import Manifest
@@ -169,13 +172,24 @@ class Evidence:
         return Resamples.of(len(rows), clusters, self.statistics).estimate(gap)
 
     def contents(self) -> Estimate:
-        """By how much Box-Cox moves the contents' magnitudes closer, after the division."""
-        try:
-            stages = stage_distances(self.rated.features, seed=self.statistics.seed)
-        except ValueError as error:  # all pictures show one thing, or all features are alike
-            return Estimate(float("nan"), reason=str(error))
-        _, divided, bent = stages.values()
-        return distance_change(divided, bent, self.statistics)
+        """By how much Box-Cox moves the contents' magnitudes closer, after the division.
+
+        In the mean Wasserstein distance between every two contents, in units of the spread over
+        all, so that a change of scale is none. Contents are drawn again.
+        """
+        rated = self.rated
+        last = rated.crops[np.flatnonzero(np.diff(rated.picture, append=-1))]  # the thumbnails
+        groups, _ = pd.factorize(_contents(rated, last, self.statistics.seed))
+        divided = scaled_magnitude(last)
+        if groups.max() < 1 or not divided.std() > 0:
+            return Estimate(np.nan, reason="all pictures show one thing, or are alike")
+        closer = _distances(divided, groups) - _distances(box_cox(divided), groups)
+
+        def mean(drawn: np.ndarray) -> float:
+            pairs = closer[np.ix_(drawn, drawn)][drawn[:, None] != drawn]
+            return float(pairs.mean()) if pairs.size else float("nan")
+
+        return Resamples.of(len(closer), None, self.statistics).estimate(mean)
 
     @cached_property
     def _correlations(self) -> Correlations:
@@ -197,6 +211,26 @@ class Evidence:
             for block in blocks
         ]
         return self.rated.means(fuse(torch.from_numpy(q_cos), torch.cat(bent))[0])
+
+
+def _contents(rated: Rated, thumbnails: Tensor, seed: int) -> np.ndarray:
+    """What each picture shows: its reference, else its class, else a cluster of its direction."""
+    table = rated.features.manifest.table
+    for column in ("ref_id", "subset"):
+        if table[column].notna().all() and len(table[column].unique()) > 1:
+            return table[column].to_numpy()
+    directions = normalize(thumbnails, dim=-1).numpy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a cluster is empty, or all pictures are alike
+        _, labels = kmeans2(directions, min(8, len(directions)), minit="++", seed=seed)
+    return labels
+
+
+def _distances(values: Tensor, groups: np.ndarray) -> np.ndarray:
+    """Wasserstein distance between the values (N, D) of every two groups, in their spread."""
+    parts = [values[torch.from_numpy(groups == g)].flatten() for g in range(groups.max() + 1)]
+    sides = [(part / values.std()).numpy() for part in parts]
+    return np.array([[wasserstein_distance(a, b) for b in sides] for a in sides])
 
 
 @dataclass(frozen=True)
