@@ -56,6 +56,8 @@ class Estimate:
 
     def __str__(self) -> str:
         """As its repr, with every end signed."""
+        if self.reason:
+            return repr(self)
         digits = 2 if max(map(abs, self)) >= 0.1 else 3
         value, low, high = (f"{round(number, digits) + 0:+.{digits}f}" for number in self)
         return f"{value} [{low}, {high}]"
