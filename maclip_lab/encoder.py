@@ -93,10 +93,7 @@ class ImageEncoder:
     def encode_picture(
         self, pixels: np.ndarray, protocol: Protocol = NATIVE, pos_embedding: bool = False
     ) -> Tensor:
-        """Features ``(P, D)`` of all crops of a prepared picture, in the protocol's order.
-
-        Pixels are RGB ``(H, W, 3)`` uint8 from `maclip_lab.crops.prepare`.
-        """
+        """Features ``(P, D)`` of all crops of a prepared picture ``(H, W, 3)``, in their order."""
         height, width = pixels.shape[:2]
         count = len(CropGrid(height, width, protocol))
         same = count == 2 and height == width == protocol.crop
@@ -118,10 +115,9 @@ class ImageEncoder:
         """Features ``(P, D)`` of many pictures of any sizes, in their order.
 
         On a CPU pictures go one by one, and their features are those of `encode_picture` to
-        the bit. On a GPU their crops fill common batches, of which one is computed while
-        the next is cut; features then agree to rounding. Pictures are read a little ahead
-        of what is yielded; ``workers`` are those that a CPU encodes at once, each in a
-        thread of its own.
+        the bit. On a GPU their crops fill common batches, of which one is computed while the next
+        is cut; features then agree to rounding. ``workers`` are pictures that a CPU encodes at
+        once, each in a thread of its own.
         """
         if not self.pack or protocol.whole:
             alone = partial(self.encode_picture, protocol=protocol, pos_embedding=pos_embedding)

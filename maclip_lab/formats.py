@@ -91,7 +91,7 @@ def open_picture(data: bytes, name: str) -> Image.Image:
     """A file's header read and its structure checked, by its name in messages; not yet decoded.
 
     ``Image.open`` would do, but for its decompression-bomb warning: it obeys a process-wide
-    number instead of ``max_pixels``, and silencing it is not safe in threads.
+    number instead of our own, and silencing it is not safe in threads.
     """
     kind, factory = _plugin(data[:HEADER])
     if not factory:

@@ -14,6 +14,7 @@ import stat
 import unicodedata
 import warnings
 from collections import Counter
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -60,7 +61,7 @@ STATUSES = {
     "unreadable": "the operating system refuses to read it",
     "unsupported": "not a picture, or of a kind that is not accepted",
     "decode_error": "a picture file that is damaged or cut short",
-    "too_large": "more than max_pixels pixels, or more bytes than a picture has",
+    "too_large": "more pixels, or more bytes, than are read",
     "float_data": "floating-point samples, whose range is unknown",
 }
 MAX_PIXELS = 2**27  # 134 megapixels, 400 MB once decoded: above any camera phone
@@ -95,8 +96,7 @@ class Picture:
             megabyte, was left out. ``truncation_unchecked``: another library has switched off
             Pillow's check for files cut short.
         message: what is wrong and what to do; empty when ok.
-        width: pixels, after orientation; 0 when unknown.
-        height: pixels, after orientation; 0 when unknown.
+        width, height: pixels, after orientation; 0 when unknown.
         sha256: of the bytes that were read, of a file or bytes; else empty.
     """
 
@@ -109,47 +109,31 @@ class Picture:
     sha256: str = ""
 
 
-def load_picture(
-    source: Source,
-    *,
-    preset: Preset = "default",
-    max_pixels: int = MAX_PIXELS,
-    background: tuple[int, int, int] = (255, 255, 255),
-) -> Picture:
+def load_picture(source: Source, *, preset: Preset = "default") -> Picture:
     """Decode a picture to 8-bit RGB.
 
     Safe to call from many threads. A bad file is a status, never an exception.
 
     Args:
         source: a path, the bytes of a file, a PIL image, a uint8 or uint16 array (H, W) or
-            (H, W, 1 | 3 | 4), or a tensor (1 | 3, H, W), floating in [0, 1] (rounded to 8 bit,
-            which is what the method reads) or uint8.
+            (H, W, 1 | 3 | 4), or a tensor (1 | 3, H, W), uint8 or floating in [0, 1] (rounded to
+            8 bit, which the method reads); of another kind it is a TypeError or ValueError.
         preset: ``"default"`` turns the picture upright by its EXIF tag and lays transparency on
-            ``background``; ``"official"`` does neither, as the authors' plain
-            ``convert("RGB")``. 16-bit samples are scaled in both.
-        max_pixels: a picture with more is refused from its header, before decoding.
-        background: RGB in [0, 255] under transparent pixels.
-
-    A ``source`` of another kind, shape or range is a TypeError or ValueError.
+            white; ``"official"`` does neither, as the authors' plain ``convert("RGB")``. 16-bit
+            samples are scaled in both.
     """
     if preset not in ("default", "official"):
         raise ValueError(f"preset must be 'default' or 'official', got {preset!r}")
-    if len(background) != 3 or not all(0 <= level <= 255 for level in background):
-        raise ValueError(f"background must be three numbers in [0, 255], got {background!r}")
-    if max_pixels < 1:
-        raise ValueError(f"max_pixels must be at least 1, got {max_pixels}")
-    settings = _Settings(preset, max_pixels, tuple(background))
-
     if isinstance(source, bytes):
-        return _from_bytes(source, "the bytes", settings)
+        return _from_bytes(source, "the bytes", preset)
     if isinstance(source, str | os.PathLike):
         token = being_read.set(os.fspath(source))
         try:
-            return _from_path(os.fspath(source), settings)
+            return _from_path(os.fspath(source), preset)
         finally:
             being_read.reset(token)
     if isinstance(source, Image.Image):
-        return _guarded(source, "the PIL image", settings)
+        return _guarded(source, "the PIL image", preset)
     if isinstance(source, np.ndarray):
         image, flags = from_array(source)
     elif is_tensor(source):
@@ -157,7 +141,7 @@ def load_picture(
     else:
         kind = type(source).__name__
         raise TypeError(f"a picture must be a path, bytes, PIL image, array or tensor, got {kind}")
-    picture = _guarded(image, "the array", settings)
+    picture = _guarded(image, "the array", preset)
     return replace(picture, flags=flags + picture.flags)
 
 
@@ -209,14 +193,7 @@ def find_pictures(folder: str | os.PathLike[str]) -> list[Path]:
     return sorted(pictures, key=lambda path: _natural_key(path.relative_to(root)))
 
 
-@dataclass(frozen=True)
-class _Settings:
-    preset: Preset
-    max_pixels: int
-    background: tuple[int, ...]
-
-
-def _from_path(path: str, settings: _Settings) -> Picture:
+def _from_path(path: str, preset: Preset) -> Picture:
     try:
         status = _file_status(path)
         if status != "ok":
@@ -224,7 +201,7 @@ def _from_path(path: str, settings: _Settings) -> Picture:
             return Picture(None, status, (), f"{path!r}: {STATUSES[status]}", sha256=digest)
         with open(path, "rb") as stream:
             data = stream.read()
-        return _from_bytes(data, repr(path), settings)
+        return _from_bytes(data, repr(path), preset)
     except (FileNotFoundError, NotADirectoryError):
         hint = " (a link to nothing)" if os.path.islink(path) else path_hint(path)
         return Picture(None, "missing", message=f"{path!r}: no such file{hint}")
@@ -252,7 +229,7 @@ def _file_status(path: str) -> str:
     return "ok" if facts.st_size else "empty"
 
 
-def _from_bytes(data: bytes, name: str, settings: _Settings) -> Picture:
+def _from_bytes(data: bytes, name: str, preset: Preset) -> Picture:
     if not data:
         return Picture(None, "empty", message=f"{name}: {STATUSES['empty']}")
     sha256 = hashlib.sha256(data).hexdigest()
@@ -260,14 +237,14 @@ def _from_bytes(data: bytes, name: str, settings: _Settings) -> Picture:
         image = open_picture(data, name)
     except Refused as refusal:
         return Picture(None, refusal.status, (), str(refusal), *refusal.size, sha256)
-    return replace(_guarded(image, name, settings), sha256=sha256)
+    return replace(_guarded(image, name, preset), sha256=sha256)
 
 
-def _guarded(image: Image.Image, name: str, settings: _Settings) -> Picture:
+def _guarded(image: Image.Image, name: str, preset: Preset) -> Picture:
     """Decode, with whatever goes wrong turned into a status."""
     size = image.size
     try:
-        return _decode(image, settings)
+        return _decode(image, preset)
     except Refused as refusal:
         status, message, size = refusal.status, str(refusal), refusal.size
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -279,10 +256,10 @@ def _guarded(image: Image.Image, name: str, settings: _Settings) -> Picture:
     return Picture(None, status, message=f"{name}: {message}", width=size[0], height=size[1])
 
 
-def _decode(image: Image.Image, settings: _Settings) -> Picture:
+def _decode(image: Image.Image, preset: Preset) -> Picture:
     width, height = image.size
-    if width * height > settings.max_pixels:
-        mega, most = width * height / 1e6, settings.max_pixels / 1e6
+    if width * height > MAX_PIXELS:
+        mega, most = width * height / 1e6, MAX_PIXELS / 1e6
         reason = f"{mega:.1f} megapixels, more than the {most:.1f} that are read; scale it down"
         raise Refused("too_large", f"{width} x {height} = {reason}", image.size)
     if image.mode == "F":
@@ -300,12 +277,12 @@ def _decode(image: Image.Image, settings: _Settings) -> Picture:
     if "16bit" in flags and image.mode in ("L", "LA", "RGB", "RGBA") and in_low_range(image):
         flags += ("low_range",)
     flags += (flag,) if flag and flag not in flags else ()
-    if profile and settings.preset == "default":
+    if profile and preset == "default":
         image = colour.to_srgb(image, profile)
-    rgb = _to_rgb(image, settings)
+    rgb = _to_rgb(image, preset)
     if turn is not None:
         flags += () if "exif_rotated" in flags else ("exif_rotated",)
-        rgb = rgb if settings.preset == "official" else rgb.transpose(turn)
+        rgb = rgb if preset == "official" else rgb.transpose(turn)
     return Picture(rgb, "ok", flags, "", *rgb.size)
 
 
@@ -333,8 +310,8 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _to_rgb(image: Image.Image, settings: _Settings) -> Image.Image:
-    if settings.preset == "official" or not image.has_transparency_data:
+def _to_rgb(image: Image.Image, preset: Preset) -> Image.Image:
+    if preset == "official" or not image.has_transparency_data:
         if "transparency" in image.info:
             image = image.copy()
             del image.info["transparency"]  # it changes no pixel, but convert() warns of it
@@ -342,7 +319,7 @@ def _to_rgb(image: Image.Image, settings: _Settings) -> Image.Image:
     if image.mode in ("La", "RGBa"):
         image = _convert(image, image.mode.upper())
     layer = _convert(image, "RGBA")
-    canvas = Image.new("RGBA", layer.size, (*settings.background, 255))
+    canvas = Image.new("RGBA", layer.size, "white")
     return Image.alpha_composite(canvas, layer).convert("RGB")
 
 
@@ -367,11 +344,9 @@ def _scaled_to_8bit(image: Image.Image) -> Image.Image:
 
 
 def _begins_like_a_picture(path: Path) -> bool:
-    try:
-        with path.open("rb") as stream:
-            return is_picture(stream.read(HEADER))
-    except OSError:
-        return False
+    with suppress(OSError), path.open("rb") as stream:
+        return is_picture(stream.read(HEADER))
+    return False
 
 
 def _natural_key(path: Path) -> list[tuple[int, int | str]]:

@@ -57,9 +57,8 @@ def _option(default: Any, text: str, **more: Any) -> Any:
 class ScoreConfig:
     """Everything that scores depend on, except the pictures; small enough to send to a worker.
 
-    A `Maclip` carries one, and `facts` are the settings of every result. Its fields are arguments
-    of `Maclip` and `Maclip.__call__`, and ``weights_sha256`` is what every worker's weights must
-    be, empty for what is found here.
+    Its fields are arguments of `Maclip` and its call, and ``weights_sha256``, what every worker's
+    weights must be, empty for what is found here.
     """
 
     backbone: str = "RN50"
@@ -167,8 +166,7 @@ class Maclip:
         weights_dir: folder to look for weights in first.
         offline: never use the network; None follows the environment.
         trust: open a TorchScript archive although its sha256 is none of OpenAI's.
-        quick_gelu: the activation, where the weights do not say; None takes OpenAI's QuickGELU and
-            logs a warning.
+        quick_gelu: the activation, where the weights do not say; None is OpenAI's, with a warning.
         attributes: read the named axes too, see `Score.attributes`.
 
     Raises:
@@ -197,18 +195,12 @@ class Maclip:
     ) -> None:
         where = choose_device(device)
         pairs = prompt_pairs(prompts)
-        self.backbone = (
-            load_backbone(
-                backbone,
-                weights_dir=weights_dir,
-                offline=offline,
-                trust=trust,
-                quick_gelu=quick_gelu,
-                progress=True,
-            )
-            if isinstance(backbone, str | os.PathLike)
-            else _loaded(backbone, tokenizer)
-        )
+        if isinstance(backbone, str | os.PathLike):
+            found: dict[str, Any] = {"weights_dir": weights_dir, "offline": offline}
+            found |= {"trust": trust, "quick_gelu": quick_gelu, "progress": True}
+            self.backbone = load_backbone(backbone, **found)
+        else:
+            self.backbone = _loaded(backbone, tokenizer)
         self.base = ScoreConfig(
             backbone=self.backbone.name,
             weights_sha256=self.backbone.sha256,
@@ -293,8 +285,7 @@ class Maclip:
         """The score of one picture.
 
         Args:
-            picture: path, bytes, PIL image, uint8 or uint16 array ``(H, W[, C])``, or float
-                tensor ``(3, H, W)`` in [0, 1].
+            picture: as ``source`` in `maclip_lab.images.load_picture`.
             dataset: data set whose crop protocol to follow, by name, or a `Protocol`; None
                 keeps the native size.
             box_lam: as in `FusionSettings`, like the next three.
@@ -355,12 +346,8 @@ class Maclip:
     ) -> Iterator[Score | Picture]:
         """Scores of many pictures of any sizes, in order, decoding ahead of the encoder.
 
-        Arguments are those of the call; ``workers`` are pictures that a CPU encodes at
-        once, which changes no number.
-
-        Yields:
-            A `Score`, or for a picture that cannot be read its `Picture`, whose ``status`` and
-            ``message`` say why.
+        Arguments are those of the call; ``workers`` are pictures that a CPU encodes at once, which
+        changes no number. A picture that cannot be read gives its `Picture`, which says why.
         """
         config = self.config(dataset, settings, preset=preset)
         protocol = config.protocol
@@ -439,11 +426,8 @@ def score_row(path: Path, result: Score | Picture) -> dict[str, object]:
         return row | {"message": result.message}
     if result.status != "ok":
         row["message"] = NONFINITE
-    return (
-        row
-        | {name: getattr(result, name) for name in _NUMBERS}
-        | {"n_crops": result.n_crops, **result.attributes}
-    )
+    row |= {name: getattr(result, name) for name in _NUMBERS}
+    return row | {"n_crops": result.n_crops, **result.attributes}
 
 
 def _loaded(clip: CLIP | Encoders, tokenizer: Tokenizer | None) -> Backbone:
@@ -458,12 +442,6 @@ def _loaded(clip: CLIP | Encoders, tokenizer: Tokenizer | None) -> Backbone:
 
 def _picture_features(features: Tensor, prepared: PreparedPicture) -> PictureFeatures:
     assert prepared.grid is not None  # pixels were encoded, so there is a grid
-    return PictureFeatures(
-        features,
-        prepared.grid,
-        source=prepared.source,
-        width=prepared.picture.width,
-        height=prepared.picture.height,
-        flags=prepared.picture.flags,
-        sha256=prepared.picture.sha256,
-    )
+    picture, grid, source = prepared.picture, prepared.grid, prepared.source
+    size = (picture.width, picture.height)
+    return PictureFeatures(features, grid, source, *size, picture.flags, picture.sha256)

@@ -80,36 +80,24 @@ def test_the_micro_batch_changes_nothing(batch):
     assert torch.equal(torch.cat(list(crop_batches(pixels, NATIVE, batch))), together)
 
 
-@pytest.mark.parametrize(
-    ("dataset", "size", "crops"), [("AGIQA-1k", (224, 224), 2), ("SPAQ", (448, 448), 5)]
-)
-def test_two_data_sets_are_resized_bicubically_without_keeping_their_aspect(dataset, size, crops):
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_two_data_sets_are_resized_bicubically_without_keeping_their_aspect(dataset):
+    size, crops = {"AGIQA-1k": ((224, 224), 2), "SPAQ": ((448, 448), 5)}.get(dataset, (None, 7))
+    assert protocol_for(dataset) == replace(NATIVE, name=dataset, resize=size)
     image = picture(600, 400)
     pixels, _ = prepare(image, protocol_for(dataset))
-    assert np.array_equal(pixels, np.asarray(image.resize(size, Image.Resampling.BICUBIC)))
+    wanted = image.resize(size, Image.Resampling.BICUBIC) if size else image
+    assert np.array_equal(pixels, np.asarray(wanted))
     assert len(CropGrid(*pixels.shape[:2], protocol_for(dataset))) == crops
 
 
-@pytest.mark.parametrize("dataset", sorted(set(DATASETS) - {"AGIQA-1k", "SPAQ"}))
-def test_the_other_data_sets_keep_their_size(dataset):
-    assert protocol_for(dataset) == replace(NATIVE, name=dataset)
+SPELLINGS = {"KONIQ": "koniq", "KonIQ-10k": "koniq", "clive": "livec", "agiqa3k": "AGIQA-3k"}
+SPELLINGS |= {"pipal": "PIPAL", "tid2013": "TID2013", "KADID-10k": "kadid"}
 
 
-@pytest.mark.parametrize(
-    ("spelling", "name"),
-    [
-        ("KONIQ", "koniq"),
-        ("KonIQ-10k", "koniq"),
-        ("clive", "livec"),
-        ("agiqa3k", "AGIQA-3k"),
-        ("pipal", "PIPAL"),
-        ("tid2013", "TID2013"),
-        ("KADID-10k", "kadid"),
-    ],
-)
-def test_names_are_found_whatever_their_case(spelling, name):
-    assert canonical_name(spelling) == name
-    assert protocol_for(spelling).name == name
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_names_are_found_whatever_their_case(spelling):
+    assert canonical_name(spelling) == protocol_for(spelling).name == SPELLINGS[spelling]
 
 
 def test_an_unknown_data_set_is_named_with_those_that_are_known():
@@ -130,11 +118,8 @@ def test_a_small_picture_is_scaled_up_until_a_crop_fits(width, height):
 def test_a_strip_so_thin_that_it_would_take_minutes_is_refused_with_its_size(size):
     with pytest.raises(ValueError, match=rf"{size[0]} x {size[1]}; scaled up .* pad it"):
         prepare(picture(*size))
-
-
-def test_a_small_picture_is_an_error_on_request():
-    with pytest.raises(ValueError, match=r"100 x 300, a crop takes 224 x 224"):
-        prepare(picture(100, 300), Protocol(small="error"))
+    with pytest.raises(ValueError, match=rf"{size[0]} x {size[1]}, a crop takes 224 x 224"):
+        prepare(picture(*size), Protocol(small="error"))
 
 
 def test_the_whole_picture_is_one_crop_at_its_own_size():
@@ -142,12 +127,8 @@ def test_the_whole_picture_is_one_crop_at_its_own_size():
     (only,) = crop_batches(pixels, WHOLE)
     assert only.shape == (1, 3, 250, 300)
     assert len(CropGrid(250, 300, WHOLE)) == 1
-
-
-def test_clip_iqa_sees_small_pictures_as_they_are():
-    pixels, upscaled = prepare(picture(100, 90), WHOLE)
-    assert pixels.shape == (90, 100, 3)
-    assert not upscaled
+    small, upscaled = prepare(picture(100, 90), WHOLE)
+    assert (small.shape, upscaled) == ((90, 100, 3), False)
 
 
 @pytest.mark.parametrize(

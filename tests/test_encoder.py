@@ -35,6 +35,10 @@ class Unfused(Placement):
     fused = False
 
 
+PLACES = {"fused": FP32, "plain": Unfused(CPU, torch.float32)}
+places = pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+
+
 def distance(features, wanted):
     """Largest error of a feature, as a share of its length."""
     return ((features - wanted).norm(dim=-1) / wanted.norm(dim=-1)).max().item()
@@ -74,7 +78,7 @@ def encoder(golden_clips):
     return ImageEncoder(golden_clips["rn"], device=CPU)
 
 
-@pytest.mark.parametrize("place", [FP32, Unfused(CPU, torch.float32)], ids=["fused", "plain"])
+@places
 @pytest.mark.parametrize("pos_embedding", [False, True])
 def test_a_folded_resnet_has_the_plain_ones_features(small_rn, place, pos_embedding):
     images = crops(3, 96)
@@ -83,7 +87,7 @@ def test_a_folded_resnet_has_the_plain_ones_features(small_rn, place, pos_embedd
         assert distance(folded, small_rn(images, pos_embedding)) < 1e-6
 
 
-@pytest.mark.parametrize("place", [FP32, Unfused(CPU, torch.float32)], ids=["fused", "plain"])
+@places
 @pytest.mark.parametrize("pos_embedding", [False, True])
 @pytest.mark.parametrize("act", [QuickGELU, nn.GELU])
 def test_a_fused_transformer_has_the_plain_ones_features(place, pos_embedding, act):
@@ -124,7 +128,7 @@ def test_a_full_size_rn50_has_the_plain_ones_features():
         assert distance(tower(images), plain(images)) < 1e-6
 
 
-@pytest.mark.parametrize("place", [FP32, Unfused(CPU, torch.float32)], ids=["fused", "plain"])
+@places
 @pytest.mark.parametrize("relu", [True, False])
 def test_a_fused_convolution_rectifies_and_sums_as_asked(place, relu):
     torch.manual_seed(0)
@@ -141,16 +145,12 @@ def test_a_fused_convolution_rectifies_and_sums_as_asked(place, relu):
         )
 
 
-@pytest.mark.parametrize("place", [FP32, Unfused(CPU, torch.float32)], ids=["fused", "plain"])
+@places
 def test_a_fused_linear_layer_activates_and_sums_as_asked(place):
     weight, bias, x, shortcut = (torch.randn(*s) for s in ((6, 5), (6,), (2, 3, 5), (2, 3, 6)))
     plain = nn.functional.linear(x, weight, bias)
-    acts = {
-        "none": lambda y: y,
-        "relu": torch.relu,
-        "swish": nn.functional.silu,
-        "gelu": nn.functional.gelu,
-    }
+    acts = {"none": lambda y: y, "relu": torch.relu}
+    acts |= {"swish": nn.functional.silu, "gelu": nn.functional.gelu}
     with torch.inference_mode():
         for name, act in acts.items():
             torch.testing.assert_close(FusedLinear(weight, bias, place, name)(x), act(plain))
@@ -277,13 +277,9 @@ def test_every_halving_is_logged_once_with_the_old_batch_and_the_new(golden_clip
     for _ in range(3):
         encoder.encode(crops(8))
     told = [(record.name, record.levelname, *record.args[1:]) for record in caplog.records]
-    assert told == [
-        ("maclip_lab.encoder", "WARNING", 4, 8),
-        ("maclip_lab.encoder", "WARNING", 2, 4),
-    ]
-    assert (
-        caplog.messages[0] == "cpu is out of memory: from now on it encodes 4 crops at once, not 8"
-    )
+    assert told == [("maclip_lab.encoder", "WARNING", *sizes) for sizes in ((4, 8), (2, 4))]
+    words = "cpu is out of memory: from now on it encodes 4 crops at once, not 8"
+    assert caplog.messages[0] == words
 
 
 @pytest.mark.parametrize("pack", [False, True])

@@ -2,7 +2,6 @@
 
 import struct
 import zlib
-from io import BytesIO
 
 import numpy as np
 import pytest
@@ -136,19 +135,16 @@ def test_formats_outside_the_allow_list_are_unsupported(kind):
     refused(load_picture(encoded(Image.fromarray(RGB), kind)), "unsupported")
 
 
+WIDE_RGB = [0] * 6 + [51, 240] * 3 + [102] * 6 + [9] * 6
+
+
 @pytest.mark.parametrize(
     ("bits", "colour", "samples", "key", "shown"),
     [
         (1, 0, [0b01010000], [1], [0, 255, 0, 255]),
         (8, 0, [0, 51, 102, 153], [51], [0, 255, 102, 153]),
         (16, 0, [0, 0, 51, 51, 102, 102, 153, 153], [51 * 257], [0, 255, 102, 153]),
-        (
-            16,
-            2,
-            [0] * 6 + [51, 240] * 3 + [102] * 6 + [9] * 6,
-            [51 * 256 + 240] * 3,
-            [0, 255, 102, 9],
-        ),
+        (16, 2, WIDE_RGB, [51 * 256 + 240] * 3, [0, 255, 102, 9]),
     ],
 )
 def test_a_transparent_colour_of_a_png_is_found_at_every_depth(bits, colour, samples, key, shown):
@@ -184,10 +180,8 @@ def test_a_bitmap_of_sixteen_bits_has_its_levels_spread():
 @pytest.mark.parametrize("bits", [10, 12, 16])
 def test_jpeg_2000_of_more_than_eight_bits_keeps_its_range(bits):
     levels = np.rint(RAMP / 255.0 * (2**bits - 1)).astype(np.int32)
-    stream = BytesIO()
-    wide = (levels - 2 ** (bits - 1) + 2**15).astype(np.uint16)
-    Image.fromarray(wide).save(stream, "JPEG2000", irreversible=False, no_jp2=True)
-    data = bytearray(stream.getvalue())
+    wide = Image.fromarray((levels - 2 ** (bits - 1) + 2**15).astype(np.uint16))
+    data = bytearray(encoded(wide, "JPEG2000", irreversible=False, no_jp2=True))
     data[data.index(b"\xff\x51") + 40] = bits - 1
     picture = load_picture(bytes(data))
     assert picture.flags == ("grey", "16bit")
@@ -195,11 +189,8 @@ def test_jpeg_2000_of_more_than_eight_bits_keeps_its_range(bits):
 
 
 def test_a_sound_header_of_a_depth_that_is_not_read_is_unsupported_not_damaged():
-    data = BytesIO()
-    Image.new("RGB", (16, 16)).save(data, "JPEG")
-    frame = data.getvalue().index(b"\xff\xc0")
-    twelve = bytearray(data.getvalue())
-    twelve[frame + 4] = 12  # bits of a sample
+    twelve = bytearray(encoded(Image.new("RGB", (16, 16)), "JPEG"))
+    twelve[twelve.index(b"\xff\xc0") + 4] = 12  # bits of a sample
     picture = load_picture(bytes(twelve))
     assert picture.status == "unsupported"
     assert "12-bit" in picture.message

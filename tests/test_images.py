@@ -1,7 +1,6 @@
 """Any picture file or array becomes 8-bit RGB, or a status that says why not."""
 
 import os
-import re
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -37,17 +36,8 @@ def plain(path: Path) -> np.ndarray:
         return np.asarray(image.convert("RGB"))
 
 
-ORDINARY = {
-    "a.jpg": "JPEG",
-    "a.png": "PNG",
-    "a.bmp": "BMP",
-    "a.gif": "GIF",
-    "a.tif": "TIFF",
-    "a.webp": "WEBP",
-    "a.ppm": "PPM",
-    "a.jp2": "JPEG2000",
-    "a.avif": "AVIF",
-}
+ORDINARY = {"a.jpg": "JPEG", "a.png": "PNG", "a.bmp": "BMP", "a.gif": "GIF", "a.tif": "TIFF"}
+ORDINARY |= {"a.webp": "WEBP", "a.ppm": "PPM", "a.jp2": "JPEG2000", "a.avif": "AVIF"}
 
 
 @pytest.mark.parametrize("name", ORDINARY)
@@ -63,11 +53,16 @@ def test_an_ordinary_file_is_what_pillow_reads(name, preset, tmp_path):
         np.testing.assert_array_equal(pixels(load_picture(source, preset=preset)), expected)
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"])
-def test_official_is_the_plain_conversion_of_every_eight_bit_mode(mode):
+MODES = {"1": ("grey",), "L": ("grey",), "LA": ("grey", "alpha"), "P": ("palette",)}
+MODES |= {"RGB": (), "RGBA": ("alpha",), "CMYK": ("cmyk",), "YCbCr": ()}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_eight_bit_mode_is_flagged_and_officially_plainly_converted(mode):
     image = Image.fromarray(RGB).convert(mode)
-    expected = np.asarray(image.convert("RGB"))
-    np.testing.assert_array_equal(pixels(load_picture(image, preset="official")), expected)
+    picture = load_picture(image, preset="official")
+    np.testing.assert_array_equal(pixels(picture), np.asarray(image.convert("RGB")))
+    assert picture.flags == load_picture(image).flags == MODES[mode]
 
 
 def test_official_converts_a_palette_with_transparency_without_a_warning(tmp_path):
@@ -79,22 +74,6 @@ def test_official_converts_a_palette_with_transparency_without_a_warning(tmp_pat
     picture = load_picture(path, preset="official")
     np.testing.assert_array_equal(pixels(picture), expected)
     assert picture.flags == ("palette", "alpha")
-
-
-@pytest.mark.parametrize(
-    ("mode", "flags"),
-    [
-        ("1", ("grey",)),
-        ("L", ("grey",)),
-        ("LA", ("grey", "alpha")),
-        ("P", ("palette",)),
-        ("RGBA", ("alpha",)),
-        ("CMYK", ("cmyk",)),
-        ("RGB", ()),
-    ],
-)
-def test_the_colour_mode_is_flagged(mode, flags):
-    assert load_picture(Image.fromarray(RGB).convert(mode)).flags == flags
 
 
 def test_sixteen_bit_ramp_is_scaled_not_clipped():
@@ -112,8 +91,8 @@ def test_sixteen_bit_ramp_is_scaled_not_clipped():
             assert set(picture.flags) == {"grey", "16bit"}
     image = Image.fromarray(ramp)
     image.info["transparency"] = 65535
-    shown = pixels(load_picture(image, background=(10, 20, 30)))
-    assert shown[[0, -1], [0, -1]].tolist() == [[0, 0, 0], [10, 20, 30]]
+    shown = pixels(load_picture(image))
+    assert shown[[0, -1], [0, -1]].tolist() == [[0, 0, 0], [255, 255, 255]]
 
 
 def test_sixteen_bit_colour_is_flagged_and_right_to_one_level():
@@ -136,14 +115,14 @@ def test_thirty_two_bit_samples_are_refused_with_their_range():
     assert "from 0 to 70000" in picture.message
 
 
-def test_transparency_lies_on_the_background_by_default_and_is_ignored_officially():
+def test_transparency_lies_on_white_by_default_and_is_ignored_officially():
     rgba = np.zeros((4, 4, 4), np.uint8)
     rgba[..., 0], rgba[..., 3] = 200, np.array([0, 51, 204, 255])
     for source in (rgba, encoded(Image.fromarray(rgba), kind="PNG")):
-        shown = pixels(load_picture(source, background=(0, 100, 255)))[0]
-        assert shown[0].tolist() == [0, 100, 255]
+        shown = pixels(load_picture(source))[0]
+        assert shown[0].tolist() == [255, 255, 255]
         assert shown[3].tolist() == [200, 0, 0]
-        np.testing.assert_allclose(shown[1], [40, 80, 204], atol=1)
+        np.testing.assert_allclose(shown[1], [244, 204, 204], atol=1)
         official = pixels(load_picture(source, preset="official"))
         np.testing.assert_array_equal(official, rgba[..., :3])
 
@@ -165,7 +144,7 @@ def test_the_first_frame_is_used(kind):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientation_is_applied_by_default_and_ignored_officially(orientation, tmp_path):
+def test_orientation_is_applied_once_by_default_and_ignored_officially(orientation, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = saved(Image.fromarray(RGB), "o.png", tmp_path, exif=exif)
@@ -175,16 +154,9 @@ def test_orientation_is_applied_by_default_and_ignored_officially(orientation, t
     np.testing.assert_array_equal(pixels(picture), np.asarray(upright))
     np.testing.assert_array_equal(pixels(official), RGB)
     flags = () if orientation == 1 else ("exif_rotated",)
-    assert picture.flags == official.flags == flags
-
-
-def test_a_tiff_that_pillow_turns_itself_is_not_turned_twice(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    path = saved(Image.fromarray(RGB), "o.tif", tmp_path, exif=exif)
-    picture = load_picture(path)
-    assert picture.flags == ("exif_rotated",)
-    np.testing.assert_array_equal(pixels(picture), np.rot90(RGB, -1))
+    turned_by_pillow = load_picture(saved(Image.fromarray(RGB), "o.tif", tmp_path, exif=exif))
+    np.testing.assert_array_equal(pixels(turned_by_pillow), np.asarray(upright))
+    assert picture.flags == official.flags == turned_by_pillow.flags == flags
 
 
 GARBLED_EXIF = b"Exif\0\0MM\0*\xff\xff\xff\xff\x07"
@@ -232,9 +204,8 @@ def test_a_tensor_outside_zero_to_one_is_an_error_with_its_range(values):
 def test_a_programming_mistake_is_an_exception(source, error, message):
     with pytest.raises(error, match=message):
         load_picture(source)
-    for option, value in (("preset", "offical"), ("background", (0, 0, 256)), ("max_pixels", 0)):
-        with pytest.raises(ValueError, match=f"{option} .* got {re.escape(repr(value))}"):
-            load_picture(RGB, **{option: value})
+    with pytest.raises(ValueError, match="got 'offical'"):
+        load_picture(RGB, preset="offical")
 
 
 def test_a_float_tiff_is_refused_with_advice():
@@ -296,17 +267,18 @@ def test_a_path_that_leads_to_no_file_has_its_status(file, tmp_path, monkeypatch
     refused(load_picture(b""), "empty")
 
 
-@pytest.mark.parametrize("side", [11_000, 30_000, 2**31 - 1])
+@pytest.mark.parametrize("side", [11_600, 30_000, 2**31 - 1])
 def test_a_huge_header_is_refused_before_decoding(side):
-    picture = load_picture(header_of(side, side), max_pixels=10_000_000)
+    picture = load_picture(header_of(side, side))
     assert f"{side} x {side}" in refused(picture, "too_large")
     assert (picture.width, picture.height) == (side, side)
 
 
-def test_more_than_max_pixels_is_refused_whatever_the_source():
+def test_more_pixels_than_are_read_are_refused_whatever_the_source(monkeypatch):
     for source in (RGB, Image.fromarray(RGB), encoded(Image.fromarray(RGB), kind="BMP")):
-        refused(load_picture(source, max_pixels=599), "too_large")
-        assert load_picture(source, max_pixels=600).status == "ok"
+        for most, status in ((599, "too_large"), (600, "ok")):
+            monkeypatch.setattr("maclip_lab.images.MAX_PIXELS", most)
+            assert load_picture(source).status == status
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "MPO"])
@@ -315,12 +287,9 @@ def test_pillows_own_limit_neither_warns_nor_refuses(kind, limit, monkeypatch):
     data = encoded(Image.fromarray(RGB), kind=kind)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     assert load_picture(data).status == "ok"
-
-
-def test_a_webp_beyond_twice_pillows_limit_is_a_status(monkeypatch):
-    data = encoded(Image.fromarray(RGB), kind="WEBP")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    refused(load_picture(data), "too_large")
+    if kind == "WEBP":
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+        refused(load_picture(data), "too_large")
 
 
 def test_a_loaded_tiff_image_beyond_pillows_limit_keeps_its_pixels(monkeypatch):

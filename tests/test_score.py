@@ -99,12 +99,11 @@ def test_a_score_is_formatted_sorted_and_averaged_as_its_number():
     assert np.mean(scores) == pytest.approx(np.mean(numbers))
     assert np.asarray(scores).tolist() == numbers
     assert round(scores[0], 2) == round(numbers[0], 2)
-    assert (scores[0] > numbers[0] - 1, scores[0] >= numbers[0], scores[0] > scores[0]) == (
-        *(True, True, False),
-    )
-    assert (scores[0] < numbers[0] + 1, scores[0] <= numbers[0], scores[0] > 9) == (
-        *(True, True, False),
-    )
+    first, number = scores[0], numbers[0]
+    assert first > number - 1
+    assert number <= first <= number
+    assert first < number + 1
+    assert sorted([9, first, number - 1]) == [number - 1, first, 9]
     assert len({*scores, *scores}) == 3
     assert pd.Series(np.asarray(scores)).dtype == float
 

@@ -89,32 +89,29 @@ def test_the_folder_table_has_the_promised_columns_and_tells_its_origin(scorer, 
     assert table.attrs["backbone"] == scorer.backbone.name
     assert table.attrs["protocol"]["name"] == "koniq"
     assert table.attrs["alpha"] == 0.5
+    named = score_folder([folder / "p0.png"], RN, "koniq", FusionSettings(alpha=0.5))
+    assert named["score"][0] == table.set_index("path")["score"][(folder / "p0.png").as_posix()]
 
 
-def test_a_list_of_paths_keeps_its_order(scorer, folder):
+def test_a_list_of_paths_keeps_its_order_and_an_empty_folder_has_the_same_columns(scorer, folder):
     paths = [folder / "p1.png", folder / "gone.png", folder / "p0.png"]
     table = score_folder(paths, scorer)
     assert table["path"].tolist() == [path.as_posix() for path in paths]
     assert table["status"].tolist() == ["ok", "missing", "ok"]
+    (folder / "none").mkdir()
+    assert score_folder(folder / "none", scorer).empty
+    assert tuple(score_folder(folder / "none", scorer)) == TABLE_COLUMNS
 
 
-def test_an_empty_folder_gives_an_empty_table(scorer, tmp_path):
-    table = score_folder(tmp_path, scorer)
-    assert table.empty
-    assert tuple(table.columns) == TABLE_COLUMNS
-
-
-def test_one_picture_that_cannot_be_read_is_an_error_with_its_reason(scorer, folder):
-    with pytest.raises(PictureError, match=r"text\.jpg"):
-        scorer(folder / "text.jpg")
-    with pytest.raises(PictureError, match=r"gone\.jpg"):
-        scorer(folder / "gone.jpg")
-
-
-def test_a_protocol_may_refuse_small_pictures(scorer, folder):
+def test_one_picture_that_cannot_be_read_or_cut_is_an_error_with_its_reason(scorer, folder):
     strict = Protocol(small="error")
-    with pytest.raises(PictureError, match="30 x 500, a crop takes 224 x 224"):
-        scorer(folder / "p2.png", strict)
+    for name, protocol, words in (
+        ("text.jpg", None, r"text\.jpg"),
+        ("gone.jpg", None, r"gone\.jpg"),
+        ("p2.png", strict, "30 x 500, a crop takes 224 x 224"),
+    ):
+        with pytest.raises(PictureError, match=words):
+            scorer(folder / name, protocol)
     assert score_folder([folder / "p2.png"], scorer, strict)["status"].tolist() == ["too_small"]
 
 
@@ -151,11 +148,6 @@ def test_the_recorded_hash_is_of_the_bytes_that_were_scored(scorer, folder, monk
     assert table.attrs["data"]["pictures_sha256"] == wanted
 
 
-def test_a_folders_pictures_may_be_scored_by_a_backbones_name(scorer, folder):
-    named = score_folder([folder / "p0.png"], RN)
-    assert named["score"].tolist() == score_folder([folder / "p0.png"], scorer)["score"].tolist()
-
-
 @pytest.mark.parametrize(
     ("path", "words"),
     [
@@ -163,6 +155,7 @@ def test_a_folders_pictures_may_be_scored_by_a_backbones_name(scorer, folder):
         ("file:///a%20b/1.jpg", "an address"),
         ("photos/*.jpg", "glob.glob"),
         ("p[0-9].png", "glob.glob"),
+        ("nowhere", "nowhere"),
     ],
 )
 def test_an_address_or_a_pattern_is_answered_in_words(scorer, path, words):
@@ -243,8 +236,3 @@ def test_an_unknown_data_set_and_settings_that_are_no_numbers_are_refused(scorer
         scorer(PICTURE, "imagenet")
     with pytest.raises(ValueError, match="alpha is a finite number"):
         scorer(PICTURE, alpha=float("nan"))
-
-
-def test_a_folder_that_does_not_exist_is_named(scorer, tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere"):
-        score_folder(tmp_path / "nowhere", scorer)

@@ -54,6 +54,7 @@ def four_bit() -> np.ndarray:
 NEUTRAL = np.full_like(BYTES, 128)
 QUARTERS = [BYTES[::2, ::2], BYTES[::2, 1::2], BYTES[1::2, ::2], BYTES[1::2, 1::2]]
 SUBSAMPLED = np.dstack([*QUARTERS, *[NEUTRAL[::2, ::2]] * 2])
+TWELVE, TEN, RGB12 = RAMP * 16 + RAMP // 16, RAMP * 4 + RAMP // 64, np.dstack([RAMP * 16] * 3)
 YCBCR = np.dstack([BYTES, NEUTRAL, NEUTRAL])
 
 RIGHT = {
@@ -86,34 +87,10 @@ REFUSED = {
     "16 bit RGB, planes apart": ([16] * 3, 2, [WIDE] * 3, {"planar": 2}, "PlanarConfiguration 2"),
     "a palette to 255": ([8], 3, [BYTES], {"t320": SHOWN * 3}, "a ColorMap of 8 bits"),
     "YCbCr, not subsampled": ([8] * 3, 6, [YCBCR], {"t530": [1, 1]}, r"YCbCrSubSampling \(1, 1\)"),
-    "12 bits in 16, as stated": (
-        [16],
-        1,
-        [WIDE // 257 * 16 + RAMP // 16],
-        {"t341": [4095]},
-        "SMaxSampleValue 4095",
-    ),
-    "12 bits in 16, by the largest": (
-        [16],
-        1,
-        [RAMP * 16 + RAMP // 16],
-        {"t281": [4095]},
-        "SMaxSampleValue 4095",
-    ),
-    "white is zero, 10 bits in 16": (
-        [16],
-        0,
-        [1023 - RAMP * 4 - RAMP // 64],
-        {"t341": [1023]},
-        "SMaxSampleValue 1023",
-    ),
-    "from 1000 to 1255": (
-        [16],
-        1,
-        [1000 + RAMP],
-        {"t340": [1000], "t341": [1255]},
-        "SMinSampleValue 1000",
-    ),
+    "12 bits in 16, as stated": ([16], 1, [TWELVE], {"t341": [4095]}, "SMaxSampleValue 4095"),
+    "12 bits in 16, by the largest": ([16], 1, [TWELVE], {"t281": [4095]}, "SMaxSampleValue 4095"),
+    "white is zero, 10 in 16": ([16], 0, [1023 - TEN], {"t341": [1023]}, "SMaxSampleValue 1023"),
+    "from 1000": ([16], 1, [1000 + RAMP], {"t340": [1000], "t341": [1255]}, "SMinSampleValue 1000"),
     "a largest value that is exceeded": ([16], 1, [WIDE], {"t341": [4095]}, "SMaxSampleValue 4095"),
     "other inks": ([8] * 4, 5, [np.dstack([BYTES] * 4)], {"t332": [2]}, "InkSet 2"),
     "a thumbnail": ([8], 1, [BYTES], {"t254": [1], "t330": [8]}, "NewSubfileType"),
@@ -130,10 +107,7 @@ REFUSED = {
     "10 bit": ([10], 1, [WIDE], {}, r"BitsPerSample \(10,\)"),
     "14 bit": ([14], 1, [WIDE], {}, r"BitsPerSample \(14,\)"),
     "grey and alpha of 16": ([16] * 2, 1, [WIDE] * 2, {"t338": [2]}, r"BitsPerSample \(16, 16\)"),
-    "12 bits in 16, RGB": (
-        *([16] * 3, 2, [np.dstack([RAMP * 16] * 3)], {"t341": [4095] * 3}),
-        "SMaxSampleValue 4095",
-    ),
+    "12 in 16, RGB": ([16] * 3, 2, [RGB12], {"t341": [4095] * 3}, "SMaxSampleValue 4095"),
     "6 bits in 8": ([8], 1, [BYTES // 4], {"t341": [63]}, "SMaxSampleValue 63"),
     "floating RGB": ([32] * 3, 2, [WIDE] * 6, {"t339": [3] * 3}, "floating"),
     "ICCLab": ([8] * 3, 9, [YCBCR], {}, "ICCLab"),

@@ -28,11 +28,7 @@ _FEWEST_FOR_DIRECTION = 10
 
 @dataclass(frozen=True)
 class Finding:
-    """One doubt about a copy.
-
-    ``kind`` is what is doubted, in one word; ``count`` says how many files or rows it concerns,
-    of which ``files`` names up to twenty.
-    """
+    """One doubt about a copy, and the first twenty of the ``count`` files or rows it concerns."""
 
     severity: Severity
     kind: str
@@ -76,15 +72,12 @@ def check_dataset(
     """Check a copy of a known data set against its card.
 
     Args:
-        name: of the data set, by any of its names.
-        root: its folder, or one above it.
-        choices: whose rows are expected, and in which resolution.
+        name: as in `open_dataset`, like ``root`` and ``choices``.
+        root: likewise.
+        choices: likewise.
         decode: open every picture in full; without it sizes are not checked either.
         workers: threads that decode; None for as many as there are processors, at most eight.
         progress: wraps the pictures as they are decoded, such as ``tqdm.tqdm``.
-
-    Raises:
-        ValueError: unknown name or option.
     """
     card, choices = card_for(name), replace(choices or Choices(), missing="keep")
     choices.check(card)
@@ -101,18 +94,20 @@ def check_dataset(
             collisions = [Finding("error", "duplicate", str(error), 1)]
     except DatasetError as error:
         return Report(card.name, folder, 0, (Finding("error", "annotations", str(error)),))
+    complete, rows = complete_rows(card, choices), []
+    if len(manifest) not in complete:
+        expected = " or ".join(map(str, complete))
+        message = f"{len(manifest)} annotated rows, expected {expected}"
+        rows = [Finding("error", "rows", message, abs(len(manifest) - complete[0]))]
+    if choices.resolution is not None:
+        width, _, height = choices.resolution.partition("x")
+        card = replace(card, size=(int(width), int(height)))
     findings = [
         *collisions,
-        *_rows(manifest, complete_rows(card, choices)),
+        *rows,
         *_extra(manifest, index),
         *_some("unreadable", "folders cannot be listed", index.unreadable),
-        *check_manifest(
-            manifest,
-            card=replace(card, size=_size(card, choices.resolution)),
-            decode=decode,
-            workers=workers,
-            progress=progress,
-        ).findings,
+        *check_manifest(manifest, card, decode=decode, workers=workers, progress=progress).findings,
     ]
     return Report(card.name, manifest.root, len(manifest), _ordered(findings))
 
@@ -160,22 +155,16 @@ def unlike_published(manifest: Manifest, sizes: Sequence[tuple[int, int]]) -> tu
     """Why results on these rows do not stand beside the published ones, as `check_dataset` sees it.
 
     Args:
-        manifest: of any data set.
+        manifest: of any data set; none is given for a list of your own.
         sizes: ``(width, height)`` of its pictures as read, in its order; zeros where unread.
-
-    Returns:
-        One sentence a reason; none for a list of your own, which nothing published is about.
     """
     if manifest.protocol not in CARDS:
         return ()
     card = CARDS[manifest.protocol]
     doubts = [*_out_of_range(manifest), *_direction(manifest, card)]
     expected = [_expected(card, name) for name in manifest.table["name"]]
-    wrong = [
-        size
-        for size, right in zip(sizes, expected, strict=True)
-        if right and any(size) and size != right
-    ]
+    pairs = zip(sizes, expected, strict=True)
+    wrong = [size for size, right in pairs if right and any(size) and size != right]
     reasons = [doubt.message for doubt in doubts if doubt.severity == "error"]
     if wrong and card.size:
         reasons.append(
@@ -199,24 +188,10 @@ def _some(
     return [Finding(severity, kind, counted, len(names), names[:20])] if names else []
 
 
-def _size(card: Card, resolution: str | None) -> tuple[int, int] | None:
-    if resolution is not None:
-        width, _, height = resolution.partition("x")
-        return int(width), int(height)
-    return card.size
-
-
 def _expected(card: Card, name: str) -> tuple[int, int] | None:
     """The size of a picture, where it is known."""
     others = {fold_name(other): tuple(size) for other, size in card.other_sizes.items()}
     return others.get(fold_name(name), card.size)  # type: ignore[return-value]
-
-
-def _rows(manifest: Manifest, complete: tuple[int, ...]) -> list[Finding]:
-    if len(manifest) in complete:
-        return []
-    message = f"{len(manifest)} annotated rows, expected {' or '.join(map(str, complete))}"
-    return [Finding("error", "rows", message, abs(len(manifest) - complete[0]))]
 
 
 def _extra(manifest: Manifest, index: FileIndex) -> list[Finding]:
@@ -226,13 +201,15 @@ def _extra(manifest: Manifest, index: FileIndex) -> list[Finding]:
     under = [(index.root / image).as_posix() for image in index.images]
     extra = [path for path in under if path not in held and path.rpartition("/")[0] in folders]
     references = {fold_name(ref) for ref in manifest.table["ref_id"].dropna().unique()}
-    known = [p for p in extra if fold_name(PurePosixPath(p).stem) in references]
-    other = [p for p in extra if fold_name(PurePosixPath(p).stem) not in references]
-    beside = Finding(
-        "note", "extra", "references beside the rated pictures", len(known), tuple(known[:20])
+    is_known = [fold_name(PurePosixPath(path).stem) in references for path in extra]
+    known, other = (
+        tuple(path for path, yes in zip(extra, is_known, strict=True) if yes is wanted)
+        for wanted in (True, False)
     )
+    message = "references beside the rated pictures"
+    beside = [Finding("note", "extra", message, len(known), known[:20])] if known else []
     unused = "pictures are in none of these rows and are not used"
-    return [*([beside] if known else []), *_some("extra", unused, other, "warning")]
+    return [*beside, *_some("extra", unused, other, "warning")]
 
 
 def _out_of_range(manifest: Manifest) -> list[Finding]:

@@ -129,11 +129,7 @@ def _rank(values: "pd.Series[str]") -> int:
 
 
 def named_column(rows: pd.DataFrame, title: str, path: Path) -> str:
-    """The column of that title.
-
-    Raises:
-        DatasetError: there is none.
-    """
+    """The column of that title, or a `DatasetError`."""
     if title not in rows:
         raise DatasetError(f"{str(path)!r} has no column {title!r}; it has {titles_of(rows)}")
     return title
@@ -169,16 +165,21 @@ def open_list(
         higher = card.higher_is_better if card else True
     note += f", {'higher' if higher else 'lower'} is better"
     if choices.on_duplicate == "mean":
-        ratings = len(table)
-        table, note = _means(table), f"{note}; means of {ratings} ratings"
+        note = f"{note}; means of {len(table)} ratings"
+        groups = table.groupby("name", sort=False)
+        first = groups.first().drop(columns=["mos", "mos_std"], errors="ignore")
+        table = groups["mos"].agg(mos="mean", mos_std="std").join(first).reset_index()
     if "ref_id" not in table and card is None:
         note += _suspicion(table["name"])
     index = FileIndex.scan(root if root is not None else _root_of(table["name"], path))
     low, high = float(table["mos"].min()), float(table["mos"].max())
     seen = (low, high) if low < high else (low - 0.5, high + 0.5)
     fits = card is not None and card.mos_range[0] <= low and high <= card.mos_range[1]
+    folder = None
+    if card and card.resolutions and index.root.name.lower() not in card.resolutions:
+        folder = card.resolutions[0]  # the paper's, of several with the same names
     manifest = build_manifest(
-        Annotated(table, folder=_folder(card, index), note=note),
+        Annotated(table, folder=folder, note=note),
         index,
         choices,
         {
@@ -199,10 +200,9 @@ def _columns(rows: pd.DataFrame, choices: Choices, path: Path) -> tuple[pd.DataF
     """A manifest's columns, which ones they are in words, and that of the scores."""
     pictures, scores = picture_columns(rows), usual(rows, SCORE_COLUMNS)
     if list(rows) == ["column 1", "column 2"]:  # no header: whichever holds no numbers
-        order = ["column 1", "column 2"]
-        pictures, scores = (
-            (order[1:], order[:1]) if is_number(rows.iloc[0, 0]) else (order[:1], order[1:])
-        )
+        pictures, scores = ["column 1"], ["column 2"]
+        if is_number(rows.iloc[0, 0]):
+            pictures, scores = scores, pictures
     picture = _chosen(rows, choices.path_column, pictures, "picture", path)
     score = _chosen(rows, choices.score_column, scores, "score", path)
     table = pd.DataFrame({"name": [_name(value, path) for value in rows[picture]]}, rows.index)
@@ -223,12 +223,10 @@ def _columns(rows: pd.DataFrame, choices: Choices, path: Path) -> tuple[pd.DataF
     if shows is not None:
         table["subset"] = rows[shows].astype("string")
         said.append(f"classes by {shows!r}")
-    reference = choices.reference_column
-    if reference is not None:
-        named_column(rows, reference, path)
-    else:
-        repeated = (c for c in usual(rows, REFERENCE_COLUMNS) if 1 < rows[c].nunique() < len(rows))
-        reference = next((c for c in repeated if c not in (picture, score)), None)
+    repeated = (c for c in usual(rows, REFERENCE_COLUMNS) if 1 < rows[c].nunique() < len(rows))
+    reference = next((c for c in repeated if c not in (picture, score)), None)
+    if choices.reference_column is not None:
+        reference = named_column(rows, choices.reference_column, path)
     if reference is not None:
         table["ref_id"] = [None if is_blank(v) else _stem(str(v)) for v in rows[reference]]
         said.append(f"{table['ref_id'].nunique()} contents by {reference!r}")
@@ -279,14 +277,6 @@ def _refuse_our_own(rows: pd.DataFrame, score_column: str | None, path: Path) ->
     )
 
 
-def _means(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean and deviation of each picture's ratings, in the order of the first."""
-    groups = table.groupby("name", sort=False)
-    means = groups["mos"].agg(mos="mean", mos_std="std")
-    first = groups.first().drop(columns=["mos", "mos_std"], errors="ignore")
-    return means.join(first).reset_index()
-
-
 def _name(value: object, path: Path) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -325,10 +315,3 @@ def _root_of(names: "pd.Series[str]", file: Path) -> Path:
         if shared.is_dir() and shared != Path(shared.anchor):
             return shared
     return file.parent
-
-
-def _folder(card: Card | None, index: FileIndex) -> str | None:
-    """Of a set that has the same names in several folders the paper's, unless the root is one."""
-    if card is None or not card.resolutions or index.root.name.lower() in card.resolutions:
-        return None
-    return card.resolutions[0]

@@ -24,11 +24,7 @@ Reader = Callable[[FileIndex, str, Layout, Choices], Annotated]
 
 
 def find_scores(card: Card, index: FileIndex) -> tuple[str, Layout] | None:
-    """The first of a set's score files that lies under the index, and how it is read.
-
-    Raises:
-        DatasetError: several files of different content qualify.
-    """
+    """The first of a set's score files that lies under the index, and how it is read."""
     for layout in card.file:
         files = [
             *locate(index, *layout["names"], contains=layout.get("contains", "")),
@@ -162,9 +158,8 @@ def _csiq(index: FileIndex, source: str, layout: Layout, choices: Choices) -> An
     token = rows["kind"].str.lower().map(layout["tokens"])
     if token.isna().any():
         unknown = rows["kind"][token.isna()].iloc[0]
-        raise DatasetError(
-            f"{source!r}: unknown distortion {unknown!r}, expected {', '.join(layout['tokens'])}"
-        )
+        words = ", ".join(layout["tokens"])
+        raise DatasetError(f"{source!r}: unknown distortion {unknown!r}, expected {words}")
     table = pd.DataFrame({"name": rows["image"] + "." + token + "." + rows["level"] + ".png"})
     for column in ("mos", "mos_std"):
         table[column] = to_numbers(rows[column], f"{source}, {layout['columns'][column]}")

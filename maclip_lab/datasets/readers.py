@@ -205,13 +205,9 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 
 READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
-    ".json": _read_json,
-    ".csv": _read_delimited,
-    ".tsv": _read_delimited,
-    ".txt": _read_delimited,
-    ".xlsx": read_table,
-    ".parquet": _read_parquet,
-    ".pq": _read_parquet,
+    **{".json": _read_json, ".xlsx": read_table},
+    **dict.fromkeys((".csv", ".tsv", ".txt"), _read_delimited),
+    **dict.fromkeys((".parquet", ".pq"), _read_parquet),
 }
 """How a table is read, by the suffix of its name."""
 
@@ -219,13 +215,11 @@ READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
 def pick_columns(rows: pd.DataFrame, columns: Sequence[str | int], path: Path) -> pd.DataFrame:
     """Columns by title, in any letter case, or number from 1; rows blank in all are left out.
 
-    Where all are numbers the table has these columns alone.
-
-    Raises:
-        DatasetError: one is absent.
+    Where all are numbers the table has these columns alone; what is absent is a `DatasetError`.
     """
     titles = [str(title).lower() for title in rows]
-    places = [c - 1 if isinstance(c, int) else _place(titles, c) for c in columns]
+    by_title = {title: place for place, title in reversed(list(enumerate(titles)))}
+    places = [c - 1 if isinstance(c, int) else by_title.get(c.lower(), -1) for c in columns]
     alone = all(isinstance(column, int) for column in columns) and len(titles) != len(columns)
     if alone or any(not 0 <= place < len(titles) for place in places):
         absent = ", ".join(str(c) for c, p in zip(columns, places, strict=True) if p < 0)
@@ -235,10 +229,6 @@ def pick_columns(rows: pd.DataFrame, columns: Sequence[str | int], path: Path) -
         )
     picked = rows.iloc[:, places].set_axis(list(columns), axis=1)
     return picked[~picked.isin([""]).all(axis=1)]
-
-
-def _place(titles: list[str], title: str) -> int:
-    return titles.index(title.lower()) if title.lower() in titles else -1
 
 
 def read_mat(path: Path, variable: str) -> list[object]:

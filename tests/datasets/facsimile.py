@@ -37,15 +37,9 @@ def build(
 ) -> Path:
     """Lay out a data set under ``root`` and return the set's folder.
 
-    Args:
-        name: canonical name.
-        root: folder to build in; made if need be.
-        layout: one of ``LAYOUTS[name]``.
-        rows: how many rows (at least 3), the first, the last two and others by chance; None for
-            all.
-        native: folder of the publishers' score files; None to invent scores.
-        size: of the one picture, ``(width, height)``.
-        skip: names of pictures to leave out.
+    ``rows`` are how many, the first, the last two and others by chance; ``native`` is the folder of
+    the publishers' score files, None to invent scores; ``size`` is the pictures', and ``skip`` says
+    which are left out.
     """
     assert layout in LAYOUTS[name], (name, layout)
     table, publisher = rows_of(name, rows=rows, native=native), PUBLISHERS[name]

@@ -11,18 +11,12 @@ from scipy.io import loadmat, savemat
 
 
 class Publisher:
-    """How one set is shipped.
+    """How one set is shipped, in ``layouts`` of which the first is the publisher's.
 
-    Every publisher has ``names()``, of all pictures with a score in its order; ``places(layout,
-    picture)``, where a picture lies below the set's folder; and ``write(folder, layout, table,
-    native)``, which writes the score files.
-
-    Attributes:
-        layouts: ways it lies on disk; the first is the publisher's.
-        count: rows of the publisher's files.
-        size: of the pictures, where the set has one.
-        scores: range of invented ones.
-        levels: 1 where a higher distortion level has a higher score, -1 where a lower one.
+    Each has ``names()`` of all pictures with a score, in its order; ``places(layout, picture)``
+    below the set's folder; and ``write(folder, layout, table, native)`` of the score files.
+    ``scores`` is the range of invented ones; ``levels`` is 1 where a higher distortion level has a
+    higher score, -1 where a lower one.
     """
 
     layouts: tuple[str, ...]
@@ -181,27 +175,23 @@ class Spaq(Publisher):
         return pd.DataFrame({"name": table["Image name"], "mos": table["MOS"], "std": 1.0})
 
 
+CSIQ_TOKENS = {"AWGN": "noise", "BLUR": "blur", "contrast": "contrast", "fnoise": "fnoise"}
+CSIQ_TOKENS |= {"JPEG": "jpeg", "jpeg2000": "jpeg 2000"}
+
+
 class Csiq(Publisher):
     layouts = ("native", "waterloo", "flat", "root")
     count = 866
     size = (512, 512)
     scores = (0, 1)
     levels = 1
-    tokens = {  # noqa: RUF012
-        "AWGN": "noise",
-        "BLUR": "blur",
-        "contrast": "contrast",
-        "fnoise": "fnoise",
-        "JPEG": "jpeg",
-        "jpeg2000": "jpeg 2000",
-    }
 
     def names(self):
         refs = ["1600", "log_seaside", *(f"ref_{i:02d}" for i in range(28))]
         return [
             f"{ref}.{token}.{level}.png"
             for i, ref in enumerate(refs)
-            for token in self.tokens
+            for token in CSIQ_TOKENS
             for level in range(1, (5 if i < 26 else 4) if token == "contrast" else 6)
         ]
 
@@ -228,8 +218,8 @@ class Csiq(Publisher):
             sheet.cell(4, column, title)
         for i, row in enumerate(table.itertuples(), start=5):
             ref, token, level, _ = row.name.rsplit(".", 3)
-            index = list(self.tokens).index(token) + 1
-            values = [int(ref) if ref.isdecimal() else ref, index, self.tokens[token], int(level)]
+            index = list(CSIQ_TOKENS).index(token) + 1
+            values = [int(ref) if ref.isdecimal() else ref, index, CSIQ_TOKENS[token], int(level)]
             for column, value in enumerate([*values, row.std, row.mos], start=4):
                 sheet.cell(i, column, value)
         sheet.cell(len(table) + 9, 1, " ")

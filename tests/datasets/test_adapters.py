@@ -1,6 +1,5 @@
 """Every set in every layout, against the rows the facsimile was built from."""
 
-import json
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from maclip_lab.datasets import (
     find_datasets,
     open_dataset,
 )
-from tests.datasets.facsimile import COUNTS, LAYOUTS, build, open_list, real_rows, rows_of
+from tests.datasets.facsimile import COUNTS, LAYOUTS, build, real_rows, rows_of
 from tests.datasets.publishers import koniq_votes
 
 small = pytest.mark.filterwarnings("ignore::maclip_lab.datasets.DatasetWarning")
@@ -114,25 +113,6 @@ def test_row_counts_of_whole_sets(tmp_path, name):
         assert len(open_dataset(name, folder, missing="keep")) == CARDS[name].rows
 
 
-@small
-@pytest.mark.parametrize("name", COUNTS)
-def test_the_authors_list_as_json_is_the_paper_variant(tmp_path, native, name):
-    if real_rows(name, native) is None:
-        pytest.skip(f"the publisher's file of {name} is absent")
-    folder = build(name, tmp_path, native=native, rows=40)
-    rows = expected(name, rows_of(name, native=native, rows=40), "paper")
-    pairs = zip(rows["name"], rows["mos"], strict=True)
-    file = tmp_path / "list.json"
-    file.write_text(json.dumps([{"img_path": n, "gt_score": str(score)} for n, score in pairs]))
-    listed = open_list(file, dataset=name, root=folder, on_duplicate="keep")
-    native_table = open_dataset(name, folder, variant="paper").table
-    columns = ["name", "path", "ref_id", "dist_type", "dist_level", "subset"]
-    pd.testing.assert_frame_equal(listed.table[columns], native_table[columns])
-    np.testing.assert_allclose(listed.table["mos"], native_table["mos"], rtol=0, atol=1e-6)
-    assert listed.higher_is_better is (name != "CSIQ")
-    assert protocol_for(listed.protocol) == protocol_for(name)
-
-
 @pytest.mark.parametrize("name", COUNTS)
 def test_the_publishers_own_files_give_the_authors_list(tmp_path, native, name):
     if real_rows(name, native) is None:
@@ -185,11 +165,6 @@ def test_koniq_resolution_chooses_the_folder(tmp_path):
     assert set(open_dataset("koniq", folder).table["path"].str.split("/").str[0]) == {"1024x768"}
     small_ones = open_dataset("koniq", folder, resolution="512x384")
     assert set(small_ones.table["path"].str.split("/").str[0]) == {"512x384"}
-
-
-@small
-def test_koniq_does_not_pass_one_resolution_off_as_the_other(tmp_path):
-    folder = build("koniq", tmp_path, rows=10)
     (folder / "1024x768").rename(tmp_path / "1024x768")
     with pytest.raises(DatasetError, match=r"none of 10 pictures.* in a folder for 1024x768"):
         open_dataset("koniq", folder)
@@ -219,10 +194,6 @@ def test_pipal_paper_scales_agree_with_what_is_known_of_the_list(tmp_path, nativ
     assert elo["split"].value_counts().to_dict() == {"train": 23200, "val": 1000}
     assert elo["split"].iloc[:23200].eq("train").all()
     assert paper.mos_range == (0, 1)
-
-
-def test_pipal_without_its_validation_part_is_whole(tmp_path):
-    folder = build("PIPAL", tmp_path, skip=lambda _: True)
     (folder / "pipal21_val.txt").unlink()
     assert len(open_dataset("PIPAL", folder, missing="keep")) == 23200
     with pytest.warns(DatasetWarning, match="23200 rows where a whole copy has 24200"):
@@ -241,14 +212,12 @@ def test_agiqa1k_keeps_or_drops_the_repeated_rows_and_says_so(tmp_path):
     assert "dreamStudio_8_9_1_1.jpg" not in set(standard.table["name"])
     assert "dreamStudio_8_9_1_1.jpg" in paper.note
     assert "dropped" in standard.note
-
-
-@small
-def test_agiqa1k_finds_the_picture_under_its_cut_off_name(tmp_path):
-    folder = build("AGIQA-1k", tmp_path, rows=12)
     (folder / "file/dreamStudio_8_9_1_1.jpg").rename(folder / "file/dreamStudio_8_9_1_.jpg")
-    paper = open_dataset("AGIQA-1k", folder, variant="paper")
-    assert paper.table["path"].iloc[-1] == "file/dreamStudio_8_9_1_.jpg"
+    cut_off = open_dataset("AGIQA-1k", folder, variant="paper")
+    assert cut_off.table["path"].iloc[-1] == "file/dreamStudio_8_9_1_.jpg"
+    (folder / "AIGC_MOS_Zscore.xlsx").unlink()
+    with pytest.raises(DatasetError, match='scores="raw"'):
+        open_dataset("AGIQA-1k", folder)
 
 
 def test_agiqa1k_raw_means_are_another_target(tmp_path, native):
@@ -258,14 +227,6 @@ def test_agiqa1k_raw_means_are_another_target(tmp_path, native):
     both = raw.merge(standard, on="name")
     assert len(raw) == 1080
     assert stats.spearmanr(both["mos_x"], both["mos_y"]).statistic == pytest.approx(0.805, abs=2e-3)
-
-
-@small
-def test_agiqa1k_does_not_take_the_raw_means_for_its_scores(tmp_path):
-    folder = build("AGIQA-1k", tmp_path, rows=12)
-    (folder / "AIGC_MOS_Zscore.xlsx").unlink()
-    with pytest.raises(DatasetError, match='scores="raw"'):
-        open_dataset("AGIQA-1k", folder)
 
 
 @small
@@ -309,16 +270,12 @@ def test_distortions_and_references_come_from_the_names(tmp_path):
     assert table["dist_level"].isna().all()
 
 
-def test_a_partial_copy_warns_drops_and_records(tmp_path):
+def test_a_partial_copy_warns_drops_and_records_or_is_kept_whole_or_refused(tmp_path):
     folder = build("CSIQ", tmp_path, skip=lambda name: name.startswith("1600"))
     with pytest.warns(DatasetWarning, match=r"CSIQ: 29 of 866 pictures.*left out.*1600\.AWGN\.1"):
         manifest = open_dataset("CSIQ", folder)
     assert (len(manifest), len(manifest.missing)) == (837, 29)
     assert not manifest.table["name"].str.startswith("1600").any()
-
-
-def test_a_partial_copy_may_be_kept_whole_or_refused(tmp_path):
-    folder = build("CSIQ", tmp_path, skip=lambda name: name.startswith("1600"))
     kept = open_dataset("CSIQ", folder, missing="keep")
     assert (len(kept), len(kept.missing)) == (866, 29)
     with pytest.raises(DatasetError, match=r'29 of 866 pictures.*missing="drop"'):

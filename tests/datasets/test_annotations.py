@@ -65,68 +65,109 @@ def test_koniq_lists_follow_a_root_that_names_the_resolution(tmp_path):
     assert half.paths == [tmp_path / "512x384/1.jpg"]
 
 
-@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])
-def test_tables_are_read_by_usual_column_names(tmp_path, suffix):
-    pictures(tmp_path, "a.png", "b.png")
-    table = pd.DataFrame({"Image Name": ["a.png", "b.png"], "MOS": [1.5, 2], "SD": [0.1, 0.2]})
-    file = tmp_path / f"scores.{suffix}"
-    if suffix == "parquet":
-        table.to_parquet(file)
-    else:
-        table.to_csv(file, index=False, sep="\t" if suffix == "tsv" else ",")
-    manifest = open_list(file)
+@pytest.mark.parametrize("suffix", ["xlsx", "parquet"])
+def test_a_workbooks_first_sheet_and_a_parquet_table_are_lists(tmp_path, suffix):
+    pictures(tmp_path, "a.png", "17.png")
+    names = ["a.png", 17 if suffix == "xlsx" else "17"]
+    table = pd.DataFrame({"Image Name": names, "MOS": [1.5, 2], "SD": [0.5, 0.2]})
+    write = table.to_parquet if suffix == "parquet" else table.to_excel
+    write(tmp_path / f"scores.{suffix}", index=False)
+    manifest = open_list(tmp_path / f"scores.{suffix}")
+    assert manifest.table["path"].tolist() == ["a.png", "17.png"]
     assert manifest.table["mos"].tolist() == [1.5, 2.0]
-    assert manifest.table["mos_std"].tolist() == [0.1, 0.2]
-    assert (manifest.dataset, manifest.protocol, manifest.mos_range) == (
-        "scores",
-        "native",
-        (1.5, 2),
-    )
+    assert manifest.table["mos_std"].tolist() == [0.5, 0.2]
+    assert (manifest.dataset, manifest.protocol) == ("scores", "native")
+    assert manifest.mos_range == (1.5, 2)
 
 
-def test_columns_may_be_named(tmp_path):
-    pictures(tmp_path, "a.png")
-    (tmp_path / "s.csv").write_text("MOS,sharpness,photo\n1,7,a.png\n")
-    manifest = open_list(
-        tmp_path / "s.csv",
-        dataset="mine",
-        path_column="photo",
-        score_column="sharpness",
-        mos_range=(0, 10),
-        higher_is_better=False,
-    )
-    assert manifest.table["mos"].tolist() == [7.0]
-    assert (manifest.dataset, manifest.mos_range, manifest.higher_is_better) == (
-        "mine",
-        (0, 10),
-        False,
-    )
+AB, TWO = {"name": ["a.png", "b.png"]}, {"mos": [1.5, 2], "mos_std": [0.5, 0.2]}
+BLANK = {"mos": [1, 2], "mos_std": [np.nan, 0.5]}
+MEANS = {"name": ["b.png", "a.png"], "mos": [3, 2], "mos_std": [2, np.nan]}
+SHOWN = {"path_column": "photo", "score_column": "sharp", "mos_range": (0, 10)}
+STATED = "pictures by column 'file', scores by 'mos' (not 'dmos'), deviations by 'sd', higher is"
+READ = {
+    "blanks": ("image mos sd\na.png 1.5 0.5\nb.png 2 0.2\n", {}, AB | TWO),
+    "tabs": ("image\tmos\tsd\na.png\t1.5\t0.5\nb.png\t2\t0.2\n", {}, AB | TWO),
+    "commas": ("Image Name,MOS,SD\na.png,1.5,0.5\nb.png,2,0.2\n", {}, AB | TWO),
+    "sep": ("sep=;\nimage;mos;sd\na.png;1.5;0.5\nb.png;2;0.2\n", {}, AB | TWO),
+    "Windows": ("sep=;\r\nimage;mos;sd\r\na.png;1.5;0.5\r\nb.png;2;0.2\r\n", {}, AB | TWO),
+    "comments": (
+        *("# made, in spring\nimage,mos,sd\na.png,1.5,0.5\n# lunch\nb.png,2,0.2\n", {}, AB | TWO),
+    ),
+    "a header after #": ("#image,mos,sd\na.png,1.5,0.5\nb.png,2,0.2\n", {}, AB | TWO),
+    "a blank row": ("# image mos sd\na.png 1.5 0.5\n\nb.png   2   0.2\n", {}, AB | TWO),
+    "units": (
+        *("image_key,rating (1-5),standard deviation\na.png,1.5,0.5\nb.png,2,0.2\n", {}, AB | TWO),
+    ),
+    "other titles": (
+        *("imageName,MOS [0..100],std_dev,dmos\na.png,1.5,0.5,7\nb.png,2,0.2,8\n", {}, AB | TWO),
+    ),
+    "no header": ("a.png 1.5\nb.png 2\n", {}, AB | {"mos": [1.5, 2]}),
+    "scores first": ("1.5 a.png\n2 b.png\n", {}, AB | {"mos": [1.5, 2]}),
+    "no last newline": ("a.png,1.5\nb.png,2", {}, AB | {"mos": [1.5, 2]}),
+    "by number": (
+        *("a.png 1.5 2\n", {"path_column": "column 1", "score_column": "column 3"}, {"mos": [2]}),
+    ),
+    "named columns": ("MOS,sharp,photo\n1,7,a.png\n", SHOWN, {"name": ["a.png"], "mos": [7]}),
+    "classes": (
+        *("image,mos,Scene\na.png,1,harbour\nb.png,2,street\n", {}),
+        *({"subset": ["harbour", "street"]}, "classes by 'Scene'"),
+    ),
+    "a DMOS": ("image,dmos\na.png,1\n", {"higher_is_better": False}, {"mos": [1]}, "lower is"),
+    "a hash in a name": ("image,mos\na.png,1\n#1.png,2\n", {}, {"name": ["a.png", "#1.png"]}),
+    "a blank deviation": ("image,mos,sd\na.png,1,\nb.png,2,0.5\n", {}, BLANK),
+    "deviation NA": ("image,mos,sd\na.png,1,NA\nb.png,2,0.5\n", {}, BLANK),
+    "deviation nan": ("image,mos,sd\na.png,1,nan\nb.png,2,0.5\n", {}, BLANK),
+    "a row a rating": (
+        *("image,rating\nb.png,1\na.png,2\nb.png,5\nb.png,3\n", {"on_duplicate": "mean"}, MEANS),
+        "means of 4 ratings",
+    ),
+    "kept": ("path,mos\na.png,1\na.PNG,2\n", {"on_duplicate": "keep"}, {"mos": [1, 2]}),
+    "opinions in a result": (
+        *("path,mos,score,q_cos\na.png,3,1,2\n", {"score_column": "mos"}, {"mos": [3]}),
+    ),
+    "what was passed over": ("file,dmos,mos,sd\na.png,1,2,3\n", {}, {"mos": [2]}, STATED),
+}
 
 
-def test_a_column_may_say_what_pictures_show(tmp_path):
-    pictures(tmp_path, "a.png", "b.png")
-    (tmp_path / "s.csv").write_text("image,mos,Scene\na.png,1,harbour\nb.png,2,street\n")
-    manifest = open_list(tmp_path / "s.csv")
-    assert manifest.table["subset"].tolist() == ["harbour", "street"]
-    assert "classes by 'Scene'" in manifest.note
+@pytest.mark.parametrize("case", READ)
+def test_a_list_is_read_as_people_write_it(tmp_path, case):
+    text, options, columns, *notes = READ[case]
+    pictures(tmp_path, "a.png", "b.png", "#1.png")
+    (tmp_path / "s.txt").write_text(text, newline="")
+    manifest = open_list(tmp_path / "s.txt", **options)
+    for column, values in columns.items():
+        assert manifest.table[column].tolist() == pytest.approx(values, nan_ok=True)
+    assert manifest.higher_is_better is options.get("higher_is_better", True)
+    assert manifest.mos_range == options.get("mos_range", manifest.mos_range)
+    assert all(words in manifest.note for words in notes)
 
 
-def test_unknown_columns_are_asked_for(tmp_path):
-    (tmp_path / "s.csv").write_text("snap,MOS\na,1\n")
-    with pytest.raises(
-        DatasetError, match=r"which column holds the picture.*snap, MOS.*path_column="
-    ):
-        open_list(tmp_path / "s.csv")
-    with pytest.raises(DatasetError, match="no column 'x'; it has snap, MOS"):
-        open_list(tmp_path / "s.csv", path_column="x")
+NO_NUMBER = "1 of 2 scores are no finite numbers"
+REFUSED = {
+    "no picture column": ("snap,MOS\na,1\n", {}, r"which column holds .*snap, MOS.*path_column="),
+    "no such column": ("snap,MOS\na,1\n", {"path_column": "x"}, "no column 'x'; it has snap, MOS"),
+    "a DMOS": ("image,dmos\na.png,1\n", {}, r"_better=True .*or higher_is_better=False"),
+    "two names of a file": (
+        *("path,mos\na/1.png,1\n1.png,2\n", {"on_duplicate": "keep"}),
+        r"'a/1\.png' and '1\.png' both lead to '.*/a/1\.png'",
+    ),
+    "a name twice": ("path,mos\nb.png,1\nb.PNG,2\n", {}, "1 rows repeat a picture"),
+    "a row a rating": ("image,rating\nb.png,1\nb.png,5\n", {}, 'a rating, on_duplicate="mean"'),
+    "no header": ("a.png 1.5 2\n", {}, "column 1, column 2, column 3"),
+    "a blank score": ("image,mos,sd\na.png,,1\nb.png,2,0.5\n", {}, NO_NUMBER),
+    "a score NA": ("image,mos,sd\na.png,NA,1\nb.png,2,0.5\n", {}, NO_NUMBER),
+    "a score nan": ("image,mos,sd\na.png,nan,1\nb.png,2,0.5\n", {}, NO_NUMBER),
+}
 
 
-def test_a_dmos_of_unknown_direction_is_asked_about(tmp_path):
-    pictures(tmp_path, "a.png")
-    (tmp_path / "s.csv").write_text("image,dmos\na.png,1\n")
-    with pytest.raises(DatasetError, match=r"higher_is_better=True .*or higher_is_better=False"):
-        open_list(tmp_path / "s.csv")
-    assert open_list(tmp_path / "s.csv", higher_is_better=False).higher_is_better is False
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_list_that_says_too_little_or_too_much_is_refused_in_words(tmp_path, case):
+    text, options, words = REFUSED[case]
+    pictures(tmp_path, "a.png", "b.png", "a/1.png")
+    (tmp_path / "s.txt").write_text(text)
+    with pytest.raises(DatasetError, match=words):
+        open_list(tmp_path / "s.txt", **options)
 
 
 def test_case_separators_unicode_and_byte_order_marks_are_survived(tmp_path):
@@ -143,21 +184,6 @@ def test_absolute_paths_find_their_own_root(tmp_path):
     manifest = open_list(listed(tmp_path / "lists", rows))
     assert manifest.root == tmp_path / "photos"
     assert manifest.table["path"].tolist() == ["a/1.png", "b/1.png"]
-
-
-def test_two_names_of_one_picture_are_an_error_whatever_is_asked(tmp_path):
-    pictures(tmp_path, "a/1.png")
-    listing = listed(tmp_path, [{"path": "a/1.png", "mos": 1}, {"path": "1.png", "mos": 2}])
-    with pytest.raises(DatasetError, match=r"'a/1\.png' and '1\.png' both lead to '.*/a/1\.png'"):
-        open_list(listing, on_duplicate="keep")
-
-
-def test_repeated_names_are_an_error_unless_kept(tmp_path):
-    pictures(tmp_path, "1.png")
-    listing = listed(tmp_path, [{"path": "1.png", "mos": 1}, {"path": "1.PNG", "mos": 2}])
-    with pytest.raises(DatasetError, match="1 rows repeat a picture"):
-        open_list(listing)
-    assert open_list(listing, on_duplicate="keep").table["mos"].tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("score", ["NaN", '"good"', "null", "true", "[1]", '""', "1e999", '"1_0"'])
@@ -275,13 +301,6 @@ def test_our_own_result_is_not_taken_for_opinions(tmp_path, columns, recorded, s
             open_list(tmp_path / "own.csv", score_column=column)
 
 
-def test_opinions_kept_in_a_result_may_be_named(tmp_path):
-    pictures(tmp_path, "a.png")
-    (tmp_path / "own.csv").write_text("path,mos,score,q_cos\na.png,3,1,2\n")
-    manifest = open_list(tmp_path / "own.csv", score_column="mos")
-    assert manifest.table["mos"].tolist() == [3]
-
-
 # Where a name leads --------------------------------------------------------------------------
 
 
@@ -359,99 +378,6 @@ def test_names_may_lack_their_suffix(tmp_path):
     pictures(tmp_path, "img/17.png")
     with pytest.raises(DatasetError, match="'17' is 2 files"):
         open_list(listed(tmp_path, rows))
-
-
-# Lists as people have them -------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "image mos sd\na.png 1.5 0.5\nb.png 2 0.2\n",
-        "image\tmos\tsd\na.png\t1.5\t0.5\nb.png\t2\t0.2\n",
-        "sep=;\nimage;mos;sd\na.png;1.5;0.5\nb.png;2;0.2\n",
-        "sep=;\r\nimage;mos;sd\r\na.png;1.5;0.5\r\nb.png;2;0.2\r\n",
-        "# made by hand, in spring\nimage,mos,sd\na.png,1.5,0.5\n# lunch\nb.png,2,0.2\n",
-        "#image,mos,sd\na.png,1.5,0.5\nb.png,2,0.2\n",
-        "# image mos sd\na.png 1.5 0.5\n\nb.png   2   0.2\n",
-        "image_key,rating (1-5),standard deviation\na.png,1.5,0.5\nb.png,2,0.2\n",
-        "imageName,MOS [0..100],std_dev,dmos\na.png,1.5,0.5,7\nb.png,2,0.2,8\n",
-    ],
-)
-def test_tables_of_many_makes_say_the_same(tmp_path, text):
-    pictures(tmp_path, "a.png", "b.png")
-    (tmp_path / "s.txt").write_text(text, newline="")
-    manifest = open_list(tmp_path / "s.txt")
-    assert manifest.table["name"].tolist() == ["a.png", "b.png"]
-    assert manifest.table["mos"].tolist() == [1.5, 2]
-    assert manifest.table["mos_std"].tolist() == [0.5, 0.2]
-
-
-@pytest.mark.parametrize(
-    "text", ["a.png 1.5\nb.png 2\n", "1.5 a.png\n2 b.png\n", "a.png,1.5\nb.png,2"]
-)
-def test_two_columns_need_no_header(tmp_path, text):
-    pictures(tmp_path, "a.png", "b.png")
-    (tmp_path / "s.txt").write_text(text)
-    table = open_list(tmp_path / "s.txt").table
-    assert (table["name"].tolist(), table["mos"].tolist()) == (["a.png", "b.png"], [1.5, 2])
-
-
-def test_three_columns_without_header_are_asked_about_by_number(tmp_path):
-    pictures(tmp_path, "a.png")
-    (tmp_path / "s.txt").write_text("a.png 1.5 2\n")
-    with pytest.raises(DatasetError, match="column 1, column 2, column 3"):
-        open_list(tmp_path / "s.txt")
-    chosen = open_list(tmp_path / "s.txt", path_column="column 1", score_column="column 3")
-    assert chosen.table["mos"].tolist() == [2]
-
-
-def test_a_picture_may_be_called_like_a_comment(tmp_path):
-    pictures(tmp_path, "a.png", "#1.png")
-    (tmp_path / "s.csv").write_text("image,mos\na.png,1\n#1.png,2\n")
-    assert open_list(tmp_path / "s.csv").table["name"].tolist() == ["a.png", "#1.png"]
-
-
-def test_a_workbooks_first_sheet_is_a_list(tmp_path):
-    pictures(tmp_path, "a.png", "17.png")
-    table = pd.DataFrame({"Image": ["a.png", 17], "MOS": [1.5, 2], "SD": [0.5, None]})
-    table.to_excel(tmp_path / "s.xlsx", index=False)
-    manifest = open_list(tmp_path / "s.xlsx")
-    assert manifest.table["path"].tolist() == ["a.png", "17.png"]
-    assert manifest.table["mos"].tolist() == [1.5, 2]
-    assert manifest.table["mos_std"].isna().tolist() == [False, True]
-
-
-@pytest.mark.parametrize("blank", ["", "NA", "nan"])
-def test_a_deviation_may_be_blank_and_a_score_may_not(tmp_path, blank):
-    pictures(tmp_path, "a.png", "b.png")
-    (tmp_path / "s.csv").write_text(f"image,mos,sd\na.png,1,{blank}\nb.png,2,0.5\n")
-    assert open_list(tmp_path / "s.csv").table["mos_std"].isna().tolist() == [True, False]
-    (tmp_path / "s.csv").write_text(f"image,mos,sd\na.png,{blank},1\nb.png,2,0.5\n")
-    with pytest.raises(DatasetError, match="1 of 2 scores are no finite numbers"):
-        open_list(tmp_path / "s.csv")
-
-
-def test_one_row_a_rater_is_offered_the_mean_with_deviation(tmp_path):
-    pictures(tmp_path, "a.png", "b.png")
-    (tmp_path / "s.csv").write_text("image,rating\nb.png,1\na.png,2\nb.png,5\nb.png,3\n")
-    with pytest.raises(DatasetError, match='a row a rating, on_duplicate="mean"'):
-        open_list(tmp_path / "s.csv")
-    manifest = open_list(tmp_path / "s.csv", on_duplicate="mean")
-    assert manifest.table["name"].tolist() == ["b.png", "a.png"]
-    assert manifest.table["mos"].tolist() == [3, 2]
-    assert manifest.table["mos_std"].tolist() == pytest.approx([2, np.nan], nan_ok=True)
-    assert "means of 4 ratings" in manifest.note
-
-
-def test_the_choices_made_are_stated(tmp_path):
-    pictures(tmp_path, "a.png")
-    (tmp_path / "csiq.csv").write_text("file,dmos,mos,sd\na.png,1,2,3\n")
-    manifest = open_list(tmp_path / "csiq.csv")
-    assert manifest.note == (
-        "from csiq.csv: pictures by column 'file', scores by 'mos' (not 'dmos'), deviations by "
-        "'sd', higher is better"
-    )
 
 
 def fold_case(monkeypatch):

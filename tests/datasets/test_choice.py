@@ -66,19 +66,12 @@ def test_choices_of_the_published_sets_are_refused_elsewhere(small, tmp_path):
             open_dataset("synthetic", tmp_path, **choice)
 
 
-def test_one_of_the_nine_needs_its_folder():
+@pytest.mark.parametrize("root", [None, "."])
+def test_a_set_needs_a_known_name_and_its_folder(root):
+    with pytest.raises(ValueError, match=r"no data set is called 'konik'; known are .*koniq"):
+        open_dataset("konik", root)
     with pytest.raises(ValueError, match="say where koniq lies: ROOT"):
         open_dataset("koniq")
-
-
-def test_an_unknown_name_is_refused_with_those_that_are_known(tmp_path):
-    with pytest.raises(ValueError, match=r"no data set is called 'konik'; known are .*koniq"):
-        open_dataset("konik", tmp_path)
-
-
-def test_an_unknown_name_is_refused_even_without_a_folder():
-    with pytest.raises(ValueError, match="no data set is called 'konik'"):
-        open_dataset("konik")
 
 
 def test_a_folder_without_the_set_is_our_own_error(tmp_path):

@@ -84,7 +84,9 @@ def picture_bytes(draw):
 
 def check_picture(source):
     for preset in ("default", "official"):
-        picture = load_picture(source, preset=preset, max_pixels=10**6)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("maclip_lab.images.MAX_PIXELS", 10**6)
+            picture = load_picture(source, preset=preset)
         assert picture.status in STATUSES
         assert (picture.image is None) == (picture.status != "ok")
         assert bool(picture.message) == (picture.status != "ok")
