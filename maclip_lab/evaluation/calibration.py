@@ -30,12 +30,8 @@ _SETTINGS = ("prompts", "pos_embedding", "box_lam", "base_cos", "base_norm", "al
 class Calibration:
     """A monotone curve from scores to MOS; straight between its knots, level beyond them.
 
-    Attributes:
-        scores: knots, ascending.
-        mos: the curve there, in the data set's own units and direction.
-        margin: half the width of the prediction interval, in units of the MOS.
-        n: pictures it was fitted on.
-        facts: what made the scores, as results record it.
+    ``margin`` is half the width of the prediction interval, in units of the MOS; ``n`` counts the
+    pictures of the fit, and ``facts`` are what made the scores, as results record it.
     """
 
     scores: tuple[float, ...]
@@ -91,9 +87,6 @@ def calibrate(
 
     Arguments are as in `evaluate`, with ``level``, the share of new pictures that the interval
     should hold, and ``facts``, what made the scores. Whole clusters are held out, for new contents.
-
-    Raises:
-        ValueError: too few pictures or references, or scores that do not rise with quality.
     """
     ratings = align({"score": scores}, mos, higher_is_better=higher_is_better)
     usable = ratings.usable(0)

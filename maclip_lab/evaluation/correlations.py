@@ -83,13 +83,9 @@ def outlier_ratio(predicted: Array, mos: Array, mos_std: Array) -> float:
 
 @dataclass(frozen=True)
 class Ratings:
-    """What every statistic starts from. N pictures, M methods.
+    """Of N pictures and M methods: raw predictions (N, M), not finite where there is none, and MOS.
 
-    Attributes:
-        methods: names of the methods.
-        predictions: raw predictions (N, M); not finite where a method has none.
-        mos: mean opinion scores (N,) in the data set's own units and direction.
-        higher_is_better: direction of ``mos``; False for DMOS.
+    ``mos`` (N,) are in the data set's own units and direction, of which DMOS go down.
     """
 
     methods: tuple[str, ...]
@@ -109,12 +105,7 @@ class Ratings:
 
 
 def align(predictions: Predictions, mos: ArrayLike, *, higher_is_better: bool = True) -> Ratings:
-    """Check predictions and scores and line them up by position.
-
-    Raises:
-        TypeError: if ``predictions`` names no methods.
-        ValueError: if lengths or pandas indexes differ, or something is not a number.
-    """
+    """Check predictions and scores and line them up by position."""
     if not isinstance(predictions, pd.DataFrame | Mapping):
         raise TypeError(
             "expected predictions as a DataFrame or a mapping from method to scores, such as "
@@ -143,11 +134,7 @@ def aligned(values: ArrayLike, mos: ArrayLike, name: str) -> Array:
 def aligned_labels(
     labels: Sequence[object] | None, mos: ArrayLike, name: str
 ) -> NDArray[np.object_] | None:
-    """Labels (N,) for the rows of ``mos``, or None where there is not a single one.
-
-    Raises:
-        ValueError: if lengths differ or only some rows have a label.
-    """
+    """Labels (N,) for the rows of ``mos``, or None where there is not a single one."""
     column = pd.Series(labels, dtype=object)
     if labels is not None:
         _check_rows(labels, mos, name)

@@ -18,19 +18,12 @@ _NAN = float("nan")
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number, how sure it is, and what it rests on.
+    """A number, how sure it is, and what it rests on; NaN where something is missing.
 
-    Attributes:
-        value: the number, usually a correlation or a difference of two.
-        low, high: its interval; NaN where there is none.
-        p: two-sided, that the number is zero; NaN where that is no question.
-        n: pictures.
-        clusters: independent units: references where the set has them, else pictures.
-        method: "jackknife-t", "bootstrap" or "draws of chance"; empty without an interval.
-        reason: why something is missing; empty if all is there.
-        se: standard error.
-        resamples: behind a counted p, which is never below ``2 / (resamples + 1)``; 0 where p
-            comes from a t distribution.
+    ``p`` is two-sided, that the number is zero; ``n`` counts pictures, ``clusters`` independent
+    units: references where the set has them. ``method`` is "jackknife-t", "bootstrap" or "draws of
+    chance", empty without an interval; ``reason`` says why something is missing; ``se`` is the
+    standard error; ``resamples`` are behind a counted p, 0 where p comes from a t distribution.
 
     >>> Estimate(0.25, 0.161, 0.342)
     +0.25 [0.16, 0.34]
@@ -167,9 +160,8 @@ def verdicts(
     not helped by a distribution: resamples are cheap, and its tail is the data's own. Below
     `FEW_CLUSTERS` clusters p comes from Student's t and has no floor.
 
-    Args:
-        estimates: by name. One without a p is no test and does not count.
-        level: of the family; chance gives any wrong "above" or "below" at most this often.
+    An estimate without a p is no test and does not count. Chance gives any wrong "above" or "below"
+    at most as often as ``level`` says.
 
     Returns:
         One row each, the name as index: ``value, low, high, p, p_holm, verdict`` ("above" or

@@ -37,12 +37,9 @@ _NO_POWER = 1e-24
 class LogisticFit:
     """A curve from predictions to the MOS scale.
 
-    Attributes:
-        status: "ok", "nonmonotone" (only five parameters can be), "failed" (no start
-            converged) or "degenerate" (too few pictures, or a constant vector).
-        fitted: the predictions on the MOS scale (N,); NaN unless the fit converged.
-        direction: +1 where the curve rises with the prediction, -1 where it falls, else 0.
-        reason: why there is no fit, or what is wrong with it; empty if all is well.
+    ``status`` is "ok", "nonmonotone" (only five parameters can be), "failed" (no start converged)
+    or "degenerate" (too few pictures, or a constant vector), and ``reason`` says why; ``fitted``
+    (N,) is NaN unless it converged; ``direction`` is the curve's sign, 0 for none.
     """
 
     status: str
@@ -75,14 +72,8 @@ def fit_logistic(predictions: Array, mos: Array, *, n_parameters: int = 4) -> Lo
     straight line and a step, since a steeper one only follows single pictures, and the centre
     within three ranges of the data.
 
-    Args:
-        predictions: finite predictions (N,), any scale.
-        mos: finite mean opinion scores (N,), any scale and direction.
-        n_parameters: 4 for ``b1 + b2*s(b3*(x - b4))``, 5 for that plus ``b5*x``, with ``s``
-            the standard logistic.
-
-    Raises:
-        ValueError: if ``n_parameters`` is neither 4 nor 5.
+    Both are finite (N,), of any scale and direction. Of four parameters the curve is
+    ``b1 + b2*s(b3*(x - b4))``, with ``s`` the standard logistic; a fifth adds ``b5*x``.
     """
     if n_parameters not in (4, 5):
         raise ValueError(f"expected n_parameters 4 or 5, got {n_parameters}")
@@ -171,13 +162,9 @@ def _is_monotone(shape: Array, x: Array, y: Array) -> bool:
 
 
 class OfficialResult(NamedTuple):
-    """The numbers the authors' evaluation gives, kept only to match their table.
+    """The authors' numbers of *fitted* predictions, kept only to match their table; no signs.
 
-    Attributes:
-        srcc: Spearman between MOS and the *fitted* predictions; its sign is lost.
-        plcc: Pearson between MOS and the fitted predictions.
-        rmse: root mean squared error of the fitted predictions, in MOS units.
-        fell_back: the fit failed and, as in their variant, the start values stood in for it.
+    Where it ``fell_back`` the fit failed and, as in their variant, the start values stood in.
     """
 
     srcc: float
@@ -189,9 +176,7 @@ class OfficialResult(NamedTuple):
 def official_evaluation(predictions: Array, mos: Array) -> OfficialResult:
     """The authors' variant: one start, no scaling, and the start values where the fit fails.
 
-    Args:
-        predictions: finite predictions (N,).
-        mos: finite scores (N,) in the data set's own units and direction, never flipped.
+    Both are finite (N,); scores are in the data set's own units and direction, never flipped.
 
     Source: Liao et al., AAAI 2026; curve of Sheikh et al., IEEE TIP 2006.
     """

@@ -34,12 +34,9 @@ Indices = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """How intervals are made.
+    """How intervals are made: from so many resamples, 0 for none, with this coverage.
 
-    Attributes:
-        n_boot: number of resamples; 0 for no intervals.
-        seed: the same seed gives the same resamples, so results repeat to the last bit.
-        level: coverage of the intervals, between 0 and 1.
+    The same seed gives the same resamples, so results repeat to the last bit.
     """
 
     n_boot: int = 2000
@@ -55,12 +52,9 @@ class EvaluationSettings:
 
 @dataclass(frozen=True)
 class Resamples:
-    """What is drawn, and how a number and its replicates become an `Estimate`.
+    """What is drawn of ``n`` pictures, and how a number and its replicates become an `Estimate`.
 
-    Attributes:
-        n: pictures.
-        codes: cluster number of each picture (n,), 0 to G-1; None where pictures are independent.
-        settings: resamples, seed and level.
+    ``codes`` (n,) are the pictures' cluster numbers, 0 to G-1; None where they are independent.
     """
 
     n: int
@@ -74,11 +68,7 @@ class Resamples:
         clusters: Sequence[object] | None = None,
         settings: EvaluationSettings | None = None,
     ) -> "Resamples":
-        """Of ``n`` pictures with these labels (n,), if any.
-
-        Raises:
-            ValueError: only some pictures have a label.
-        """
+        """Of ``n`` pictures with these labels (n,), if any."""
         codes = None if clusters is None else pd.factorize(np.asarray(clusters, dtype=object))[0]
         if codes is not None and (codes < 0).any():
             raise ValueError(f"{np.sum(codes < 0)} of {n} pictures have no label; give all one")
@@ -129,13 +119,10 @@ class Resamples:
         correlation: bool = False,
         tested: bool = True,
     ) -> Estimate:
-        """Any number of pictures with its interval; see `from_replicates`.
+        """Any number with its interval; ``statistic`` makes it of indices (m,), some repeated.
 
-        Args:
-            statistic: from indices of pictures (m,), some of them repeated, to the number.
-            correlation: use Fisher's z scale where units are few.
-            tested: False for a number that no resample can bring to zero, such as a range; it has
-                no p.
+        A ``correlation`` goes by Fisher's z scale where units are few. A number that no resample
+        can bring to zero, such as a range, is not ``tested`` and has no p.
         """
         value = float(statistic(np.arange(self.n)))
         drawn = np.array([float(statistic(rows)) for rows in self.indices()])
@@ -201,12 +188,8 @@ def _jackknife_se(left_out: Array) -> float:
 class Correlations:
     """Of M predictions with quality, all from the same resamples, so that differences are paired.
 
-    Attributes:
-        observed: SRCC of each prediction (M,); NaN where one is constant.
-        drawn: SRCC in each resample (R, M).
-        linear: PLCC of each on the scale of quality (M,), where it was asked for.
-        linear_drawn: PLCC in each resample (R, M).
-        resamples: what was drawn.
+    SRCC ``observed`` (M,), NaN where one is constant, and ``drawn`` (R, M) in each resample;
+    ``linear`` and ``linear_drawn`` are PLCC on the scale of quality, where it was asked for.
     """
 
     observed: Array
@@ -249,8 +232,8 @@ def correlate(
         predictions: (N, M), or (N,) for one. Pictures that lack one of them, or quality, are left
             out for all.
         quality: (N,), higher is better.
-        clusters: label of each picture's reference (N,); None where pictures are independent.
-        settings: resamples, seed and level.
+        clusters: as in `evaluate`.
+        settings: as in `evaluate`.
         fitted: the predictions on the scale of quality (N, M), for PLCC. The curve is held, not
             fitted again in every resample; a column with NaN has none.
     """
@@ -277,14 +260,11 @@ def correlate(
 
 
 class Best(NamedTuple):
-    """The best of several settings, and how much of that is luck.
+    """The best column of several settings, its SRCC, and how much of that is luck.
 
-    Attributes:
-        chosen: its column.
-        value: its SRCC on the pictures that chose it.
-        optimism: by how much such a maximum is too high, on average over random halves.
-        held_out: of the column that one half chooses, on the other half: its SRCC, or its lead
-            over the baseline. A test that the choice does not spoil.
+    ``optimism`` is by how much such a maximum is too high, on average over random halves;
+    ``held_out`` the SRCC, or lead over the baseline, on one half of the column that the other half
+    chooses: a test that the choice does not spoil.
     """
 
     chosen: int
@@ -304,13 +284,9 @@ def best_of(
 ) -> Best:
     """The prediction of highest SRCC, judged on pictures that did not choose it.
 
-    Args:
-        predictions: (N, M), one column a setting.
-        quality: (N,), higher is better.
-        clusters: label of each picture's reference (N,); halves hold whole references.
-        settings: of the held-out half's interval, and the halves' seed.
-        baseline: a column that the chosen one is compared with; None for its SRCC itself.
-        splits: into random halves, for the optimism.
+    Arguments are as in `correlate`, one column a setting; halves hold whole references. ``splits``
+    are into random halves, for the optimism; ``baseline`` is a column to compare the chosen one
+    with, None for its SRCC itself.
     """
     values, target = np.asarray(predictions, dtype=float), np.asarray(quality, dtype=float)
     kept = np.isfinite(values).all(axis=1) & np.isfinite(target)

@@ -30,13 +30,8 @@ _STATISTICS = ("accuracy", "auc_ds", "auc_bw")
 def count_votes(table: pd.DataFrame) -> pd.DataFrame:
     """The votes on every pair; a sign test at 95 % finds it different.
 
-    Args:
-        table: rows with ``a``, ``b`` and ``chosen``: the name of either, ``"a"``, ``"b"``, or one
-            of `TIES`, while blank ones, which nobody answered, are left out; and optionally
-            ``count``, votes in a row.
-
-    Raises:
-        ValueError: a column is missing, or a row makes no sense; the message has the first.
+    A row of the table has ``a``, ``b`` and ``chosen``: the name of either, ``"a"``, ``"b"``, or one
+    of `TIES`, while blank ones, which nobody answered, are left out; and optionally ``count``.
     """
     missing = [name for name in ("a", "b", "chosen") if name not in table]
     if missing or table.empty:
@@ -149,9 +144,6 @@ def evaluate_pairs(
         scores are equal; ``auc_ds`` of different against similar and ``auc_bw`` of better against
         worse, NaN where there are none; 95 % intervals ``_lo, _hi``, and with a baseline
         ``delta_*``, ``p_*`` and ``p_*_holm``.
-
-    Raises:
-        ValueError: pairs name pictures that have no row, or there is no such baseline.
     """
     scores = pd.DataFrame(predictions).astype(float)
     if not scores.index.is_unique or baseline not in {None, *scores}:

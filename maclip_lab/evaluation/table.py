@@ -43,6 +43,7 @@ DIFFERENCES = (
     *("p_srcc_holm", "verdict", "detectable", "delta_reason"),
 )
 MIN_GROUP = 20
+_STATUSES = ("ok", "nonmonotone", "failed", "degenerate")  # the worst last
 
 
 def evaluate(
@@ -84,11 +85,6 @@ def evaluate(
         ``delta_srcc``, the method's SRCC less the other's, with its interval and p, Holm's p and
         the verdict over this table ("above", "below" or "cannot tell"), the smallest
         ``detectable`` difference, and ``delta_reason``.
-
-    Raises:
-        TypeError: if ``predictions`` names no methods.
-        ValueError: lengths or pandas indexes differ, something is not a number, or there is no
-            such baseline.
     """
     ratings = align(predictions, mos, higher_is_better=higher_is_better)
     deviations = None if mos_std is None else aligned(mos_std, mos, "mos_std")
@@ -98,7 +94,7 @@ def evaluate(
     settings = settings or EvaluationSettings(resamples(len(ratings.methods) - 1))
     work = _Evaluation(ratings, labels, deviations, settings)
     passes = work.passes()
-    rows = [row for one in passes for row in work.rows(one)]
+    rows = [work.row(one, i) for one in passes for i in range(len(one.methods))]
     table = pd.DataFrame(rows, columns=list(COLUMNS)).set_index("method", drop=False)
     table = table.loc[list(ratings.methods)].reset_index(drop=True)
     if baseline is None:
@@ -130,34 +126,27 @@ class _Evaluation:
         groups: dict[bytes, list[int]] = {}
         for m in range(len(self.ratings.methods)):
             groups.setdefault(self.ratings.usable(m).tobytes(), []).append(m)
-        return [self._pass(methods) for methods in groups.values()]
-
-    def _pass(self, methods: list[int]) -> _Pass:
-        usable = self.ratings.usable(*methods)
-        x, quality = self.ratings.predictions[usable][:, methods], self.ratings.quality[usable]
-        fits = [
-            (fit_logistic(column, quality), fit_logistic(column, quality, n_parameters=5))
-            for column in x.T
-        ]
-        fitted = np.column_stack([four.signed for four, _ in fits])
-        drawn = correlate(x, quality, self._labels(usable), self.settings, fitted=fitted)
-        return _Pass(usable, methods, fits, drawn)
+        passes = []
+        for methods in groups.values():
+            usable = self.ratings.usable(*methods)
+            x, quality = self.ratings.predictions[usable][:, methods], self.ratings.quality[usable]
+            fits = [
+                (fit_logistic(c, quality), fit_logistic(c, quality, n_parameters=5)) for c in x.T
+            ]
+            fitted = np.column_stack([four.signed for four, _ in fits])
+            drawn = correlate(x, quality, self._labels(usable), self.settings, fitted=fitted)
+            passes.append(_Pass(usable, methods, fits, drawn))
+        return passes
 
     def _labels(self, usable: NDArray[np.bool_]) -> Sequence[object] | None:
         return None if self.labels is None else list(self.labels[usable])
 
-    def rows(self, one: _Pass) -> list[dict[str, object]]:
-        """The table's rows of a pass."""
-        return [self._row(one, i) for i in range(len(one.methods))]
-
-    def _row(self, one: _Pass, i: int) -> dict[str, object]:
+    def row(self, one: _Pass, i: int) -> dict[str, object]:
+        """The table's row of a method of a pass."""
         usable, m = one.usable, one.methods[i]
-        x, mos, quality = (
-            self.ratings.predictions[usable, m],
-            self.ratings.mos[usable],
-            self.ratings.quality[usable],
-        )
-        up = self.ratings.higher_is_better
+        given = self.ratings
+        x, mos, quality = given.predictions[usable, m], given.mos[usable], given.quality[usable]
+        up = given.higher_is_better
         row: dict[str, object] = {
             "method": self.ratings.methods[m],
             "n": mos.size,
@@ -171,11 +160,26 @@ class _Evaluation:
             return row | {"fit_status": "degenerate"} | nothing
         if one.drawn.resamples.codes is not None:
             row["n_clusters"] = one.drawn.resamples.clusters
-        row |= _point_estimates(x, mos, quality, *one.fits[i])
+        four, five = one.fits[i]
+        official = official_evaluation(x, mos)
+        row |= {
+            "srcc": spearman(x, quality),
+            "krcc": kendall(x, quality),
+            "plcc_raw": pearson(x, quality),
+            "plcc_4p": pearson(four.signed, quality) if four.converged else np.nan,
+            "plcc_5p": pearson(five.signed, quality) if five.converged else np.nan,
+            "rmse_4p": rmse(four.fitted, quality),
+            "rmse_5p": rmse(five.fitted, quality),
+            "fit_status": max(four.status, five.status, key=_STATUSES.index),
+            "fit_monotone": four.monotone and five.monotone,
+            "srcc_official": official.srcc,
+            "plcc_official": official.plcc,
+            "rmse_official": official.rmse,
+            "official_fell_back": official.fell_back,
+        }
         if self.deviations is not None:
-            fitted = one.fits[i][0].fitted
-            row["outlier_ratio"] = outlier_ratio(fitted, quality, self.deviations[usable])
-        reasons = [fit.reason for fit in one.fits[i]]
+            row["outlier_ratio"] = outlier_ratio(four.fitted, quality, self.deviations[usable])
+        reasons = [four.reason, five.reason]
         if self.settings.n_boot:
             srcc, plcc = one.drawn.srcc(i), one.drawn.plcc(i)
             row |= {"srcc_lo": srcc.low, "srcc_hi": srcc.high}
@@ -226,28 +230,6 @@ def _problem(x: Array, mos: Array) -> str:
     return "constant MOS" if is_constant(mos) else ""
 
 
-def _point_estimates(
-    x: Array, mos: Array, quality: Array, four: LogisticFit, five: LogisticFit
-) -> dict[str, object]:
-    official = official_evaluation(x, mos)
-    statuses = ("ok", "nonmonotone", "failed", "degenerate")
-    return {
-        "srcc": spearman(x, quality),
-        "krcc": kendall(x, quality),
-        "plcc_raw": pearson(x, quality),
-        "plcc_4p": pearson(four.signed, quality) if four.converged else np.nan,
-        "plcc_5p": pearson(five.signed, quality) if five.converged else np.nan,
-        "rmse_4p": rmse(four.fitted, quality),
-        "rmse_5p": rmse(five.fitted, quality),
-        "fit_status": max(four.status, five.status, key=statuses.index),
-        "fit_monotone": four.monotone and five.monotone,
-        "srcc_official": official.srcc,
-        "plcc_official": official.plcc,
-        "rmse_official": official.rmse,
-        "official_fell_back": official.fell_back,
-    }
-
-
 def breakdown(
     predictions: Predictions,
     mos: ArrayLike,
@@ -259,13 +241,8 @@ def breakdown(
     """SRCC of every method inside every group: distortion type, level, reference, generator.
 
     Arguments are as in `evaluate`, with ``groups``, the label of each picture (N,); groups with
-    fewer than ``min_n`` usable pictures stay blank (NaN).
-
-    Returns:
-        One row per method and group: ``method, group, n, n_dropped, srcc, reason``.
-
-    Raises:
-        ValueError: if some or all pictures have no label.
+    fewer than ``min_n`` usable pictures stay blank (NaN). One row per method and group:
+    ``method, group, n, n_dropped, srcc, reason``.
     """
     ratings = align(predictions, mos, higher_is_better=higher_is_better)
     labels = aligned_labels(groups, mos, "groups")
@@ -292,11 +269,8 @@ def macro_mean(table: pd.DataFrame) -> pd.DataFrame:
     """Mean of the groups' SRCC, every group counting alike, from a `breakdown`.
 
     Grouped by reference it says how well a method orders the versions of one picture, which
-    a correlation over all pictures hides.
-
-    Returns:
-        One row per method: ``method, srcc_within, n_groups, n_blank``; blank groups are left
-        out of the mean and counted in ``n_blank``.
+    a correlation over all pictures hides. One row per method: ``method, srcc_within, n_groups,
+    n_blank``; blank groups are left out of the mean and counted in ``n_blank``.
     """
     srcc = table.groupby("method", sort=False)["srcc"]
     result = pd.DataFrame({"srcc_within": srcc.mean(), "n_groups": srcc.count()})
