@@ -4,38 +4,25 @@ Pure functions on arrays and tables; no files, models or devices.
 """
 
 from maclip_lab.evaluation.calibration import Calibration, calibrate
-from maclip_lab.evaluation.correlations import METHODS, kendall, pearson, spearman
+from maclip_lab.evaluation.correlations import METHODS, spearman
 from maclip_lab.evaluation.estimates import Chance, Estimate, holm, resamples, verdicts
 from maclip_lab.evaluation.fits import fit_logistic
-from maclip_lab.evaluation.intervals import (
-    Best,
-    Correlations,
-    EvaluationSettings,
-    Resamples,
-    best_of,
-    correlate,
-)
+from maclip_lab.evaluation.intervals import Correlations, EvaluationSettings, best_of, correlate
 from maclip_lab.evaluation.preferences import (
     bradley_terry,
     count_votes,
     evaluate_pairs,
     pairs_from_mos,
 )
-from maclip_lab.evaluation.table import (
-    breakdown,
-    evaluate,
-    macro_mean,
-)
+from maclip_lab.evaluation.table import breakdown, evaluate, macro_mean
 
 __all__ = [
     "METHODS",
-    "Best",
     "Calibration",
     "Chance",
     "Correlations",
     "Estimate",
     "EvaluationSettings",
-    "Resamples",
     "best_of",
     "bradley_terry",
     "breakdown",
@@ -46,10 +33,8 @@ __all__ = [
     "evaluate_pairs",
     "fit_logistic",
     "holm",
-    "kendall",
     "macro_mean",
     "pairs_from_mos",
-    "pearson",
     "resamples",
     "spearman",
     "verdicts",

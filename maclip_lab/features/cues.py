@@ -132,8 +132,8 @@ def store_cues(view: Features, anchors: Anchors, box_lams: Sequence[float] = (0.
         columns[:, done : done + block.shape[1]] = block
         done += block.shape[1]
     pictures = view.manifest.table[["name", "path", "mos"]].copy()
-    told = ["status", "flags", "message"]
-    pictures[told] = view.table[told].to_numpy()
+    notes = ["status", "flags", "message"]
+    pictures[notes] = view.table[notes].to_numpy()
     return StoredCues(
         pictures=pictures.reset_index(drop=True),
         higher_is_better=view.manifest.higher_is_better,

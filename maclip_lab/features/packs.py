@@ -254,11 +254,7 @@ def shipped_pack(dataset: str, backbone: str) -> Path:
 
 
 def read_part(name: str, header: Mapping[str, str], tensors: Mapping[str, np.ndarray]) -> Part:
-    """The crops of a pack, or its whole pictures.
-
-    Raises:
-        ValueError: what it holds does not fit together; KeyError or TypeError where it is no pack.
-    """
+    """The crops of a pack, or its whole pictures; ValueError where they do not fit together."""
     content = json.loads(header[name])
     protocol = content["config"].pop("protocol")
     resize = None if protocol["resize"] is None else tuple(protocol.pop("resize"))

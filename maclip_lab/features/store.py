@@ -171,8 +171,7 @@ class FeatureStore:
         """The features of files that all are held, gathered into one pack.
 
         Raises:
-            FileNotFoundError: a file is no longer there.
-            SealError: a file was damaged, and has been set aside.
+            SealError: a file was damaged, and has been set aside; FileNotFoundError where it went.
         """
         wanted = {one.sha256 for one in seen} - {""}
         holding = [part for part in self.parts.values() if wanted <= part.contents.keys()]

@@ -64,11 +64,7 @@ def write_together(files: Mapping[Path, Content], *, durable: bool = True) -> No
 
 
 def try_to_write(path: Path) -> None:
-    """Find out before a long run whether `write_bytes` could put a file under ``path``.
-
-    Raises:
-        OSError: it could not.
-    """
+    """OSError before a long run where `write_bytes` could not put a file under ``path``."""
     path.exists()  # a name may be too long
     temporary = temporary_beside(path)
     temporary.touch(exist_ok=False)
