@@ -62,7 +62,6 @@ class FinishedPart:
 
     number: int
     path: Path
-    pictures: int
     resumed: bool
 
 
@@ -91,7 +90,7 @@ def score_part(part: Part, config: ScoreConfig, folder: Path, workers: int = 1) 
     for path in sorted(Path(folder).glob(f"{name}-*.parquet")):
         try:
             read_part(path)
-            return FinishedPart(part.number, path, len(part.paths), resumed=True)
+            return FinishedPart(part.number, path, resumed=True)
         except IntegrityError:
             path.replace(path.with_name(path.name + ".corrupt"))
     with _one_thread():
@@ -108,7 +107,7 @@ def score_part(part: Part, config: ScoreConfig, folder: Path, workers: int = 1) 
     pd.DataFrame(rows, columns=columns).to_parquet(buffer, index=False)
     path = Path(folder) / f"{name}-{_digest(name, buffer.getvalue())}.parquet"
     write_bytes(path, buffer.getvalue())
-    return FinishedPart(part.number, path, len(part.paths), resumed=False)
+    return FinishedPart(part.number, path, resumed=False)
 
 
 def read_part(path: Path) -> pd.DataFrame:
