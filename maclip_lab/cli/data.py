@@ -135,11 +135,16 @@ def evaluate(
         files |= {details / f"{part}.csv": part for part in _DETAILS}
     for path in files:
         options.refuse_existing(path, overwrite, folder=details)
-    _refuse_unused(choices.given, pairs=pairs, pairs_columns=pairs_columns, n_boot=n_boot)
-    if also_path is not None and not also:
-        raise typer.BadParameter(
-            "there is no --also whose column it could be", param_hint="--also-path"
-        )
+    unused: dict[str, object] = {"pairs_columns": pairs_columns}
+    if pairs is not None:
+        unused = {**choices.given, "n_boot": n_boot, "on_collision": None, "on_duplicate": None}
+    unused |= {} if also else {"also_path": also_path}
+    for name, value in unused.items():
+        if value is not None:
+            mode = "with" if pairs is not None and name != "also_path" else "without"
+            other = "--also" if name == "also_path" else "--pairs"
+            option = f"--{name.replace('_', '-')}"
+            raise typer.BadParameter(f"{mode} {other} it is not used", param_hint=option)
     votes: pd.DataFrame | None = None
     if pairs is None:
         manifests = options.manifests(dataset, root, choices)
@@ -170,7 +175,13 @@ def evaluate(
             )
             studies.append(result)
             failed += options.report_failures(result.predictions, manifest)
-            _report_lost_baseline(result.predictions)
+            lost = result.predictions.query("status == 'ok' and message != ''")
+            for row in lost[:1].itertuples():
+                said = (
+                    f"{len(lost)} of {len(result.predictions)} pictures have no CLIP-IQA, such as"
+                )
+                reason = row.message.removeprefix("no CLIP-IQA: ")
+                typer.secho(f"{said} {row.path}: {reason}", fg="yellow", err=True)
             if votes is not None:
                 _show(result.table.set_index("method").T, index=True)
                 continue
@@ -276,22 +287,6 @@ def calibrate(
         raise typer.Exit(1)
 
 
-def _refuse_unused(given: dict[str, object], **of_modes: object) -> None:
-    """Refuses what the chosen mode of ``evaluate`` would not look at.
-
-    Raises:
-        typer.BadParameter: there is such an option; it names it.
-    """
-    unused = {*given, "n_boot"} - {"on_collision", "on_duplicate"}
-    if of_modes["pairs"] is None:
-        unused = {"pairs_columns"}
-    named = {**given, **{name: value for name, value in of_modes.items() if value is not None}}
-    for name in sorted(unused & named.keys()):
-        option = f"--{name.replace('_', '-')}"
-        mode = "without --pairs" if of_modes["pairs"] is None else "with --pairs"
-        raise typer.BadParameter(f"{mode} it is not used", param_hint=option)
-
-
 def _show(table: pd.DataFrame, *, index: bool = False) -> None:
     typer.echo(table.to_string(index=index, float_format="{:.4f}".format))
 
@@ -301,19 +296,6 @@ def _write(tables: list[pd.DataFrame], records: list[dict[str, object]], path: P
     record = records[0] if len(records) == 1 else {"parts": records}
     write_table(pd.concat(tables, ignore_index=True), path, record)
     typer.echo(f"written to {path}", err=True)
-
-
-def _report_lost_baseline(predictions: pd.DataFrame) -> None:
-    """Says how many pictures have a score but no CLIP-IQA, and why."""
-    lost = predictions[(predictions["status"] == "ok") & (predictions["message"] != "")]
-    if len(lost):
-        first = lost.iloc[0]
-        typer.secho(
-            f"{len(lost)} of {len(predictions)} pictures have no CLIP-IQA, such as "
-            f"{first['path']}: {first['message'].removeprefix('no CLIP-IQA: ')}",
-            fg="yellow",
-            err=True,
-        )
 
 
 def _labelled(part: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from PIL import ImageFile
 
 from maclip_lab.encoder import choose_device
 from maclip_lab.files.provenance import versions
-from maclip_lab.weights.loading import Verification, list_backbones, verify_copies
+from maclip_lab.weights.loading import list_backbones, verify_copies
 from maclip_lab.weights.places import (
     CACHE_VARIABLE,
     OFFLINE_VARIABLES,
@@ -44,30 +44,28 @@ def examine() -> pd.DataFrame:
     Returns:
         ``what, verdict, finding`` a row, the verdict ``"ok"``, ``"note"`` or ``"bad"``.
     """
-    rows = [*_versions(), *_device(), *_caches(), *_weights(), _network()]
-    return pd.DataFrame(rows, columns=["what", "verdict", "finding"])
-
-
-def _versions() -> Iterator[Row]:
+    rows: list[Row] = []
     for name, version in versions().items():
         absent = version == "absent"
-        yield name, "bad" if absent else "ok", version + absent * f"; pip install {name}"
-
-
-def _device() -> Iterator[Row]:
+        advice = f"; pip install {name}" if absent else ""
+        rows.append((name, "bad" if absent else "ok", version + advice))
     device = choose_device("auto")
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
-    yield "device", "ok", f"{device} {name}, {torch.get_num_threads()} threads".strip()
+    processor = (
+        torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
+    )
+    rows.append(("device", "ok", f"{device} {processor}, {torch.get_num_threads()} threads"))
     if ImageFile.LOAD_TRUNCATED_IMAGES:
-        yield "Pillow", "bad", "LOAD_TRUNCATED_IMAGES is on: cut pictures would pass as whole"
-
-
-def _caches() -> Iterator[Row]:
+        rows.append(("Pillow", "bad", "LOAD_TRUNCATED_IMAGES is on: cut pictures pass as whole"))
     for what, folder in (("cache", cache_folder()), ("hub's cache", hub_folders()[0])):
         nearest = next(path for path in (folder, *folder.parents) if path.exists())
         writable = nearest.is_dir() and os.access(nearest, os.W_OK)
         advice = "" if writable else f"; not writable, set {CACHE_VARIABLE} to a folder that is"
-        yield what, "ok" if writable else "bad", f"{folder}{advice}"
+        rows.append((what, "ok" if writable else "bad", f"{folder}{advice}"))
+    names = (*OFFLINE_VARIABLES, "HF_ENDPOINT", "HF_HOME", CACHE_VARIABLE)
+    settings = [f"{name}={os.environ[name]}" for name in names if os.environ.get(name)]
+    state = "offline" if is_offline() else "online, used only for weights that are asked for"
+    rows += [*_weights(), ("network", "ok", ", ".join([state, *settings]))]
+    return pd.DataFrame(rows, columns=["what", "verdict", "finding"])
 
 
 def _weights() -> Iterator[Row]:
@@ -77,20 +75,10 @@ def _weights() -> Iterator[Row]:
         if not row["present"]:
             yield name, "bad" if embedded else "note", f"absent; {advice}"
             continue
-        for found in verify_copies(name):
-            yield name, *_verdict(found, advice)
-
-
-def _verdict(found: Verification, advice: str) -> tuple[str, str]:
-    if found.status == "mismatch":
-        digests = f"sha256 {found.sha256}, expected {found.expected}"
-        return "bad", f"mismatch, {digests}, {found.path}; delete it, then {advice}"
-    verdict = "ok" if found.status == "ok" else "note"
-    return verdict, f"{found.status}, sha256 {str(found.sha256)[:12]}..., {found.path}"
-
-
-def _network() -> Row:
-    names = (*OFFLINE_VARIABLES, "HF_ENDPOINT", "HF_HOME", CACHE_VARIABLE)
-    settings = [f"{name}={os.environ[name]}" for name in names if os.environ.get(name)]
-    state = "offline" if is_offline() else "online, used only for weights that are asked for"
-    return "network", "ok", ", ".join([state, *settings])
+        for copy in verify_copies(name):
+            if copy.status == "mismatch":
+                digests = f"sha256 {copy.sha256}, expected {copy.expected}"
+                yield name, "bad", f"mismatch, {digests}, {copy.path}; delete it, then {advice}"
+            else:
+                digest = f"{copy.status}, sha256 {str(copy.sha256)[:12]}..., {copy.path}"
+                yield name, "ok" if copy.status == "ok" else "note", digest

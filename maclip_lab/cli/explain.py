@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -67,7 +68,17 @@ def _other_data(explanation: Explanation, result: Path) -> Iterator[str]:
         elif opened is not None:
             yield from _other_rows(opened, part, data)
         elif "folder" in data:
-            yield from _other_scored(_column_of_paths(result), data)
+            try:
+                is_parquet = result.suffix.lower() == ".parquet"
+                read = (
+                    pd.read_parquet
+                    if is_parquet
+                    else partial(pd.read_csv, dtype=str, keep_default_na=False)
+                )
+                names = list(read(result)["path"])
+            except (OSError, ValueError, KeyError):  # it has been changed, which is told already
+                names = []
+            yield from _other_scored(names, data)
         else:
             yield "its rows were not looked at: the record does not say where they come from"
 
@@ -117,12 +128,3 @@ def _other_pictures(
         yield f"{len(gone)} of {len(names)} pictures are gone from {folder}, the first {gone[0]}"
     else:
         yield f"pictures in {folder} have been changed or replaced"
-
-
-def _column_of_paths(result: Path) -> list[str]:
-    try:
-        if result.suffix.lower() == ".parquet":
-            return list(pd.read_parquet(result)["path"])
-        return list(pd.read_csv(result, dtype=str, keep_default_na=False)["path"])
-    except (OSError, ValueError, KeyError):  # it has been changed, which is told already
-        return []

@@ -110,27 +110,17 @@ def verify(
     typer.echo(f"{found.name}: {found.status}\nfile     {found.path}\nsha256   {found.sha256}")
     typer.echo(f"expected {found.expected or 'unknown: nothing on record to compare with'}")
     good = found.status in ("ok", "unrecorded")
-    if good and pictures:
-        good = _known_answers(name, pictures, places.weights_dir)
+    if good and pictures and name.lower() != "rn50":
+        raise typer.BadParameter("the known answers are RN50's", param_hint="--pictures")
+    for picture in pictures or () if good else ():
+        published = CLIP_IQA_ANSWERS.get(picture.name.lower())
+        if published is None:
+            answers = ", ".join(CLIP_IQA_ANSWERS)
+            raise typer.BadParameter(f"no known answer for {picture.name}; known: {answers}")
+        score = Maclip(name, weights_dir=places.weights_dir).clip_iqa(picture)
+        near = abs(score - published) <= 0.01 * published
+        good &= near
+        verdict = "agrees to 1 %" if near else "DIFFERS by more than 1 %"
+        typer.echo(f"CLIP-IQA {picture.name}: {score:.4f}, published {published:.4f}: {verdict}")
     if not good:
         raise typer.Exit(1)
-
-
-def _known_answers(name: str, pictures: list[Path], weights_dir: str | None) -> bool:
-    """Scores the pictures whose CLIP-IQA is published and says whether each is right."""
-    if name.lower() != "rn50":
-        raise typer.BadParameter("the known answers are RN50's", param_hint="--pictures")
-    scorer, right = Maclip(name, weights_dir=weights_dir), True
-    for picture in pictures:
-        wanted = CLIP_IQA_ANSWERS.get(picture.name.lower())
-        if wanted is None:
-            known = ", ".join(CLIP_IQA_ANSWERS)
-            raise typer.BadParameter(f"no known answer for {picture.name}; known: {known}")
-        got = scorer.clip_iqa(picture)
-        near = abs(got - wanted) <= 0.01 * wanted
-        right &= near
-        typer.echo(
-            f"CLIP-IQA {picture.name}: {got:.4f}, published {wanted:.4f}: "
-            + ("agrees to 1 %" if near else "DIFFERS by more than 1 %")
-        )
-    return right

@@ -196,10 +196,6 @@ def refuse_existing(
     """Stops, before any work is done, where an output exists or cannot be written.
 
     ``folder`` is one that will be made where it is absent.
-
-    Raises:
-        typer.BadParameter: the file exists, or its folder does not, or its suffix is unknown, or
-            nothing can be written there.
     """
     if output is None:
         return

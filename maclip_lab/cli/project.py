@@ -4,14 +4,12 @@ import importlib.util
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import pandas as pd
 import typer
-from matplotlib.figure import Figure
 
 from maclip_lab import plots
 from maclip_lab.ablations.sweeps import score_store
@@ -82,22 +80,12 @@ def lab(
     raise typer.Exit(subprocess.call(command))
 
 
-@dataclass(frozen=True)
-class Demo:
-    """What the demonstration found.
+class Demo(NamedTuple):
+    """What the demonstration found; ``without`` says in words why a set is absent from opinion."""
 
-    Attributes:
-        table: one row a picture, best first, with its reference, degradation and level; the
-            backbone, the settings and the pictures' hash stand in ``attrs``.
-        agreement: one row a cue: SRCC with severity within a photograph and over all.
-        opinion: one row a cue: SRCC with people's opinion of each shipped set, and how many
-            pictures; no columns where no pack of the backbone is shipped.
-        without: why a set is absent from ``opinion``, in words.
-    """
-
-    table: pd.DataFrame
-    agreement: pd.DataFrame
-    opinion: pd.DataFrame
+    table: pd.DataFrame  # one row a picture, best first; settings and hashes in ``attrs``
+    agreement: pd.DataFrame  # one row a cue: SRCC with severity, within a photograph and over all
+    opinion: pd.DataFrame  # one row a cue: SRCC with people's opinion of each shipped set
     without: tuple[str, ...] = ()
 
 
@@ -144,30 +132,19 @@ def read_opinion(scorer: Maclip) -> tuple[pd.DataFrame, tuple[str, ...]]:
 
 def write_demo(demo: Demo, folder: Path) -> tuple[Path, Path]:
     """Writes ``ranking.png`` and ``scores.csv``, each whole or not at all, with its record."""
-    content = BytesIO()
-    draw(demo).savefig(content, format="png")
-    record = provenance_record(demo.table.attrs)
-    figure = write_result(content.getvalue(), folder / "ranking.png", record)
-    return figure, write_table(demo.table, folder / "scores.csv")
-
-
-def draw(demo: Demo) -> Figure:
-    """A dozen photographs by score, with both cues of all."""
-    table = demo.table.copy()
-    table["label"] = [
-        f"{ref}\n{kind.replace('_', ' ') if level else 'clean'} {level or ''}"
-        for ref, kind, level in zip(
-            table["ref_id"],
-            table["dist_type"].fillna("clean"),
-            table["dist_level"].fillna(0).astype(int),
-            strict=True,
-        )
-    ]
+    table, content = demo.table.copy(), BytesIO()
+    levels = table["dist_level"].fillna(0).astype(int)
+    kinds = table["dist_type"].fillna("clean").str.replace("_", " ")
+    table["label"] = table["ref_id"] + "\n" + kinds + " " + levels.astype(str).replace("0", "")
     steps = [round(i * (len(table) - 1) / 11) for i in range(12)]
     within = demo.agreement.loc["MA-CLIP", "within a photograph"]
-    return plots.ranking(
+    drawing = plots.ranking(
         table,
         table["path"].iloc[steps].tolist(),
         title=f"Better pictures rank first: SRCC {within:.2f} with severity within a photograph "
-        f"({demo.table.attrs['backbone']})",
+        f"({table.attrs['backbone']})",
     )
+    drawing.savefig(content, format="png")
+    record = provenance_record(table.attrs)
+    figure = write_result(content.getvalue(), folder / "ranking.png", record)
+    return figure, write_table(demo.table, folder / "scores.csv")

@@ -132,29 +132,26 @@ def _execute(
         raise MaclipError(f"{error}; reproduce needs pip install 'maclip-lab[lab]'") from error
     folder.mkdir(parents=True, exist_ok=True)
     unfinished, finished = folder / f"unfinished-{NOTEBOOK}", folder / NOTEBOOK
+    notebook = data_path(NOTEBOOK)  # beside the package, or in the checkout
+    if not notebook.is_file():
+        notebook = data_path().parent / "notebooks" / NOTEBOOK
     try:
         papermill.execute_notebook(
-            _notebook(), unfinished, {**parameters, "OUT": str(folder.absolute())},
+            notebook, unfinished, {**parameters, "OUT": str(folder.absolute())},
             kernel_name="python3", progress_bar=not quiet, cwd=folder,
         )  # fmt: skip
     except PapermillExecutionError as error:
         raise MaclipError(f"{unfinished}: {error.ename}: {error.evalue}") from error
     unfinished.replace(finished)
-    notebook = nbformat.read(finished, as_version=4)
-    for cell in notebook.cells:  # whose links lead nowhere outside the checkout
+    executed = nbformat.read(finished, as_version=4)
+    for cell in executed.cells:  # whose links lead nowhere outside the checkout
         if cell.cell_type == "markdown":
             cell.source = re.sub(r"\[([^\]]+)\]\((?!http)[^)]*\)", r"\1", cell.source)
     exporter = HTMLExporter(exclude_input_prompt=True, exclude_output_prompt=True)
     for url in _FROM_ELSEWHERE:
         setattr(exporter, url, "")
-    page, _ = exporter.from_notebook_node(notebook)
+    page, _ = exporter.from_notebook_node(executed)
     return write_result(page.encode(), folder / "report.html", record)
-
-
-def _notebook() -> Path:
-    """Notebook 10, beside the package or in the checkout."""
-    shipped = data_path(NOTEBOOK)
-    return shipped if shipped.is_file() else data_path().parent / "notebooks" / NOTEBOOK
 
 
 def _claim_folder(

@@ -75,3 +75,14 @@ def rated(tmp_path):
     table = pd.DataFrame({"image": [f"p{i}.png" for i in range(8)], "MOS": mos})
     table.to_csv(tmp_path / "set" / "scores.csv", index=False)
     return tmp_path / "set" / "scores.csv"
+
+
+@pytest.fixture
+def common(rated, tmp_path):
+    """A data set's name and the options that its commands share."""
+    return ["mine", "--annotations", rated, "--store", tmp_path / "store", "-b", VIT, "-q"]
+
+
+def unboxed(errors):
+    """What is said in a box of the terminal, in one line."""
+    return " ".join(errors.replace("│", " ").split())

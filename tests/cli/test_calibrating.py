@@ -29,17 +29,9 @@ def world(tmp_path_factory):
     )
     names = [f"p{i:02}.png" for i in range(30)]
     pd.DataFrame({"image": names, "MOS": mos}).to_csv(folder / "mos.csv", index=False)
-    options = [
-        "--annotations",
-        folder / "mos.csv",
-        "--root",
-        folder / "set",
-        "--store",
-        folder / "f",
-    ]
-    code, output, errors = run(
-        "calibrate", "mine", *options, "-b", VIT, "-q", "-o", folder / "mine.json"
-    )
+    options = ["--annotations", folder / "mos.csv", "--root", folder / "set", "-b", VIT, "-q"]
+    options += ["--store", folder / "f", "-o", folder / "mine.json"]
+    code, output, errors = run("calibrate", "mine", *options)
     assert code == 0, errors
     assert "95% of new pictures should lie within" in output
     return folder

@@ -12,7 +12,7 @@ import pytest
 from maclip_lab import cli
 from maclip_lab.files.provenance import read_record, record_path
 from maclip_lab.prompts import PROMPT_SETS
-from tests.cli.conftest import PICTURE, RN, VIT, program, run, whole
+from tests.cli.conftest import PICTURE, RN, VIT, program, run, unboxed, whole
 from tests.conftest import posix
 from tests.datasets.facsimile import build
 from tests.store_world import picture
@@ -31,7 +31,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_any_work(folder, mon
     }.items():
         code, _, errors = run("score", folder, "-b", RN, "-o", output)
         assert code == 2
-        assert said in " ".join(errors.replace("│", " ").split())
+        assert said in unboxed(errors)
     assert (folder / "link.csv").is_symlink()
     assert not list(folder.glob(".*"))
 
@@ -89,12 +89,8 @@ def test_the_program_scores_a_folder_and_exits_1_if_a_picture_is_broken(folder):
 def test_a_failure_is_one_line_and_a_wrong_call_has_its_own_exit_status(
     arguments, code, said, monkeypatch, capsys
 ):
-    monkeypatch.setattr(sys, "argv", ["maclip-lab", *arguments])
-    monkeypatch.setattr("warnings.showwarning", print)
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    errors = capsys.readouterr().err
-    assert ended.value.code == code, errors
+    status, _, errors = program(monkeypatch, capsys, *arguments)
+    assert status == code, errors
     assert said in errors
     assert errors.startswith("error: ")
 
@@ -117,12 +113,8 @@ def test_a_backbone_that_does_not_exist_is_a_wrong_call_that_names_the_nearest(
     arguments, monkeypatch, capsys, tmp_path
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["maclip-lab", *arguments, "vit-b32"])
-    monkeypatch.setattr("warnings.showwarning", print)
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    said = capsys.readouterr().err
-    assert ended.value.code == 2, said
+    status, _, said = program(monkeypatch, capsys, *arguments, "vit-b32")
+    assert status == 2, said
     assert said.startswith("error: no backbone is called 'vit-b32'. Did you mean 'ViT-B/32' or ")
     assert list(tmp_path.iterdir()) == []
 
@@ -215,7 +207,7 @@ def test_an_output_that_cannot_be_is_refused_before_any_work(name, said, tmp_pat
     (tmp_path / "there.csv").write_text("mine")
     code, _, errors = run("score", PICTURE, "-b", "gone.safetensors", "-o", tmp_path / name)
     assert code == 2
-    assert said in " ".join(errors.split()).replace("│ ", "")
+    assert said in unboxed(errors)
     assert (tmp_path / "there.csv").read_text() == "mine"
 
 
@@ -274,23 +266,14 @@ def test_known_answers_are_rn50s_alone(tmp_path):
     assert "RN50" in errors
 
 
-def test_jupyterlab_stays_on_this_machine_and_keeps_its_token(monkeypatch):
+def test_jupyterlab_stays_on_this_machine_keeps_its_token_and_shows_the_checkout(monkeypatch):
     called = []
-    monkeypatch.setattr(subprocess, "call", lambda command: called.append(command) or 0)
-    code, _, _ = run("lab", "--no-browser", "--port", "9999")
-    assert code == 0
-    assert "--ServerApp.ip=127.0.0.1" in called[0]
-    assert "--ServerApp.port=9999" in called[0]
-    assert "--no-browser" in called[0]
-    assert not any("token" in part or "password" in part for part in called[0])
-
-
-def test_jupyterlab_shows_the_whole_checkout_so_that_no_link_of_a_notebook_is_dead(monkeypatch):
-    called = []
-    monkeypatch.setattr(subprocess, "call", lambda command: called.append(command) or 0)
-    assert run("lab", "--no-browser")[0] == 0
-    root = next(Path(p.split("=")[1]) for p in called[0] if p.startswith("--ServerApp.root_dir="))
-    first = next(p.split("/lab/tree/")[1] for p in called[0] if "default_url" in p)
+    monkeypatch.setattr(subprocess, "call", lambda command: called.extend(command) or 0)
+    assert run("lab", "--no-browser", "--port", "9999")[0] == 0
+    assert {"--ServerApp.ip=127.0.0.1", "--ServerApp.port=9999", "--no-browser"} < set(called)
+    assert not any("token" in part or "password" in part for part in called)
+    root = next(Path(p.split("=")[1]) for p in called if p.startswith("--ServerApp.root_dir="))
+    first = next(p.split("/lab/tree/")[1] for p in called if "default_url" in p)
     assert (root / first).is_file()
     assert (root / "README.md").is_file()
 
@@ -345,30 +328,23 @@ def test_a_stopped_run_in_one_process_goes_on_from_its_parts(folder, tmp_path):
 
 
 def test_a_result_of_pictures_that_changed_or_went_is_not_said_to_reproduce(tmp_path):
-    (tmp_path / "set").mkdir()
+    first, out = tmp_path / "set" / "p0.png", tmp_path / "s.csv"
+    first.parent.mkdir()
     for i in range(2):
         picture(tmp_path / "set" / f"p{i}.png", i)
-    out = tmp_path / "s.csv"
     assert run("score", tmp_path / "set", "-b", VIT, "-q", "-o", out)[0] == 0
-    first = tmp_path / "set" / "p0.png"
     before = first.read_bytes()
     assert run("explain", out)[0] == 0
-    picture(first, 7)
-    code, output, _ = run("explain", out)
-    assert code == 1
-    assert "have been changed or replaced" in output
-    first.unlink()
-    code, output, _ = run("explain", out)
-    assert code == 1
-    assert "1 of 2 pictures are gone" in output
-    assert "p0.png" in output
-    first.write_bytes(before)
-    assert run("explain", out)[0] == 0
-    picture(tmp_path / "set" / "new.png", 9)
-    code, output, _ = run("explain", out)
-    assert code == 1
-    assert "1 pictures are new in" in output
-    assert "new.png" in output
+    for change, said in (
+        (lambda: picture(first, 7), "have been changed or replaced"),
+        (first.unlink, "1 of 2 pictures are gone"),
+        (lambda: picture(tmp_path / "set" / "new.png", 9), "1 pictures are new in"),
+    ):
+        change()
+        code, output, _ = run("explain", out)
+        assert code == 1
+        assert said in output
+        first.write_bytes(before)
 
 
 def test_a_home_folder_is_found_after_an_equals_sign(monkeypatch, capsys, tmp_path):
@@ -430,4 +406,4 @@ def test_endings_may_be_written_large_and_a_calibration_that_is_absent_is_named(
     assert run("explain", tmp_path / "o.CSV")[0] == 0
     code, _, errors = run("score", PICTURE, "-b", VIT, "--calibration", tmp_path / "none.json")
     assert code == 2
-    assert "does not exist" in " ".join(errors.replace("│", " ").split())
+    assert "does not exist" in unboxed(errors)
