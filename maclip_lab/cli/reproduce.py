@@ -144,6 +144,7 @@ def _execute(
         raise MaclipError(f"{unfinished}: {error.ename}: {error.evalue}") from error
     unfinished.replace(finished)
     executed = nbformat.read(finished, as_version=4)
+    executed.metadata.pop("widgets", None)  # progress bars, for which a page would ask a server
     for cell in executed.cells:  # whose links lead nowhere outside the checkout
         if cell.cell_type == "markdown":
             cell.source = re.sub(r"\[([^\]]+)\]\((?!http)[^)]*\)", r"\1", cell.source)

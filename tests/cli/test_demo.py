@@ -59,11 +59,11 @@ def test_a_full_disk_leaves_the_older_figure_and_table_alone(found, tmp_path, mo
     write_demo(found, tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
 
-    def full(temporary, path, data, durable):
+    def full(temporary, name, data, durable):
         temporary.write_bytes(b"half of it")
-        raise StorageFullError(28, "no room", str(path))
+        raise StorageFullError(28, "no room", name)
 
-    monkeypatch.setattr("maclip_lab.files.atomic._write_through", full)
+    monkeypatch.setattr("maclip_lab.files.atomic._write", full)
     with pytest.raises(StorageFullError):
         write_demo(found, tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
