@@ -222,6 +222,7 @@ def sweep(
     tables, records, failed = [], [], 0
     for manifest in manifests:
         view = extract(scorer, progress=not quiet).crops(manifest)
+        score_store(view, scorer.anchors)  # which says where opinions are scores of our own
         table = named_sweep(grid, view, scorer.text_anchors)
         table.insert(0, "dataset", manifest.dataset)
         tables.append(table)

@@ -479,3 +479,18 @@ def test_what_a_table_of_choices_is_advised_to_say_helps(rated, tmp_path):
     code, output, errors = run("evaluate", "mine", *arguments)
     assert code == 0, errors
     assert "accuracy" in output
+
+
+def test_every_verb_says_that_opinions_are_scores_of_our_own(tmp_path):
+    (tmp_path / "set").mkdir()
+    for i in range(24):
+        picture(tmp_path / "set" / f"p{i}.png", i)
+    assert run("score", tmp_path / "set", "-b", VIT, "-q", "-o", tmp_path / "s.csv")[0] == 0
+    pd.read_csv(tmp_path / "s.csv")[["path", "score"]].to_json(
+        tmp_path / "o.json", orient="records"
+    )
+    common = ["mine", "--annotations", tmp_path / "o.json", "--store", tmp_path / "f", "-b", VIT]
+    for verb, *more in (["evaluate", "--n-boot", 0], ["sweep"], ["calibrate", "-o", "c.json"]):
+        more = [tmp_path / word if word == "c.json" else word for word in more]
+        with pytest.warns(DatasetWarning, match="the opinions equal the scores of MA-CLIP"):
+            assert run(verb, *common, "-q", *more)[0] == 0
