@@ -117,8 +117,9 @@ def main() -> None:
 
 class _LowerCase(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        record.levelname = record.levelname.lower()
-        return super().format(record)
+        return super().format(
+            logging.makeLogRecord({**vars(record), "levelname": record.levelname.lower()})
+        )
 
 
 def _show_warning(message: Warning | str) -> None:

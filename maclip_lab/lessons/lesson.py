@@ -131,6 +131,8 @@ class Lesson:
         is_default = (seed, n_pictures, variant, precision) == (0, None, None, "fp32")
         is_shipped = backbone == BACKBONES[0] and dataset in ("clive-part", PHOTOS)
         self.shipped = is_default and is_shipped and root is None and n_boot == N_BOOT
+        if not self.shipped:
+            print("Titles and sentences of this notebook tell what its shipped parameters show.")
         set_house_style()
         PALETTE.update(palette(self._asked))
         self._out, self._outputs = out, Outputs(out, number)
