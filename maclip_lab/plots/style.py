@@ -32,7 +32,7 @@ SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 CMAP = "cividis"
 
 
-PALETTE = {
+KNOWN_COLOURS = {
     **CUE_COLOURS,
     "cosine cue": CUE_COLOURS["q_cos"],
     "magnitude cue": CUE_COLOURS["q_mag"],
@@ -45,6 +45,8 @@ PALETTE = {
     "severity": "#999933",
 }
 """One meaning a colour, by column or by name: cues and methods, backbones, data sets."""
+PALETTE = dict(KNOWN_COLOURS)
+"""The same, and what a `Lesson` adds: names of the reader's own."""
 
 ELSE = ("#44AA99", "#882255", "#117733", "#88CCEE", "#CC6677", "#661100")
 """Colours of anything that is no cue, backbone or data set, so that those mean one thing."""
@@ -67,15 +69,15 @@ _HOUSE = {
 
 
 def palette(names: Iterable[str]) -> dict[str, str]:
-    """A colour for each name, for seaborn's ``hue``: that of `PALETTE`, else one of nobody's.
+    """A colour for each name, for seaborn's ``hue``: that of `KNOWN_COLOURS`, else one of nobody's.
 
     >>> palette(["q_cos", "my cue"])
     {'q_cos': '#0072B2', 'my cue': '#000000'}
     """
     names = list(dict.fromkeys(names))
-    own = [name for name in names if name not in PALETTE]
+    own = [name for name in names if name not in KNOWN_COLOURS]
     others = {name: _OWN_COLOURS[i % len(_OWN_COLOURS)] for i, name in enumerate(own)}
-    return {name: PALETTE.get(name) or others[name] for name in names}
+    return {name: KNOWN_COLOURS.get(name) or others[name] for name in names}
 
 
 def set_house_style() -> None:

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.text import Text
 
 from maclip_lab.plots.style import (
-    PALETTE,
+    KNOWN_COLOURS,
     finish,
     new_axes,
     palette,
@@ -40,11 +40,11 @@ def test_a_long_finding_above_panels_stays_inside_too():
 
 def test_known_names_keep_their_colour_beside_ones_own():
     given = palette(["mine", "q_cos", "other", "CLIVE"])
-    assert (given["q_cos"], given["CLIVE"]) == (PALETTE["q_cos"], PALETTE["CLIVE"])
-    assert len({*given.values()} - {*PALETTE.values()}) == 2
+    assert (given["q_cos"], given["CLIVE"]) == (KNOWN_COLOURS["q_cos"], KNOWN_COLOURS["CLIVE"])
+    assert len({*given.values()} - {*KNOWN_COLOURS.values()}) == 2
 
 
 @pytest.mark.parametrize("count", [1, 5, 9])
 def test_a_cue_of_ones_own_never_has_the_colour_of_a_known_one(count):
     own = palette(f"mine {i}" for i in range(count))
-    assert not {*own.values()} & {*PALETTE.values()}
+    assert not {*own.values()} & {*KNOWN_COLOURS.values()}
