@@ -81,7 +81,7 @@ def test_all_sets_are_found_below_one_folder_and_read_from_it(tmp_path):
     for name in LAYOUTS:
         build(name, tmp_path / "sets", rows=12)
     roots = find_datasets(tmp_path)
-    assert list(roots) == list(CARDS)
+    assert list(roots) == [name for name in CARDS if name in LAYOUTS]
     for name, root in roots.items():
         assert root == tmp_path / "sets" / name.lower()
         assert open_dataset(name, tmp_path).sha256 == open_dataset(name, root).sha256
