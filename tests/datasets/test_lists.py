@@ -1,29 +1,17 @@
 """What a list of one's own says of itself: its columns, references, versions, and what is wrong."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from maclip_lab.datasets import (
     DatasetError,
     Manifest,
 )
 from tests.datasets.facsimile import open_list
-
-
-def pictures(folder: Path, *names: str) -> None:
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (4, 4)).save(folder / name)
-
-
-def listed(folder: Path, rows: object, name: str = "list.json") -> Path:
-    (folder / name).write_text(json.dumps(rows), "utf-8")
-    return folder / name
+from tests.datasets.test_annotations import listed, pictures
 
 
 def test_two_names_of_one_picture_are_an_error_whatever_is_asked(tmp_path):
