@@ -140,13 +140,13 @@ class ScoreConfig:
         if shape_and_seed(here.backbone)[1] is not None:  # drawn, so there is no file of it
             drawn = load_backbone(here.backbone, **where, quick_gelu=self.quick_gelu)
             return replace(here, weights_sha256=drawn.sha256, quick_gelu=drawn.quick_gelu)
-        checkpoint = fetch(here.backbone, **where, progress=False)
+        checkpoint = fetch(here.backbone, **where)
         if self.weights_sha256 not in ("", checkpoint.sha256):
             raise IntegrityError(
                 f"{self.backbone} is {checkpoint.sha256} here, not the {self.weights_sha256} that "
                 "was asked for"
             )
-        quick_gelu = activation(here.backbone, checkpoint, self.quick_gelu)
+        quick_gelu = activation(checkpoint, self.quick_gelu)
         return replace(here, weights_sha256=checkpoint.sha256, quick_gelu=quick_gelu)
 
 
@@ -197,8 +197,7 @@ class Maclip:
         pairs = prompt_pairs(prompts)
         if isinstance(backbone, str | os.PathLike):
             found: dict[str, Any] = {"weights_dir": weights_dir, "offline": offline}
-            found |= {"trust": trust, "quick_gelu": quick_gelu, "progress": True}
-            self.backbone = load_backbone(backbone, **found)
+            self.backbone = load_backbone(backbone, **found, trust=trust, quick_gelu=quick_gelu)
         else:
             self.backbone = _loaded(backbone, tokenizer)
         self.base = ScoreConfig(

@@ -15,13 +15,14 @@ from PIL import ImageFile
 
 from maclip_lab.encoder import choose_device
 from maclip_lab.files.provenance import versions
-from maclip_lab.weights.loading import list_backbones, verify_copies
+from maclip_lab.weights.loading import verify
 from maclip_lab.weights.places import (
     CACHE_VARIABLE,
     OFFLINE_VARIABLES,
     cache_folder,
     hub_folders,
     is_offline,
+    named_backbones,
 )
 
 Row = tuple[str, str, str]
@@ -69,16 +70,14 @@ def examine() -> pd.DataFrame:
 
 
 def _weights() -> Iterator[Row]:
-    for row in list_backbones():
-        name, embedded = str(row["name"]), row["kind"] == "embedded"
+    for name, embedded in ((model.name, model.kind == "embedded") for model in named_backbones()):
         advice = "install this package anew" if embedded else f"maclip-lab weights fetch {name}"
-        if not row["present"]:
-            yield name, "bad" if embedded else "note", f"absent; {advice}"
-            continue
-        for copy in verify_copies(name):
-            if copy.status == "mismatch":
+        for copy in verify(name):
+            if copy.status == "missing":
+                yield name, "bad" if embedded else "note", f"absent; {advice}"
+            elif copy.status == "mismatch":
                 digests = f"sha256 {copy.sha256}, expected {copy.expected}"
                 yield name, "bad", f"mismatch, {digests}, {copy.path}; delete it, then {advice}"
             else:
-                digest = f"{copy.status}, sha256 {str(copy.sha256)[:12]}..., {copy.path}"
+                digest = f"{copy.status}, sha256 {copy.sha256[:12]}..., {copy.path}"
                 yield name, "ok" if copy.status == "ok" else "note", digest

@@ -49,10 +49,10 @@ def _other_weights(record: Mapping[str, object], backbone: str | None) -> Iterat
         if not name or not then or (packed and backbone is None):
             continue
         try:
-            here = verify(str(name)).sha256
+            here = verify(str(name))[0].sha256
         except UnknownBackboneError:  # recorded by another version
-            here = None
-        if here is None:
+            here = ""
+        if not here:
             yield f"the weights of {name} are not on this machine"
         elif here != then:
             yield f"the weights differ: their sha256 was {then} and is {here}"

@@ -13,6 +13,7 @@ from maclip_lab.cli import options
 from maclip_lab.datasets import Choices, check_dataset, list_datasets, show_card
 from maclip_lab.scorer import Maclip, ScoreConfig
 from maclip_lab.weights import loading
+from maclip_lab.weights.places import named_backbones
 
 datasets = typer.Typer(
     no_args_is_help=True, help="The data sets that are known: where, what, whether whole."
@@ -72,12 +73,22 @@ def check(
 @weights.command("list")
 def list_weights() -> None:
     """List the backbones that have names, and which of them are on this machine."""
-    table = pd.DataFrame(loading.list_backbones())
-    table["present"] = table["present"].map({True: "yes", False: "no"})
-    table["MB"] = [f"{size / 1e6:.1f}" if size == size else "" for size in table.pop("size")]
-    digests = table.pop("sha256").fillna("")
-    table["sha256"] = [f"{digest[:12]}..." if digest else "" for digest in digests]
-    typer.echo(table.to_string(index=False))
+    rows = []
+    for model in named_backbones():
+        copy = loading.verify(model.name)[0]
+        here = copy.path.is_file()
+        expected = copy.expected or model.archive or ""
+        rows.append(
+            {
+                "name": model.name,
+                "kind": model.kind,
+                "where": copy.path if here else model.repo,
+                "present": "yes" if here else "no",
+                "MB": f"{copy.path.stat().st_size / 1e6:.1f}" if here else "",
+                "sha256": expected and f"{expected[:12]}...",
+            }
+        )
+    typer.echo(pd.DataFrame(rows).to_string(index=False))
 
 
 @weights.command()
@@ -101,7 +112,7 @@ def verify(
     ] = None,
 ) -> None:
     """Hash a backbone's file anew; with two TID2013 pictures, check known CLIP-IQA scores too."""
-    found = loading.verify(name, places.weights_dir)
+    found = loading.verify(name, places.weights_dir)[0]
     if found.status == "missing":
         typer.echo(f"{found.name}: missing; there is no such file on this machine", err=True)
         raise typer.Exit(1)

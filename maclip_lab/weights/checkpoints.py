@@ -10,8 +10,7 @@ import pickle
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,18 +40,24 @@ def read_tensors(path: Path, *, trust_archive: bool) -> tuple[dict[str, Tensor],
         WeightsError: it cannot be read, or not without running code it brings along.
     """
     if path.suffix == ".safetensors":
-        with _safetensors(path) as stream:
-            tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
-            return tensors, dict(stream.metadata() or {})
-    if _is_torchscript(path):
-        if not trust_archive:
-            raise WeightsError(
-                f"{path} is a TorchScript archive, which can carry code, and its sha256 is none "
-                "of OpenAI's. Save its state dict as .safetensors, or, in Python and if you know "
-                "where it comes from, say trust=True"
-            )
-        return _read_archive(path), {}
-    return _read_pickle(path), {}
+        opened = _opened(path)
+        tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+        return tensors, dict(opened.metadata() or {})
+    if not _is_torchscript(path):
+        return _read_pickle(path), {}
+    if not trust_archive:
+        raise WeightsError(
+            f"{path} is a TorchScript archive, which can carry code, and its sha256 is none of "
+            "OpenAI's. Save its state dict as .safetensors, or, in Python and if you know where it "
+            "comes from, say trust=True"
+        )
+    with warnings.catch_warnings():
+        # deprecated, yet the only reader of the format OpenAI chose
+        warnings.filterwarnings("ignore", message=".*torch.jit.load", category=DeprecationWarning)
+        try:
+            return dict(torch.jit.load(path, map_location="cpu").state_dict()), {}
+        except RuntimeError as error:
+            raise WeightsError(f"{path} is a damaged archive: {_first_line(error)}") from error
 
 
 def openai_names(state: Mapping[str, Tensor], where: object) -> dict[str, Tensor]:
@@ -88,19 +93,13 @@ def openai_names(state: Mapping[str, Tensor], where: object) -> dict[str, Tensor
             f"{where}: beside the CLIP under {prefix!r} there are {len(outside)} other tensors: "
             f"{_some(outside)}; save the CLIP's own state dict"
         )
-    names = {key: key.removeprefix(prefix) for key in state}
-    tensors = expand_token_rows(
-        {
-            name.removeprefix("text."): state[key]
-            for key, name in names.items()
-            if name != "attn_mask"
-        }
-    )
-    for name in list(tensors):
+    named = {key.removeprefix(prefix).removeprefix("text."): state[key] for key in state}
+    named.pop("attn_mask", None)
+    for name in list(named):
         if name.endswith(".running_mean"):
             counter = name.replace("running_mean", "num_batches_tracked")
-            tensors.setdefault(counter, torch.tensor(0))
-    return tensors
+            named.setdefault(counter, torch.tensor(0))
+    return expand_token_rows(named)
 
 
 def expand_token_rows(
@@ -127,20 +126,23 @@ def expand_token_rows(
     return {name: tensor for name, tensor in state.items() if name != ROWS} | {WEIGHT: full}
 
 
-def read_hub_config(path: Path) -> dict[str, object]:
-    """The open_clip configuration beside a weights file; empty if there is none.
+def stated_activation(path: Path) -> bool | None:
+    """Whether an open_clip configuration beside a file, or itself, says that it has QuickGELU.
+
+    None where neither says anything.
 
     Raises:
-        WeightsError: it is not JSON, or describes an architecture or preprocessing that this
-            package does not have.
+        WeightsError: the configuration is none, or describes an architecture or preprocessing that
+            this package does not have; or it is no safetensors file, whatever its name.
     """
     config_path = path.with_name(HUB_CONFIG)
     if not config_path.is_file():
-        return {}
+        said = _opened(path).metadata() if path.suffix == ".safetensors" else None
+        said = (said or {}).get("quick_gelu")
+        return None if said is None else said.lower() != "false"
     try:
         config = json.loads(config_path.read_text(encoding="utf-8"))
-        model = config["model_cfg"]
-        reasons = _unsupported(model, config.get("preprocess_cfg", {}))
+        reasons = _unsupported(config["model_cfg"], config.get("preprocess_cfg", {}))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(
             f"{config_path} is not an open_clip configuration: {type(error).__name__}: {error}"
@@ -151,48 +153,21 @@ def read_hub_config(path: Path) -> dict[str, object]:
             "Supported are open_clip's ResNet and ViT towers with CLIP's own text transformer, "
             "tokenizer and normalisation"
         )
-    return dict(model)
+    return bool(config["model_cfg"].get("quick_gelu"))
 
 
-def stated_activation(path: Path) -> bool | None:
-    """Whether a safetensors file says of itself that it has QuickGELU; None where it says nothing.
-
-    Raises:
-        WeightsError: it is no safetensors file, whatever its name.
-    """
-    if path.suffix != ".safetensors":
-        return None
-    with _safetensors(path) as stream:
-        said = (stream.metadata() or {}).get("quick_gelu")
-    return None if said is None else said.lower() != "false"
-
-
-@contextmanager
-def _safetensors(path: Path) -> Iterator[Any]:
+def _opened(path: Path) -> Any:
     try:
-        with safe_open(path, framework="pt") as stream:
-            yield stream
+        return safe_open(path, framework="pt")
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} is not a safetensors file: {error}") from error
 
 
-def _read_archive(path: Path) -> dict[str, Tensor]:
-    with warnings.catch_warnings():
-        # deprecated, yet the only reader of the format OpenAI chose
-        warnings.filterwarnings("ignore", message=".*torch.jit.load", category=DeprecationWarning)
-        try:
-            return dict(torch.jit.load(path, map_location="cpu").state_dict())
-        except RuntimeError as error:
-            raise WeightsError(f"{path} is a damaged archive: {_first_line(error)}") from error
-
-
 def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith("/constants.pkl") for name in archive.namelist())
-    except zipfile.BadZipFile:  # damaged; whoever reads it will say so
+    except zipfile.BadZipFile:  # no archive, or a damaged one; whoever reads it will say so
         return False
 
 

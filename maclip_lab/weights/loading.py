@@ -9,35 +9,17 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
 
+from maclip_lab.clip.foreign import ForeignClip, weights_sha256
+from maclip_lab.clip.model import CLIP, build_clip, untrained_clip
 from maclip_lab.errors import WeightsError
-from maclip_lab.files.identity import sha256_of
-from maclip_lab.weights.names import (
-    ARCHIVES,
-    EMBEDDED,
-    OPENAI,
-    UNTRAINED,
-    Embedded,
-    HubModel,
-    Model,
-    parse_name,
-    shape_and_seed,
+from maclip_lab.weights.checkpoints import (
+    openai_names,
+    read_tensors,
+    stated_activation,
 )
-from maclip_lab.weights.places import (
-    HUB_CONFIG,
-    Checkpoint,
-    expected_sha256,
-    fetched_hub_models,
-    find_checkpoint,
-    local_paths,
-)
-
-if TYPE_CHECKING:
-    from maclip_lab.clip.foreign import ForeignClip
-    from maclip_lab.clip.model import CLIP
-
+from maclip_lab.weights.names import ARCHIVES, UNTRAINED, parse_name, shape_and_seed
+from maclip_lab.weights.places import Copy, copies, find_checkpoint
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -54,7 +36,7 @@ class Backbone:
     name: str
     sha256: str
     source: str
-    clip: "CLIP | ForeignClip"
+    clip: CLIP | ForeignClip
     metadata: Mapping[str, str] = field(default_factory=dict)
     crop: int | None = None
 
@@ -64,21 +46,6 @@ class Backbone:
         return self.metadata.get("quick_gelu", "true") == "true"
 
 
-@dataclass(frozen=True)
-class Verification:
-    """The outcome of looking a weights file over.
-
-    ``status`` is ``"ok"``, ``"mismatch"``, ``"missing"``, or ``"unrecorded"`` where nothing says
-    what the sha256 should be, ``expected``.
-    """
-
-    name: str
-    status: str
-    path: Path | None = None
-    sha256: str | None = None
-    expected: str | None = None
-
-
 def load_backbone(
     name: str | os.PathLike[str] = "RN50",
     *,
@@ -86,7 +53,6 @@ def load_backbone(
     offline: bool | None = None,
     trust: bool = False,
     quick_gelu: bool | None = None,
-    progress: bool = False,
 ) -> Backbone:
     """A CLIP by name, its file verified, fetched first if this machine lacks it.
 
@@ -98,70 +64,40 @@ def load_backbone(
         trust: open a TorchScript archive although its sha256 is none of OpenAI's.
         quick_gelu: the activation, where neither the file nor a configuration beside it says;
             None takes QuickGELU, OpenAI's, and logs a warning.
-        progress: show a bar while downloading.
 
     Raises:
         IntegrityError: a file is not what its sha256 promises.
         OfflineError: it is not on this machine and the network is forbidden.
         WeightsError: it cannot be had, read, or made a CLIP of; the message says what to do.
     """
-    from maclip_lab.clip.foreign import weights_sha256
-    from maclip_lab.clip.model import build_clip, untrained_clip
-    from maclip_lab.weights.checkpoints import openai_names, read_tensors
-
     shape, seed = shape_and_seed(os.fspath(name))
-    if seed is not None:
-        trained = load_backbone(
-            shape,
-            weights_dir=weights_dir,
-            offline=offline,
-            trust=trust,
-            quick_gelu=quick_gelu,
-            progress=progress,
-        )
-        state, gelu = trained.clip.state_dict(), trained.quick_gelu
-        clip = untrained_clip(state, seed, quick_gelu=gelu)
-        digest, facts = weights_sha256(clip.state_dict()), {"quick_gelu": str(gelu).lower()}
-        return Backbone(f"{trained.name}{UNTRAINED}{seed}", digest, "drawn", clip, facts)
-    model = parse_name(os.fspath(name))
-    file = find_checkpoint(model, weights_dir=weights_dir, offline=offline, progress=progress)
-    hubs = isinstance(model, HubModel) and not model.archive
-    if hubs and not file.path.with_name(HUB_CONFIG).is_file():
-        raise WeightsError(
-            f"{file.path} lacks its {HUB_CONFIG}, which names the activation; put it beside"
-        )
+    file = find_checkpoint(parse_name(shape), weights_dir=weights_dir, offline=offline)
     tensors, metadata = read_tensors(file.path, trust_archive=trust or file.sha256 in ARCHIVES)
-    quick_gelu = activation(name, file, quick_gelu)
+    quick_gelu = activation(file, quick_gelu)
     try:
         clip = build_clip(openai_names(tensors, file.path), quick_gelu=quick_gelu)
     except (ValueError, KeyError, IndexError, ArithmeticError, RuntimeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise WeightsError(f"{file.path} does not make a CLIP: {reason[:800]}") from error
-    facts = {**metadata, "path": str(file.path), "quick_gelu": str(quick_gelu).lower()}
-    return Backbone(_shown(model), file.sha256, file.source, clip, facts)
+    facts = {"quick_gelu": str(quick_gelu).lower()}
+    if seed is None:
+        facts = {**metadata, "path": str(file.path), **facts}
+        return Backbone(file.name, file.sha256, file.source, clip, facts)
+    clip = untrained_clip(clip.state_dict(), seed, quick_gelu=quick_gelu)
+    digest = weights_sha256(clip.state_dict())
+    return Backbone(f"{file.name}{UNTRAINED}{seed}", digest, "drawn", clip, facts)
 
 
-def activation(
-    name: str | os.PathLike[str], file: Checkpoint, quick_gelu: bool | None = None
-) -> bool:
-    """Whether a backbone's activation is QuickGELU, by its file, its configuration, or the caller.
+def activation(file: Copy, quick_gelu: bool | None = None) -> bool:
+    """Whether a file's activation is QuickGELU, by itself, its configuration, or the caller.
 
     ``quick_gelu`` is what the caller says, None for nothing.
 
     Raises:
         WeightsError: the caller says one thing and the file another.
     """
-    from maclip_lab.weights.checkpoints import read_hub_config, stated_activation
-
-    model = parse_name(os.fspath(name))
-    stated: bool | None = True
-    if not (isinstance(model, HubModel) and model.archive):
-        config = read_hub_config(file.path)
-        stated = stated_activation(file.path)
-        if config:
-            stated = bool(config.get("quick_gelu", False))
-        elif file.sha256 in ARCHIVES:
-            stated = True
+    openai = file.kind == "openai" or file.sha256 in ARCHIVES
+    stated = True if openai else stated_activation(file.path)
     if stated is None and quick_gelu is None:
         _LOGGER.warning(
             "%s: neither the file nor a configuration beside it says which activation it was "
@@ -170,87 +106,33 @@ def activation(
             file.path,
         )
         return True
-    if stated is None or quick_gelu is None:
-        return bool(stated or quick_gelu)
-    if quick_gelu != stated:
+    if stated is not None and quick_gelu not in (None, stated):
         raise WeightsError(
             f"{file.path} says quick_gelu={stated} of its activation, not quick_gelu={quick_gelu}"
         )
-    return stated
+    return bool(stated or quick_gelu)
 
 
 def fetch(
-    name: str,
-    *,
-    weights_dir: str | os.PathLike[str] | None = None,
-    offline: bool | None = None,
-    progress: bool = True,
-) -> Checkpoint:
+    name: str, *, weights_dir: str | os.PathLike[str] | None = None, offline: bool | None = None
+) -> Copy:
     """Have a backbone's file on this machine, verified, without loading it.
 
     Raises:
         WeightsError: as ``load_backbone``.
     """
-    return find_checkpoint(
-        parse_name(name), weights_dir=weights_dir, offline=offline, progress=progress
-    )
+    return find_checkpoint(parse_name(name), weights_dir=weights_dir, offline=offline)
 
 
 def verify(
     name: str | os.PathLike[str], weights_dir: str | os.PathLike[str] | None = None
-) -> Verification:
-    """Hash a backbone's file anew and compare; no network, nothing is changed.
+) -> list[Copy]:
+    """Every copy of a backbone on this machine, the preferred first, or the place that lacks one.
+
+    Each is hashed anew as its ``status`` is asked for; no network, nothing is changed.
 
     Raises:
         WeightsError: the name means nothing.
     """
-    copies = verify_copies(name, weights_dir)
-    return copies[0] if copies else Verification(_shown(parse_name(os.fspath(name))), "missing")
-
-
-def verify_copies(
-    name: str | os.PathLike[str], weights_dir: str | os.PathLike[str] | None = None
-) -> list[Verification]:
-    """Hash every copy of a backbone on this machine anew, the preferred first.
-
-    Raises:
-        WeightsError: the name means nothing.
-    """
-    model, copies = parse_name(os.fspath(name)), []
-    for path in local_paths(model, weights_dir):
-        expected, digest = expected_sha256(model, path), sha256_of(path)
-        status = "ok" if digest == expected else "mismatch"
-        if expected is None:
-            status = "ok" if digest in ARCHIVES else "unrecorded"
-        copies.append(Verification(_shown(model), status, path, digest, expected))
-    return copies
-
-
-def list_backbones() -> list[dict[str, str | int | bool | None]]:
-    """A row for each backbone that has a name: ``name, kind, where, present, sha256, size``.
-
-    ``where`` is the file, or the hub repository it would come from; ``sha256`` is what it should
-    be, of OpenAI's archive where it is absent; ``size`` is in bytes, None if absent.
-    """
-    rows: list[dict[str, str | int | bool | None]] = []
-    models: list[HubModel | Embedded] = [*EMBEDDED.values(), *OPENAI, *fetched_hub_models()]
-    for model in models:
-        path = next(iter(local_paths(model)), None)
-        kind, origin = "embedded", ""
-        if isinstance(model, HubModel):
-            kind, origin = "openai" if model.archive else "hf-hub", model.address
-        rows.append(
-            {
-                "name": model.name,
-                "kind": kind,
-                "where": str(path) if path else origin,
-                "present": path is not None,
-                "sha256": expected_sha256(model, path or Path("archive.pt")),
-                "size": path.stat().st_size if path else None,
-            }
-        )
-    return rows
-
-
-def _shown(model: Model) -> str:
-    return str(model) if isinstance(model, Path) else model.name
+    places = copies(parse_name(os.fspath(name)), weights_dir)
+    return [copy for copy in places if copy.path.is_file()] or places[:1]

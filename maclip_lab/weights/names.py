@@ -2,65 +2,57 @@
 
 import difflib
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from maclip_lab.errors import UnknownBackboneError
 from maclip_lab.files.identity import data_path
 
 HUB_PREFIX = "hf-hub:"
+UNTRAINED = "-untrained-"
 FILE_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 
 
 @dataclass(frozen=True)
-class Embedded:
-    """A small backbone trained by this project and shipped with it, and its file's sha256."""
+class Named:
+    """A backbone that has a name: shipped with this project, or open_clip's on the hub.
 
-    name: str
-    sha256: str
-
-
-@dataclass(frozen=True)
-class HubModel:
-    """An open_clip checkpoint on the Hugging Face hub, one of OpenAI's nine among them.
-
-    ``name`` is such as ``"ViT-B/32"`` or ``"hf-hub:org/name[@revision]"``; ``revision`` a commit,
-    branch or tag; ``sha256`` of its ``open_clip_model.safetensors``, where that is on record;
-    ``archive`` of OpenAI's TorchScript archive of the same tensors, of their nine.
+    ``name`` is such as ``"tiny-rn"``, ``"ViT-B/32"`` or ``"hf-hub:org/name[@revision]"``; ``repo``
+    empty for one that is shipped; ``revision`` a commit, branch or tag; ``sha256`` of its
+    safetensors file, where that is on record; ``archive`` of OpenAI's TorchScript archive of the
+    same tensors, of their nine.
     """
 
     name: str
-    repo: str
-    revision: str = "main"
     sha256: str | None = None
+    repo: str = ""
+    revision: str = "main"
     archive: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """``"embedded"``, ``"openai"`` or ``"hf-hub"``."""
+        if not self.repo:
+            return "embedded"
+        return "openai" if self.archive else "hf-hub"
 
     @property
     def stem(self) -> str:
         """The name as a file's or a folder's, such as ``ViT-L-14-336px``."""
-        if self.archive:
-            return self.name.replace("/", "-").replace("@", "-")
-        return self.name.removeprefix(HUB_PREFIX).replace("/", "--")
-
-    @property
-    def address(self) -> str:
-        """Where the hub has it, in this package's grammar."""
-        return HUB_PREFIX + self.repo + ("" if self.revision == "main" else f"@{self.revision}")
+        if self.kind == "hf-hub":
+            return self.name.removeprefix(HUB_PREFIX).replace("/", "--")
+        return self.name.replace("/", "-").replace("@", "-")
 
 
-Model = HubModel | Embedded | Path
+Model = Named | Path
 
 _FACTS = tomllib.loads(data_path("backbones.toml").read_text(encoding="utf-8"))
-OPENAI = tuple(HubModel(name, **facts) for name, facts in _FACTS["openai"].items())
-EMBEDDED = {name: Embedded(name, sha256) for name, sha256 in _FACTS["embedded"].items()}
+OPENAI = tuple(Named(name, **facts) for name, facts in _FACTS["openai"].items())
+EMBEDDED = {name: Named(name, sha256) for name, sha256 in _FACTS["embedded"].items()}
 ARCHIVES = {str(model.archive): model.name for model in OPENAI}
 """OpenAI's names by the sha256 of their archives."""
 
-_BY_STEM: dict[str, HubModel | Embedded] = {model.stem.lower(): model for model in OPENAI}
-_BY_STEM |= EMBEDDED
-
-
-UNTRAINED = "-untrained-"
+_BY_STEM = {model.stem.lower(): model for model in (*OPENAI, *EMBEDDED.values())}
 
 
 def shape_and_seed(name: str) -> tuple[str, int | None]:
@@ -85,7 +77,13 @@ def parse_name(name: str) -> Model:
         UnknownBackboneError: it is no name, and no file either.
     """
     if name.lower().startswith(HUB_PREFIX):
-        return hub_model(name[len(HUB_PREFIX) :])
+        address = name[len(HUB_PREFIX) :].strip("/")
+        repo, _, revision = address.partition("@")
+        if repo.count("/") == 1 and ".." not in address:
+            return Named(HUB_PREFIX + address, repo=repo, revision=revision or "main")
+        raise UnknownBackboneError(
+            f"a hub backbone is '{HUB_PREFIX}org/name[@revision]', got {name!r}"
+        )
     stem = name.lower().replace("/", "-").replace("@", "-")
     if stem in _BY_STEM:
         return _BY_STEM[stem]
@@ -100,18 +98,3 @@ def parse_name(name: str) -> Model:
         f"no backbone is called {name!r}.{hint} It can be one of {', '.join(names.values())}, "
         f"'{HUB_PREFIX}org/name', or a file ending in {', '.join(FILE_SUFFIXES)}"
     )
-
-
-def hub_model(address: str) -> HubModel:
-    """The checkpoint of ``org/name[@revision]``.
-
-    Raises:
-        UnknownBackboneError: that is no address of a repository.
-    """
-    repo, _, revision = address.strip("/").partition("@")
-    if repo.count("/") != 1 or ".." in address:
-        raise UnknownBackboneError(
-            f"a hub backbone is '{HUB_PREFIX}org/name[@revision]', got {HUB_PREFIX + address!r}"
-        )
-    model = HubModel("", repo, revision or "main")
-    return replace(model, name=model.address)

@@ -6,25 +6,16 @@ before it is opened: the pinned one, or the one by which the client names what i
 """
 
 import os
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import platformdirs
-from tqdm.auto import tqdm
 
 from maclip_lab.errors import IntegrityError, OfflineError, WeightsError
 from maclip_lab.files.atomic import try_to_write
 from maclip_lab.files.identity import data_path, is_sha256, sha256_of
-from maclip_lab.weights.names import (
-    ARCHIVES,
-    EMBEDDED,
-    OPENAI,
-    Embedded,
-    HubModel,
-    Model,
-    hub_model,
-)
+from maclip_lab.weights.names import ARCHIVES, EMBEDDED, HUB_PREFIX, OPENAI, Model, Named
 
 CACHE_VARIABLE = "MACLIP_LAB_CACHE"
 OFFLINE_VARIABLES = ("MACLIP_LAB_OFFLINE", "HF_HUB_OFFLINE")
@@ -32,15 +23,82 @@ WEIGHTS_VARIABLE = "MACLIP_LAB_WEIGHTS"
 """The folder looked in first where nobody names one: a notebook has no such parameter."""
 HUB_WEIGHTS = "open_clip_model.safetensors"
 HUB_CONFIG = "open_clip_config.json"
+_CACHE = "Hugging Face cache"
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """A verified weights file, what it hashed to just now, and which of the places it came from."""
+class Copy:
+    """A backbone's file, there or not: in which of the places, and what a server promised of it."""
 
+    model: Model
     path: Path
-    sha256: str
     source: str
+    promised: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The backbone's name, or its file's path."""
+        return self.model.name if isinstance(self.model, Named) else str(self.model)
+
+    @property
+    def kind(self) -> str:
+        """``"embedded"``, ``"openai"``, ``"hf-hub"`` or ``"file"``."""
+        return self.model.kind if isinstance(self.model, Named) else "file"
+
+    @cached_property
+    def sha256(self) -> str:
+        """What the file hashes to; empty where there is none."""
+        return sha256_of(self.path) if self.path.is_file() else ""
+
+    @property
+    def expected(self) -> str | None:
+        """What it should hash to: as promised, as published, or as the hub's client names it."""
+        published = self.promised
+        if published is None and isinstance(self.model, Named):
+            published = self.model.archive if self.path.suffix == ".pt" else self.model.sha256
+        name = (
+            self.path.resolve().name
+        )  # the client links to a large file that it calls by its sha256
+        return published or (name if is_sha256(name) else None)
+
+    @property
+    def status(self) -> str:
+        """``"ok"``, ``"mismatch"``, ``"missing"``; ``"unrecorded"`` where nothing is expected."""
+        if not self.sha256:
+            return "missing"
+        if self.expected is None:
+            return "ok" if self.sha256 in ARCHIVES else "unrecorded"
+        return "ok" if self.sha256 == self.expected else "mismatch"
+
+    def check(self, fate: str) -> None:
+        """Nothing, if the file may be opened.
+
+        Raises:
+            IntegrityError: it is another than expected; the message ends in ``fate``: what became
+                of it.
+            WeightsError: it is absent or lacks what belongs to it.
+        """
+        if self.status == "missing":
+            raise WeightsError(f"{self.path}: no such file")
+        if self.kind == "hf-hub" and not self.path.with_name(HUB_CONFIG).is_file():
+            raise WeightsError(
+                f"{self.path} lacks its {HUB_CONFIG}, which names the activation; put it beside"
+            )
+        if self.status == "unrecorded" and self.source == _CACHE:  # a system without links
+            raise WeightsError(
+                f"{self.path}: there, but nothing says what its sha256 should be; it can be given "
+                "as a path"
+            )
+        if self.status != "mismatch":
+            return
+        with self.path.open("rb") as stream:
+            start = stream.read(40)  # an error page betrays itself here
+        whose = f", that of {ARCHIVES[self.sha256]}," if self.sha256 in ARCHIVES else ","
+        raise IntegrityError(
+            f"{self.path} is damaged or another file: its {self.path.stat().st_size:,} bytes have "
+            f"the sha256 {self.sha256}{whose} expected {self.expected}; it begins with {start!r}. "
+            f"{fate}"
+        )
 
 
 def cache_folder() -> Path:
@@ -67,47 +125,21 @@ def is_offline(offline: bool | None = None) -> bool:
     return any(value.strip().lower() in ("1", "true", "yes", "on") for value in values)
 
 
-def local_paths(model: Model, weights_dir: str | os.PathLike[str] | None = None) -> list[Path]:
-    """Every copy of a backbone's file on this machine, unchecked, the preferred first."""
+def copies(model: Model, weights_dir: str | os.PathLike[str] | None = None) -> list[Copy]:
+    """Where a backbone's file may lie on this machine, there or not, the preferred place first."""
     if isinstance(model, Path):
-        paths = [model / HUB_WEIGHTS] if model.is_dir() else [model]
-    elif isinstance(model, Embedded):
-        paths = [data_path("backbones", f"{model.name}.safetensors")]
-    else:
-        cached = [_cached(model, folder) for folder in hub_folders()]
-        paths = [*_given_paths(model, weights_dir), *cached]
-    return [path for path in paths if path.is_file()]
-
-
-def expected_sha256(model: Model, path: Path) -> str | None:
-    """What a backbone's file should hash to: as published, or as the hub's client names it."""
-    published = model.sha256 if isinstance(model, Embedded | HubModel) else None
-    if isinstance(model, HubModel) and path.suffix == ".pt":
-        published = model.archive
-    if published or isinstance(model, Embedded):
-        return published
-    name = path.resolve().name  # the client links to a large file that it calls by its sha256
-    return name if is_sha256(name) else None
-
-
-def verified_sha256(
-    path: Path, expected: str | None, fate: str = "It was left where it is; replace it"
-) -> str:
-    """The file's sha256, if it is the expected one; where none is expected, any will do.
-
-    Raises:
-        IntegrityError: it is another; the message ends in ``fate``: what became of it.
-    """
-    actual = sha256_of(path)
-    if expected in (None, actual):
-        return actual
-    with path.open("rb") as stream:
-        start = stream.read(40)  # an error page betrays itself here
-    whose = f", that of {ARCHIVES[actual]}," if actual in ARCHIVES else ","
-    raise IntegrityError(
-        f"{path} is damaged or another file: its {path.stat().st_size:,} bytes have the sha256 "
-        f"{actual}{whose} expected {expected}; it begins with {start!r}. {fate}"
-    )
+        return [Copy(model, model / HUB_WEIGHTS if model.is_dir() else model, "file")]
+    if model.kind == "embedded":
+        return [Copy(model, data_path("backbones", f"{model.name}.safetensors"), "embedded")]
+    places = []
+    folder = weights_dir or os.environ.get(WEIGHTS_VARIABLE)
+    if folder:
+        names = [f"{model.stem}/{HUB_WEIGHTS}"]
+        if model.kind == "openai":
+            names = [f"{model.stem}.safetensors", f"{model.stem}.pt"]
+        given = Path(folder).expanduser()
+        places += [Copy(model, given / name, "weights_dir") for name in names]
+    return [*places, *(Copy(model, _cached(model, cache), _CACHE) for cache in hub_folders())]
 
 
 def find_checkpoint(
@@ -115,8 +147,7 @@ def find_checkpoint(
     *,
     weights_dir: str | os.PathLike[str] | None = None,
     offline: bool | None = None,
-    progress: bool = False,
-) -> Checkpoint:
+) -> Copy:
     """The verified file of a backbone, fetched if it must and may be.
 
     A damaged file is passed over for a good copy or a fresh one, but not in the caller's folder.
@@ -126,75 +157,52 @@ def find_checkpoint(
         OfflineError: it is not on this machine and the network is forbidden.
         WeightsError: it cannot be had; the message says what was tried and what to do.
     """
-    if isinstance(model, Path | Embedded):
-        return _at_hand(model)
-    tried, damaged = list[str](), False
-    for path in _given_paths(model, weights_dir):
-        if path.is_file():
-            digest = verified_sha256(path, expected_sha256(model, path))
-            return Checkpoint(path, digest, "weights_dir")
-        tried.append(f"{path}: not there")
-    for path in (_cached(model, folder) for folder in hub_folders()):
-        expected = expected_sha256(model, path)
-        if not path.is_file():
-            tried.append(f"{path}: not there")
-        elif not model.archive and not path.with_name(HUB_CONFIG).is_file():
-            tried.append(f"{path}: without its {HUB_CONFIG}")
-        elif expected is None:  # where no links can be made, the client's file bears no sha256
-            tried.append(
-                f"{path}: there, but nothing says what its sha256 should be; it can be given as a "
-                "path"
-            )
-        else:
-            try:
-                return Checkpoint(path, verified_sha256(path, expected), "Hugging Face cache")
-            except IntegrityError as error:
-                damaged = True
-                tried.append(str(error))
-    failure: type[WeightsError] = OfflineError
-    source = f"{model.address} at {model.revision}"
+    tried, failure = list[str](), OfflineError if is_offline(offline) else WeightsError
+    for copy in copies(model, weights_dir):
+        embedded = copy.kind == "embedded"
+        fate = "It was left where it is; replace it"
+        fate = "It ships with this package; install the package anew" if embedded else fate
+        try:
+            copy.check(fate)
+            return copy
+        except WeightsError as error:
+            asked_for = copy.source == "weights_dir" and copy.sha256 != ""
+            if isinstance(model, Path) or embedded or asked_for:
+                raise
+            tried.append(str(error))
+            failure = IntegrityError if isinstance(error, IntegrityError) else failure
+    assert isinstance(model, Named)  # a path is no more than tried
+    source = f"{HUB_PREFIX}{model.repo} at {model.revision}"
     if is_offline(offline):
         switches = " or ".join(OFFLINE_VARIABLES)
         tried.append(f"network: not tried, as offline=True, {switches} forbids")
     else:
-        failure = WeightsError
         try:
-            return Checkpoint(*_fetch(model, progress), source)
+            return _fetch(model, source)
         except WeightsError as error:
             tried.append(f"{source}: {error}")
         except Exception as error:  # the hub's client wraps what happened, in kinds of its own
             cause = error.__cause__ or error
-            text = " ".join(str(cause).split()) or "no details"
-            cut = "…" if len(text) > 300 else ""
-            tried.append(f"{source}: {type(cause).__name__}: {text[:300]}{cut}")
-    raise (IntegrityError if damaged else failure)(_advice(model, tried))
+            text = " ".join(str(cause).split())
+            tried.append(f"{source}: {type(cause).__name__}: {text[:300]}")
+    raise failure(_advice(model, tried))
 
 
-def fetched_hub_models() -> list[HubModel]:
-    """The hub's checkpoints on this machine, those of OpenAI's backbones left out."""
-    models = set()
+def named_backbones() -> list[Named]:
+    """The backbones that are shipped, OpenAI's, and those of the hub that are on this machine."""
+    openai, fetched = {model.repo for model in OPENAI}, set()
     for folder in hub_folders():
         for path in folder.glob(f"models--*--*/snapshots/*/{HUB_WEIGHTS}"):
             repo = path.parents[2].name.removeprefix("models--").replace("--", "/", 1)
-            latest = hub_model(repo)
-            pinned = hub_model(f"{repo}@{path.parent.name}")
-            models.add(latest if _cached(latest, folder) == path else pinned)
-    openai = {model.repo for model in OPENAI}
-    return sorted((m for m in models if m.repo not in openai), key=lambda model: model.name)
+            model, commit = Named(HUB_PREFIX + repo, repo=repo), path.parent.name
+            if _cached(model, folder) != path:
+                model = replace(model, name=f"{model.name}@{commit}", revision=commit)
+            if repo not in openai:
+                fetched.add(model)
+    return [*EMBEDDED.values(), *OPENAI, *sorted(fetched, key=lambda model: model.name)]
 
 
-def _given_paths(model: HubModel, folder: str | os.PathLike[str] | None) -> list[Path]:
-    """The files that count as this backbone in the caller's folder, the preferred first."""
-    folder = folder or os.environ.get(WEIGHTS_VARIABLE)
-    if not folder:
-        return []
-    given = Path(folder).expanduser()
-    if model.archive:
-        return [given / f"{model.stem}.safetensors", given / f"{model.stem}.pt"]
-    return [given / model.stem / HUB_WEIGHTS]
-
-
-def _cached(model: HubModel, folder: Path) -> Path:
+def _cached(model: Named, folder: Path) -> Path:
     """A backbone's file in a cache of the hub's client; the repository's folder if it is absent."""
     from huggingface_hub import try_to_load_from_cache
 
@@ -203,25 +211,11 @@ def _cached(model: HubModel, folder: Path) -> Path:
     return Path(path) if isinstance(path, str) else absent
 
 
-def _at_hand(model: Path | Embedded) -> Checkpoint:
-    path = next(iter(local_paths(model)), None)
-    if isinstance(model, Embedded):
-        if path is None:
-            raise WeightsError(f"the embedded backbone {model.name} is missing from this copy")
-        fate = "It ships with this package; install the package anew"
-        return Checkpoint(path, verified_sha256(path, model.sha256, fate), "embedded")
-    if path is None:
-        what = f"a folder without {HUB_WEIGHTS}" if model.is_dir() else "no such file"
-        raise WeightsError(f"weights file {model}: {what}")
-    return Checkpoint(path, verified_sha256(path, expected_sha256(model, path)), "file")
+def _fetch(model: Named, source: str) -> Copy:
+    """Fetches a checkpoint into the cache of the hub's client, with its locks, retries and mirror.
 
-
-def _fetch(model: HubModel, progress: bool) -> tuple[Path, str]:
-    """Fetches a checkpoint into the cache of the hub's client, with its locks and retries.
-
-    The client compares sizes, not hashes; the sha256 is checked here, and a wrong file removed. The
-    mirror ``HF_ENDPOINT`` counts, as do the client's waits (``HF_HUB_DOWNLOAD_TIMEOUT``). The
-    pinned sha256 is demanded where there is one, else the one the hub reports.
+    The client compares sizes, not hashes; the sha256 is checked here, and a wrong file removed: the
+    pinned one is demanded, or the one the hub reports.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
@@ -234,64 +228,46 @@ def _fetch(model: HubModel, progress: bool) -> tuple[Path, str]:
             f"cannot write to the weights cache {folder}: {error.strerror or error}; set "
             f"{CACHE_VARIABLE} to a folder that can be written"
         ) from error
-    promised = model.sha256
+    revision, promised = model.revision, model.sha256
     if promised is None:
-        url = hf_hub_url(model.repo, HUB_WEIGHTS, revision=model.revision)
-        promised = get_hf_file_metadata(url).etag
+        promised = get_hf_file_metadata(hf_hub_url(model.repo, HUB_WEIGHTS, revision=revision)).etag
     if not is_sha256(promised):
         raise IntegrityError(f"the hub reports no sha256 for {HUB_WEIGHTS}, but {promised!r}")
-    download = partial(
-        hf_hub_download,
-        model.repo,
-        revision=model.revision,
-        cache_dir=folder,
-        tqdm_class=None if progress else _NoBar,
+    if model.kind == "hf-hub":
+        hf_hub_download(model.repo, HUB_CONFIG, revision=revision, cache_dir=folder)
+    kept = Copy(model, _cached(model, folder), source, promised)
+    if kept.status == "ok":
+        return kept
+    if kept.status == "mismatch" and not kept.path.is_symlink():  # the client would leave it so
+        kept.path.unlink()
+    spoilt = kept.status == "mismatch"
+    path = hf_hub_download(
+        model.repo, HUB_WEIGHTS, revision=revision, cache_dir=folder, force_download=spoilt
     )
-    if not model.archive:
-        download(HUB_CONFIG)
-    kept = _cached(model, folder)
-    if kept.is_file() and sha256_of(kept) == promised:
-        return kept, promised
-    spoilt = kept.is_file()
-    if spoilt and not kept.is_symlink():  # the client would leave it as it is
-        kept.unlink()
-    path = Path(download(HUB_WEIGHTS, force_download=spoilt))
+    fetched = Copy(model, Path(path), source, promised)
     try:
-        return path, verified_sha256(path, promised, "The server sent it so; it was not kept")
+        fetched.check("The server sent it so; it was not kept")
     except IntegrityError:
-        for name in (path.resolve(), path):
+        for name in (fetched.path.resolve(), fetched.path):
             name.unlink(missing_ok=True)
         raise
+    return fetched
 
 
-def _advice(model: HubModel, tried: list[str]) -> str:
+def _advice(model: Named, tried: list[str]) -> str:
     from huggingface_hub import hf_hub_url
 
     address = hf_hub_url(model.repo, HUB_WEIGHTS, revision=model.revision)
     hashed = f", sha256 {model.sha256}" if model.sha256 else ""
+    ways = [f"download {address} and its {HUB_CONFIG} into {model.stem}/ of a folder"]
+    if model.kind == "openai":
+        ways = [
+            f"download {address} (hub repository {model.repo}{hashed}) as {model.stem}.safetensors "
+            f"or OpenAI's {model.stem}.pt (sha256 {model.archive}) into a folder"
+        ]
+    ways[0] += ", and give that as weights_dir= (--weights-dir)"
+    ways.append(f"copy {hub_folders()[0]} of a machine that has fetched it")
+    ways.append("pass the path of a weights file")
+    ways.append(f"use a backbone that needs no download: {', '.join(EMBEDDED)}")
     lines = [f"no weights for {model.name}. Tried:", *(f"  - {line}" for line in tried)]
-    lines.append("To go on, do one of these:")
-    if model.archive:
-        lines.append(f"  - download {address} (hub repository {model.repo}{hashed})")
-        lines.append(
-            f"    as {model.stem}.safetensors into a folder, and give that as weights_dir="
-        )
-        lines.append("    (--weights-dir)")
-        lines.append(f"  - the same with OpenAI's {model.stem}.pt (sha256 {model.archive})")
-    else:
-        lines.append(f"  - download {address} and its {HUB_CONFIG} into {model.stem}/ of a folder,")
-        lines.append("    and give that as weights_dir= (--weights-dir)")
-    lines.append(f"  - copy {hub_folders()[0]} of a machine that has fetched it")
-    lines.append("  - pass the path of a weights file")
-    ready = [name for name, embedded in EMBEDDED.items() if local_paths(embedded)]
-    if ready:
-        lines.append(f"  - use a backbone that needs no download: {', '.join(ready)}")
-    return "\n".join(lines)
-
-
-class _NoBar(tqdm):  # type: ignore[misc]
-    """The hub's client shows a bar unless it is given one that does not show."""
-
-    def __init__(self, *args: object, **options: object) -> None:
-        options.pop("name", None)  # the client names its bars; tqdm knows no names
-        super().__init__(*args, **{**options, "disable": True})
+    return "\n".join([*lines, "To go on, do one of these:", *(f"  - {way}" for way in ways)])
