@@ -27,7 +27,7 @@ from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.encoder import ImageEncoder
 from maclip_lab.features import Extractor
 from maclip_lab.features.cues import store_cues
-from maclip_lab.features.store import FeatureStore, Seen
+from maclip_lab.features.store import FeatureStore, Memo, Seen
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.images import Picture, load_picture
 from maclip_lab.prompts import MACLIP_PROMPTS
@@ -116,7 +116,8 @@ def _koniq_sized(folder: Path, pictures: int) -> tuple[Extractor, Manifest, floa
         (folder / name).write_text(name)
     rows = _manifest(folder, names)
     extractor = Extractor(_random_rn50(), folder / "store", "fp16")
-    store = FeatureStore(folder / "store", extractor.config(rows))
+    memo = Memo(folder / "store", folder)
+    store = FeatureStore(folder / "store", extractor.config(rows), memo)
     generator = np.random.default_rng(1)
     features = generator.standard_normal((CROPS, DIMENSIONS), dtype=np.float32)
     grid = CropGrid(224 + 2 * 128, 224 + 4 * 128, store.config.protocol)  # and the thumbnail

@@ -21,11 +21,11 @@ class GivenFeatures(Features):
     """Features that lie in memory, ``CROPS`` a picture."""
 
     def features(self, i):
-        return self.store[i]
+        return self.feats[i]
 
     def blocks(self, crops=4096):
         for i in self.ok:
-            yield self.store[i].numpy()
+            yield self.feats[i].numpy()
 
     @property
     def grids(self):

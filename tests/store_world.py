@@ -13,6 +13,7 @@ from PIL import Image
 from maclip_lab.crops import NATIVE, CropGrid, crop_batches, prepare
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.features import open_pack
+from maclip_lab.features.features import CUT
 from maclip_lab.images import load_picture
 from maclip_lab.prompts import MACLIP_PROMPTS
 from maclip_lab.score import PictureFeatures, TextAnchors
@@ -56,13 +57,18 @@ def packs(store):
 def held(store):
     """What a store holds, by content: single pictures, and those in packs."""
     single = {path.stem for path in store.glob("*/pictures/*.safetensors")}
-    return single.union(*(open_pack(path).crops.store.contents for path in packs(store)))
+    return single.union(*(open_pack(path).crops.contents for path in packs(store)))
 
 
 def stored(rows, store):
     """What anybody reads from the one pack of a store, every byte checked."""
     (path,) = packs(store)
     return open_pack(path).crops.subset(rows)
+
+
+def grid_of(view, i):
+    """Where the crops of a picture lie."""
+    return CropGrid(*map(int, view.table.loc[i, CUT]), view.config.protocol)
 
 
 def python(code, *arguments):

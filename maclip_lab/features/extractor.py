@@ -1,15 +1,13 @@
 """Features extracted once: picture files into a store, and from it to every ablation.
 
-Prompts, lambda and fusion are applied afterwards, so one extraction serves all. A picture's
-features depend on its bytes and on the configuration alone: they are found by the sha256 of the
-file, whatever it is called, and never served for a file that has changed.
+Prompts, lambda and fusion are applied afterwards, so one extraction serves all. Features are found
+by the sha256 of a picture's file, whatever it is called, and never served for one that has changed.
 """
 
 import logging
 import os
 import random
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,12 +16,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from tqdm.auto import tqdm
 
 from maclip_lab.crops import (
     WHOLE,
-    CropGrid,
     PreparedPicture,
     Protocol,
     fitted,
@@ -41,10 +37,9 @@ from maclip_lab.readahead import map_ahead
 from maclip_lab.scorer import READING, Maclip
 
 _LOGGER = logging.getLogger(__name__)
-_READS = 3  # of a file that changes meanwhile
 _ATTEMPTS = 5  # to gather what others gather and damage meanwhile
 _MEMO_SECONDS = 20.0
-_LOOKED_AT = 100  # pictures whose size is read for an estimate; the others are taken to be alike
+_LOOKED_AT = 20  # pictures that an estimate reads; the others are taken to be alike
 _BATCH = 8
 _WHOLE_WORK = 1.5  # how much more work it is to show the encoder the whole pictures too
 
@@ -107,7 +102,7 @@ class Extractor:
         """
         if self._is_packed(manifest):
             return self._pack_of(manifest, protocol).crops.subset(manifest)
-        return self._extract(manifest, [self.config(manifest, protocol)])[0]
+        return self._extract(manifest, protocol)[0]
 
     def crops_and_whole(self, manifest: Manifest) -> tuple[Features, Features]:
         """MA-CLIP's features and CLIP-IQA's, of the whole pictures; each picture is decoded once.
@@ -127,40 +122,35 @@ class Extractor:
                 )
             return pack.crops.subset(manifest), pack.whole.subset(manifest)
         whole = replace(WHOLE, resize=protocol_for(manifest.protocol).resize)
-        configs = [self.config(manifest, protocol) for protocol in (None, whole)]
-        crops, wholes = self._extract(manifest, configs)
+        crops, wholes = self._extract(manifest, None, whole)
         return crops, wholes
 
     def pending(self, manifest: Manifest, protocol: Protocol | None = None) -> list[Path]:
         """The pictures that the store is not known to hold anything of; no file is read."""
         if self._is_packed(manifest):
             return []
-        store = FeatureStore(Path(self.folder), self.config(manifest, protocol))
-        memo = Memo(store.root, manifest.root)
-        return [
-            path
-            for name, path in zip(manifest.table["path"], manifest.paths, strict=True)
-            if not store.holds(memo.recall(name))
-        ]
+        (store,) = self._stores(manifest, protocol)
+        return [path for path in manifest.paths if not store.holds(store.memo.recall(path))]
 
     def estimate(
         self, manifest: Manifest, protocol: Protocol | None = None, *, whole: bool = False
     ) -> str:
         """What extracting still costs, in a line; ``whole`` is for whole pictures as well.
 
-        The sizes of a hundred pictures are read, and the encoder is timed on crops of nothing.
+        A few pictures are read, and the encoder is timed on crops of nothing.
         """
         pending = self.pending(manifest, protocol)
         if not pending or isinstance(self.scorer, Pack):
             return f"{manifest.dataset}: every feature is in the store"
+        config = self.config(manifest, protocol)
         looked_at = pending[:: max(1, len(pending) // _LOOKED_AT)]
-        protocol = self.config(manifest, protocol).protocol
-        count = len(pending) * float(np.mean([_crops(path, protocol) for path in looked_at]))
-        batch, start = torch.zeros(_BATCH, 3, *[protocol.crop] * 2), time.perf_counter()
+        grids = [prepare_picture(path, config.protocol, config.preset).grid for path in looked_at]
+        crops = sum(len(grid) for grid in grids if grid is not None) * len(pending) / len(grids)
+        batch, start = torch.zeros(_BATCH, 3, *[config.protocol.crop] * 2), time.perf_counter()
         self.scorer.encoder.encode(batch)
-        minutes = count * (time.perf_counter() - start) / _BATCH / 60
+        minutes = crops * (time.perf_counter() - start) / _BATCH / 60
         return (
-            f"{manifest.dataset}: {len(pending):,} pictures, about {count:,.0f} crops to encode, "
+            f"{manifest.dataset}: {len(pending):,} pictures, about {crops:,.0f} crops to encode, "
             f"{minutes * (_WHOLE_WORK if whole else 1):.1f} minutes on this machine"
         )
 
@@ -180,44 +170,50 @@ class Extractor:
         made = pack.crops.config
         asked = replace(self, preset=self.preset or made.preset, dtype=made.dtype)
         wanted = asked.config(manifest, protocol or made.protocol)
-        if not isinstance(scorer, Pack) and wanted.weights_sha256 != made.weights_sha256:
-            raise StoreError(
-                f"{pack.name} holds features of {pack.backbone} (weights {made.weights_sha256}), "
-                f"not of {scorer.backbone.name} (weights {wanted.weights_sha256}); maclip-lab pack "
-                "makes a pack of another backbone"
-            )
         if apart := differences(wanted.fields, made.fields):
-            raise StoreError(f"{pack.name} holds other features: " + "; ".join(apart))
+            whose = pack.backbone if isinstance(scorer, Pack) else scorer.backbone.name
+            raise StoreError(
+                f"{pack.name} holds other features, of {pack.backbone}, than those of {whose} that "
+                f"are asked for: {'; '.join(apart)}; maclip-lab pack makes another pack"
+            )
         return pack
 
-    def _extract(self, manifest: Manifest, configs: Sequence[StoreConfig]) -> list[Features]:
-        stores = [FeatureStore(Path(self.folder), config) for config in configs]
-        memo = Memo(stores[0].root, manifest.root)
+    def _stores(self, manifest: Manifest, *protocols: Protocol | None) -> list[FeatureStore]:
+        folder = Path(self.folder)
+        memo = Memo(folder, manifest.root)
+        return [FeatureStore(folder, self.config(manifest, one), memo) for one in protocols]
+
+    def _extract(self, manifest: Manifest, *protocols: Protocol | None) -> list[Features]:
+        """Features by several protocols; what some of them lack of a picture is made at once."""
+        stores = self._stores(manifest, *protocols)
         for _ in range(_ATTEMPTS):
-            seen = self._complete(manifest, stores, memo)
-            memo.save()
+            seen = self._complete(manifest, stores)
             try:
                 return [store.serve(manifest, seen, self.scorer) for store in stores]
             except (FileNotFoundError, SealError) as error:
                 _LOGGER.info("looking again: %s", error)  # another process gathered it, or damage
+            finally:
+                stores[0].memo.save()
         raise StoreError(f"files in {stores[0].root} go or are damaged while they are read")
 
-    def _complete(
-        self, manifest: Manifest, stores: Sequence[FeatureStore], memo: Memo
-    ) -> list[Seen]:
+    def _complete(self, manifest: Manifest, stores: Sequence[FeatureStore]) -> list[Seen]:
         """Extract what some stores lack of the same pictures; what every file is, in order."""
-        names = manifest.table["path"].tolist()
-        seen = [Seen(memo.recall(name)) for name in names]
+        memo, paths = stores[0].memo, manifest.paths
+        seen = [Seen(memo.recall(path)) for path in paths]
         jobs = [
-            (i, names[i], path)
-            for i, path in enumerate(manifest.paths)
+            (i, path)
+            for i, path in enumerate(paths)
             if not all(store.holds(seen[i].sha256) for store in stores)
         ]
         start = random.SystemRandom().randrange(len(jobs) or 1)  # so that processes share the work
-        look, saved = partial(_look, stores=stores, memo=memo), time.monotonic()
-        cost, done = partial(_cost, factor=len(stores)), len(names) - len(jobs)
-        with tqdm(total=len(names), initial=done, unit="picture", disable=not self.progress) as bar:
-            for i, seen[i], pictures in map_ahead(look, jobs[start:] + jobs[:start], cost):
+        ahead = map_ahead(
+            partial(_look, stores=stores),
+            jobs[start:] + jobs[:start],
+            lambda job: len(stores) * announced_pixels(job[1]),
+        )
+        done, saved = len(paths) - len(jobs), time.monotonic()
+        with tqdm(total=len(paths), initial=done, unit="picture", disable=not self.progress) as bar:
+            for i, seen[i], pictures in ahead:
                 while pictures:  # whose pixels go before the next one is waited for
                     store, prepared = pictures.pop(0)
                     if not store.holds(seen[i].sha256):
@@ -231,36 +227,23 @@ class Extractor:
 
 
 def _look(
-    job: tuple[int, str, Path], stores: Sequence[FeatureStore], memo: Memo
+    job: tuple[int, Path], stores: Sequence[FeatureStore]
 ) -> tuple[int, Seen, list[tuple[FeatureStore, PreparedPicture]]]:
-    """Look at a file, and read it once if any of the stores does not know its content."""
-    position, name, path = job
-    preset = stores[0].config.preset  # all stores have files read alike
-    for _ in range(_READS):
-        times = file_times(path)
-        sha256 = memo.recall(name) or content_sha256(path)
-        lacking = [store for store in stores if not store.holds(sha256)]
-        picture = load_picture(path, preset=preset) if lacking else None
-        if file_times(path) != times:
-            continue
-        if picture is None:
-            memo.learn(name, times, sha256)
-            return position, Seen(sha256), []
-        if picture.image is None and (not sha256 or picture.status == "unreadable"):
+    """What a file holds; read, once, if any of the stores does not know its content."""
+    position, path = job
+    memo, preset = stores[0].memo, stores[0].config.preset  # all stores have files read alike
+    times = file_times(path)  # of before: whoever edits it meanwhile is noticed the next time
+    sha256 = memo.recall(path) or content_sha256(path)
+    pictures = []
+    if not all(store.holds(sha256) for store in stores):
+        picture = load_picture(path, preset=preset)
+        sha256 = picture.sha256
+        if not sha256:
             return position, Seen("", picture.status, picture.message), []
-        if sha256:
-            memo.learn(name, times, sha256)
-            return (
-                position,
-                Seen(sha256),
-                [(s, prepare_picture(picture, s.config.protocol, preset)) for s in lacking],
-            )
-    return position, Seen("", "unreadable", "the file changes while it is read"), []
-
-
-def _cost(job: tuple[int, str, Path], factor: int) -> int:
-    """Pixels that looking at a file may bring into memory."""
-    return factor * announced_pixels(job[2])
+        lacking = [store for store in stores if not store.holds(sha256)]
+        pictures = [(one, prepare_picture(picture, one.config.protocol, preset)) for one in lacking]
+    memo.learn(path, times, sha256)
+    return position, Seen(sha256), pictures
 
 
 def _encode(scorer: Any, prepared: PreparedPicture, store: FeatureStore) -> np.ndarray:
@@ -269,15 +252,3 @@ def _encode(scorer: Any, prepared: PreparedPicture, store: FeatureStore) -> np.n
     config = store.config
     features = scorer.encoder.encode_picture(prepared.pixels, config.protocol, config.pos_embedding)
     return np.asarray(features.numpy())
-
-
-def _crops(path: Path, protocol: Protocol) -> int:
-    """How many crops a picture file will give; none where its size cannot be read."""
-    try:
-        with warnings.catch_warnings(), Image.open(path) as image:
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            width, height = protocol.resize or image.size
-    except (OSError, ValueError, Image.DecompressionBombError):
-        return 0
-    scale = max(1.0, protocol.crop / min(width, height))
-    return len(CropGrid(round(height * scale), round(width * scale), protocol))

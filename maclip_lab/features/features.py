@@ -12,10 +12,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from maclip_lab.crops import CropGrid, Protocol
+from maclip_lab.crops import Protocol
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.errors import MaclipError
-from maclip_lab.files.sealed import Pieces
 from maclip_lab.images import Preset
 
 DTYPES: dict[str, np.dtype[Any]] = {"fp32": np.dtype(np.float32), "fp16": np.dtype(np.float16)}
@@ -23,7 +22,6 @@ PICTURE = ["path", "status", "flags", "message", "width", "height", "sha256"]
 """What is told of a picture beside its features; the last is of the file, empty where unread."""
 GRID, CUT = ["rows", "cols"], ["cut_height", "cut_width"]
 """Columns of a picture's windows, and of its size as it was cut."""
-NO_FEATURES = dict.fromkeys(["width", "height", "n_crops", "start", *GRID, *CUT], 0) | {"flags": ""}
 _LAYOUT = 2
 
 
@@ -85,41 +83,18 @@ def differences(ours: Mapping[str, object], theirs: Mapping[str, object]) -> lis
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
-    """The crops that a pack holds, or its whole pictures.
-
-    ``table`` has one row a picture file: `PICTURE`, `GRID`, `CUT`, ``n_crops`` and the ``start`` of
-    its crops in ``feats``, which are all flat, ``(M, D)``, mapped; or what they are written from.
-    """
-
-    config: StoreConfig
-    table: pd.DataFrame
-    feats: np.ndarray | Pieces
-
-    @cached_property
-    def contents(self) -> dict[str, int]:
-        """Row of every file content that it holds anything of, by sha256."""
-        return {sha256: row for row, sha256 in enumerate(self.table["sha256"]) if sha256}
-
-    @property
-    def mapped(self) -> np.ndarray:
-        """The features of a part that was read."""
-        assert isinstance(self.feats, np.ndarray)
-        return self.feats
-
-
-@dataclass(frozen=True, eq=False)
 class Features:
     """A manifest's pictures and their raw features, read from where they lie as one asks for them.
 
-    ``table`` has one row a picture, in the manifest's order, as that of ``store``, the `Part` that
-    holds the features. Rows whose status is not ``"ok"`` have none.
+    ``table`` has one row a picture, in the manifest's order: `PICTURE`, `GRID`, `CUT`, ``n_crops``
+    and the ``start`` of its crops in ``feats``, the features ``(M, D)`` of these and perhaps other
+    pictures, mapped from a pack. Rows whose status is not ``"ok"`` have none.
     """
 
     manifest: Manifest
     config: StoreConfig
     table: pd.DataFrame
-    store: Part
+    feats: np.ndarray
 
     def __len__(self) -> int:
         return len(self.table)
@@ -150,6 +125,11 @@ class Features:
         """Rows and columns of windows of every picture in ``ok``, ``(len(ok), 2)`` int64."""
         return self.table[GRID].to_numpy(np.int64)[self.ok]
 
+    @cached_property
+    def contents(self) -> dict[str, int]:
+        """Row of every file content of which anything is known, by sha256."""
+        return {sha256: row for row, sha256 in enumerate(self.table["sha256"]) if sha256}
+
     def subset(self, manifest: Manifest) -> "Features":
         """The features of some of the same pictures, in another manifest's order.
 
@@ -172,18 +152,12 @@ class Features:
         Raises:
             StoreError: the picture has none; the message says why.
         """
-        row = self._row(i)
-        feats = self.store.mapped[row["start"] : row["start"] + row["n_crops"]]
+        row = self.table.iloc[i]
+        if row["status"] != "ok":
+            why = f", {row['message']}" if row["message"] else ""
+            raise StoreError(f"{row['path']} has no features: {row['status']}{why}")
+        feats = self.feats[row["start"] : row["start"] + row["n_crops"]]
         return torch.from_numpy(feats.astype(np.float32, copy=False))
-
-    def grid(self, i: int) -> CropGrid:
-        """Where the crops of picture ``i`` lie.
-
-        Raises:
-            StoreError: the picture has no features; the message says why.
-        """
-        height, width = map(int, self._row(i)[CUT])
-        return CropGrid(height, width, self.config.protocol)
 
     def blocks(self, crops: int = 4096) -> Iterator[np.ndarray]:
         """All features laid flat, in the order of ``segments``, ``(at most crops, D)`` at a time.
@@ -197,26 +171,8 @@ class Features:
             if len(stretch):
                 start, stop = int(starts[stretch[0]]), int(stops[stretch[-1]])
                 for first in range(start, stop, crops):
-                    yield self.store.mapped[first : min(first + crops, stop)]
+                    yield self.feats[first : min(first + crops, stop)]
 
     def stack(self) -> Tensor:
         """All features laid flat ``(M, D)`` float32, in memory."""
         return torch.cat([torch.from_numpy(block.astype(np.float32)) for block in self.blocks()])
-
-    def part(self) -> Part:
-        """What a pack holds of these pictures, each once."""
-        table = self.table.drop_duplicates("path").copy()
-        table.loc[table["status"] != "ok", ["n_crops", *GRID, *CUT]] = 0
-        once = replace(self, table=table)
-        feats = self.store.mapped
-        shape = int(once.offsets[-1]), feats.shape[1]
-        return Part(self.config, table, Pieces(feats.dtype, shape, once.blocks))
-
-    def _row(self, i: int) -> "pd.Series[Any]":
-        row = self.table.iloc[i]
-        if row["status"] != "ok":
-            raise StoreError(
-                f"{row['path']} has no features: {row['status']}"
-                + (f", {row['message']}" if row["message"] else "")
-            )
-        return row

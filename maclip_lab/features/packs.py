@@ -1,16 +1,14 @@
 """Feature packs: a rated data set as one backbone sees it, in one file without a picture.
 
-A pack is a sealed safetensors file: the raw features of every crop and of the whole pictures, the
-manifest with its opinions, the text features of the prompts, and the record of how it was made.
-Whatever follows the encoder runs on it: cues, lambda, fusion, statistics, sweeps. So a group can
-publish it beside a paper, and others analyse it again with neither pictures nor weights. A feature
-store keeps its sets in the same format, see `store`.
+A sealed safetensors file holds raw features of every crop and of the whole pictures, the manifest
+with its opinions, text features of the prompts, and a record. Whatever follows the encoder runs on
+it. A feature store keeps its sets in the same format, see `store`.
 """
 
 import json
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -32,10 +30,10 @@ from maclip_lab.datasets.manifest import (
 from maclip_lab.errors import DatasetError
 from maclip_lab.features.features import (
     CUT,
+    DTYPES,
     GRID,
     PICTURE,
     Features,
-    Part,
     StoreConfig,
     StoreError,
 )
@@ -90,14 +88,12 @@ class Pack:
             StoreError: the pack lacks one of the prompts.
         """
         pairs = prompt_pairs(prompts if isinstance(prompts, str) else list(prompts))
-        wanted = list(chain(*pairs))
-        lacking = [text for text in wanted if text not in self.texts]
-        if lacking:
+        if lacking := [text for text in chain(*pairs) if text not in self.texts]:
             raise StoreError(
                 f"{self.name} has no text features of {', '.join(map(repr, lacking))}, only of "
                 f"{', '.join(map(repr, self.texts))}; {self.backbone} itself has to encode others"
             )
-        features = torch.stack([self.texts[text] for text in wanted])
+        features = torch.stack([self.texts[text] for text in chain(*pairs)])
         return TextAnchors(pairs, features, self.logit_scale)
 
     def config(
@@ -108,17 +104,15 @@ class Pack:
         preset: Preset | None = None,
     ) -> ScoreConfig:
         """All settings of scores from these features, as `Maclip.config` gives them."""
-        made = self.crops.config
+        made = asdict(self.crops.config)
+        encoder = ("weights_sha256", "precision", "pos_embedding", "quick_gelu")
         return ScoreConfig(
-            backbone=self.backbone,
-            weights_sha256=made.weights_sha256,
+            self.backbone,
             dataset=dataset,
             preset=preset,
             prompts=self.anchors.pairs,
             settings=settings,
-            precision=made.precision,
-            pos_embedding=made.pos_embedding,
-            quick_gelu=made.quick_gelu,
+            **{name: made[name] for name in encoder},
         )
 
 
@@ -143,33 +137,38 @@ def write_pack(
         StoreError: no picture has features, or they are another backbone's.
         StorageFullError: there is no room; an older file is as it was.
     """
-    path, manifest, made = Path(path), crops.manifest, crops.config
+    path, manifest, weights = Path(path), crops.manifest, scorer.backbone.sha256
     if path.suffix != PACK_SUFFIX:
         raise ValueError(f"a pack's name ends in {PACK_SUFFIX}, got {path.name!r}")
-    if made.weights_sha256 != scorer.backbone.sha256:
+    if crops.config.weights_sha256 != weights:
         raise StoreError(
-            f"the features are of weights {made.weights_sha256}, the scorer is "
-            f"{scorer.backbone.name} with weights {scorer.backbone.sha256}"
+            f"the features are of weights {crops.config.weights_sha256}, the scorer is "
+            f"{scorer.backbone.name} with weights {weights}"
         )
-    if whole is not None and whole.manifest.sha256 != manifest.sha256:
-        raise ValueError("the crops and the whole pictures are of different manifests")
     if not len(crops.ok):
         raise StoreError(f"none of the {len(crops)} pictures of {manifest.dataset} has features")
     if scorer.anchors.logit_bias is not None:
         raise ValueError(f"{scorer.backbone.name} has a logit_bias, which a pack cannot hold")
-    parts = {"crops": crops.part()} | ({} if whole is None else {"whole": whole.part()})
+    parts = {}
+    for name, view in {"crops": crops, "whole": whole}.items():
+        if view is not None:
+            rows = view.subset(manifest).table.drop_duplicates("path")
+            parts[name] = view.config, rows, replace(view, table=rows).blocks
     return save_pack(path, manifest, parts, scorer, prompts)
 
 
 def save_pack(
     path: Path,
     manifest: Manifest,
-    parts: Mapping[str, Part],
+    parts: Mapping[str, tuple[StoreConfig, pd.DataFrame, Callable[[], Iterable[np.ndarray]]]],
     scorer: Maclip,
     prompts: Iterable[PromptPairs] = tuple(PROMPT_SETS.values()),
 ) -> Path:
-    """Write what is a pack, of a set or of a store, a piece at a time."""
-    made = parts["crops"].config
+    """Write a pack, of a set or of a store, a piece at a time.
+
+    Of its parts, crops and perhaps whole pictures, it is told how they were made, a row a file, and
+    what gives their features in that order.
+    """
     anchors = [scorer.text_anchors(pairs) for pairs in prompts]
     texts = {
         text: features.numpy()
@@ -177,7 +176,8 @@ def save_pack(
         if one.logit_bias is None  # a store keeps features of such a backbone too, without texts
         for text, features in zip(chain(*one.pairs), one.features, strict=True)
     }
-    pictures = parts["crops"].table.set_index("path", drop=False).loc[manifest.table["path"]]
+    made, table, _ = parts["crops"]
+    pictures = table.set_index("path", drop=False).loc[manifest.table["path"]]
     config = scorer.config(made.protocol, preset=made.preset)
     facts = {"dtype": made.dtype, "data": manifest.data(pictures)}
     record = provenance_record({**config.facts, **manifest.facts, **facts})
@@ -189,48 +189,65 @@ def save_pack(
         "record": json.dumps(record),
         "texts": json.dumps(list(texts)),
     }
-    empty = np.zeros((0, anchors[0].features.shape[1]), dtype=np.float32)
-    tensors: dict[str, np.ndarray | Pieces] = {"texts": np.array([*texts.values()] or empty)}
-    for name, part in parts.items():
-        table, pictures = part.table, part.table[PICTURE].to_dict("list")
-        header[name] = json.dumps({"config": asdict(part.config), "pictures": pictures})
-        tensors[f"{name}.feats"] = part.feats
-        tensors[f"{name}.offsets"] = np.cumsum([0, *table["n_crops"]], dtype=np.int64)
+    dim, tensors = anchors[0].features.shape[1], dict[str, np.ndarray | Pieces]()
+    tensors["texts"] = np.array([*texts.values()], np.float32).reshape(-1, dim)
+    for name, (made, table, pieces) in parts.items():
+        told = table[PICTURE].to_dict("list")
+        header[name] = json.dumps({"config": asdict(made), "pictures": told})
+        offsets = np.cumsum([0, *table["n_crops"]], dtype=np.int64)
+        tensors[f"{name}.feats"] = Pieces(DTYPES[made.dtype], (int(offsets[-1]), dim), pieces)
+        tensors[f"{name}.offsets"] = offsets
         tensors[f"{name}.grid"] = table[GRID].to_numpy(np.int16)
         tensors[f"{name}.sizes"] = table[CUT].to_numpy(np.int32)
     return write_result(lambda file: write_sealed(file, tensors, header), path, record)
 
 
-def open_pack(path: str | os.PathLike[str]) -> Pack:
-    """Open a pack, once every byte of it has been checked.
+def open_pack(path: str | os.PathLike[str], *, verify: bool = True) -> Pack:
+    """Open a pack, once every byte of it has been checked, unless that was done before.
 
     Raises:
         DatasetError: there is none, or it is damaged, or of another version than is read here.
     """
     path = Path(path).expanduser()
-    header = read_pack_header(path, verify=True)
+    header = read_pack_header(path, verify=verify)
     manifest = packed_manifest(path, header)
-
-    def served(name: str) -> Features:
-        part = read_part(name, header, tensors)
-        return Features(manifest, part.config, part.table, part).subset(manifest)
-
     try:
         tensors = map_tensors(path)
-        texts = dict(
-            zip(json.loads(header["texts"]), torch.from_numpy(tensors["texts"]), strict=True)
-        )
+        names = json.loads(header["texts"])
         return Pack(
             manifest,
             header["backbone"],
-            served("crops"),
-            served("whole") if "whole" in header else None,
-            texts,
+            _features("crops", header, tensors, manifest),
+            _features("whole", header, tensors, manifest) if "whole" in header else None,
+            dict(zip(names, torch.from_numpy(tensors["texts"]), strict=True)),
             float(header["logit_scale"]),
             json.loads(header["record"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DatasetError(f"{path.name} is no whole pack: {error!r}") from error
+
+
+def _features(
+    name: str, header: Mapping[str, str], tensors: Mapping[str, np.ndarray], manifest: Manifest
+) -> Features:
+    """The crops of a pack, or its whole pictures; ValueError where they do not fit together."""
+    content = json.loads(header[name])
+    protocol = content["config"].pop("protocol")
+    resize = protocol.pop("resize")
+    protocol = Protocol(**protocol, resize=None if resize is None else tuple(resize))
+    config = StoreConfig(**content["config"], protocol=protocol)
+    feats, offsets, grid, sizes = (
+        tensors[f"{name}.{field}"] for field in ("feats", "offsets", "grid", "sizes")
+    )
+    table = pd.DataFrame(content["pictures"], columns=PICTURE)
+    table = table.assign(n_crops=np.diff(offsets), start=offsets[:-1])
+    table[GRID], table[CUT] = grid.astype(np.int64), sizes.astype(np.int64)
+    expected = np.prod(grid, axis=1) + protocol.thumbnail + protocol.whole
+    if not np.array_equal(table["n_crops"], np.where(table["status"] == "ok", expected, 0)):
+        raise ValueError(f"the {name} do not fit their grids")
+    if offsets[-1] != len(feats):
+        raise ValueError(f"{len(feats)} features for {offsets[-1]} {name}")
+    return Features(manifest, config, table, feats).subset(manifest)
 
 
 def shipped_pack(dataset: str, backbone: str) -> Path:
@@ -241,33 +258,11 @@ def shipped_pack(dataset: str, backbone: str) -> Path:
     """
     path = data_path("packs", f"{dataset}.{backbone}{PACK_SUFFIX}")
     if not path.is_file():
-        there = [
-            found.name.split(".")[1]
-            for found in sorted(path.parent.glob(f"{dataset}.*{PACK_SUFFIX}"))
-        ]
+        others = sorted(path.parent.glob(f"{dataset}.*{PACK_SUFFIX}"))
+        there = " or ".join(other.name.split(".")[1] for other in others) or "nobody"
         raise DatasetError(
-            f"there is no pack of {dataset} as {backbone} sees it, only as "
-            f"{' or '.join(there) or 'nobody'} does: give the data set itself and "
-            "the folder of its pictures, or the path of a pack that maclip-lab pack made of it"
+            f"there is no pack of {dataset} as {backbone} sees it, only as {there} does: give the "
+            "data set itself and the folder of its pictures, or the path of a pack that maclip-lab "
+            "pack made of it"
         )
     return path
-
-
-def read_part(name: str, header: Mapping[str, str], tensors: Mapping[str, np.ndarray]) -> Part:
-    """The crops of a pack, or its whole pictures; ValueError where they do not fit together."""
-    content = json.loads(header[name])
-    protocol = content["config"].pop("protocol")
-    resize = None if protocol["resize"] is None else tuple(protocol.pop("resize"))
-    config = StoreConfig(**content["config"], protocol=Protocol(**{**protocol, "resize": resize}))
-    feats, offsets, grid, sizes = (
-        tensors[f"{name}.{field}"] for field in ("feats", "offsets", "grid", "sizes")
-    )
-    table = pd.DataFrame(content["pictures"], columns=PICTURE)
-    table = table.assign(n_crops=np.diff(offsets), start=offsets[:-1])
-    table[GRID], table[CUT] = grid.astype(np.int64), sizes.astype(np.int64)
-    expected = np.prod(grid, axis=1) + config.protocol.thumbnail + config.protocol.whole
-    if not np.array_equal(table["n_crops"], np.where(table["status"] == "ok", expected, 0)):
-        raise ValueError(f"the {name} do not fit their grids")
-    if table["n_crops"].sum() != len(feats):
-        raise ValueError(f"{len(feats)} features for {table['n_crops'].sum()} {name}")
-    return Part(config, table, feats)

@@ -88,7 +88,8 @@ def read_seal(path: Path, what: str, *, verify: bool = True) -> dict[str, str]:
             head = start + file.read(min(length, os.path.getsize(path)))
         header = json.loads(head[8:])
         metadata = header.pop("__metadata__")
-        end = len(head) + max(entry["data_offsets"][1] for entry in header.values())
+        ends = [entry["data_offsets"][1] for entry in header.values()]
+        end = len(head) + max(ends, default=0)
         if not isinstance(digest := metadata[_DIGEST], str):
             raise TypeError(f"{_DIGEST} is {digest!r}")
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:

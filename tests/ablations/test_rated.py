@@ -18,7 +18,7 @@ def rated():
 
 def test_severity_is_harm_done_here_and_no_opinion(rated):
     assert (rated.name, rated.is_severity) == ("opinions", False)
-    harm = given_features(rated.features.store[0][None], {"mos": [5.0]}, "synthetic")
+    harm = given_features(rated.features.feats[0][None], {"mos": [5.0]}, "synthetic")
     assert Rated(harm, rated.anchors).name == "severity"
     assert Rated(harm, rated.anchors, name="mine").is_severity
 
@@ -55,7 +55,7 @@ def test_too_few_references_give_no_interval():
 
 def test_lower_is_better_is_turned_round(rated):
     manifest = rated.features.manifest
-    turned = given_features(rated.features.store, {"mos": -manifest.table["mos"]})
+    turned = given_features(rated.features.feats, {"mos": -manifest.table["mos"]})
     object.__setattr__(turned.manifest, "higher_is_better", False)
     assert Rated(turned, rated.anchors).quality.tolist() == rated.quality.tolist()
 

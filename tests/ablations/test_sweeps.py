@@ -25,7 +25,7 @@ from maclip_lab.features.features import StoreError
 from maclip_lab.fusion import FusionSettings, fixed_fusion, fuse, product_fusion
 from maclip_lab.prompts import CLIP_IQA_PROMPTS, MACLIP_PROMPTS
 from maclip_lab.score import PictureFeatures, TextAnchors, score_features
-from tests.store_world import PlainScorer, manifest, picture, pictures
+from tests.store_world import PlainScorer, grid_of, manifest, picture, pictures
 
 GENERATOR = torch.Generator().manual_seed(3)
 ANCHORS = TextAnchors(MACLIP_PROMPTS, torch.randn(10, 48, generator=GENERATOR), 100.0)
@@ -54,7 +54,7 @@ def cues(view):
 def direct(view, anchors=ANCHORS, settings=SETTINGS):
     """Scores of the readable pictures, one by one through the scorer's own functions."""
     return [
-        score_features(PictureFeatures(view.features(i), view.grid(i)), anchors, settings)
+        score_features(PictureFeatures(view.features(i), grid_of(view, i)), anchors, settings)
         for i in view.ok
     ]
 

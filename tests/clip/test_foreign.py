@@ -122,9 +122,8 @@ def test_the_stores_key_follows_the_weights_and_nothing_else(tmp_path, duck):
     assert keys["one"] == keys["same"]
     assert len(set(keys.values())) == 4
     view = Extractor(Maclip(duck, device="cpu"), tmp_path / "store").crops(listed)
-    assert view.config.protocol.crop == 64
     assert len(view.ok) == 2
-    assert view.grid(0).protocol.crop == 64
+    assert view.config.protocol.crop == 64
 
 
 def test_training_the_original_on_changes_no_score(duck):

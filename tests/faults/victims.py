@@ -29,11 +29,10 @@ def extract(rows: Manifest, store: Path, line: Connection, pause: float = 0) -> 
     _answer_interrupts()
     keep = FeatureStore.put
 
-    def put(itself: FeatureStore, sha256: str, *rest: object) -> Path:
-        path = keep(itself, sha256, *rest)
+    def put(itself: FeatureStore, sha256: str, *rest: object) -> None:
+        keep(itself, sha256, *rest)
         time.sleep(pause)
         line.send(sha256)
-        return path
 
     FeatureStore.put = put
     view = Extractor(SCORER, store).crops(rows)

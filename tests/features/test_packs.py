@@ -28,7 +28,7 @@ from maclip_lab.files.provenance import explain, read_record
 from maclip_lab.files.sealed import read_seal, seal
 from maclip_lab.lessons.explorer import explorer_page
 from maclip_lab.prompts import CLIP_IQA_PROMPTS, MACLIP_PROMPTS
-from tests.store_world import RN, manifest, pictures
+from tests.store_world import RN, grid_of, manifest, pictures
 
 VIT = RN.replace("rn.", "vit.")
 FEW = EvaluationSettings(n_boot=20)
@@ -87,7 +87,7 @@ def test_the_features_are_the_stored_ones_rounded(world, scorer):
     stored, pack = Extractor(scorer, store).crops(rows), open_pack(path)
     for i in stored.ok:
         assert torch.equal(pack.crops.features(i), stored.features(i).half().float())
-        assert pack.crops.grid(i) == stored.grid(i)
+        assert grid_of(pack.crops, i) == grid_of(stored, i)
         assert pack.crops.table["width"][i] == stored.table["width"][i]
     assert pack.crops.config.dtype == "fp16"
     assert "5 of 6 pictures" in repr(pack)
@@ -307,7 +307,7 @@ def test_without_whole_pictures_there_is_no_clip_iqa(world, scorer, tmp_path):
 
 def test_whole_pictures_that_all_were_too_large_keep_their_reason(world, scorer, tmp_path):
     pack = open_pack(world[2])
-    lost = pack.whole.table.assign(status="too_large", message="huge")
+    lost = pack.whole.table.assign(status="too_large", message="huge", n_crops=0, rows=0)
     whole = replace(pack.whole, table=lost)
     back = open_pack(write_pack(tmp_path / "x.safetensors", pack.crops, whole, scorer))
     assert set(back.whole.table["message"]) == {"huge"}
@@ -322,7 +322,7 @@ def test_what_makes_no_pack_is_refused_and_nothing_is_written(world, scorer, tmp
     biased = Maclip(RN, device="cpu")
     biased.anchors = replace(biased.anchors, logit_bias=-3.0)
     for error, said, arguments in (
-        (ValueError, "different manifests", (target, pack.crops, few, scorer)),
+        (StoreError, "is not among the 3 pictures", (target, pack.crops, few, scorer)),
         (StoreError, "none of the 1 pictures", (target, broken, None, scorer)),
         (ValueError, r"\.safetensors, got 'x\.npz'", (tmp_path / "x.npz", broken, None, scorer)),
         (ValueError, "has a logit_bias, which a pack", (target, pack.crops, None, biased)),

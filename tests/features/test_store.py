@@ -1,6 +1,6 @@
 """A store gives the scorer's features to the bit, once, for what a file holds now."""
 
-import json
+import hashlib
 import os
 import random
 import shutil
@@ -16,12 +16,12 @@ from maclip_lab.crops import NATIVE, Protocol
 from maclip_lab.features import Extractor, open_pack
 from maclip_lab.features import extractor as extraction
 from maclip_lab.features.features import StoreConfig, StoreError, StoreWarning, differences
-from maclip_lab.features.store import FeatureStore, Memo, stored_configs
+from maclip_lab.features.store import FeatureStore, Memo
 from maclip_lab.files import identity
 from maclip_lab.files.identity import file_times
 from tests.conftest import posix
 from tests.faults.test_picture_faults import header_of
-from tests.store_world import RN, PlainScorer, held, manifest, packs, picture, pictures
+from tests.store_world import RN, PlainScorer, grid_of, held, manifest, packs, picture, pictures
 
 CONFIG = StoreConfig("ab" * 32, "fp32", "official", NATIVE)
 
@@ -78,7 +78,7 @@ def same(ours, theirs):
     assert ours.table["sha256"].tolist() == theirs.table["sha256"].tolist()
     for i in ours.ok:
         assert torch.equal(ours.features(i), theirs.features(i))
-        assert ours.grid(i) == theirs.grid(i)
+        assert grid_of(ours, i) == grid_of(theirs, i)
 
 
 # What it gives -------------------------------------------------------------------------------
@@ -93,7 +93,7 @@ def test_stored_features_are_those_of_the_scorer_to_the_bit(tmp_path):
     for i, path in enumerate(rows.paths):
         direct = scorer.extract(path, rows.protocol, preset="official")
         assert torch.equal(view.features(i), direct.features)
-        assert view.grid(i) == direct.grid
+        assert grid_of(view, i) == direct.grid
     assert set(view.table["status"]) == {"ok"}
 
 
@@ -106,7 +106,8 @@ def test_flat_crops_lie_in_the_manifests_order(clean):
         assert one.offsets.tolist() == [0, *np.cumsum([len(piece) for piece in pieces]).tolist()]
         assert one.segments.tolist() == [i for i, piece in enumerate(pieces) for _ in piece]
         assert max(len(block) for block in one.blocks(crops=2)) == 2
-        assert one.grids.tolist() == [[g.rows, g.cols] for g in map(one.grid, range(len(one)))]
+        whose = [grid_of(one, i) for i in range(len(one))]
+        assert one.grids.tolist() == [[g.rows, g.cols] for g in whose]
         assert "8 of 8 pictures" in repr(one)
     for i in range(8):
         assert torch.equal(one.features(i), view.features(7 - i))
@@ -121,7 +122,7 @@ def test_a_whole_set_is_one_pack_that_tells_all_of_it(clean):
     assert pack.manifest.sha256 == rows.sha256
     assert pack.anchors.pairs == PlainScorer().anchors.pairs
     assert pack.record["data"] == rows.data(view.table)
-    assert np.shares_memory(view.features(0).numpy(), view.store.feats)
+    assert np.shares_memory(view.features(0).numpy(), view.feats)
 
 
 def test_half_precision_is_close_and_kept_apart(clean, copy):
@@ -164,7 +165,8 @@ def test_a_finished_store_computes_nothing_again_and_copies_no_part(clean, copy,
 def test_flips_in_the_memo_never_change_what_is_served(clean, copy):
     rows, extractor = copy
     extractor.crops(rows)
-    (path,) = (p for p in (extractor.folder / "memo").iterdir() if b"p0.png" in p.read_bytes())
+    (path,) = (extractor.folder / "memo").iterdir()
+    assert len(Memo(extractor.folder, rows.root).entries) == 8 + 1
     whole, dice = path.read_bytes(), random.Random(1)
     for _ in range(25):
         damaged = bytearray(whole)
@@ -262,59 +264,58 @@ def test_bad_pictures_are_rows_with_a_reason_and_are_not_read_twice(tmp_path, en
     assert repaired.table["status"].tolist() == ["ok", "ok", "ok", *expected[3:]]
 
 
-def test_a_file_that_changes_while_it_is_read_is_not_trusted(copy, monkeypatch):
+def test_a_file_that_changes_while_it_is_read_has_the_features_of_the_bytes_that_were_read(
+    copy, monkeypatch
+):
     rows, extractor = copy
-    load, times = extraction.load_picture, iter(range(100))
+    path, load = rows.paths[0], extraction.load_picture
+    rows = rows.subset(rows.table["path"] == "p0.png")
 
     def slow(path, **options):
         loaded = load(path, **options)
-        picture(path, 100 + next(times))
+        picture(path, 100)
         return loaded
 
-    monkeypatch.setattr(extraction, "load_picture", slow)
-    picture(rows.paths[0], 99)
-    view = extractor.crops(rows.subset(rows.table["path"] == "p0.png"))
-    assert view.table["status"].tolist() == ["unreadable"]
-    assert "changes while it is read" in view.table["message"][0]
+    picture(path, 99)
+    read, expected = path.read_bytes(), PlainScorer().extract(path, NATIVE).features
+    with monkeypatch.context() as changing:
+        changing.setattr(extraction, "load_picture", slow)
+        view = extractor.crops(rows)
+    assert view.table["sha256"].tolist() == [hashlib.sha256(read).hexdigest()]
+    assert torch.equal(view.features(0), expected)
+    assert extractor.pending(rows) == [path]
+    again = extractor.crops(rows)
+    assert torch.equal(again.features(0), PlainScorer().extract(path, NATIVE).features)
 
 
 # What is damaged, foreign or old -------------------------------------------------------------
 
 
-@pytest.mark.parametrize("what", ["pack", "picture", "a picture of another configuration"])
-def test_damage_costs_a_recomputation_and_no_wrong_number(clean, copy, what, monkeypatch):
+@pytest.mark.parametrize("what", ["is damaged", "was made under another configuration"])
+@pytest.mark.parametrize("kind", ["pack", "picture"])
+def test_what_is_no_whole_file_of_ours_costs_a_recomputation_and_no_wrong_number(
+    clean, copy, kind, what, monkeypatch
+):
     rows, extractor = copy
-    (path,) = packs(extractor.folder)
-    if what != "pack":  # stopped before the last picture
-        path.unlink()
-        with monkeypatch.context() as stopped:
-            stopped.setattr(FeatureStore, "serve", lambda *arguments: "stopped")
-            extractor.crops(rows)
-            half = replace(extractor, dtype="fp16")
-            half.crops(rows)
-        path = next(path.parent.glob("pictures/*.safetensors"))
-        other = next(p for p in path.parents[2].rglob(path.name) if p != path)
-    if what == "a picture of another configuration":
-        shutil.copy(other, path)
+    half = replace(extractor, dtype="fp16")
+    for one in (extractor, half):
+        one.crops(rows)
+        if kind == "picture":  # stopped before the last one
+            packs(one.folder)[-1].unlink()
+            with monkeypatch.context() as stopped:
+                stopped.setattr(FeatureStore, "serve", lambda *arguments: ["stopped"])
+                one.crops(rows)
+    folders = [one.folder / one.config(rows).sha256[:16] for one in (extractor, half)]
+    pattern = "*.safetensors" if kind == "pack" else "pictures/*.safetensors"
+    path = min(folders[0].glob(pattern))
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 4
+    if what != "is damaged":
+        content = min(folders[1].glob(pattern)).read_bytes()
+    path.write_bytes(content)
+    with pytest.warns(StoreWarning, match=f"{path.name} {what}.*set aside"):
         same(extractor.crops(rows), clean[2])
-        return
-    damaged = bytearray(path.read_bytes())
-    damaged[-100] ^= 4
-    path.write_bytes(damaged)
-    with pytest.warns(StoreWarning, match=f"{path.name} is damaged.*set aside"):
-        view = extractor.crops(rows)
-    same(view, clean[2])
     assert path.with_name(path.name + ".corrupt").exists()
-
-
-def test_a_pack_of_another_configuration_is_never_taken_in(copy, clean):
-    rows, extractor = copy
-    (ours,) = packs(extractor.folder)
-    replace(extractor, dtype="fp16").crops(rows)
-    (theirs,) = (path for path in packs(extractor.folder) if path != ours)
-    shutil.copy(theirs, ours)
-    with pytest.warns(StoreWarning, match="another configuration"):
-        same(extractor.crops(rows), clean[2])
 
 
 def test_a_store_of_before_is_refused_in_one_sentence(clean, tmp_path):
@@ -326,7 +327,7 @@ def test_a_store_of_before_is_refused_in_one_sentence(clean, tmp_path):
 def test_a_folder_that_cannot_hold_a_store_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match=r"no store can be kept in .*file .*another store folder"):
-        FeatureStore(tmp_path / "file", CONFIG)
+        FeatureStore(tmp_path / "file", CONFIG, Memo(tmp_path, tmp_path))
 
 
 def test_every_field_of_the_configuration_is_in_its_hash():
@@ -352,15 +353,6 @@ def test_every_field_of_the_configuration_is_in_its_hash():
 def test_a_configuration_names_what_it_cannot_be(field, value):
     with pytest.raises(ValueError, match=f"{field} is .*{value}"):
         replace(CONFIG, **{field: value})
-
-
-def test_a_stores_configurations_can_be_listed(tmp_path):
-    folder = FeatureStore(tmp_path, CONFIG).folder
-    assert stored_configs(tmp_path) == [json.loads(json.dumps(CONFIG.fields))]
-    (folder / "config.json").write_text("nonsense")
-    assert stored_configs(tmp_path) == []
-    FeatureStore(tmp_path, CONFIG)
-    assert len(stored_configs(tmp_path)) == 1
 
 
 # What it will cost ---------------------------------------------------------------------------
