@@ -25,9 +25,8 @@ from maclip_lab.clip.tokenizer import tokenize
 from maclip_lab.crops import crop_batches
 from maclip_lab.cues import magnitude_cue
 from maclip_lab.datasets.degradations import LEVELS, degrade
-from maclip_lab.evaluation import intervals
+from maclip_lab.evaluation import EvaluationSettings, Resamples, correlate
 from maclip_lab.evaluation.correlations import spearman
-from maclip_lab.evaluation.estimates import Chance
 from maclip_lab.fusion import fixed_fusion
 from maclip_lab.score import PictureFeatures
 from maclip_lab.scorer import Maclip
@@ -45,7 +44,7 @@ SETS = {
 }
 """What the sets are called; others go by their names."""
 COLUMNS = ("run", "set", "types", "cue", "metric", "value", "lo", "hi", "n")
-SETTINGS = intervals.EvaluationSettings(n_boot=1000)
+SETTINGS = EvaluationSettings(n_boot=1000)
 Row = tuple[str, str, str, float, float, float, int]
 
 
@@ -161,7 +160,7 @@ def _severity_rows(table: pd.DataFrame) -> list[Row]:
 def _opinion_rows(table: pd.DataFrame) -> list[Row]:
     """Agreement with people, MA-CLIP less its cosine, and the magnitude cue in rotated axes."""
     cues, mos = table[list(CUES)].to_numpy(float), table["mos"].to_numpy(float)
-    found = intervals.correlate(cues, mos, settings=SETTINGS)
+    found = correlate(cues, mos, settings=SETTINGS)
     rows: list[Row] = [("", cue, "srcc", *found.srcc(i), len(mos)) for i, cue in enumerate(CUES)]
     order = list(CUES)
     lead = found.lead(order.index("score"), order.index("q_cos"))
@@ -169,21 +168,22 @@ def _opinion_rows(table: pd.DataFrame) -> list[Row]:
     turned = [c for c in table if str(c).startswith("rotated_")]
     if turned:
         null = np.array([spearman(table[name].to_numpy(float), mos) for name in turned])
-        low, high = intervals.percentile_interval(null, SETTINGS.level)
+        low, high = np.quantile(null, [0.025, 0.975])
         rows.append(("", "q_mag", "srcc, axes rotated", float(null.mean()), low, high, len(mos)))
-        p = Chance.of(null, float(found.observed[order.index("q_mag")])).p
+        as_good = (null >= found.observed[order.index("q_mag")]).sum()
+        p = (1 + as_good) / (1 + len(null))
         rows.append(("", "q_mag", "rotation p", p, np.nan, np.nan, len(null)))
     return rows
 
 
 def _means(table: pd.DataFrame) -> list[tuple[str, float, float, float, int]]:
     """Name, mean, interval and number of rows of every column; rows are resampled together."""
-    counts = np.concatenate(list(intervals.resample_counts(len(table), None, SETTINGS)), axis=1)
+    counts = np.concatenate(list(Resamples(len(table), None, SETTINGS).bootstrap()), axis=1)
     drawn = (table.to_numpy(float).T @ counts).T / len(table)
-    bounds = [intervals.percentile_interval(column, SETTINGS.level) for column in drawn.T]
+    lows, highs = np.quantile(drawn, [0.025, 0.975], axis=0)
     return [
         (str(name), float(table[name].mean()), low, high, len(table))
-        for name, (low, high) in zip(table, bounds, strict=True)
+        for name, low, high in zip(table, lows, highs, strict=True)
     ]
 
 

@@ -11,9 +11,15 @@ import pandas as pd
 from scipy import stats
 
 import maclip_lab as ml
-from maclip_lab.evaluation import Estimate, EvaluationSettings, correlate, resamples, verdicts
+from maclip_lab.evaluation import (
+    Estimate,
+    EvaluationSettings,
+    Resamples,
+    correlate,
+    resamples,
+    verdicts,
+)
 from maclip_lab.evaluation.correlations import Array
-from maclip_lab.evaluation.intervals import percentile_interval, resample_counts
 
 SIMULATIONS = 300
 N_BOOT = 600
@@ -72,7 +78,7 @@ def coverage(simulations: int = SIMULATIONS) -> pd.DataFrame:
                 if pair[0].method != "bootstrap":
                     drawn = _bootstrap(x, y, labels, settings)
                 for i, part in enumerate((drawn[:, 0], drawn[:, 0] - drawn[:, 1])):
-                    low, high = percentile_interval(part, 0.95)
+                    low, high = np.nanquantile(part, [0.025, 0.975])
                     plain[i] += low <= targets[i] <= high
             shares = np.concatenate([ours, plain]) / simulations
             rows.append((name, n, pair[0].method, *shares.round(3)))
@@ -84,7 +90,8 @@ def _bootstrap(
     x: Array, y: Array, labels: np.ndarray | None, settings: EvaluationSettings
 ) -> Array:
     """SRCC of each column in plain resamples, however few the witnesses: (B, M)."""
-    counts = np.concatenate(list(resample_counts(len(y), labels, settings)), axis=1).astype(int)
+    drawn = Resamples(len(y), labels, settings).bootstrap()
+    counts = np.concatenate(list(drawn), axis=1).astype(int)
     rows = np.stack([np.repeat(np.arange(len(y)), column) for column in counts.T])
 
     def ranks(values: Array) -> Array:

@@ -11,10 +11,9 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.timing import alternate, ratio
-from maclip_lab.evaluation import EvaluationSettings, evaluate, fit_logistic
+from maclip_lab.evaluation import EvaluationSettings, Resamples, correlate, evaluate, fit_logistic
 from maclip_lab.evaluation.correlations import Array
 from maclip_lab.evaluation.fits import official_evaluation
-from maclip_lab.evaluation.intervals import correlate, resample_counts
 
 N_PICTURES = 10_000
 N_BOOT = 2000
@@ -33,7 +32,7 @@ def run(n_pictures: int = N_PICTURES, n_boot: int = N_BOOT, rounds: int = 3) -> 
 
     def plain() -> None:
         for column in x.T:
-            fit_logistic(column, mos), fit_logistic(column, mos, n_parameters=5)
+            fit_logistic(column, mos), fit_logistic(column, mos, line=True)
             official_evaluation(column, mos)
             _plain_bootstrap(column[:, None], mos, settings)
         _plain_bootstrap(x, mos, settings)
@@ -67,7 +66,7 @@ def _plain_bootstrap(x: Array, y: Array, settings: EvaluationSettings) -> Array:
         for side, order in zip(sides, orders, strict=True)
     ]
     found = []
-    for counts in resample_counts(y.size, None, settings):
+    for counts in Resamples(y.size, None, settings).bootstrap():
         ranks = []
         for side, order, start in zip(sides, orders, starts, strict=True):
             group = np.add.reduceat(counts[order], start, axis=0)

@@ -169,7 +169,7 @@ class Evidence:
             return float(leads[0] - leads[1])
 
         clusters = None if rated.clusters is None else rated.clusters.to_numpy()[rows]
-        return Resamples.of(len(rows), clusters, self.statistics).estimate(gap)
+        return Resamples(len(rows), clusters, self.statistics).estimate(gap)
 
     def contents(self) -> Estimate:
         """By how much Box-Cox moves the contents' magnitudes closer, after the division.
@@ -189,7 +189,7 @@ class Evidence:
             pairs = closer[np.ix_(drawn, drawn)][drawn[:, None] != drawn]
             return float(pairs.mean()) if pairs.size else float("nan")
 
-        return Resamples.of(len(closer), None, self.statistics).estimate(mean)
+        return Resamples(len(closer), None, self.statistics).estimate(mean)
 
     @cached_property
     def _correlations(self) -> Correlations:
@@ -200,7 +200,7 @@ class Evidence:
         """Of all columns but the last, over the last."""
         rated, last = self.rated, columns.shape[1] - 1
         given = rated.quality, rated.clusters, self.statistics
-        return best_of(columns, *given, baseline=last).held_out
+        return best_of(columns, *given, baseline=last)
 
     def _undivided(self, lam: float) -> np.ndarray:
         """The score (N,) from magnitudes in the unit they come in."""
@@ -465,7 +465,7 @@ def _numbers(one: Evidence, published: pd.DataFrame) -> list[Row]:
             name = METHODS.get(method["method"], method["method"])
             row = _number(name, metric, _title(one), rated.backbone, published)
             row |= {"ours": method[f"{metric}_official"], "raw": method[raw], "n": method["n"]}
-            row |= {"lo": method[f"{raw}_lo"], "hi": method[f"{raw}_hi"]}
+            row |= {"lo": method.get(f"{raw}_lo", np.nan), "hi": method.get(f"{raw}_hi", np.nan)}
             agrees = _agrees(row["ours"], row["paper"], TOLERANCE)
             row["verdict"] = f"not run: {one.why_not}" if one.why_not else agrees
             rows.append(row)

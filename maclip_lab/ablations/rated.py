@@ -148,7 +148,7 @@ class Rated:
         Args:
             statistic: from indices of pictures (m,), some of them repeated, to the number.
         """
-        return Resamples.of(self.n, self.clusters, self.statistics).estimate(statistic)
+        return Resamples(self.n, self.clusters, self.statistics).estimate(statistic)
 
     def correlate(self, *predictions: ArrayLike) -> Correlations:
         """SRCC of several predictions (N,), from the same resamples."""

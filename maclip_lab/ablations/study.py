@@ -137,11 +137,10 @@ def assess(
         facts["mos"],
         baseline="MA-CLIP",
         higher_is_better=manifest.higher_is_better,
-        mos_std=facts["mos_std"],
         clusters=clusters,
         settings=statistics,
     )
-    table = judged[list(COLUMNS)].assign(**named)
+    table = judged[COLUMNS].assign(**named)
     table = table[[*named, *COLUMNS]]
     _warn_of_falling(table["method"], table[["srcc", "srcc_lo", "srcc_hi"]], rivals)
     differences = judged.loc[judged["other"] != "", ["method", *DIFFERENCES]]

@@ -5,24 +5,30 @@ Pure functions on arrays and tables; no files, models or devices.
 
 from maclip_lab.evaluation.calibration import Calibration, calibrate
 from maclip_lab.evaluation.correlations import METHODS, spearman
-from maclip_lab.evaluation.estimates import Chance, Estimate, holm, resamples, verdicts
+from maclip_lab.evaluation.estimates import Estimate, holm, resamples, verdicts
 from maclip_lab.evaluation.fits import fit_logistic
-from maclip_lab.evaluation.intervals import Correlations, EvaluationSettings, best_of, correlate
+from maclip_lab.evaluation.intervals import (
+    Correlations,
+    EvaluationSettings,
+    Resamples,
+    best_of,
+    correlate,
+)
 from maclip_lab.evaluation.preferences import (
     bradley_terry,
     count_votes,
     evaluate_pairs,
     pairs_from_mos,
 )
-from maclip_lab.evaluation.table import breakdown, evaluate, macro_mean
+from maclip_lab.evaluation.table import breakdown, evaluate
 
 __all__ = [
     "METHODS",
     "Calibration",
-    "Chance",
     "Correlations",
     "Estimate",
     "EvaluationSettings",
+    "Resamples",
     "best_of",
     "bradley_terry",
     "breakdown",
@@ -33,7 +39,6 @@ __all__ = [
     "evaluate_pairs",
     "fit_logistic",
     "holm",
-    "macro_mean",
     "pairs_from_mos",
     "resamples",
     "spearman",

@@ -1,14 +1,12 @@
 """From scores to a data set's own scale: a logistic, and how far a new picture may lie off.
 
-Where no logistic converges, as where quality rises in a step, isotonic regression takes its place.
-
-The interval is cross-conformal: the errors' quantile, corrected for finite samples, of curves
-fitted without the picture's fold. Source: Barber et al., "Predictive inference with the
-jackknife+", Ann. Stat. 49 (2021).
+Where no logistic converges, isotonic regression takes its place. The interval is cross-conformal:
+the errors' quantile, corrected for finite samples, of curves fitted without the picture's fold.
+Source: Barber et al., "Predictive inference with the jackknife+", Ann. Stat. 49 (2021).
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.optimize import isotonic_regression
 
-from maclip_lab.evaluation.correlations import Array, align, aligned_labels, spearman
+from maclip_lab.evaluation.correlations import Array, Labels, align, aligned_labels, spearman
 from maclip_lab.evaluation.fits import fit_logistic
 from maclip_lab.evaluation.intervals import MIN_CLUSTERS
 
@@ -79,7 +77,7 @@ def calibrate(
     mos: ArrayLike,
     *,
     higher_is_better: bool = True,
-    clusters: Sequence[object] | None = None,
+    clusters: Labels | None = None,
     level: float = 0.95,
     facts: Mapping[str, object] | None = None,
 ) -> Calibration:
@@ -88,31 +86,31 @@ def calibrate(
     Arguments are as in `evaluate`, with ``level``, the share of new pictures that the interval
     should hold, and ``facts``, what made the scores. Whole clusters are held out, for new contents.
     """
-    ratings = align({"score": scores}, mos, higher_is_better=higher_is_better)
-    usable = ratings.usable(0)
-    x, quality = ratings.predictions[usable, 0], ratings.quality[usable]
-    labels = aligned_labels(clusters, mos, "clusters")
-    codes = np.arange(x.size) if labels is None else pd.factorize(labels[usable])[0]
     if not 0 < level < 1:
         raise ValueError(f"expected a level between 0 and 1 such as 0.95, got {level}")
+    table, quality = align({"score": scores}, mos, higher_is_better)
+    labels = aligned_labels(clusters, mos, "clusters")
+    table = table.assign(quality=quality, label=table.index if labels is None else labels)
+    table = table[np.isfinite(table[["score", "quality"]]).all(axis=1)]
+    x, y = table["score"].to_numpy(), table["quality"].to_numpy()
+    codes, contents = pd.factorize(table["label"])
     needed, rank = max(MIN_PICTURES, level / (1 - level)), int(np.ceil((x.size + 1) * level))
-    if x.size < max(needed, rank) or len(set(codes)) < MIN_CLUSTERS:
+    if x.size < max(needed, rank) or len(contents) < MIN_CLUSTERS:
         raise ValueError(
-            f"{x.size} rated pictures of {len(set(codes))} contents are too few for a {level:.0%} "
+            f"{x.size} rated pictures of {len(contents)} contents are too few for a {level:.0%} "
             f"interval, which takes {needed:.0f} of {MIN_CLUSTERS}"
         )
-    srcc = spearman(x, quality)
+    srcc = spearman(x, y)
     if not srcc * np.sqrt(x.size - 1) > stats.norm.ppf(0.95):
         raise ValueError(
             f"the scores do not rise with quality beyond chance, SRCC {srcc:.3f} of {x.size} "
             "pictures; check the direction of the opinions, and that neither is constant"
         )
-    fold = np.random.default_rng(0).permutation(codes.max() + 1)[codes] % _FOLDS
+    fold = np.random.default_rng(0).permutation(len(contents))[codes] % _FOLDS
     errors = np.full(x.size, np.nan)
     for held in (fold == number for number in np.unique(fold)):
-        curve = _curve(x[~held], quality[~held])
-        errors[held] = np.abs(quality[held] - np.interp(x[held], *curve))
-    knots, values = _curve(x, quality)
+        errors[held] = np.abs(y[held] - np.interp(x[held], *_curve(x[~held], y[~held])))
+    knots, values = _curve(x, y)
     kept = np.unique(np.linspace(0, knots.size - 1, _KNOTS).round().astype(int))
     values = values if higher_is_better else -values
     at, told = tuple(knots[kept].tolist()), tuple(values[kept].tolist())

@@ -1,11 +1,10 @@
-"""Predictions lined up with mean opinion scores, and correlations and errors without surprises.
+"""Predictions lined up with mean opinion scores, and correlations without surprises.
 
-Functions of two vectors (N,) of finite numbers keep the sign, and give NaN, never a warning,
-where the quantity does not exist.
+Correlations of two vectors (N,) of finite numbers keep the sign, and are NaN, never a warning,
+where they do not exist.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -15,6 +14,7 @@ from scipy import stats
 
 Array = NDArray[np.float64]
 Predictions: TypeAlias = pd.DataFrame | Mapping[str, ArrayLike]
+Labels: TypeAlias = Sequence[object] | NDArray[np.object_]
 
 MIN_PICTURES = 5
 METHODS = {
@@ -65,47 +65,10 @@ def kendall(x: Array, y: Array) -> float:
     return float(stats.kendalltau(x, y, variant="b").statistic)
 
 
-def rmse(predicted: Array, mos: Array) -> float:
-    """Root mean squared error, in the units of the MOS."""
-    return float(np.sqrt(np.mean((predicted - mos) ** 2))) if mos.size else float("nan")
-
-
-def outlier_ratio(predicted: Array, mos: Array, mos_std: Array) -> float:
-    """Share of pictures missed by more than two standard deviations of their opinions.
-
-    Pictures without a deviation are left out. Source: VQEG FR-TV Phase I, 6.3; ITU-T P.1401.
-    """
-    known = np.isfinite(mos_std)
-    if not known.any():
-        return float("nan")
-    return float(np.mean(np.abs(predicted - mos)[known] > 2 * mos_std[known]))
-
-
-@dataclass(frozen=True)
-class Ratings:
-    """Of N pictures and M methods: raw predictions (N, M), not finite where there is none, and MOS.
-
-    ``mos`` (N,) are in the data set's own units and direction, of which DMOS go down.
-    """
-
-    methods: tuple[str, ...]
-    predictions: Array
-    mos: Array
-    higher_is_better: bool = True
-
-    @property
-    def quality(self) -> Array:
-        """The scores (N,) turned so that higher is better."""
-        return self.mos if self.higher_is_better else -self.mos
-
-    def usable(self, *methods: int) -> NDArray[np.bool_]:
-        """Rows (N,) with a score and a finite prediction of all these methods."""
-        chosen = self.predictions[:, list(methods)]
-        return np.isfinite(self.mos) & np.isfinite(chosen).all(axis=1)
-
-
-def align(predictions: Predictions, mos: ArrayLike, *, higher_is_better: bool = True) -> Ratings:
-    """Check predictions and scores and line them up by position."""
+def align(
+    predictions: Predictions, mos: ArrayLike, higher_is_better: bool = True
+) -> tuple[pd.DataFrame, Array]:
+    """Predictions (N, M), a column a method, and quality (N,), where higher is better."""
     if not isinstance(predictions, pd.DataFrame | Mapping):
         raise TypeError(
             "expected predictions as a DataFrame or a mapping from method to scores, such as "
@@ -114,12 +77,13 @@ def align(predictions: Predictions, mos: ArrayLike, *, higher_is_better: bool = 
     names = [str(name) for name in predictions]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"expected one column per method, names unique, got {names}")
-    columns = [aligned(predictions[name], mos, f"predictions[{name!r}]") for name in predictions]
-    scores = aligned(mos, mos, "mos")
-    return Ratings(tuple(names), np.column_stack(columns), scores, higher_is_better)
+    columns = [numbers(predictions[name], mos, f"predictions[{name!r}]") for name in predictions]
+    scores = numbers(mos, mos, "mos")
+    table = pd.DataFrame(dict(zip(names, columns, strict=True)))
+    return table, scores if higher_is_better else -scores
 
 
-def aligned(values: ArrayLike, mos: ArrayLike, name: str) -> Array:
+def numbers(values: ArrayLike, mos: ArrayLike, name: str) -> Array:
     """A column of numbers (N,) for the rows of ``mos``."""
     try:
         column = np.asarray(values, dtype=np.float64)
@@ -127,17 +91,15 @@ def aligned(values: ArrayLike, mos: ArrayLike, name: str) -> Array:
         raise ValueError(f"expected numbers in {name}: {error}") from None
     if column.ndim != 1:
         raise ValueError(f"expected {name} as a vector (N,), got shape {column.shape}")
-    _check_rows(values, mos, name)
+    _check_rows(values, column.size, mos, name)
     return column
 
 
-def aligned_labels(
-    labels: Sequence[object] | None, mos: ArrayLike, name: str
-) -> NDArray[np.object_] | None:
+def aligned_labels(labels: Labels | None, mos: ArrayLike, name: str) -> NDArray[np.object_] | None:
     """Labels (N,) for the rows of ``mos``, or None where there is not a single one."""
     column = pd.Series(labels, dtype=object)
     if labels is not None:
-        _check_rows(labels, mos, name)
+        _check_rows(labels, column.size, mos, name)
     missing = int(column.isna().sum())
     if missing == column.size:
         return None
@@ -149,10 +111,11 @@ def aligned_labels(
     return column.to_numpy(dtype=object)
 
 
-def _check_rows(values: ArrayLike | Sequence[object], mos: ArrayLike, name: str) -> None:
-    rows, n = len(pd.Series(values, dtype=object)), np.size(mos)
-    if rows != n:
-        raise ValueError(f"{name} has {rows} rows but mos has {n}; one row per picture in both")
+def _check_rows(values: object, n: int, mos: ArrayLike, name: str) -> None:
+    if n != np.size(mos):
+        raise ValueError(
+            f"{name} has {n} rows but mos has {np.size(mos)}; one row per picture in both"
+        )
     index, mos_index = getattr(values, "index", None), getattr(mos, "index", None)
     if not isinstance(index, pd.Index) or not isinstance(mos_index, pd.Index):
         return

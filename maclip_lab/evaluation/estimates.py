@@ -3,7 +3,6 @@
 import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -42,18 +41,18 @@ class Estimate:
 
     def __repr__(self) -> str:
         """The number, signed, and its interval; the reason where there is none."""
-        digits = 3 if max(map(abs, self)) < 0.1 else 2
-        value, low, high = (f"{round(number, digits) + 0:.{digits}f}" for number in self)
-        sign = "" if math.isnan(self.value) or value.startswith("-") else "+"
-        return f"{sign}{value} ({self.reason})" if self.reason else f"{sign}{value} [{low}, {high}]"
+        return self._written("")
 
     def __str__(self) -> str:
         """As its repr, with every end signed."""
-        if self.reason:
-            return repr(self)
-        digits = 2 if max(map(abs, self)) >= 0.1 else 3
-        value, low, high = (f"{round(number, digits) + 0:+.{digits}f}" for number in self)
-        return f"{value} [{low}, {high}]"
+        return self._written("+")
+
+    def _written(self, sign: str) -> str:
+        digits = 3 if max(map(abs, self)) < 0.1 else 2
+        value, low, high = (round(number, digits) + 0 for number in self)  # without -0
+        number = "nan" if math.isnan(value) else f"{value:+.{digits}f}"
+        interval = f"[{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
+        return f"{number} ({self.reason})" if self.reason else f"{number} {interval}"
 
     def __neg__(self) -> "Estimate":
         """The same the other way round."""
@@ -76,44 +75,14 @@ class Estimate:
         return float((t.ppf(1 - level / 2) + t.ppf(POWER)) * self.se)
 
     @classmethod
-    def beyond(cls, value: float, null: Array, level: float = 0.95) -> "Estimate":
+    def beyond(cls, value: float, null: Array) -> "Estimate":
         """How far a number lies above the draws (B,) of chance, beside the middle of those."""
         apart = value - null[~np.isnan(null)]
         if apart.size == 0:
             return cls(_NAN, reason="no draw of chance is a number")
-        low, high = np.quantile(apart, [(1 - level) / 2, (1 + level) / 2])
-        return cls(
-            *(float(apart.mean()), float(low), float(high), counted_p(apart)),
-            method="draws of chance",
-            se=float(apart.std()),
-            resamples=apart.size,
-        )
-
-
-class Chance(NamedTuple):
-    """How many of the draws of chance did as well as a number: a one-sided test.
-
-    >>> Chance(0, 200)
-    0 of 200, p <= 0.005
-    """
-
-    as_good: int
-    draws: int
-
-    @property
-    def p(self) -> float:
-        """The number counts as a draw (Davison and Hinkley, Bootstrap Methods, 1997, eq. 4.11)."""
-        return (self.as_good + 1) / (self.draws + 1)
-
-    def __repr__(self) -> str:
-        """The count and p, which is a bound where no draw did as well."""
-        sign = "=" if self.as_good else "<="
-        return f"{self.as_good} of {self.draws}, p {sign} {self.p:.2g}"
-
-    @classmethod
-    def of(cls, null: Array, value: float) -> "Chance":
-        """Counted from the draws (B,)."""
-        return cls(int(np.sum(null >= value)), len(null))
+        low, high = (float(end) for end in np.quantile(apart, [0.025, 0.975]))
+        found = cls(float(apart.mean()), low, high, counted_p(apart), method="draws of chance")
+        return replace(found, se=float(apart.std()), resamples=apart.size)
 
 
 def counted_p(replicates: Array) -> float:
@@ -122,7 +91,7 @@ def counted_p(replicates: Array) -> float:
     return float(min(1.0, 2 * (tail + 1) / (replicates.size + 1)))
 
 
-def resamples(tests: int, level: float = 0.05) -> int:
+def resamples(tests: int) -> int:
     """How many resamples a family of tests takes: twice what Holm's correction needs at least.
 
     The least, 40 a test at 5 %, passes only where not one resample lies beyond zero.
@@ -130,7 +99,12 @@ def resamples(tests: int, level: float = 0.05) -> int:
     >>> resamples(3), resamples(100)
     (2000, 8000)
     """
-    return max(2000, 2 * _least_resamples(tests, level))
+    return max(2000, 2 * _least_resamples(tests, 0.05))
+
+
+def _least_resamples(tests: int, level: float) -> int:
+    """The smallest number whose counted p, of no resample beyond zero, passes the correction."""
+    return math.ceil(2 * max(tests, 1) / level - 1e-9)
 
 
 def holm(p_values: ArrayLike) -> Array:
@@ -142,10 +116,9 @@ def holm(p_values: ArrayLike) -> Array:
     [0.03, 0.06, 0.06]
     """
     p = np.asarray(p_values, dtype=np.float64)
-    adjusted = np.full(p.shape, np.nan)
-    tested = np.flatnonzero(~np.isnan(p))
-    order = tested[np.argsort(p[tested], kind="stable")]
+    order = np.argsort(p, kind="stable")[: np.sum(~np.isnan(p))]  # NaN comes last
     factors = np.arange(order.size, 0, -1)
+    adjusted = np.full(p.shape, np.nan)
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * factors))
     return adjusted
 
@@ -158,10 +131,8 @@ def verdicts(
     A p that was counted has a floor. Where a count of this many resamples cannot pass the
     correction, the verdict is refused, and the reason names the number that would do. The count is
     not helped by a distribution: resamples are cheap, and its tail is the data's own. Below
-    `FEW_CLUSTERS` clusters p comes from Student's t and has no floor.
-
-    An estimate without a p is no test and does not count. Chance gives any wrong "above" or "below"
-    at most as often as ``level`` says.
+    `FEW_CLUSTERS` clusters p comes from Student's t and has no floor. An estimate without a p is no
+    test and does not count. Any verdict at all is wrong at most as often as ``level`` says.
 
     Returns:
         One row each, the name as index: ``value, low, high, p, p_holm, verdict`` ("above" or
@@ -171,12 +142,12 @@ def verdicts(
     """
     named = dict(estimates if isinstance(estimates, Mapping) else enumerate(estimates))
     p = np.array([estimate.p for estimate in named.values()], dtype=float)
-    adjusted, tests = holm(p), int(np.isfinite(p).sum())
+    tests = int(np.isfinite(p).sum())
+    least = _least_resamples(tests, level)
     rows = []
-    for estimate, corrected in zip(named.values(), adjusted, strict=True):
+    for estimate, corrected in zip(named.values(), holm(p), strict=True):
         verdict, reason = "cannot tell", estimate.reason
         detectable = estimate.shown_at(level / max(tests, 1))
-        least = _least_resamples(tests, level)
         if corrected <= level:
             verdict = "above" if estimate.value > 0 else "below"
         elif np.isnan(estimate.p):
@@ -188,16 +159,6 @@ def verdicts(
             )
         elif np.isfinite(detectable):
             reason = f"could have shown {detectable:.2f}"
-        rows.append(
-            {
-                **{"value": estimate.value, "low": estimate.low, "high": estimate.high},
-                **{"p": estimate.p, "p_holm": corrected, "verdict": verdict},
-                **{"detectable": detectable, "reason": reason},
-            }
-        )
-    return pd.DataFrame(rows, index=pd.Index(list(named), tupleize_cols=False))
-
-
-def _least_resamples(tests: int, level: float) -> int:
-    """The smallest number whose counted p, of no resample beyond zero, passes the correction."""
-    return math.ceil(2 * max(tests, 1) / level - 1e-9)
+        rows.append((*estimate, estimate.p, corrected, verdict, detectable, reason))
+    columns = ["value", "low", "high", "p", "p_holm", "verdict", "detectable", "reason"]
+    return pd.DataFrame(rows, pd.Index(list(named), tupleize_cols=False), columns)

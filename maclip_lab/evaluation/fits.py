@@ -15,14 +15,7 @@ import numpy as np
 from scipy.optimize import OptimizeWarning, curve_fit, least_squares
 from scipy.special import expit
 
-from maclip_lab.evaluation.correlations import (
-    Array,
-    is_constant,
-    pearson,
-    rmse,
-    spearman,
-    standardise,
-)
+from maclip_lab.evaluation.correlations import Array, is_constant, pearson, spearman, standardise
 
 _SLOPES = (0.3, 1.0, 3.0, 10.0, 30.0)
 _CENTRES = (0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98)
@@ -31,6 +24,7 @@ _REFINED = 4
 _MAX_EVALUATIONS = 400
 _TOLERANCE = 1e-13
 _NO_POWER = 1e-24
+_NO_STEP = 1e-9
 
 
 @dataclass(frozen=True)
@@ -53,62 +47,46 @@ class LogisticFit:
         return self.status in ("ok", "nonmonotone")
 
     @property
-    def monotone(self) -> bool:
-        """Whether there is a curve and it keeps the order of the predictions."""
-        return self.status == "ok"
-
-    @property
     def signed(self) -> Array:
         """The fitted predictions (N,), negated where the curve turns a prediction round."""
         return self.direction * self.fitted
 
 
-def fit_logistic(predictions: Array, mos: Array, *, n_parameters: int = 4) -> LogisticFit:
+def fit_logistic(predictions: Array, mos: Array, *, line: bool = False) -> LogisticFit:
     """Least-squares logistic from predictions to MOS, from many starts that know the scale.
 
-    Both vectors are standardised. For any slope and centre the other parameters follow by
-    linear least squares, so only these two are searched: first on a grid, then from the best
-    grid points on; the smallest squared error wins. The slope is kept between an almost
-    straight line and a step, since a steeper one only follows single pictures, and the centre
-    within three ranges of the data.
-
-    Both are finite (N,), of any scale and direction. Of four parameters the curve is
-    ``b1 + b2*s(b3*(x - b4))``, with ``s`` the standard logistic; a fifth adds ``b5*x``.
+    Both are finite (N,), of any scale and direction. The curve is ``b1 + b2*s(b3*(x - b4))``, with
+    ``s`` the standard logistic; a ``line`` adds a fifth parameter, ``b5*x``. For any slope and
+    centre the others follow by linear least squares, so only these two are searched: first on a
+    grid, then from its best points on. The slope is kept between an almost straight line and a
+    step, since a steeper one only follows single pictures, and the centre within three ranges.
     """
-    if n_parameters not in (4, 5):
-        raise ValueError(f"expected n_parameters 4 or 5, got {n_parameters}")
-    nothing = np.full(mos.shape, np.nan)
-    reason = ""
+    nothing, n_parameters = np.full(mos.shape, np.nan), 5 if line else 4
     if mos.size <= n_parameters:
         reason = f"{mos.size} pictures are too few for {n_parameters} parameters"
-    elif is_constant(predictions) or is_constant(mos):
-        reason = "constant predictions" if is_constant(predictions) else "constant MOS"
-    if reason:
         return LogisticFit("degenerate", nothing, 0, reason)
+    for name, values in (("predictions", predictions), ("MOS", mos)):
+        if is_constant(values):
+            return LogisticFit("degenerate", nothing, 0, f"constant {name}")
     x, y = standardise(predictions), standardise(mos)
-    shape = _four_parameter_shape(x.tobytes(), y.tobytes(), _MAX_EVALUATIONS)
-    if n_parameters == 5:
-        shape = _best_shape(x, y, line=True, start=shape)
+    shape = _best_shape(x.tobytes(), y.tobytes(), line)
     if shape is None:
         reason = f"the {n_parameters}-parameter fit did not converge from any start"
         return LogisticFit("failed", nothing, 0, reason)
-    curve = y - _residual(shape, x, y, line=n_parameters == 5)
+    curve = y - _residual(shape, x, y, line)
     trend = spearman(x, curve)
     direction = 0 if np.isnan(trend) else int(np.sign(trend))
     fitted = mos.mean() + np.std(mos) * curve
-    if n_parameters == 4 or _is_monotone(shape, x, y):
-        return LogisticFit("ok", fitted, direction)
-    return LogisticFit("nonmonotone", fitted, direction, "the 5-parameter curve bends back")
+    steps = np.diff(curve[np.argsort(x)])
+    if line and steps.max() > _NO_STEP and steps.min() < -_NO_STEP:
+        return LogisticFit("nonmonotone", fitted, direction, "the 5-parameter curve bends back")
+    return LogisticFit("ok", fitted, direction)
 
 
-def _step(shape: Array, x: Array) -> Array:
-    log_slope, centre = shape
-    return expit(np.exp(log_slope) * (x - centre))
-
-
-def _residual(shape: Array, x: Array, y: Array, *, line: bool) -> Array:
+def _residual(shape: Array, x: Array, y: Array, line: bool) -> Array:
     """What the best curve of this shape leaves of ``y``; x and y are standardised."""
-    step = _step(shape, x)
+    log_slope, centre = shape
+    step = expit(np.exp(log_slope) * (x - centre))
     step -= step.mean()
     if line:
         step -= np.mean(step * x) * x
@@ -117,48 +95,30 @@ def _residual(shape: Array, x: Array, y: Array, *, line: bool) -> Array:
     return y - np.mean(step * y) / power * step if power > _NO_POWER else y
 
 
-# An evaluation, its five-parameter fit and a comparison all want the same curve.
+# The five-parameter fit starts at the four-parameter one, which an evaluation wants as well.
 @lru_cache(maxsize=16)
-def _four_parameter_shape(x: bytes, y: bytes, max_evaluations: int) -> Array | None:
-    """The shape without a line, searched once for the same float64 data and settings."""
-    shape = _best_shape(np.frombuffer(x), np.frombuffer(y), line=False)
-    if shape is not None:
-        shape.flags.writeable = False
-    return shape
-
-
-def _best_shape(x: Array, y: Array, *, line: bool, start: Array | None = None) -> Array | None:
+def _best_shape(x_bytes: bytes, y_bytes: bytes, line: bool) -> Array | None:
     """Logarithm of the slope and centre of the curve with the smallest squared error."""
+    x, y = np.frombuffer(x_bytes), np.frombuffer(y_bytes)
     low, high, reach = x.min(), x.max(), 3 * np.ptp(x)
     bounds = ([np.log(_FLATTEST), low - reach], [np.log(_STEEPEST), high + reach])
     centres = np.quantile(x, _CENTRES)
-    grid = [np.array([np.log(slope), centre]) for slope, centre in product(_SLOPES, centres)]
+    starts = [np.array([np.log(slope), centre]) for slope, centre in product(_SLOPES, centres)]
     residual = partial(_residual, x=x, y=y, line=line)
-    grid.sort(key=lambda shape: float(np.sum(residual(shape) ** 2)))
+    starts = sorted(starts, key=lambda shape: float(np.sum(residual(shape) ** 2)))[:_REFINED]
+    without_line = _best_shape(x_bytes, y_bytes, False) if line else None
+    if without_line is not None:
+        starts.append(without_line)
     refine = partial(least_squares, residual, bounds=bounds, max_nfev=_MAX_EVALUATIONS)
-    best, smallest = None, np.inf
-    for guess in [*grid[:_REFINED], *([] if start is None else [start])]:
-        result = refine(guess)
-        if result.status > 0 and result.cost < smallest:
-            best, smallest = result.x, result.cost
-    if best is None:
+    results = [result for result in map(refine, starts) if result.status > 0]
+    if not results:
         return None
+    best = min(results, key=lambda result: result.cost)
     # The last digits; where the error is flat this may end early, and is no worse for it.
-    polished = refine(best, ftol=_TOLERANCE, xtol=_TOLERANCE, gtol=_TOLERANCE)
-    return polished.x if polished.cost <= smallest else best
-
-
-def _is_monotone(shape: Array, x: Array, y: Array) -> bool:
-    """Whether the curve with a line keeps one direction between the extremes of ``x``."""
-    step = _step(shape, x)
-    design = np.column_stack([np.ones_like(x), step, x])
-    _, height, line = np.linalg.lstsq(design, y, rcond=None)[0]
-    log_slope, centre = shape
-    # The derivative has one bump, at the centre: its extremes over the data are at these.
-    places = np.clip([x.min(), x.max(), centre], x.min(), x.max())
-    step = _step(shape, places)
-    derivative = height * np.exp(log_slope) * step * (1 - step) + line
-    return bool((derivative >= 0).all() or (derivative <= 0).all())
+    polished = refine(best.x, ftol=_TOLERANCE, xtol=_TOLERANCE, gtol=_TOLERANCE)
+    shape: Array = polished.x if polished.cost <= best.cost else best.x
+    shape.flags.writeable = False  # it is kept
+    return shape
 
 
 class OfficialResult(NamedTuple):
@@ -169,7 +129,6 @@ class OfficialResult(NamedTuple):
 
     srcc: float
     plcc: float
-    rmse: float
     fell_back: bool
 
 
@@ -181,7 +140,7 @@ def official_evaluation(predictions: Array, mos: Array) -> OfficialResult:
     Source: Liao et al., AAAI 2026; curve of Sheikh et al., IEEE TIP 2006.
     """
     if mos.size < 2 or is_constant(mos) or is_constant(predictions):
-        return OfficialResult(float("nan"), float("nan"), float("nan"), False)
+        return OfficialResult(float("nan"), float("nan"), False)
     start = np.array([mos.max(), mos.min(), predictions.mean(), 0.1, 0.1])
     best, fell_back = start, mos.size < start.size
     if not fell_back:
@@ -193,7 +152,7 @@ def official_evaluation(predictions: Array, mos: Array) -> OfficialResult:
             fell_back = True
     with np.errstate(over="ignore"):
         fitted = _official_curve(predictions, *best)
-    return OfficialResult(spearman(mos, fitted), pearson(mos, fitted), rmse(fitted, mos), fell_back)
+    return OfficialResult(spearman(mos, fitted), pearson(mos, fitted), fell_back)
 
 
 def _official_curve(x: Array, b1: float, b2: float, b3: float, b4: float, b5: float) -> Array:

@@ -15,7 +15,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.special import expit
 
-from maclip_lab.evaluation.correlations import Array, Predictions, align, aligned
+from maclip_lab.evaluation.correlations import Array, Predictions, align, numbers
 from maclip_lab.evaluation.estimates import holm
 
 TIES = ("tie", "equal", "same", "draw")
@@ -69,8 +69,8 @@ def pairs_from_mos(
     Arguments are as in `evaluate`, with ``n_votes``, how many opinions each picture has, (N,) or
     one number. Of more than a thousand pictures a thousand are drawn.
     """
-    quality = align({"mos": mos}, mos, higher_is_better=higher_is_better).quality
-    spread = aligned(mos_std, mos, "mos_std")
+    _, quality = align({"mos": mos}, mos, higher_is_better)
+    spread = numbers(mos_std, mos, "mos_std")
     error = np.square(np.asarray(spread, dtype=float)) / np.broadcast_to(
         np.asarray(n_votes, dtype=float), quality.shape
     )

@@ -22,7 +22,6 @@ from maclip_lab.ablations.controls import (
 from maclip_lab.ablations.rated import Rated
 from maclip_lab.crops import NATIVE
 from maclip_lab.errors import DatasetError
-from maclip_lab.evaluation.estimates import Chance
 from maclip_lab.features.features import StoreError
 from maclip_lab.features.packs import open_pack
 from maclip_lab.files.identity import data_path
@@ -54,12 +53,10 @@ def test_axes_that_carry_quality_are_no_lucky_ones_and_others_are_as_good_as_any
     rated = seen(evenness=2.0)
     trained = rated.srcc(rated.table["q_mag"]).value
     assert trained > 0.5
-    assert Chance.of(rotation_null(rated, 60), trained).p < 0.05
+    assert (rotation_null(rated, 60) >= trained).sum() < 2
     others = [seen(n=60, seed=seed) for seed in range(4)]
-    chances = [
-        Chance.of(rotation_null(one, 40), one.srcc(one.table["q_mag"]).value) for one in others
-    ]
-    assert np.mean([one.p for one in chances]) == pytest.approx(0.5, abs=0.35)
+    as_good = [rotation_null(one, 40) >= one.srcc(one.table["q_mag"]).value for one in others]
+    assert np.mean(as_good) == pytest.approx(0.5, abs=0.35)
 
 
 def test_a_picture_is_left_out_of_its_own_mean_with_all_its_versions():

@@ -9,7 +9,6 @@ from maclip_lab.evaluation.intervals import (
     Resamples,
     best_of,
     correlate,
-    resample_counts,
 )
 
 
@@ -26,7 +25,7 @@ def bonett_wright(srcc, n):
 
 
 def expanded(n, clusters, settings):
-    for counts in resample_counts(n, clusters, settings):
+    for counts in Resamples(n, clusters, settings).bootstrap():
         for column in counts.T.astype(int):
             yield np.repeat(np.arange(n), column)
 
@@ -39,28 +38,11 @@ def test_every_replicate_equals_scipy_on_the_expanded_resample(clustered, tied):
         x = x + np.random.default_rng(1).normal(size=x.shape)
     clusters = np.arange(420) % 210 if clustered else None
     settings = EvaluationSettings(n_boot=30, seed=4)
-    found = correlate(x, y, clusters, settings, fitted=x**2)
+    found = correlate(x, y, clusters, settings)
     for b, rows in enumerate(expanded(420, clusters, settings)):
         for m in (0, 1):
-            column, mos = x[rows, m], y[rows]
-            expected = (
-                stats.spearmanr(column, mos).statistic,
-                stats.pearsonr(column**2, mos).statistic,
-            )
-            got = (found.drawn[b, m], found.linear_drawn[b, m])
-            assert got == pytest.approx(expected, abs=1e-12)
-
-
-def test_replicates_equal_scipy_over_several_chunks():
-    generator = np.random.default_rng(1)
-    x = generator.normal(size=3000)
-    y = x + generator.normal(size=3000)
-    settings = EvaluationSettings(n_boot=60)
-    found = correlate(x, y, settings=settings)
-    assert len(list(resample_counts(3000, None, settings))) > 1
-    rows = list(expanded(3000, None, settings))[-1]
-    expected = stats.spearmanr(x[rows], y[rows]).statistic
-    assert found.drawn[-1, 0] == pytest.approx(expected, abs=1e-12)
+            expected = stats.spearmanr(x[rows, m], y[rows]).statistic
+            assert found.drawn[b, m] == pytest.approx(expected, abs=1e-12)
 
 
 def test_the_same_seed_gives_the_same_resamples_and_methods_share_them():
@@ -75,7 +57,7 @@ def test_the_same_seed_gives_the_same_resamples_and_methods_share_them():
 
 def test_whole_clusters_are_drawn():
     clusters = np.repeat(np.arange(6), 5)
-    (counts,) = resample_counts(30, clusters, EvaluationSettings(n_boot=20))
+    (counts,) = Resamples(30, clusters, EvaluationSettings(n_boot=20)).bootstrap()
     assert counts.shape == (30, 20)
     per_cluster = counts.reshape(6, 5, 20)
     assert (per_cluster == per_cluster[:, :1]).all()
@@ -94,16 +76,15 @@ def test_the_interval_agrees_with_bonett_and_wright():
 @pytest.mark.parametrize("n", [60, 220])
 def test_intervals_cover_the_truth_as_often_as_they_say(n):
     rho, trials = 0.7, 200
-    truth = np.array([6 / np.pi * np.arcsin(rho / 2), rho])
+    truth = 6 / np.pi * np.arcsin(rho / 2)
     generator = np.random.default_rng(7)
-    covered = np.zeros(2)
+    covered = 0
     for trial in range(trials):
         y = generator.normal(size=n)
         x = (rho * y + np.sqrt(1 - rho**2) * generator.normal(size=n))[:, None]
-        found = correlate(x, y, settings=EvaluationSettings(n_boot=300, seed=trial), fitted=x)
-        both = found.srcc(), found.plcc()
-        covered += [e.low <= t <= e.high for e, t in zip(both, truth, strict=True)]
-    assert ((covered / trials >= 0.90) & (covered / trials <= 0.985)).all()
+        found = correlate(x, y, settings=EvaluationSettings(n_boot=300, seed=trial)).srcc()
+        covered += found.low <= truth <= found.high
+    assert 0.90 <= covered / trials <= 0.985
 
 
 def test_pictures_of_one_reference_are_not_independent():
@@ -117,19 +98,9 @@ def test_pictures_of_one_reference_are_not_independent():
 
 def test_resamples_without_a_correlation_are_nan_not_warnings():
     x = np.array([0.0] * 299 + [1])
-    found = correlate(x, np.arange(300.0), fitted=x[:, None])
-    undefined = np.isnan(found.drawn[:, 0])
-    assert 0.2 < undefined.mean() < 0.5
-    np.testing.assert_array_equal(undefined, np.isnan(found.linear_drawn[:, 0]))
+    found = correlate(x, np.arange(300.0))
+    assert 0.2 < np.isnan(found.drawn).mean() < 0.5
     assert "too many resamples are constant" in repr(found.srcc())
-
-
-def test_a_column_without_a_fit_has_no_pearson_but_keeps_its_ranks():
-    x, y = data()
-    found = correlate(x, y, fitted=np.full(x.shape, np.nan))
-    assert np.isnan(found.linear_drawn).all()
-    assert np.isnan(found.plcc().value)
-    assert np.isfinite(found.drawn).all()
 
 
 @pytest.mark.parametrize(
@@ -158,13 +129,14 @@ def test_a_correlation_and_a_lead_are_those_of_any_statistic_of_the_same_resampl
     x, y = data(n)
     quick = EvaluationSettings(n_boot=60)
     found = correlate(x, y, settings=quick)
-    resamples = Resamples.of(n, settings=quick)
-    srcc = resamples.estimate(lambda i: stats.spearmanr(x[i, 1], y[i]).statistic, correlation=True)
+    resamples = Resamples(n, settings=quick)
+    of_rows = resamples.estimate(lambda i: stats.spearmanr(x[i, 1], y[i]).statistic)
+    assert [of_rows.value, of_rows.se] == pytest.approx([found.srcc(1).value, found.srcc(1).se])
     lead = resamples.estimate(lambda i: spearman(x[i, 0], y[i]) - spearman(x[i, 1], y[i]))
-    for ours, theirs in ((found.srcc(1), srcc), (found.lead(0, 1), lead)):
-        assert [*ours, ours.p, ours.se] == pytest.approx([*theirs, theirs.p, theirs.se], abs=1e-9)
-        assert ours.method == ("jackknife-t" if n < 200 else "bootstrap")
-        assert (ours.n, ours.clusters, ours.resamples) == (n, n, 0 if n < 200 else 60)
+    ours = found.lead(0, 1)
+    assert [*ours, ours.p, ours.se] == pytest.approx([*lead, lead.p, lead.se], abs=1e-9)
+    assert ours.method == ("jackknife-t" if n < 200 else "bootstrap")
+    assert (ours.n, ours.clusters, ours.resamples) == (n, n, 0 if n < 200 else 60)
     assert list(-found.lead(1, 0)) == pytest.approx(list(found.lead(0, 1)))
 
 
@@ -233,14 +205,11 @@ def test_the_best_of_many_settings_is_lucky_and_the_other_half_knows():
     rng = np.random.default_rng(5)
     noise, y = rng.normal(size=(240, 60)), rng.normal(size=240)
     found = best_of(noise, y)
-    assert found.value == pytest.approx(max(spearman(column, y) for column in noise.T))
-    assert 0.1 < found.optimism < 0.3
-    assert found.held_out.low < 0 < found.held_out.high
-    assert found.held_out.n == 120
+    assert max(spearman(column, y) for column in noise.T) > 0.1
+    assert found.low < 0 < found.high
+    assert found.n == 120
     real = np.column_stack([noise[:, :5], y + rng.normal(size=240)])
-    good = best_of(real, y, baseline=0)
-    assert (good.chosen, good.held_out.low > 0) == (5, True)
-    assert good.optimism < 0.05
+    assert best_of(real, y, baseline=0).low > 0
 
 
 def test_a_lead_of_098_over_028_on_five_thousand_pictures_is_sure_among_21_tests():
