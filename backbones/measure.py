@@ -19,7 +19,7 @@ from PIL import Image
 
 from backbones.bank import Photograph, open_picture
 from backbones.captions import UNSEEN_TYPES
-from maclip_lab.ablations.controls import ROTATIONS, random_rotations
+from maclip_lab.ablations.controls import random_rotations
 from maclip_lab.clip.model import CLIP
 from maclip_lab.clip.tokenizer import tokenize
 from maclip_lab.crops import crop_batches
@@ -84,7 +84,7 @@ def rated_scores(scorer: Maclip, pictures: Iterable[tuple[Path, float]]) -> pd.D
     axes themselves. Columns mos, ``CUES``, and ``rotated_0`` to ``rotated_199``.
     """
     dimensions = scorer.anchors.features.shape[1]
-    rotations = torch.stack(list(random_rotations(dimensions, ROTATIONS)))
+    rotations = torch.stack(list(random_rotations(dimensions, 200)))
     rows = []
     for path, mos in pictures:
         features = scorer.extract(path)

@@ -104,8 +104,8 @@ def test_a_study_without_the_whole_pictures_is_the_same_study_without_clip_iqa(
 ):
     rows = manifest(tmp_path / "p", pictures(tmp_path / "p", 8))
     few = {"statistics": EvaluationSettings(n_boot=20)}
-    whole = study(rows, scorer, tmp_path / "store", **few)
-    crops = study(rows, scorer, tmp_path / "store", clip_iqa=False, **few)
+    whole = study(Extractor(scorer, tmp_path / "store"), rows, **few)
+    crops = study(Extractor(scorer, tmp_path / "store"), rows, clip_iqa=False, **few)
     assert "CLIP-IQA" in set(whole.table["method"])
     assert set(crops.table["method"]) == set(whole.table["method"]) - {"CLIP-IQA"}
     assert "clip_iqa" not in crops.predictions

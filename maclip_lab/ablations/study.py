@@ -1,28 +1,28 @@
-"""One backbone on one data set: from the feature store to a table one can trust.
+"""One backbone on one data set: from features to a table one can trust, beside what is published.
 
-The methods of the comparison share one set of statistics: CLIP-IQA (the whole picture, the
-five prompt pairs), the magnitude cue alone, the cosine cue alone, and MA-CLIP.
+CLIP-IQA (the whole picture, the five prompt pairs), the magnitude cue alone, the cosine cue alone,
+MA-CLIP and other metrics share one set of statistics.
 """
 
-import os
 import warnings
 from dataclasses import dataclass
 
 import pandas as pd
 
 from maclip_lab.ablations.choices import judge_choices
-from maclip_lab.ablations.published import with_published
+from maclip_lab.ablations.claims import published_results
 from maclip_lab.ablations.rivals import Rivals
 from maclip_lab.ablations.sweeps import score_store
 from maclip_lab.datasets.checks import part_of_set, unlike_published
+from maclip_lab.datasets.lists import fold_title
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.errors import DatasetWarning
 from maclip_lab.evaluation import METHODS, EvaluationSettings, breakdown, evaluate, resamples
 from maclip_lab.evaluation.table import COLUMNS, DIFFERENCES
 from maclip_lab.features import Extractor, Features, Pack
+from maclip_lab.files.identity import data_path
 from maclip_lab.files.provenance import provenance_record
 from maclip_lab.fusion import FusionSettings
-from maclip_lab.images import Preset
 from maclip_lab.scorer import Maclip
 
 
@@ -49,52 +49,44 @@ class Study:
 
 
 def study(
+    extractor: Extractor,
     manifest: Manifest,
-    scorer: Maclip | Pack,
-    store_folder: str | os.PathLike[str],
-    *,
     settings: FusionSettings = FusionSettings(),
     statistics: EvaluationSettings | None = None,
-    preset: Preset | None = None,
-    dtype: str = "fp32",
+    *,
     clip_iqa: bool = True,
     rivals: Rivals | None = None,
     votes: pd.DataFrame | None = None,
-    progress: bool = False,
 ) -> Study:
     """Evaluates a backbone on a data set; features come from the store where it has them.
 
     Args:
+        extractor: the backbone and its store.
         manifest: the data set; its pictures must have scores.
-        scorer: the backbone; for a pack's manifest the pack itself will do.
-        store_folder: of the feature store; made where absent, left alone for a pack.
         settings: the fusion's constants.
         statistics: of the bootstrap.
-        preset: how files are read; None for the manifest's.
-        dtype: how features are stored.
         clip_iqa: show the encoder the whole pictures as well, for CLIP-IQA's row; that is about
             half as much work again.
         rivals: other metrics' scores, judged beside ours.
         votes: people's choices, from `read_choices`, to judge by in place of scores.
-        progress: show progress bars.
 
     Raises:
         ValueError: the manifest has no scores.
     """
     if not manifest.labelled and votes is None:
         raise ValueError(f"{manifest.dataset} has no scores to compare with; score it instead")
-    extractor = Extractor(scorer, store_folder, dtype, progress, preset)
+    anchors = extractor.scorer.anchors
     if not clip_iqa:
         crops = extractor.crops(manifest)
+        predictions = score_store(crops, anchors, settings)
     else:
         crops, wholes = extractor.crops_and_whole(manifest)
-    predictions = score_store(crops, scorer.anchors, settings)
-    if clip_iqa:
-        whole = score_store(wholes, scorer.anchors, settings)
+        predictions = score_store(crops, anchors, settings)
+        whole = score_store(wholes, anchors, settings)
         predictions["clip_iqa"] = whole["q_cos"]
         lost = (predictions["status"] == "ok") & (whole["status"] != "ok")
         predictions.loc[lost, "message"] = "no CLIP-IQA: " + whole["message"][lost]
-    return assess(predictions, crops, scorer, settings, statistics, rivals, votes)
+    return assess(predictions, crops, extractor.scorer, settings, statistics, rivals, votes)
 
 
 def assess(
@@ -107,64 +99,74 @@ def assess(
     votes: pd.DataFrame | None = None,
 ) -> Study:
     """The statistics of predictions that are at hand, made from these features."""
-    manifest = view.manifest
-    facts = manifest.table
+    manifest, rows = view.manifest, view.manifest.table
     config = scorer.config(view.config.protocol, settings, preset=view.config.preset)
     methods = predictions[[name for name in METHODS if name in predictions]].rename(columns=METHODS)
-    others = len(methods.columns) - 1 + (0 if rivals is None else len(rivals.scores.columns))
-    statistics = statistics or EvaluationSettings(resamples(others))
+    if rivals is not None:
+        scores = rivals.scores.set_axis(predictions.index)
+        methods, predictions = (pd.concat([one, scores], axis=1) for one in (methods, predictions))
+    statistics = statistics or EvaluationSettings(resamples(len(methods.columns) - 1))
     record = {
         **config.facts,
         **manifest.facts,
         "dtype": view.config.dtype,
         "statistics": statistics,
         "data": manifest.data(view.table),
+        **({"also": rivals.facts} if rivals is not None and rivals.facts else {}),
     }
-    if rivals is not None and rivals.facts:
-        record["also"] = rivals.facts
-        scores = rivals.scores.set_axis(predictions.index)
-        methods, predictions = (pd.concat([one, scores], axis=1) for one in (methods, predictions))
     named = {"dataset": manifest.dataset, "backbone": config.backbone}
+    differences = by_type = pd.DataFrame()
     if votes is not None:
-        record["votes"], none = votes.to_dict("list"), pd.DataFrame()
+        record["votes"] = votes.to_dict("list")
         table, predictions = judge_choices(predictions, methods, votes)
-        table = table.assign(**named)[[*named, *table]]
         _warn_of_falling(table["method"], table[["accuracy", "accuracy_hi"]] - 0.5, rivals)
-        return Study(predictions, table, none, none, provenance_record(record))
-    clusters = facts["ref_id"] if facts["ref_id"].notna().all() else None
+        table = table.assign(**named)[[*named, *table]]
+        return Study(predictions, table, differences, by_type, provenance_record(record))
+    up = manifest.higher_is_better
     judged = evaluate(
         methods,
-        facts["mos"],
+        rows["mos"],
         baseline="MA-CLIP",
-        higher_is_better=manifest.higher_is_better,
-        clusters=clusters,
+        higher_is_better=up,
+        clusters=rows["ref_id"] if rows["ref_id"].notna().all() else None,
         settings=statistics,
     )
-    table = judged[COLUMNS].assign(**named)
-    table = table[[*named, *COLUMNS]]
-    _warn_of_falling(table["method"], table[["srcc", "srcc_lo", "srcc_hi"]], rivals)
     differences = judged.loc[judged["other"] != "", ["method", *DIFFERENCES]]
-    by_type = pd.DataFrame()
-    if facts["dist_type"].notna().all():
-        by_type = breakdown(
-            methods,
-            facts["mos"],
-            facts["dist_type"],
-            higher_is_better=manifest.higher_is_better,
-        )
-    table = with_published(table)
+    table = judged[COLUMNS].assign(**named)[[*named, *COLUMNS]]
+    _warn_of_falling(table["method"], table[["srcc", "srcc_lo", "srcc_hi"]], rivals)
+    if rows["dist_type"].notna().all():
+        by_type = breakdown(methods, rows["mos"], rows["dist_type"], higher_is_better=up)
+    table = _beside_published(table, view)
+    return Study(predictions, table, differences, by_type, provenance_record(record))
+
+
+def _beside_published(table: pd.DataFrame, view: Features) -> pd.DataFrame:
+    """With the paper's SRCC by RN50 and our difference from it, and with other metrics' by name.
+
+    Numbers are of whole sets, so they stand beside nothing else. Protocols of the other metrics,
+    from Table I of MDFS, may differ from the paper's.
+    """
+    manifest = view.manifest
     sizes = list(zip(view.table["width"], view.table["height"], strict=True))
     reasons = unlike_published(manifest, sizes)
     if reasons:
         warnings.warn(
             f"{manifest.dataset}: {'; '.join(reasons)}. The paper's numbers are not put beside",
             DatasetWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     native = manifest.protocol == "native"  # a list may be called like one of the nine
-    if reasons or native or part_of_set(manifest):
-        table[["paper_rn50_srcc", "minus_paper_rn50", "published_srcc"]] = float("nan")
-    return Study(predictions, table, differences, by_type, provenance_record(record))
+    dataset = "" if reasons or native or part_of_set(manifest) else manifest.dataset
+    paper, rivals = published_results(), pd.read_csv(data_path("rivals.csv"))
+    paper = paper[(paper["dataset"] == dataset) & (paper["metric"] == "srcc")]
+    rivals = rivals[rivals["dataset"] == dataset]
+    others = rivals["srcc"].set_axis(rivals["method"].map(fold_title))
+    beside = table["method"].map(paper.set_index("method")["value"])
+    return table.assign(
+        paper_rn50_srcc=beside,
+        minus_paper_rn50=table["srcc_official"] - beside,
+        published_srcc=table["method"].map(fold_title).map(others),
+    )
 
 
 def _warn_of_falling(methods: pd.Series, agreement: pd.DataFrame, rivals: Rivals | None) -> None:

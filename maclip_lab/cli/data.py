@@ -159,19 +159,14 @@ def evaluate(
     studies, failed = [], 0
     for scorer in options.scorers(encoder, backbone, manifests):
         for manifest, others in zip(manifests, rivals, strict=True):
-            kept = extract(scorer, progress=not quiet)
             result = study(
+                extract(scorer, progress=not quiet),
                 manifest,
-                scorer,
-                kept.folder,
-                settings=fusion,
-                statistics=None if n_boot is None else EvaluationSettings(n_boot),
-                preset=kept.preset,
-                dtype=kept.dtype,
+                fusion,
+                None if n_boot is None else EvaluationSettings(n_boot),
                 clip_iqa=clip_iqa,
                 rivals=others,
                 votes=votes,
-                progress=kept.progress,
             )
             studies.append(result)
             failed += options.report_failures(result.predictions, manifest)

@@ -8,7 +8,7 @@ import pandas as pd
 import typer
 from tqdm.auto import tqdm
 
-from maclip_lab.ablations.published import CLIP_IQA_ANSWERS
+from maclip_lab.ablations.claims import CLIP_IQA_ANSWERS
 from maclip_lab.cli import options
 from maclip_lab.datasets import Choices, check_dataset, list_datasets, show_card
 from maclip_lab.scorer import Maclip, ScoreConfig

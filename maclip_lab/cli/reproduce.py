@@ -12,8 +12,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from maclip_lab.ablations.claims import VARIANT, find_sets
-from maclip_lab.ablations.published import PAPER_BACKBONE
+from maclip_lab.ablations.claims import PAPER_BACKBONE, VARIANT, find_sets
 from maclip_lab.cli import options
 from maclip_lab.crops import DATASETS
 from maclip_lab.datasets.cards import CARDS

@@ -1,25 +1,62 @@
 """The paper's claims asked of small rated sets, against numbers computed another way."""
 
+import json
 from itertools import combinations
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
+import maclip_lab
 from maclip_lab import Lesson, claims
+from maclip_lab.crops import DATASETS
+from maclip_lab.files.identity import data_path
 from maclip_lab.fusion import FusionSettings
+from maclip_lab.lessons.matrix import Claim, Matrix
+
+TESTS = 2 * len(claims.DIRECTIONS)
+NOTEBOOK = data_path().parent / "notebooks" / "10_reproduce.ipynb"
 
 
 @pytest.fixture(scope="module")
 def evidence():
     lab = Lesson("10", n_boot=300)
-    return claims.gather([lab.cells["tiny-rn", name] for name in ("CLIVE", "severity")])
+    return [claims.Evidence(lab.cells["tiny-rn", name], TESTS) for name in ("CLIVE", "severity")]
+
+
+def claims_table(evidence, paper, scorer=None, root=None):
+    """The table of claims as notebook 10 makes it, cell by cell."""
+    world = {"ml": maclip_lab, "np": np, "pd": pd, "Path": Path, "ROOT": root, "OUT": None}
+    world |= {"evidence": {(one.rated.backbone, one.rated.name): one for one in evidence}}
+    world["rated"] = SimpleNamespace(backbone="RN50" if root else "tiny-rn")
+    lab = SimpleNamespace(scorer=scorer)
+    matrix = SimpleNamespace(table=directions(evidence))
+    world |= {"lab": lab, "left_out": {}, "matrix": matrix, "paper": paper}
+    for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
+        if cell["id"] in ("measured", "not-measured", "numbers-judged", "table"):
+            exec("".join(cell["source"]), world)
+    return world["table"]
+
+
+def directions(evidence):
+    asked = {
+        row.claim: {
+            (one.rated.backbone, one.rated.name): one.estimates[row.claim] for one in evidence
+        }
+        for row in claims.DIRECTIONS.itertuples()
+    }
+    paper = dict(zip(claims.DIRECTIONS["claim"], claims.DIRECTIONS["stated"], strict=True))
+    return Matrix(
+        [Claim(name, cells, "+" if paper[name] else None) for name, cells in asked.items()]
+    ).table
 
 
 @pytest.fixture(scope="module")
 def table(evidence):
-    return claims.claims_table(evidence, {}, {"koniq": "the set is not here"})
+    return claims_table(evidence, claims.published_results())
 
 
 def srcc(prediction, rated):
@@ -48,8 +85,7 @@ def test_half_the_gain_is_of_the_rows_and_not_of_the_misstated_mean():
 
 
 def test_resamples_follow_the_number_of_verdicts(evidence):
-    tests = len(evidence) * len(claims.DIRECTIONS)
-    assert evidence[0].statistics.n_boot >= 40 * tests
+    assert evidence[0].statistics.n_boot >= 40 * TESTS
 
 
 def test_halves_of_levels_are_no_halves(evidence):
@@ -72,35 +108,34 @@ def test_what_is_absent_stands_with_its_reason_and_the_papers_number(table):
     assert row["verdict"] == "not run: the set is not here"
 
 
-def test_a_whole_set_by_the_papers_backbone_is_judged(evidence, monkeypatch):
-    one = claims.Evidence(evidence[0].rated)
+@pytest.mark.parametrize(("apart", "verdict"), [(0.004, "reproduced"), (0.006, "not reproduced")])
+def test_a_whole_set_by_the_papers_backbone_is_judged(evidence, monkeypatch, apart, verdict):
+    one = evidence[0]
     monkeypatch.setattr(one, "why_not", "")
-    monkeypatch.setattr(claims, "part_of_set", lambda manifest: "")
-    paper = float(one.rated.evaluate(one.rated.table[["score"]])["srcc_official"].iloc[0])
-    published = pd.DataFrame(
-        [
-            (name, method, "RN50", "srcc", paper + 0.004, "", "primary")
-            for name in ("CLIVE", "livec")
-            for method in ("CLIP-IQA", "MA-CLIP")
-        ],
-        columns=["dataset", "method", "backbone", "metric", "value", "source", "how"],
-    )
-    monkeypatch.setattr(claims, "published_results", lambda: published)
-    table = claims.claims_table([one], {}, {})
-    row = table[(table["claim"] == "SRCC of MA-CLIP") & (table["dataset"] == "CLIVE")].iloc[0]
-    assert row["verdict"] == "reproduced"
-    monkeypatch.setattr(claims, "published_results", lambda: published.assign(value=paper + 0.006))
-    table = claims.claims_table([one], {}, {})
-    row = table[(table["claim"] == "SRCC of MA-CLIP") & (table["dataset"] == "CLIVE")].iloc[0]
-    assert row["verdict"] == "not reproduced"
+    monkeypatch.setattr(one, "title", "CLIVE")
+    ours = float(one.rated.evaluate(one.rated.table[["score"]])["srcc_official"].iloc[0])
+    rows = [
+        ("CLIVE", method, "RN50", "srcc", ours + apart, "") for method in ("CLIP-IQA", "MA-CLIP")
+    ]
+    columns = ["dataset", "method", "backbone", "metric", "value", "source"]
+    table = claims_table([one], pd.DataFrame(rows, columns=columns).assign(how="primary"))
+    rows = table[table["claim"] == "SRCC of MA-CLIP"].set_index("dataset")
+    assert rows["verdict"].tolist() == [verdict] * 2
+    assert rows.loc["mean of 1 sets", "how"] == "recomputed"
+    rises = table[table["claim"] == "the magnitude cue rises with quality"].iloc[0]
+    assert (rises["here"], rises["verdict"]) == ("yes", "reproduced")
 
 
 @pytest.mark.parametrize(
     ("answer", "verdict"), [(0.8916, "reproduced"), (0.88, "not reproduced"), (None, "not run")]
 )
-def test_known_answers_agree_to_one_percent(answer, verdict):
-    answers = {} if answer is None else {"i01.bmp": answer}
-    row = claims.claims_table([], answers, {}).iloc[0]
+def test_known_answers_agree_to_one_percent(evidence, tmp_path, answer, verdict):
+    if answer is not None:
+        (tmp_path / "I01.BMP").touch()
+    scorer = SimpleNamespace(clip_iqa=lambda path: answer)
+    table = claims_table(evidence, claims.published_results(), scorer, tmp_path)
+    row = table.iloc[0]
+    assert row["claim"] == "CLIP-IQA of i01.bmp"
     assert row["verdict"].startswith(verdict)
 
 
@@ -119,3 +154,24 @@ def test_contents_come_closer_by_a_plain_loop_of_scipys_distances(evidence):
     closer = evidence[1].estimates["Box-Cox moves contents' magnitudes closer"]
     assert closer.value == pytest.approx(means[0] - means[1], abs=1e-5)
     assert closer.clusters == len(rated.clusters.unique())
+
+
+def test_every_published_row_is_complete_and_sourced():
+    table = claims.published_results()
+    columns = ["dataset", "method", "backbone", "metric", "value", "source", "how"]
+    assert list(table.columns) == columns
+    assert set(table["how"]) <= {"primary", "quoted", "recomputed"}
+    assert table.notna().all(axis=None)
+    assert not table.duplicated(["dataset", "method", "backbone", "metric"]).any()
+    assert table["value"].between(0, 1).all()
+    assert set(table["dataset"]) - set(DATASETS) == {"mean of the paper's sets"}
+
+
+def test_the_published_gain_is_that_of_the_published_means_and_not_of_the_rows():
+    rows = claims.published_results()
+    rows = rows[rows["dataset"].isin(DATASETS)].groupby("method")["value"].mean()
+    assert rows["CLIP-IQA"] == pytest.approx(0.6435, abs=5e-5)
+    assert rows["MA-CLIP"] / rows["CLIP-IQA"] - 1 == pytest.approx(0.073, abs=5e-4)
+    means = claims.published_results().set_index(["dataset", "method"])["value"]
+    means = means["mean of the paper's sets"]
+    assert means["MA-CLIP"] / means["CLIP-IQA"] - 1 == pytest.approx(0.096, abs=5e-4)

@@ -42,7 +42,7 @@ def make(folder, mos, names=None):
     [([3.0], "at least"), ([1.0, 2.0, 3.0], "at least"), ([5.0] * 6, "constant MOS")],
 )
 def test_too_little_to_go_on_is_nan_with_a_reason(mos, reason, scorer, tmp_path):
-    found = study(make(tmp_path, mos), scorer, tmp_path / "store")
+    found = study(Extractor(scorer, tmp_path / "store"), make(tmp_path, mos))
     assert found.table[NUMBERS].isna().all(axis=None)
     assert found.table["reason"].str.contains(reason).all()
     assert (found.table["fit_status"] == "degenerate").all()
@@ -53,7 +53,7 @@ def test_pictures_that_are_all_one_have_no_correlation(scorer, tmp_path):
     picture(tmp_path / "p0.png", 0)
     for i in range(1, 6):
         (tmp_path / f"p{i}.png").write_bytes((tmp_path / "p0.png").read_bytes())
-    found = study(make(tmp_path, range(6)), scorer, tmp_path / "store")
+    found = study(Extractor(scorer, tmp_path / "store"), make(tmp_path, range(6)))
     assert found.table["srcc"].isna().all()
     assert found.table["reason"].str.contains("constant predictions").all()
 
@@ -64,11 +64,11 @@ def test_broken_pictures_are_counted_and_never_averaged(scorer, tmp_path):
     (tmp_path / "p5.png").touch()
     rows = make(tmp_path, range(8), names)
     statistics = EvaluationSettings(n_boot=20)
-    found = study(rows, scorer, tmp_path / "store", statistics=statistics)
+    found = study(Extractor(scorer, tmp_path / "store"), rows, statistics=statistics)
     assert (found.table["n"] == 6).all()
     assert (found.table["n_dropped"] == 2).all()
     sound = rows.subset([i not in (2, 5) for i in range(8)])
-    alone = study(sound, scorer, tmp_path / "alone", statistics=statistics)
+    alone = study(Extractor(scorer, tmp_path / "alone"), sound, statistics=statistics)
     pd.testing.assert_series_equal(found.table["srcc"], alone.table["srcc"])
 
 
@@ -76,7 +76,7 @@ def test_a_set_without_one_sound_picture_says_so(scorer, tmp_path):
     for i in range(3):
         (tmp_path / f"p{i}.png").write_text("no picture")
     with pytest.raises(StoreError, match=r"none of the 3 pictures of .* has features"):
-        study(make(tmp_path, range(3)), scorer, tmp_path / "store")
+        study(Extractor(scorer, tmp_path / "store"), make(tmp_path, range(3)))
 
 
 def test_settings_that_overflow_are_flagged_not_ranked(scorer, tmp_path):
@@ -108,6 +108,8 @@ def test_a_sweep_over_two_pictures_has_rows_without_a_crash(scorer, tmp_path):
 def test_a_picture_of_one_colour_counts_like_any_other(scorer, tmp_path):
     Image.new("RGB", (224, 224), "white").save(tmp_path / "p1.png")
     found = study(
-        make(tmp_path, range(6)), scorer, tmp_path / "s", statistics=EvaluationSettings(n_boot=0)
+        Extractor(scorer, tmp_path / "s"),
+        make(tmp_path, range(6)),
+        statistics=EvaluationSettings(n_boot=0),
     )
     assert (found.table["n"] == 6).all()

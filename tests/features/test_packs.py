@@ -69,9 +69,9 @@ def rewritten(path, **changes):
 
 def test_a_pack_gives_the_scores_of_the_pictures_to_half_precision(world, scorer):
     rows, store, path = world
-    ours = study(rows, scorer, store, statistics=FEW)
+    ours = study(Extractor(scorer, store), rows, statistics=FEW)
     pack = open_pack(path)
-    theirs = study(pack.manifest, pack, store, statistics=FEW)
+    theirs = study(Extractor(pack, store), pack.manifest, statistics=FEW)
     for name in ("score", "q_cos", "q_mag", "clip_iqa"):
         seen, packed_ = ours.predictions[name], theirs.predictions[name]
         np.testing.assert_allclose(packed_, seen, rtol=2e-3)
@@ -232,8 +232,8 @@ def test_a_pack_carries_its_record_and_results_name_the_pack(world, scorer):
     assert beside["data"] == rows.data(Extractor(scorer, store).crops(rows).table)
     assert beside["data"]["pictures_sha256"]
     assert explain(path).reproduces
-    record = study(pack.manifest, pack, store, statistics=FEW).record
-    stored = study(rows, scorer, store, statistics=FEW).record
+    record = study(Extractor(pack, store), pack.manifest, statistics=FEW).record
+    stored = study(Extractor(scorer, store), rows, statistics=FEW).record
     assert record["config"].pop("pack_sha256") == pack.manifest.pack_sha256
     assert record["config"].pop("dtype") == "fp16"
     assert stored["config"].pop("dtype") == "fp32"
@@ -247,7 +247,7 @@ def test_a_pack_made_otherwise_says_how(tmp_path, world, scorer):
     pack = open_pack(write_pack(tmp_path / "x.safetensors", view, None, scorer))
     assert pack.crops.config.protocol == protocol
     assert pack.crops.config.preset == "official"
-    found = study(pack.manifest, scorer, store, clip_iqa=False, statistics=FEW)
+    found = study(Extractor(scorer, store), pack.manifest, statistics=FEW, clip_iqa=False)
     assert found.record["config"]["preset"] == "official"
     assert found.record["config"]["protocol"]["name"] == "own"
 
@@ -300,8 +300,8 @@ def test_without_whole_pictures_there_is_no_clip_iqa(world, scorer, tmp_path):
     pack = open_pack(path)
     assert pack.whole is None
     with pytest.raises(StoreError, match=r"x\.safetensors holds no features of whole pictures"):
-        study(pack.manifest, pack, tmp_path)
-    found = study(pack.manifest, pack, tmp_path, clip_iqa=False, statistics=FEW)
+        study(Extractor(pack, tmp_path), pack.manifest)
+    found = study(Extractor(pack, tmp_path), pack.manifest, statistics=FEW, clip_iqa=False)
     assert "CLIP-IQA" not in set(found.table["method"])
 
 

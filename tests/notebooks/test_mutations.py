@@ -77,8 +77,8 @@ MUTATIONS = (
     Mutation(
         "08_full_evaluation",
         "evaluation/table.py",
-        '"srcc": spearman(x, quality),',
-        '"srcc": spearman(x, -quality),',
+        '"srcc": srcc.value,',
+        '"srcc": -srcc.value,',
     ),
     Mutation(
         "09_training_a_tiny_clip",
@@ -89,8 +89,8 @@ MUTATIONS = (
     Mutation(
         "10_reproduce",
         "ablations/claims.py",
-        'lambda e: e.lead("score", "clip_iqa")',
-        'lambda e: e.lead("clip_iqa", "score")',
+        "self._correlations.lead(one, other)",
+        "self._correlations.lead(other, one)",
     ),
 )
 
