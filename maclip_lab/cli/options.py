@@ -18,7 +18,8 @@ import typer
 
 from maclip_lab.datasets import Choices, Manifest, find_datasets, open_dataset
 from maclip_lab.features import Pack, open_pack
-from maclip_lab.files.atomic import RECORD_SUFFIX, try_to_write
+from maclip_lab.files.atomic import try_to_write
+from maclip_lab.files.provenance import record_path
 from maclip_lab.scorer import Maclip, ScoreConfig
 from maclip_lab.weights.names import parse_name, shape_and_seed
 
@@ -211,7 +212,7 @@ def refuse_existing(
         if holds:
             raise typer.BadParameter(reason, param_hint="-o")
     try:
-        try_to_write(parent / (output.name + RECORD_SUFFIX))
+        try_to_write(record_path(parent / output.name))
     except OSError as error:
         raise typer.BadParameter(
             f"{output} and its record cannot be written: {error.strerror}", param_hint="-o"

@@ -166,7 +166,7 @@ def _claim_folder(
     record, path = provenance_record({**config, "weights": dict(weights)}), folder / SETTINGS
     if path.exists():
         old = read_record(path)
-        then = dict(old["config"])  # type: ignore[call-overload]
+        then = dict(old["config"])
         pairs = [(key, old.get(key), record[key]) for key in _SAME]
         pairs += [(key, then.get(key), value) for key, value in config.items()]
         pairs += [(name, then["weights"].get(name, sha), sha) for name, sha in weights.items()]

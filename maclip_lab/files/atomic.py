@@ -1,8 +1,7 @@
 """Files that appear whole or not at all, and the remains of processes that died writing them.
 
 Bytes go to a temporary file in the same folder, reach the disk, and are renamed into place, so a
-kill, a full disk or an exception leaves the old file or none. What a dead process left goes when it
-is a day old.
+kill, a full disk or an exception leaves the old file or none.
 """
 
 import errno
@@ -17,17 +16,13 @@ from pathlib import Path
 
 from maclip_lab.errors import StorageFullError
 
-RECORD_SUFFIX = ".provenance.json"
-"""What a result's record is called, after the name of the result."""
-
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _IN_USE = (5, 32)  # Windows' numbers: access denied, sharing violation
 _PATIENCE = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds, one after the other
 _TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}\.tmp")
 _ABANDONED = 24 * 3600.0  # seconds; whoever still writes has touched the file since
 
-Content = bytes | Callable[[BufferedRandom], object]
-"""What goes into a file, or what writes it into the open one."""
+Content = bytes | Callable[[BufferedRandom], object]  # or what writes it into the open file
 
 
 def write_bytes(path: Path, data: Content, *, durable: bool = True) -> None:
@@ -43,11 +38,7 @@ def write_bytes(path: Path, data: Content, *, durable: bool = True) -> None:
 
 
 def write_together(files: Mapping[Path, Content], *, durable: bool = True) -> None:
-    """Put files that belong together in place, in order, once all of them are on the disk.
-
-    Raises:
-        StorageFullError: as `write_bytes`.
-    """
+    """As `write_bytes`, files that belong together, in order, once all of them are on the disk."""
     staged: dict[Path, Path] = {}
     try:
         for path, data in files.items():
@@ -90,7 +81,6 @@ def temporary_beside(path: Path) -> Path:
 
 
 def _write(temporary: Path, name: str, data: Content, durable: bool) -> None:
-    size = f"{len(data):,} " if isinstance(data, bytes) else ""
     try:
         with temporary.open("x+b") as file:
             if isinstance(data, bytes):
@@ -103,6 +93,7 @@ def _write(temporary: Path, name: str, data: Content, durable: bool) -> None:
     except OSError as error:
         if error.errno not in _FULL:
             raise
+        size = f"{len(data):,} " if isinstance(data, bytes) else ""
         message = (
             f"no room for the {size}bytes of {name} ({os.strerror(error.errno)}); "
             "nothing was replaced: free space and run again, what is finished is kept"

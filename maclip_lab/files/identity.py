@@ -68,8 +68,9 @@ def file_times(path: Path) -> tuple[int, int, int]:
 def files_below(root: str, unreadable: list[str]) -> Iterator[tuple[str, bool]]:
     """What is no folder: its POSIX path relative to ``root``, and whether it is a regular file.
 
-    Linked folders are entered, each folder once and by its own name where it has one here;
-    litter is skipped. ``unreadable`` is filled with the folders that cannot be listed.
+    Linked folders are entered, each folder once and by its own name where it has one here; hidden
+    files, and what systems litter folders with, are skipped. ``unreadable`` is filled with the
+    folders that cannot be listed.
     """
     waiting, linked, seen = [""], list[str](), set()
     while waiting or linked:
@@ -85,26 +86,13 @@ def files_below(root: str, unreadable: list[str]) -> Iterator[tuple[str, bool]]:
             continue
         folders = []
         for entry in entries:
-            if is_junk(entry.name):
+            if entry.name.startswith(".") or entry.name.lower() in _JUNK:
                 continue
             path = f"{folder}/{entry.name}" if folder else entry.name
-            if not _is(entry, "is_dir"):
-                yield path, _is(entry, "is_file")
-            elif entry.is_symlink():
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(path)
+            elif entry.is_symlink() and os.path.isdir(entry.path):
                 linked.append(path)
             else:
-                folders.append(path)
+                yield path, entry.is_file(follow_symlinks=False) or os.path.isfile(entry.path)
         waiting.extend(reversed(folders))
-
-
-def is_junk(name: str) -> bool:
-    """Whether a file or folder is hidden, or what systems litter folders with."""
-    return name.startswith(".") or name.lower() in _JUNK
-
-
-def _is(entry: "os.DirEntry[str]", kind: str) -> bool:
-    """A link that leads in a circle is neither file nor folder."""
-    try:
-        return bool(getattr(entry, kind)())
-    except OSError:
-        return False

@@ -10,17 +10,18 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from io import BufferedRandom, BytesIO
+from io import BufferedRandom
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from maclip_lab.errors import MaclipError
-from maclip_lab.files.atomic import RECORD_SUFFIX, Content, sweep, write_together
+from maclip_lab.files.atomic import sweep, write_together
 from maclip_lab.files.identity import sha256_of
 
 _PACKAGES = ("maclip-lab", "torch", "numpy", "pillow", "pandas", "scipy")
@@ -46,25 +47,21 @@ class Explanation:
         return not self.differences
 
     def __str__(self) -> str:
-        may = "would" if self.reproduces else "may not"
-        end = "." if self.reproduces else ":"
-        return "\n".join(
-            [f"{key}: {_plain(value)}" for key, value in self.record.items()]
-            + [f"The present set-up {may} reproduce this result{end}"]
-            + [f"  {difference}" for difference in self.differences]
-        )
+        told = [f"{key}: {_in_words(value)}" for key, value in self.record.items()]
+        verdict = "may not reproduce this result:" if self.differences else "would reproduce it."
+        apart = [f"  {difference}" for difference in self.differences]
+        return "\n".join([*told, f"The present set-up {verdict}", *apart])
 
 
 def versions() -> dict[str, str]:
     """Versions of Python, of this package and of what its numbers come from."""
-    found = {"python": platform.python_version()}
+    result = {"python": platform.python_version()}
     for package in _PACKAGES:
-        name = package.replace("-", "_")
         try:
-            found[name] = version(package)
+            result[package.replace("-", "_")] = version(package)
         except PackageNotFoundError:
-            found[name] = "absent"
-    return found
+            result[package.replace("-", "_")] = "absent"
+    return result
 
 
 def config_sha256(config: Mapping[str, object]) -> str:
@@ -107,29 +104,30 @@ def write_table(
     Raises:
         StorageFullError: there is no room; older files are as they were.
     """
-    path = Path(path)
-    if path.suffix.lower() == ".parquet":
-        buffer = BytesIO()
-        frame.to_parquet(buffer, index=False)
-        data = buffer.getvalue()
-    elif path.suffix.lower() == ".csv":
+    kind = Path(path).suffix.lower()
+    if kind == ".parquet":
+        data = frame.to_parquet(index=False)
+    elif kind == ".csv":
         text = frame.to_csv(index=False, lineterminator="\n")
         if "\r" in text:  # in a file's name: unquoted it would end the row
             text = frame.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
         data = text.encode()
     else:
-        raise ValueError(f"a table is written as .parquet or .csv, got {path.name!r}")
+        raise ValueError(f"a table is written as .parquet or .csv, got {Path(path).name!r}")
     return write_result(data, path, provenance_record(frame.attrs) if record is None else record)
 
 
-def write_result(data: Content, path: str | Path, record: Mapping[str, object]) -> Path:
-    """Write a result of any kind, such as a figure, and its provenance record.
+def write_result(
+    data: bytes | Callable[[BufferedRandom], object],
+    path: str | Path,
+    record: Mapping[str, object],
+) -> Path:
+    """Write a result of any kind, its bytes or what writes them into an open file, and its record.
 
     Raises:
         StorageFullError: as `write_table`.
     """
-    path = Path(path)
-    digests = []
+    path, told = Path(path), dict(record)
 
     def result(file: BufferedRandom) -> None:
         if isinstance(data, bytes):
@@ -137,11 +135,10 @@ def write_result(data: Content, path: str | Path, record: Mapping[str, object]) 
         else:
             data(file)
         file.seek(0)
-        digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+        told["result_sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
 
     def beside(file: BufferedRandom) -> None:
-        content = {"result": path.name, "result_sha256": digests[0], **record}
-        file.write(json.dumps(content, indent=2).encode())
+        file.write(json.dumps({"result": path.name, **told}, indent=2).encode())
 
     sweep(path.parent)
     write_together({path: result, record_path(path): beside})
@@ -150,11 +147,10 @@ def write_result(data: Content, path: str | Path, record: Mapping[str, object]) 
 
 def record_path(result: str | Path) -> Path:
     """Where the record of a result file lies."""
-    result = Path(result)
-    return result.with_name(result.name + RECORD_SUFFIX)
+    return Path(result).with_name(Path(result).name + ".provenance.json")
 
 
-def read_record(result: str | Path) -> dict[str, object]:
+def read_record(result: str | Path) -> dict[str, Any]:
     """The provenance record of a result file.
 
     Raises:
@@ -165,56 +161,43 @@ def read_record(result: str | Path) -> dict[str, object]:
         raise FileNotFoundError(f"{result}: no such result")
     try:
         record = json.loads(path.read_bytes())
+        parts = record_parts(record) if isinstance(record, dict) else []
+        told = [{"config", "config_sha256", "versions"} <= part.keys() for part in parts]
+        if not all(told) or not told:
+            raise ValueError("it names no configuration")
     except FileNotFoundError:
         message = f"{result} has no record: {path.name} does not lie beside it"
         raise ProvenanceError(message) from None
     except (ValueError, RecursionError) as error:
         raise ProvenanceError(f"{path} is not a provenance record: {error}") from error
-    parts = record_parts(record) if isinstance(record, dict) else []
-    if not parts or any("config_sha256" not in part for part in parts):
-        raise ProvenanceError(f"{path} is not a provenance record: it names no configuration")
-    return record
+    return dict(record)
 
 
-def explain(
-    result: str | Path, *, weights_sha256: str | None = None, manifest_sha256: str | None = None
-) -> Explanation:
-    """The record of a result, compared with the present set-up.
-
-    The sha256 are those found here, of the weights and of the data set's rows; None leaves them
-    uncompared.
+def explain(result: str | Path) -> Explanation:
+    """The record of a result, compared with the file and with the present code and versions.
 
     Raises:
         ProvenanceError: the result has no record.
     """
     record, here = read_record(result), versions()
-    words = {
-        "weights_sha256": ("the weights differ: their sha256", weights_sha256),
-        "manifest_sha256": ("the data set's rows differ: their sha256", manifest_sha256),
-        "code_sha256": ("the package's code differs: its sha256", code_sha256()),
-    }
-    apart = []
-    digest = sha256_of(Path(result))
+    apart, digest, code = [], sha256_of(Path(result)), code_sha256()
     if record.get("result_sha256", digest) != digest:
         apart.append("the file has been changed since it was written")
     for part in record_parts(record):
-        apart += [
-            f"{what} was {part[key]} and is {value}"
-            for key, (what, value) in words.items()
-            if value and part.get(key) and part[key] != value
-        ]
-        if config_sha256(_mapping(part, "config")) != part.get("config_sha256"):
+        if part.get("code_sha256", code) != code:
+            then = part["code_sha256"]
+            apart.append(f"the package's code differs: its sha256 was {then} and is {code}")
+        if config_sha256(part.get("config", {})) != part["config_sha256"]:
             apart.append("the record has been changed: its configuration and its hash disagree")
-        then = _mapping(part, "versions")
-        apart += [
-            f"{name} was {then.get(name, 'absent')} and is {here.get(name, 'absent')}"
-            for name in sorted({*then, *here})
-            if then.get(name, "absent") != here.get(name, "absent")
-        ]
+        known = part.get("versions", {})
+        for name in sorted({*known, *here}):
+            was, now = known.get(name, "absent"), here.get(name, "absent")
+            if was != now:
+                apart.append(f"{name} was {was} and is {now}")
     return Explanation(record, tuple(dict.fromkeys(apart)))
 
 
-def record_parts(record: Mapping[str, object]) -> list[Mapping[str, object]]:
+def record_parts(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The records of a table joined from several results, else the record itself."""
     parts = record.get("parts")
     return (
@@ -238,34 +221,24 @@ def current_commit() -> str:
     root = _PACKAGE.parent
     if not (root / ".git").exists():
         return ""
+    command = ["git", "-C", str(root), "describe", "--always", "--exclude=*", "--abbrev=40"]
     try:
-        commit = _git(root, "rev-parse", "HEAD")
-        edited = _git(root, "status", "--porcelain", "--", "maclip_lab", "data")
+        done = subprocess.run([*command, "--dirty=+"], capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.SubprocessError):
         return ""
-    return commit + "+" * bool(edited)
+    return done.stdout.strip()
 
 
-def _git(root: Path, *arguments: str) -> str:
-    return subprocess.run(
-        ["git", "-C", str(root), *arguments], capture_output=True, check=True, text=True, timeout=10
-    ).stdout.strip()
+def _jsonable(config: Mapping[str, object]) -> dict[str, Any]:
+    def plain(value: object) -> object:
+        if is_dataclass(value) and not isinstance(value, type):
+            return asdict(value)
+        return str(value)
+
+    return dict(json.loads(json.dumps(dict(config), default=plain)))
 
 
-def _jsonable(config: Mapping[str, object]) -> dict[str, object]:
-    plain = {
-        key: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-        for key, value in config.items()
-    }
-    return json.loads(json.dumps(plain, default=str))
-
-
-def _mapping(record: Mapping[str, object], key: str) -> dict[str, object]:
-    value = record.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def _plain(value: object) -> str:
+def _in_words(value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
+        return ", ".join(f"{key} {_in_words(item)}" for key, item in value.items())
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -50,11 +50,11 @@ def seal(tensors: Tensors, metadata: Mapping[str, str]) -> bytes:
 
 def write_sealed(file: BinaryIO, tensors: Tensors, metadata: Mapping[str, str]) -> None:
     """Write a sealed file into an open one, in the memory of a piece."""
-    names = sorted(tensors, key=lambda name: (-np.dtype(tensors[name].dtype).itemsize, name))
+    names = sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))
     header: dict[str, object] = {"__metadata__": {**metadata, _DIGEST: _NO_DIGEST}}
     end = 0
     for name in names:
-        dtype, shape = np.dtype(tensors[name].dtype), tensors[name].shape
+        dtype, shape = tensors[name].dtype, tensors[name].shape
         start, end = end, end + math.prod(shape) * dtype.itemsize
         header[name] = {"dtype": _CODES[dtype], "shape": shape, "data_offsets": [start, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
@@ -82,11 +82,7 @@ def read_seal(path: Path, what: str, *, verify: bool = True) -> dict[str, str]:
         SealError: a byte differs from what was written, or the file is no sealed one.
     """
     try:
-        with path.open("rb") as file:
-            start = file.read(8)
-            length = int.from_bytes(start, "little")
-            head = start + file.read(min(length, os.path.getsize(path)))
-        header = json.loads(head[8:])
+        head, header = _head(path)
         metadata = header.pop("__metadata__")
         ends = [entry["data_offsets"][1] for entry in header.values()]
         end = len(head) + max(ends, default=0)
@@ -97,32 +93,37 @@ def read_seal(path: Path, what: str, *, verify: bool = True) -> dict[str, str]:
     size = os.path.getsize(path)
     if size != end:
         raise SealError(f"{path.name} is damaged: it has {size:,} bytes where {end:,} were written")
-    if not verify:
-        return metadata
-    content = hashlib.sha256(head.replace(_entry(digest), _entry(_NO_DIGEST), 1))
-    with path.open("rb") as file:
-        file.seek(len(head))
-        while block := file.read(_BLOCK):
-            content.update(block)
-    if content.hexdigest() != digest:
-        raise SealError(f"{path.name} is damaged: its sha256 is not the {digest} it was given")
+    if verify:
+        content = hashlib.sha256(head.replace(_entry(digest), _entry(_NO_DIGEST), 1))
+        with path.open("rb") as file:
+            file.seek(len(head))
+            while block := file.read(_BLOCK):
+                content.update(block)
+        if content.hexdigest() != digest:
+            raise SealError(f"{path.name} is damaged: its sha256 is not {digest}, as was written")
     return metadata
 
 
 def map_tensors(path: Path) -> dict[str, np.ndarray]:
     """The tensors of a sealed file, mapped without reading it; writes stay in memory."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
-    header.pop("__metadata__")
-    size = os.path.getsize(path) - 8 - length
-    block = np.memmap(path, dtype=np.uint8, mode="c", offset=8 + length, shape=(size,))
+    head, header = _head(path)
+    del header["__metadata__"]
+    size = os.path.getsize(path) - len(head)
+    block = np.memmap(path, dtype=np.uint8, mode="c", offset=len(head), shape=(size,))
     return {
         name: block[slice(*entry["data_offsets"])]
         .view(_NUMPY[entry["dtype"]])
         .reshape(entry["shape"])
         for name, entry in header.items()
     }
+
+
+def _head(path: Path) -> tuple[bytes, dict[str, Any]]:
+    """What stands before the tensors, and what it says."""
+    with path.open("rb") as file:
+        start = file.read(8)
+        head = start + file.read(min(int.from_bytes(start, "little"), os.path.getsize(path)))
+    return head, json.loads(head[8:])
 
 
 def _entry(digest: str) -> bytes:

@@ -47,7 +47,7 @@ def test_the_figure_and_the_table_carry_a_record_that_explains_them(found, tmp_p
         assert record["backbone"] == "tiny-rn"
         assert len(record["weights_sha256"]) == len(record["manifest_sha256"]) == 64
         assert record["dataset"] == "synthetic-demo"
-        assert explain(result, weights_sha256=record["weights_sha256"]).reproduces
+        assert explain(result).reproduces
     with Image.open(figure) as image:
         image.load()
     frame = pd.read_csv(table)
