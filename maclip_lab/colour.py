@@ -16,25 +16,19 @@ _MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 _FITTING = {"RGB": {"RGB", "RGBA", "P", "PA", "YCbCr"}, "L": {"1", "L", "LA"}, "CMYK": {"CMYK"}}
 _OF_LIGHT = {*_FITTING["RGB"], *_FITTING["L"], "La", "RGBa", "RGBX"}
 
-Chromaticities = tuple[float, ...]
-"""x and y of white, red, green and blue."""
 Said = tuple[str, bytes]
 """A flag and a profile; both empty for sRGB, no profile where colours cannot be converted."""
 
-_D65, _DCI, _C = (0.3127, 0.329), (0.314, 0.351), (0.31, 0.316)
-_SRGB: Chromaticities = (*_D65, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
-_ADOBE_RGB: Chromaticities = (*_D65, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06)
-_NTSC: Chromaticities = (*_D65, 0.63, 0.34, 0.31, 0.595, 0.155, 0.07)
-_P3 = (0.68, 0.32, 0.265, 0.69, 0.15, 0.06)
-_PRIMARIES: dict[int, Chromaticities] = {
-    **{1: _SRGB, 2: _SRGB, 6: _NTSC, 7: _NTSC, 11: (*_DCI, *_P3), 12: (*_D65, *_P3)},
-    **{4: (*_C, 0.67, 0.33, 0.21, 0.71, 0.14, 0.08), 5: (*_D65, 0.64, 0.33, 0.29, 0.6, 0.15, 0.06)},
-    **{9: (*_D65, 0.708, 0.292, 0.17, 0.797, 0.131, 0.046)},
-}
+_D65 = (0.3127, 0.329)  # x and y of white; below, those of white, red, green and blue
+_SRGB = (*_D65, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
+_ADOBE_RGB = (*_D65, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06)
+_P3 = (*_D65, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06)
+_BT_2020 = (*_D65, 0.708, 0.292, 0.17, 0.797, 0.131, 0.046)
+_PRIMARIES = {1: _SRGB, 2: _SRGB, 9: _BT_2020, 12: _P3}
 _SRGB_CURVE = 0.0  # in place of a gamma
-_CURVES = {2: _SRGB_CURVE, 4: 2.2, 5: 2.8, 8: 1.0, 13: _SRGB_CURVE}
+_CURVES = {2: _SRGB_CURVE, 4: 2.2, 8: 1.0, 13: _SRGB_CURVE}
 _HDR = {16, 18}  # PQ and HLG
-_TAGS = (b"wtpt", b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC")
+_OTHER_LIGHT = (301, 318, 319)  # Exif's TransferFunction, WhitePoint, PrimaryChromaticities
 _BRADFORD = np.array(
     [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
 )
@@ -53,7 +47,10 @@ def said(image: Image.Image, mode: str) -> Said:
     if (cicp := info.get("cicp")) and cicp[:2] != (2, 2) and mode in _OF_LIGHT:
         return _by_number(*cicp)
     if profile:
-        return _by_profile(profile, mode)
+        wanted = _mode_of(profile)
+        if wanted is None or mode not in _FITTING[wanted]:
+            return "icc_broken", b""
+        return ("icc", profile) if _differs(profile, wanted) else ("", b"")
     if mode not in _OF_LIGHT or "srgb" in info:
         return "", b""
     gamma = info.get("gamma")
@@ -72,20 +69,13 @@ def said(image: Image.Image, mode: str) -> Said:
 
 def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     """An image as sRGB, mode RGB or RGBA; the profile is one that `said` returned for it."""
-    mode = _mode_shown(profile) or "RGB"
+    mode = _mode_of(profile) or "RGB"
     if mode == "CMYK" or not image.has_transparency_data:
         return _converted(image if image.mode == mode else image.convert(mode), profile)
     layer = image.convert(image.mode.upper()).convert("RGBA")
     result = _converted(layer.convert("RGB").convert(mode), profile)
     result.putalpha(layer.getchannel("A"))
     return result
-
-
-def _by_profile(profile: bytes, mode: str) -> Said:
-    wanted = _mode_shown(profile)
-    if wanted is None or mode not in _FITTING[wanted]:
-        return "icc_broken", b""
-    return ("icc", profile) if _differs(profile, wanted) else ("", b"")
 
 
 def _by_number(primaries: int, curve: int, matrix: int = 0, whole_range: int = 1) -> Said:
@@ -99,25 +89,19 @@ def _by_number(primaries: int, curve: int, matrix: int = 0, whole_range: int = 1
 
 def _by_exif(image: Image.Image) -> Said:
     exif = image.getexif()
-    details, others = exif.get_ifd(ExifTags.IFD.Exif), exif.get_ifd(ExifTags.IFD.Interop)
-    index, space = str(others.get(1, "")), details.get(ExifTags.Base.ColorSpace)
+    index = str(exif.get_ifd(ExifTags.IFD.Interop).get(1, ""))
+    space = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.ColorSpace)
     if "R03" in index or space == 2:
         return _by_light(_ADOBE_RGB, 563 / 256)
     if "R98" in index or space == 1:
         return "", b""
-    white = exif.get(ExifTags.Base.WhitePoint)
-    primaries = exif.get(ExifTags.Base.PrimaryChromaticities)
-    gamma = details.get(ExifTags.Base.Gamma)
-    if primaries or (gamma and not space):
-        light = (*(white or _D65), *(primaries or _SRGB[2:]))
-        return _by_light(tuple(map(float, light)), float(gamma) if gamma else _SRGB_CURVE)
-    return ("colour_untold", b"") if space or ExifTags.Base.TransferFunction in exif else ("", b"")
+    return ("colour_untold" if space or any(tag in exif for tag in _OTHER_LIGHT) else ""), b""
 
 
 @lru_cache(maxsize=32)
-def _by_light(light: Chromaticities, gamma: float) -> Said:
-    """By chromaticities, and the exponent that makes light of samples."""
-    near = len(light) == 8 and max(abs(a - b) for a, b in zip(light, _SRGB, strict=True)) < 0.005
+def _by_light(light: tuple[float, ...], gamma: float) -> Said:
+    """By x and y of white, red, green and blue, and the exponent that makes light of samples."""
+    near = len(light) == 8 and np.allclose(light, _SRGB, rtol=0, atol=0.005)
     if near and (gamma == _SRGB_CURVE or abs(gamma / 2.2 - 1) < 0.02):
         return "", b""
     try:
@@ -127,36 +111,33 @@ def _by_light(light: Chromaticities, gamma: float) -> Said:
         return "colour_untold", b""
 
 
-def _profile(light: Chromaticities, gamma: float) -> bytes:
-    """An ICC profile of these chromaticities and this exponent."""
+def _profile(light: tuple[float, ...], gamma: float) -> bytes:
+    """The profile of sRGB with other primaries and, unless it keeps its curve, an exponent."""
     x, y = np.array(light).reshape(4, 2).T
-    plausible = gamma == _SRGB_CURVE or 0.1 <= gamma <= 10
-    if not plausible or not np.isfinite(x).all() or not (y > 0).all():
+    if (gamma != _SRGB_CURVE and not 0.1 <= gamma <= 10) or not (y > 0).all():
         raise ValueError("no light")
     xyz = np.stack([x / y, np.ones(4), (1 - x - y) / y])
     primaries = xyz[:, 1:] * np.linalg.solve(xyz[:, 1:], xyz[:, 0])
-    white = np.array([0.9642, 1, 0.8249])
-    cones = np.diag(_BRADFORD @ white / (_BRADFORD @ xyz[:, 0]))
-    columns = [white, *(np.linalg.inv(_BRADFORD) @ cones @ _BRADFORD @ primaries).T]
-    srgb = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
-    kind, numbers = (3, srgb) if gamma == _SRGB_CURVE else (0, (gamma,))
-    curve = b"para" + struct.pack(">IHH", 0, kind, 0) + _fixed(numbers)
-    bodies = [b"XYZ \0\0\0\0" + _fixed(column) for column in columns] + [curve] * 3
-    table, data, place = struct.pack(">I", 7), b"", 132 + 12 * 7
-    for name, body in zip(_TAGS, bodies, strict=True):
-        table += name + struct.pack(">II", place + len(data), len(body))
-        data += body
-    head = struct.pack(">I4xI12s12x4s28x", place + len(data), 0x04200000, b"mntrRGB XYZ ", b"acsp")
-    return head + _fixed(white) + bytes(48) + table + data
+    cones = np.diag(_BRADFORD @ (0.9642, 1, 0.8249) / (_BRADFORD @ xyz[:, 0]))  # white to D50's
+    adapted = np.linalg.inv(_BRADFORD) @ cones @ _BRADFORD @ primaries
+    colours = dict(zip((b"rXYZ", b"gXYZ", b"bXYZ"), adapted.T, strict=True))
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    for entry in range(132, 132 + 12 * profile[131], 12):
+        name, place = struct.unpack_from(">4sI", profile, entry)
+        if name in colours:
+            struct.pack_into(">3i", profile, place + 8, *_fixed(colours[name]))
+        elif name.endswith(b"TRC") and gamma != _SRGB_CURVE:
+            struct.pack_into(">5i", profile, place + 12, *_fixed((gamma, 1, 0, 0, 0)))
+    return bytes(profile)
 
 
-def _fixed(numbers: "np.ndarray | tuple[float, ...]") -> bytes:
+def _fixed(numbers: "np.ndarray | tuple[float, ...]") -> list[int]:
     """Numbers as a profile holds them, in 65536ths."""
-    return np.rint(np.asarray(numbers) * 65536).astype(">i4").tobytes()
+    return np.rint(np.asarray(numbers) * 65536).astype(int).tolist()
 
 
 @lru_cache(maxsize=32)
-def _mode_shown(profile: bytes) -> str | None:
+def _mode_of(profile: bytes) -> str | None:
     """The mode of the pixels that a profile is for; None where it cannot be used."""
     try:
         space = ImageCms.ImageCmsProfile(BytesIO(profile)).profile.xcolor_space

@@ -8,9 +8,11 @@ import copy
 import logging
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import groupby, islice
+from operator import itemgetter
 
 import numpy as np
 import torch
@@ -24,8 +26,6 @@ from maclip_lab.readahead import map_ahead
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _LOGGER = logging.getLogger(__name__)
-Shares = list[tuple[int, int]]
-"""What a batch holds: (number of the picture, count of its crops), in order."""
 _MICRO_BATCH = {"cpu": 10, "cuda": 128, "mps": 16}
 
 
@@ -119,29 +119,43 @@ class ImageEncoder:
         is cut; features then agree to rounding. ``workers`` are pictures that a CPU encodes at
         once, each in a thread of its own.
         """
-        if not self.pack or protocol.whole:
-            alone = partial(self.encode_picture, protocol=protocol, pos_embedding=pos_embedding)
-            if workers > 1 and self.device.type == "cpu" and not protocol.whole:
-                return map_ahead(alone, pictures, _pixels, workers=workers)
-            # A generator would hold on to a picture while the next one is decoded; map does not.
-            return map(alone, pictures)
-        size = self.micro_batch
-        crops = (crop_batches(pixels, protocol, size, self.device) for pixels in pictures)
-        return unpack(self._in_flight(pack(crops, size), pos_embedding))
+        if self.pack and not protocol.whole:
+            return self._packed(pictures, protocol, pos_embedding)
+        alone = partial(self.encode_picture, protocol=protocol, pos_embedding=pos_embedding)
+        if workers > 1 and self.device.type == "cpu" and not protocol.whole:
+            return map_ahead(alone, pictures, lambda pixels: pixels.size // 3, workers=workers)
+        # A generator would hold on to a picture while the next one is decoded; map does not.
+        return map(alone, pictures)
 
-    def _in_flight(
-        self, batches: Iterable[tuple[Tensor, Shares]], pos_embedding: bool
-    ) -> Iterator[tuple[Tensor, Shares]]:
-        """Features of batches, each awaited only once the next has been started."""
-        started: deque[tuple[_Arrival, Shares]] = deque()
-        for batch, shares in batches:
+    def _packed(
+        self, pictures: Iterable[np.ndarray], protocol: Protocol, pos_embedding: bool
+    ) -> Iterator[Tensor]:
+        """The features of pictures whose crops are laid end to end and cut into batches."""
+        crops = (
+            (number, crop)
+            for number, pixels in enumerate(pictures)
+            for batch in crop_batches(pixels, protocol, self.micro_batch, self.device)
+            for crop in batch
+        )
+        rows = self._rows_in_flight(crops, pos_embedding)
+        for _, picture in groupby(rows, key=itemgetter(0)):
+            yield torch.stack([features for _, features in picture])
+
+    def _rows_in_flight(
+        self, crops: Iterator[tuple[int, Tensor]], pos_embedding: bool
+    ) -> Iterator[tuple[int, Tensor]]:
+        """The feature of every crop, each batch awaited only once the next has been started."""
+        started: deque[tuple[list[int], Callable[[], Tensor]]] = deque()
+        while batch := list(islice(crops, self.micro_batch)):
             with torch.inference_mode():
-                started.append((_Arrival(self._encode(batch, pos_embedding)), shares))
+                features = self._encode(torch.stack([crop for _, crop in batch]), pos_embedding)
+            started.append(([number for number, _ in batch], _on_the_way(features)))
+            del batch, features
             if len(started) > 1:
-                arrival, before = started.popleft()
-                yield arrival.wait(), before
-        for arrival, before in started:
-            yield arrival.wait(), before
+                numbers, arrived = started.popleft()
+                yield from zip(numbers, arrived(), strict=True)
+        for numbers, arrived in started:
+            yield from zip(numbers, arrived(), strict=True)
 
     def _encode(self, crops: Tensor, pos_embedding: bool) -> Tensor:
         """Float32 features on the device, in micro-batches as large as its memory allows."""
@@ -159,65 +173,16 @@ class ImageEncoder:
                 self.micro_batch = size // 2
 
 
-def _pixels(picture: np.ndarray) -> int:
-    return picture.shape[0] * picture.shape[1]
+def _on_the_way(features: Tensor) -> Callable[[], Tensor]:
+    """Starts a copy to the CPU; called, gives it once it has arrived."""
+    copy = features.to("cpu", non_blocking=True)
+    if features.device.type != "cuda":
+        return lambda: copy
+    event = torch.cuda.Event()
+    event.record()
 
+    def arrived() -> Tensor:
+        event.synchronize()
+        return copy
 
-class _Arrival:
-    """Features on their way to the CPU."""
-
-    def __init__(self, features: Tensor) -> None:
-        self._features = features.to("cpu", non_blocking=True)
-        self._event = None
-        if features.device.type == "cuda":
-            self._event = torch.cuda.Event()
-            self._event.record()
-
-    def wait(self) -> Tensor:
-        """The features, arrived."""
-        if self._event is not None:
-            self._event.synchronize()
-        return self._features
-
-
-def pack(pictures: Iterable[Iterable[Tensor]], size: int) -> Iterator[tuple[Tensor, Shares]]:
-    """Batches of ``size`` crops, the last may be smaller, and what each holds.
-
-    Pictures are pieces ``(P, ...)`` of their crops, of which none is kept beyond its batch.
-    """
-    if size < 1:
-        raise ValueError(f"a batch holds at least one crop, got {size}")
-    pieces: list[Tensor] = []
-    shares: Shares = []
-    room = size
-    for number, picture in enumerate(pictures):
-        for piece in picture:
-            while len(piece):
-                taken, piece = piece[:room], piece[room:]
-                pieces.append(taken)
-                shares.append((number, len(taken)))
-                room -= len(taken)
-                if room == 0:
-                    yield torch.cat(pieces), shares
-                    pieces, shares, room = [], [], size
-    if pieces:
-        yield torch.cat(pieces), shares
-
-
-def unpack(batches: Iterable[tuple[Tensor, Shares]]) -> Iterator[Tensor]:
-    """The features ``(P, D)`` of each picture, in order.
-
-    A picture is handed out once the first crop of the next one, or the end, is seen.
-    """
-    current = -1
-    parts: list[Tensor] = []
-    for features, shares in batches:
-        split = features.split([count for _, count in shares])
-        for (number, _), part in zip(shares, split, strict=True):
-            if parts and number != current:
-                yield torch.cat(parts)
-                parts = []
-            current = number
-            parts.append(part)
-    if parts:
-        yield torch.cat(parts)
+    return arrived

@@ -1,23 +1,22 @@
 """What a file's own structure says: which format it is, whether it is whole, what it would lose.
 
 A decoder that returns pixels does not say that the file was sound. Here a PNG's checksums and a
-JPEG's end are looked at, and TIFFs whose tags the decoder does not honour are refused by the tag.
+JPEG's end are looked at, and what the decoder does not honour is refused by its name.
 """
 
 import re
 import struct
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from io import BytesIO
 from typing import IO
 
-from PIL import Image, ImageFile
-from PIL.PngImagePlugin import MAX_TEXT_CHUNK, MAX_TEXT_MEMORY, PngImageFile
-from PIL.TiffImagePlugin import TiffImageFile
-
-from maclip_lab import tiff
+from PIL import Image, ImageFile, TiffTags
+from PIL.PngImagePlugin import MAX_TEXT_CHUNK
+from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 FORMATS: tuple[str, ...] = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")
 EXTENSIONS = frozenset(
@@ -34,11 +33,12 @@ UNSIGNED = frozenset({".tga", ".targa", ".pcx", ".ico", ".dds", ".sgi", ".svg", 
 HEADER = 512  # bytes that are enough to name a file
 
 _HEIC, _RAW, _PAGE = "an HEIC picture", "a camera raw file", "a web page or XML, not a picture"
+_BIG = "a BigTIFF, which is for files of more than 4 GB"
 _BRANDS = {b"hei": _HEIC, b"hev": _HEIC, b"mif": _HEIC, b"msf": _HEIC}
 _BRANDS |= {b"avi": "an AVIF picture", b"crx": _RAW}
 _PICTURES = {
     **{b"\xff\xd8\xff": "a JPEG", b"\x89PNG": "a PNG", b"GIF8": "a GIF"},
-    **{b"II*\0": "a TIFF", b"MM\0*": "a TIFF", b"II+\0": "a TIFF", b"MM\0+": "a TIFF"},
+    **{b"II*\0": "a TIFF", b"MM\0*": "a TIFF", b"II+\0": _BIG, b"MM\0+": _BIG},
     **{b"\0\0\0\x0cjP": "a JPEG 2000", b"\xff\x4f\xff\x51": "a JPEG 2000"},
     **{b"FUJIFILM": _RAW, b"IIRO": _RAW, b"IIRS": _RAW, b"MMOR": _RAW, b"IIU\0": _RAW},
     **{b"8BPS": "a Photoshop file", b"v/1\1": "an OpenEXR file", b"#?RADIANCE": "a Radiance file"},
@@ -51,7 +51,6 @@ _OTHERS = {
     **{b"<HEAD": _PAGE, b"<BODY": _PAGE, b"<ERROR": _PAGE, b"<SCRIPT": _PAGE},
     **{b"\x1aE\xdf\xa3": "a video (WebM or Matroska)", b"\0\0\1\xba": "a video (MPEG)"},
     **{b"%PDF": "a PDF", b"PK\3\4": "a ZIP archive", b"\x1f\x8b": "a gzip archive"},
-    **{b"Rar!": "a RAR archive", b"7z\xbc\xaf": "a 7-Zip archive", b"FLV\1": "a video (Flash)"},
     **{b"\x93NUMPY": "a NumPy array", b"\x89HDF": "an HDF5 file", b"SQLite": "a database"},
 }
 _CONTAINERS = {b"WEBP": "a WebP", b"AVI ": "a video (AVI)", b"WAVE": "a sound (WAV)"}
@@ -84,39 +83,49 @@ def is_picture(header: bytes) -> bool:
         return header[8:11] in _BRANDS
     bitmap = header.startswith(b"BM") and header[6:10] == b"\0\0\0\0"
     webp = header.startswith(b"RIFF") and header[8:12] == b"WEBP"
-    return bitmap or webp or any(header.startswith(start) for start in _PICTURES)
+    return bitmap or webp or header.startswith(tuple(_PICTURES))
 
 
-def open_picture(data: bytes, name: str) -> Image.Image:
-    """A file's header read and its structure checked, by its name in messages; not yet decoded.
+def is_16bit(image: Image.Image) -> bool:
+    """Whether the samples of an image, not yet decoded, have more than 8 bits."""
+    if image.mode == "I" or image.mode.startswith("I;16") or image.info.get("bits", 8) > 8:
+        return True
+    # Colour files of 16 bit arrive as 8-bit modes; only the arguments of their tiles tell.
+    arguments = _tile_arguments(image)
+    wide_ppm = image.format == "PPM" and any(isinstance(a, int) and a > 255 for a in arguments)
+    return wide_ppm or any(";16" in str(argument) for argument in arguments)
+
+
+def open_picture(data: bytes) -> Image.Image:
+    """A file's header read and its structure checked; not yet decoded.
 
     ``Image.open`` would do, but for its decompression-bomb warning: it obeys a process-wide
     number instead of our own, and silencing it is not safe in threads.
     """
+    if not data:
+        raise Refused("empty", "zero bytes")
     kind, factory = _plugin(data[:HEADER])
     if not factory:
         what = named(data[:HEADER])
         hint = "; pillow-heif, where it is installed, reads it" if what == _HEIC else ""
         advice = f"accepted are {', '.join(FORMATS)}. Convert it, PNG loses nothing{hint}"
-        raise Refused("unsupported", f"{name} is {what}; {advice}")
-    if kind == "TIFF" and b"+" in data[2:4]:
-        raise Refused("unsupported", f"{name}: {tiff.BIG}")
+        raise Refused("unsupported", f"this is {what}; {advice}")
     info: dict[str, object] = {}
     if kind == "PNG":
-        data, info = _checked_png(data, name)
+        data, info = _checked_png(data)
     try:
         image: Image.Image = factory(BytesIO(data), "")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise Refused("too_large", f"{name}: {error}") from error
+        raise Refused("too_large", str(error)) from error
     except Exception as error:  # parsers of damaged bytes raise anything
-        foreign = tiff.why_unknown(data) if kind == "TIFF" else None
-        if foreign or str(error).lower().startswith(("unsupported", "cannot handle")):
-            why = foreign or f"{kind}: {error}; save it as 8-bit PNG"
-            raise Refused("unsupported", f"{name}: {why}") from error
-        raise Refused("decode_error", f"{name}: damaged {kind} header: {error}") from error
+        layout = _layout_of_tiff(data) if kind == "TIFF" else ""
+        if layout or str(error).lower().startswith(("unsupported", "cannot handle")):
+            why = layout or f"{kind}: {error}; save it as 8-bit PNG"
+            raise Refused("unsupported", why) from error
+        raise Refused("decode_error", f"damaged {kind} header: {error}") from error
     if kind == "JPEG" and not ImageFile.LOAD_TRUNCATED_IMAGES and not _jpeg_ends(data):
         reason = "cut short: the JPEG has no end marker after its last scan"
-        raise Refused("decode_error", f"{name}: {reason}", image.size)
+        raise Refused("decode_error", reason, image.size)
     if kind == "JPEG2000":
         info = _said_by_jpeg_2000(data)
     elif kind in ("AVIF", "HEIF") and (place := data.find(b"colrnclx")) >= 0:
@@ -141,20 +150,16 @@ def size_in_header(stream: IO[bytes]) -> tuple[int, int]:
 def refuse_what_comes_out_wrong(image: Image.Image) -> None:
     """Refuses an opened picture whose pixels would be wrong, or not the photograph."""
     if isinstance(image, TiffImageFile):
-        if reason := tiff.refusal(image):
-            raise Refused("unsupported", reason, image.size)
+        if reason := _oddity_of_tiff(image):
+            raise Refused("unsupported", f"{reason} is not read; {_ADVICE}", image.size)
         # A TIFF repeats the process-wide bomb check when it makes its canvas; ours has been made.
         limit = Image.MAX_IMAGE_PIXELS or image.width * image.height
         if image.tile and image.width * image.height > limit:
             image.im = Image.new(image.mode, image._tile_size).im
-    if isinstance(image, PngImageFile):
-        key, stored = image.info.get("transparency"), {str(tile.args) for tile in image.tile}
-        if isinstance(key, int) and stored & {"L;2", "L;4"}:
-            bits = "2" if "L;2" in stored else "4"
-            reason = f"a PNG of {bits}-bit grey in which one level is transparent is not read"
-            raise Refused("unsupported", f"{reason}; save it as 8-bit PNG", image.size)
-        if isinstance(key, tuple) and "RGB;16B" in stored:  # the pixels lose their lower half
-            image.info["transparency"] = tuple(level >> 8 for level in key)
+    odd_depth = is_16bit(image) or {"L;2", "L;4"} & set(map(str, _tile_arguments(image)))
+    if odd_depth and isinstance(image.info.get("transparency"), int | tuple):
+        reason = "one transparent colour is not read in samples of 2, 4 or 16 bits"
+        raise Refused("unsupported", f"{reason}; save it as 8-bit PNG", image.size)
 
 
 def _plugin(header: bytes) -> tuple[str, Callable[[IO[bytes], str], Image.Image] | None]:
@@ -162,12 +167,20 @@ def _plugin(header: bytes) -> tuple[str, Callable[[IO[bytes], str], Image.Image]
     Image.init()
     if HEIF and "HEIF" not in Image.OPEN:
         import_module("pillow_heif").register_heif_opener()
-    for kind in FORMATS:
+    for kind in () if header.startswith((b"II+\0", b"MM\0+")) else FORMATS:
         factory, accept = Image.OPEN.get(kind, (None, None))
         verdict = accept(header[:16]) if accept else False
         if factory and verdict and not isinstance(verdict, str):
             return kind, factory
     return "", None
+
+
+def _tile_arguments(image: Image.Image) -> list[object]:
+    """What an image that is not yet decoded tells its decoder, its raw mode among it."""
+    arguments: list[object] = []
+    for tile in getattr(image, "tile", None) or ():
+        arguments += tile[3] if isinstance(tile[3], tuple) else [tile[3]]
+    return arguments
 
 
 _MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
@@ -186,69 +199,127 @@ def _jpeg_ends(data: bytes) -> bool:
 
 
 _LEAST = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"acTL": 8, b"cICP": 4}
+_NOTES = (b"tEXt", b"zTXt", b"iTXt")
+_TURNING = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")  # notes that say what is up
 
 
-def _checked_png(data: bytes, name: str) -> tuple[bytes, dict[str, object]]:
-    """A PNG without what is broken or large beside its pixels; the flags of that, and its cICP."""
-    size = struct.unpack_from(">II", data.ljust(24), 16)
-    view, flags, info = memoryview(data), set[str](), dict[str, object]()
-    kept: list[bytes | memoryview] = [view[:8]]
-    place, notes, kind = 8, 0, b""
+def _checked_png(data: bytes) -> tuple[bytes, dict[str, object]]:
+    """A PNG without notes and what is broken beside its pixels; flags of that, and its cICP."""
+    size, view = struct.unpack_from(">II", data.ljust(24), 16), memoryview(data)
+    kept, flags, info = [view[:8]], set[str](), dict[str, object]()
+    place, kind = 8, b""
     while place + 12 <= len(data) and kind != b"IEND":
         length, kind = struct.unpack_from(">I4s", data, place)
         body, end = view[place + 8 : place + 8 + length], place + 12 + length
         if end > len(data):
             break
-        intact = zlib.crc32(body, zlib.crc32(kind)) == int.from_bytes(view[end - 4 : end])
+        intact = zlib.crc32(view[place + 4 : end - 4]) == int.from_bytes(view[end - 4 : end])
         if not intact and not kind[0] & 32:  # a critical chunk
             reason = f"damaged: the checksum of {kind!r} at byte {place} is false"
-            raise Refused("decode_error", f"{name}: {reason}", size)
-        unpacked = _unpacked(kind, body)
-        if kind != b"iCCP":
-            notes += max(unpacked, 0)
-        readable = 0 <= unpacked <= MAX_TEXT_CHUNK and length >= _LEAST.get(kind, 0)
-        if intact and readable and not (unpacked and notes > MAX_TEXT_MEMORY):
+            raise Refused("decode_error", reason, size)
+        if not intact or not _is_readable(kind, body):
+            flags.add("icc_broken" if kind == b"iCCP" else "notes_dropped")
+        elif kind not in _NOTES or bytes(body[:32]).startswith(_TURNING):
             kept.append(view[place:end])
             if kind == b"cICP":
                 info.setdefault("cicp", tuple(body[:4]))
-        else:
-            if kind == b"iCCP":
-                flags.add("icc_broken")
-            if kind != b"iCCP" or not intact:
-                flags.add("notes_dropped")
         place = end
     if kind != b"IEND" and not ImageFile.LOAD_TRUNCATED_IMAGES:
-        raise Refused("decode_error", f"{name}: cut short: the PNG has no end chunk", size)
-    kept.append(view[place:])
-    return b"".join(kept) if flags else data, {"dropped": tuple(sorted(flags)), **info}
+        raise Refused("decode_error", "cut short: the PNG has no end chunk", size)
+    return b"".join([*kept, view[place:]]), {"dropped": tuple(sorted(flags)), **info}
 
 
-def _unpacked(kind: bytes, body: memoryview) -> int:
-    """Bytes that a note holds, as far as they are of interest; -1 for one that cannot be read."""
-    if kind not in (b"tEXt", b"iTXt", b"zTXt", b"iCCP"):
-        return 0
-    packed = bytes(body).partition(b"\0")[2]
-    if kind == b"tEXt" or (kind == b"iTXt" and packed[:1] != b"\1"):
-        return len(body)
-    if kind != b"iTXt" and packed[:1] != b"\0":
-        return -1
-    packed = packed[2:].split(b"\0", 2)[-1] if kind == b"iTXt" else packed[1:]
+def _is_readable(kind: bytes, body: memoryview) -> bool:
+    """Whether a chunk is as long as it must be and unpacks, a note to a megabyte at most."""
+    packed = bytes(body).partition(b"\0")[2] if kind in (b"zTXt", b"iTXt", b"iCCP") else b""
+    if kind == b"iTXt" and packed[:1] == b"\1":
+        packed = packed[1:2] + packed[2:].split(b"\0", 2)[-1]
+    elif kind not in (b"zTXt", b"iCCP"):
+        return len(body) >= _LEAST.get(kind, 0) and (kind not in _NOTES or len(body) <= 2**20)
     try:
-        return len(zlib.decompressobj().decompress(packed, MAX_TEXT_CHUNK + 1))
+        length = len(zlib.decompressobj().decompress(packed[1:], MAX_TEXT_CHUNK + 1))
     except zlib.error:
-        return -1
+        return False
+    return packed[:1] == b"\0" and length <= MAX_TEXT_CHUNK
 
 
 def _said_by_jpeg_2000(data: bytes) -> dict[str, object]:
-    """Bits of a sample, and what the boxes before the codestream say of colour."""
-    info: dict[str, object] = {}
-    if 0 <= (place := data.find(b"\xff\x4f\xff\x51")) < len(data) - 42:
-        info["bits"] = (data[place + 42] & 127) + 1
-    colour = data.find(b"colr", 0, max(place, 0))
-    if colour >= 4:
-        length, method = struct.unpack_from(">I", data, colour - 4)[0], data[colour + 4]
-        if method in (2, 3):
-            info["icc_profile"] = data[colour + 7 : colour - 4 + length]
-        elif data[colour + 7 : colour + 11] not in (b"\0\0\0\x10", b"\0\0\0\x11", b"\0\0\0\x12"):
-            info["untold"] = True  # sRGB, grey and sYCC have the numbers 16 to 18
-    return info
+    """Bits of a sample, and whether the boxes name other colours, which are not converted."""
+    codestream = max(data.find(b"\xff\x4f\xff\x51"), 0)
+    boxes, depth = data[:codestream], data[codestream + 42 : codestream + 43]
+    plain = re.search(rb"colr\x01..\0\0\0[\x10-\x12]", boxes, re.DOTALL)  # sRGB, grey and sYCC
+    info: dict[str, object] = {"untold": b"colr" in boxes and not plain}
+    return info | {"bits": (depth[0] & 127) + 1} if depth else info
+
+
+_BITS, _COMPRESSION, _PHOTOMETRIC, _SUB_IMAGES, _SAMPLE_FORMAT = 258, 259, 262, 330, 339
+_ADVICE = "save the photograph by itself as 8- or 16-bit RGB or grey, PNG loses nothing"
+_RAW_PAGE = "as in camera raw, where the first page is a preview or a mask"
+_PART = "scale the samples to the whole range"
+_DEPTHS = (1023, 4095, 16383)  # largest values of 10, 12 and 14 bits
+
+
+def _oddity_of_tiff(image: TiffImageFile) -> str:
+    """What a TIFF's tags say and its pixels would not follow; empty if they are right."""
+    tags = image.tag_v2
+    bits, photometric = _largest(tags, _BITS, 1), tags.get(_PHOTOMETRIC)
+    whole = 2**bits - 1
+    scaled = photometric in (0, 1, 2, 5) and bits <= 16  # samples are amounts of light or ink
+    oddities = [
+        (254, _largest(tags, 254, 0) & 5, _RAW_PAGE),
+        (255, _largest(tags, 255, 1) == 2, _RAW_PAGE),
+        (_SUB_IMAGES, _has_larger_sub_image(image), _RAW_PAGE),
+        (_SAMPLE_FORMAT, _largest(tags, 339, 1) == 2 and bits < 32, "signed: black is unknown"),
+        (_BITS, bits == 12, _PART),
+        (_PHOTOMETRIC, photometric == 0 and bits == 16, "white is zero in 16 bits"),
+        (284, tags.get(284, 1) == 2, "planes apart"),
+        (332, photometric == 5 and tags.get(332, 1) != 1, "inks that are not CMYK"),
+        (340, scaled and 0 < _largest(tags, 340, 0) < whole, _PART),
+        (341, scaled and 0 < _largest(tags, 341, whole) < whole, _PART),
+        (281, scaled and bits == 16 and _largest(tags, 281, 0) in _DEPTHS, _PART),
+        (320, image.mode in ("P", "PA") and _largest(tags, 320, whole) < 256, "8 bits, not 16"),
+        (530, photometric == 6 and not image.use_load_libtiff, "of uncompressed YCbCr"),
+    ]
+    for tag, odd, reason in oddities:
+        if odd:
+            value = f" {tags[tag]}" if tag in tags and tag != 320 else ""
+            return f"TIFF with {TiffTags.lookup(tag).name}{value} ({reason})"
+    return ""
+
+
+def _largest(tags: ImageFileDirectory_v2, tag: int, absent: int) -> int:
+    value = tags.get(tag, absent)
+    return int(max(value) if isinstance(value, tuple) else value)
+
+
+def _has_larger_sub_image(image: TiffImageFile) -> bool:
+    offsets = image.tag_v2.get(_SUB_IMAGES, ())
+    with suppress(Exception):  # a broken pointer says nothing about the first page
+        for offset in offsets if isinstance(offsets, tuple) else (offsets,):
+            tags = _directory(image.fp, offset)
+            if tags[256] * tags[257] > image.width * image.height:
+                return True
+    return False
+
+
+def _layout_of_tiff(data: bytes) -> str:
+    """What a sound TIFF header announces that is not read; empty if it is damaged."""
+    try:
+        tags = _directory(BytesIO(data))
+        if not all(1 <= bits <= 64 for bits in tags[_BITS]) or not tags[256] * tags[257]:
+            return ""
+        asked = (_BITS, _SAMPLE_FORMAT, _PHOTOMETRIC, _COMPRESSION)
+        layout = [f"{TiffTags.lookup(tag).name} {tags[tag]}" for tag in asked if tag in tags]
+    except Exception:  # parsers of damaged bytes raise anything
+        return ""
+    return f"TIFF with {', '.join(layout)} is not read; {_ADVICE}"
+
+
+def _directory(stream: IO[bytes] | None, offset: int | None = None) -> ImageFileDirectory_v2:
+    """The tags at a place of a TIFF, by default the first page's."""
+    assert stream is not None
+    stream.seek(0)
+    tags = ImageFileDirectory_v2(stream.read(8))
+    stream.seek(tags.next if offset is None else offset)
+    tags.load(stream)
+    return tags

@@ -5,28 +5,25 @@ Liao et al., "Beyond Cosine Similarity", AAAI 2026, arXiv:2511.09948.
 
 import sys
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
+
+
+def option(default: Any, text: str, **more: Any) -> Any:
+    """A setting that a command line shows, with its words."""
+    return field(default=default, metadata={"help": text, **more})
 
 
 @dataclass(frozen=True)
 class FusionSettings:
     """Constants of the method; names and defaults are the paper's."""
 
-    box_lam: float = field(
-        default=0.5,
-        metadata={"help": "Exponent of the magnitude cue's Box-Cox transform; 0 is the log."},
-    )
-    base_cos: float = field(
-        default=1.0, metadata={"help": "What the cosine cue's weight starts from."}
-    )
-    base_norm: float = field(
-        default=0.6, metadata={"help": "What the magnitude cue's weight starts from."}
-    )
-    alpha: float = field(
-        default=1.0, metadata={"help": "How far a weight follows the difference between the cues."}
-    )
+    box_lam: float = option(0.5, "Exponent of the magnitude cue's Box-Cox transform; 0 is the log.")
+    base_cos: float = option(1.0, "What the cosine cue's weight starts from.")
+    base_norm: float = option(0.6, "What the magnitude cue's weight starts from.")
+    alpha: float = option(1.0, "How far a weight follows the difference between the cues.")
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

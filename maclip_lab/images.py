@@ -11,6 +11,7 @@ import math
 import os
 import re
 import stat
+import sys
 import unicodedata
 import warnings
 from collections import Counter
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 from PIL import ExifTags, Image, ImageFile
 
-from maclip_lab import colour, tiff
+from maclip_lab import colour
 from maclip_lab.files.identity import content_sha256, files_below
 from maclip_lab.formats import (
     EXTENSIONS,
@@ -32,19 +33,11 @@ from maclip_lab.formats import (
     HEIF,
     UNSIGNED,
     Refused,
+    is_16bit,
     is_picture,
     open_picture,
     refuse_what_comes_out_wrong,
     size_in_header,
-)
-from maclip_lab.pixels import (
-    from_array,
-    from_tensor,
-    grey_8bit,
-    in_low_range,
-    is_16bit,
-    is_tensor,
-    sample_range,
 )
 
 if TYPE_CHECKING:
@@ -125,7 +118,7 @@ def load_picture(source: Source, *, preset: Preset = "default") -> Picture:
     if preset not in ("default", "official"):
         raise ValueError(f"preset must be 'default' or 'official', got {preset!r}")
     if isinstance(source, bytes):
-        return _from_bytes(source, "the bytes", preset)
+        return _decoded(source, "the bytes", preset)
     if isinstance(source, str | os.PathLike):
         token = being_read.set(os.fspath(source))
         try:
@@ -133,15 +126,14 @@ def load_picture(source: Source, *, preset: Preset = "default") -> Picture:
         finally:
             being_read.reset(token)
     if isinstance(source, Image.Image):
-        return _guarded(source, "the PIL image", preset)
-    if isinstance(source, np.ndarray):
-        image, flags = from_array(source)
-    elif is_tensor(source):
-        image, flags = from_tensor(source)
-    else:
+        return _decoded(source, "the PIL image", preset)
+    if "torch" in sys.modules and isinstance(source, sys.modules["torch"].Tensor):
+        source = _array_of(source)
+    if not isinstance(source, np.ndarray):
         kind = type(source).__name__
         raise TypeError(f"a picture must be a path, bytes, PIL image, array or tensor, got {kind}")
-    picture = _guarded(image, "the array", preset)
+    image, flags = _from_array(source)
+    picture = _decoded(image, "the array", preset)
     return replace(picture, flags=flags + picture.flags)
 
 
@@ -193,24 +185,6 @@ def find_pictures(folder: str | os.PathLike[str]) -> list[Path]:
     return sorted(pictures, key=lambda path: _natural_key(path.relative_to(root)))
 
 
-def _from_path(path: str, preset: Preset) -> Picture:
-    try:
-        status = _file_status(path)
-        if status != "ok":
-            digest = content_sha256(path) if status in ("empty", "too_large") else ""
-            return Picture(None, status, (), f"{path!r}: {STATUSES[status]}", sha256=digest)
-        with open(path, "rb") as stream:
-            data = stream.read()
-        return _from_bytes(data, repr(path), preset)
-    except (FileNotFoundError, NotADirectoryError):
-        hint = " (a link to nothing)" if os.path.islink(path) else path_hint(path)
-        return Picture(None, "missing", message=f"{path!r}: no such file{hint}")
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
-        reason = getattr(error, "strerror", None) or str(error)
-        shown = path if len(path) <= 120 else f"{path[:100]}… ({len(path)} characters)"
-        return Picture(None, "unreadable", message=f"{shown!r} cannot be read: {reason}")
-
-
 def path_hint(path: str) -> str:
     """What a path that leads nowhere seems to be."""
     if re.match(r"[a-z][a-z0-9+.-]+:/", path, re.IGNORECASE):
@@ -220,31 +194,84 @@ def path_hint(path: str) -> str:
     return ""
 
 
+def eight_bit(values: np.ndarray) -> np.ndarray:
+    """Samples of 16 bit to the nearest of 256 levels.
+
+    >>> eight_bit(np.array([0, 128, 129, 65535]))
+    array([  0,   0,   1, 255], dtype=uint8)
+    """
+    return ((values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+
+
+def _from_path(path: str, preset: Preset) -> Picture:
+    try:
+        status = _file_status(path)
+        if status != "ok":
+            digest = content_sha256(path) if status == "too_large" else ""
+            return Picture(None, status, (), f"{path!r}: {STATUSES[status]}", sha256=digest)
+        with open(path, "rb") as stream:
+            data = stream.read()
+        return _decoded(data, repr(path), preset)
+    except (FileNotFoundError, NotADirectoryError):
+        hint = " (a link to nothing)" if os.path.islink(path) else path_hint(path)
+        return Picture(None, "missing", message=f"{path!r}: no such file{hint}")
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        reason = getattr(error, "strerror", None) or str(error)
+        shown = path if len(path) <= 120 else f"{path[:100]}… ({len(path)} characters)"
+        return Picture(None, "unreadable", message=f"{shown!r} cannot be read: {reason}")
+
+
 def _file_status(path: str) -> str:
     facts = os.stat(path)
     if not stat.S_ISREG(facts.st_mode):
         return "not_a_file"
-    if facts.st_size > MAX_BYTES:
-        return "too_large"
-    return "ok" if facts.st_size else "empty"
+    return "too_large" if facts.st_size > MAX_BYTES else "ok"
 
 
-def _from_bytes(data: bytes, name: str, preset: Preset) -> Picture:
-    if not data:
-        return Picture(None, "empty", message=f"{name}: {STATUSES['empty']}")
-    sha256 = hashlib.sha256(data).hexdigest()
+def _array_of(tensor: "Tensor") -> np.ndarray:
+    """A tensor (1 | 3, H, W) as an array (H, W, 1 | 3), of 8 bit where it is floating."""
+    if tensor.ndim != 3 or tensor.shape[0] not in (1, 3):
+        shape = tuple(tensor.shape)
+        raise ValueError(f"a picture tensor must have shape (3, H, W) or (1, H, W), got {shape}")
+    values = tensor.detach().permute(1, 2, 0).cpu()
+    if not values.is_floating_point() or not values.numel():
+        return values.numpy()
+    array = values.float().numpy()
+    low, high = array.min(), array.max()
+    if not (low >= 0 and high <= 1):
+        raise ValueError(
+            f"a float picture tensor must lie in [0, 1], got min {low:g}, max {high:g}; "
+            "divide 0..255 values by 255, and undo any normalisation"
+        )
+    return np.rint(array * 255).astype(np.uint8)
+
+
+def _from_array(array: np.ndarray) -> tuple[Image.Image, tuple[str, ...]]:
+    """An array as an image of 8 bit, and its flags."""
+    if array.dtype not in (np.uint8, np.uint16):
+        advice = "floating pictures go in as a float tensor (3, H, W) in [0, 1]"
+        raise TypeError(f"a picture array must be uint8 or uint16, got {array.dtype}; {advice}")
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    colour = array.ndim == 3 and array.shape[2] in (3, 4)
+    if not (array.ndim == 2 or colour) or 0 in array.shape:
+        shapes = "(H, W) or (H, W, 1 | 3 | 4)"
+        raise ValueError(f"a picture array must have shape {shapes}, got {array.shape}")
+    if array.dtype == np.uint8:
+        return Image.fromarray(np.ascontiguousarray(array)), ()
+    image = Image.fromarray(np.ascontiguousarray(eight_bit(array)))
+    return image, ("16bit", "low_range") if _in_low_range(image) else ("16bit",)
+
+
+def _decoded(source: bytes | Image.Image, name: str, preset: Preset) -> Picture:
+    """A file's bytes or an image as a picture, with whatever goes wrong turned into a status."""
+    sha256, size = "", (0, 0)
     try:
-        image = open_picture(data, name)
-    except Refused as refusal:
-        return Picture(None, refusal.status, (), str(refusal), *refusal.size, sha256)
-    return replace(_guarded(image, name, preset), sha256=sha256)
-
-
-def _guarded(image: Image.Image, name: str, preset: Preset) -> Picture:
-    """Decode, with whatever goes wrong turned into a status."""
-    size = image.size
-    try:
-        return _decode(image, preset)
+        if isinstance(source, bytes):
+            sha256 = hashlib.sha256(source).hexdigest()
+            source = open_picture(source)
+        size = source.size
+        return replace(_decode(source, preset), sha256=sha256)
     except Refused as refusal:
         status, message, size = refusal.status, str(refusal), refusal.size
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -253,7 +280,7 @@ def _guarded(image: Image.Image, name: str, preset: Preset) -> Picture:
         status, message = "too_large", "not enough memory to decode it"
     except Exception as error:  # decoders of damaged bytes raise anything
         status, message = "decode_error", f"damaged or cut short: {error or type(error).__name__}"
-    return Picture(None, status, message=f"{name}: {message}", width=size[0], height=size[1])
+    return Picture(None, status, (), f"{name}: {message}", *size, sha256)
 
 
 def _decode(image: Image.Image, preset: Preset) -> Picture:
@@ -263,8 +290,8 @@ def _decode(image: Image.Image, preset: Preset) -> Picture:
         reason = f"{mega:.1f} megapixels, more than the {most:.1f} that are read; scale it down"
         raise Refused("too_large", f"{width} x {height} = {reason}", image.size)
     if image.mode == "F":
-        reason = "map them to 8 or 16 bit yourself, or pass a float tensor in [0, 1]"
-        reason = f"floating-point samples have no fixed range: {reason}"
+        advice = "map them to 8 or 16 bit yourself, or pass a float tensor in [0, 1]"
+        reason = f"floating-point samples have no fixed range: {advice}"
         raise Refused("float_data", reason, image.size)
     refuse_what_comes_out_wrong(image)
     flags = _flags_before_loading(image)
@@ -274,7 +301,7 @@ def _decode(image: Image.Image, preset: Preset) -> Picture:
     flags += image.info.get("dropped", ())
     turn = _UPRIGHT.get(_orientation(image))
     image = _scaled_to_8bit(image) if wide else image
-    if "16bit" in flags and image.mode in ("L", "LA", "RGB", "RGBA") and in_low_range(image):
+    if "16bit" in flags and image.mode in ("L", "LA", "RGB", "RGBA") and _in_low_range(image):
         flags += ("low_range",)
     flags += (flag,) if flag and flag not in flags else ()
     if profile and preset == "default":
@@ -310,6 +337,24 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
+def _scaled_to_8bit(image: Image.Image) -> Image.Image:
+    image = image.convert("I")
+    samples = np.asarray(image)
+    if samples.min() < 0 or samples.max() > 65535:
+        reason = "only 8 and 16 bit are accepted, scale them to 0..65535"
+        raise Refused("unsupported", f"32-bit samples outside 0..65535; {reason}", image.size)
+    return image.point(eight_bit(np.arange(65536)).tolist(), "L")
+
+
+def _in_low_range(image: Image.Image) -> bool:
+    """Whether 16-bit samples, here at 8 bit, would fit 12 bits: a 16th of their range, near black.
+
+    Alpha does not count; black throughout does, as 8 bits in 16 may have come to that.
+    """
+    bands = [image.getchannel(band) for band in image.getbands() if band != "A"]
+    return all(int(np.asarray(band).max()) <= 16 for band in bands)
+
+
 def _to_rgb(image: Image.Image, preset: Preset) -> Image.Image:
     if preset == "official" or not image.has_transparency_data:
         if "transparency" in image.info:
@@ -331,16 +376,6 @@ def _convert(image: Image.Image, mode: str) -> Image.Image:
     except ValueError as error:
         reason = f"colour mode {image.mode} has no conversion to RGB; save it as RGB"
         raise Refused("unsupported", reason, image.size) from error
-
-
-def _scaled_to_8bit(image: Image.Image) -> Image.Image:
-    low, high = sample_range(image)
-    if low < 0 or high > 65535:
-        unsigned = low < 0 and tiff.is_unsigned(image)
-        span = "up to 2147483648 and more" if unsigned else f"from {low} to {high}"
-        advice = "only 8 and 16 bit are accepted, scale them to 0..65535"
-        raise Refused("unsupported", f"32-bit samples {span}; {advice}", image.size)
-    return grey_8bit(image, tiff.white_is_zero(image))
 
 
 def _begins_like_a_picture(path: Path) -> bool:

@@ -1,7 +1,7 @@
 """What scoring a picture gives: the number, the cues behind it, and where they lie."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from functools import cached_property
 from math import isfinite, nan
 
@@ -18,13 +18,12 @@ from maclip_lab.prompts import ATTRIBUTES, PromptPairs
 NONFINITE = "a feature or what follows from it is not finite"
 """What a row says whose numbers are lost."""
 
+_MEANS = ("score", "q_cos", "q_mag", "w_cos", "mean_magnitude", "norm")
+
 
 @dataclass(frozen=True)
 class PictureFeatures:
-    """The raw features ``(P, D)`` float32 of one picture's crops, from which every score follows.
-
-    The rest is as in `Score`.
-    """
+    """The raw features ``(P, D)`` float32 of a picture's crops; the rest is as in `Score`."""
 
     features: Tensor
     grid: CropGrid
@@ -45,20 +44,18 @@ class TextAnchors:
     logit_bias: float | None = None
 
 
-@dataclass(frozen=True, repr=False)
-class Score:
-    """A picture's quality; ``float(score)`` is the number. Higher is better, always.
+class Score(float):
+    """A picture's quality, a number with what is behind it. Higher is better, always.
 
-    The number is not bounded by 1 and compares only with numbers of the same backbone, prompts,
-    protocol and settings.
+    It is not bounded by 1 and compares only with numbers of the same backbone, prompts, protocol
+    and settings.
 
     Attributes:
-        score: MA-CLIP's score, as all numbers here the mean over the crops.
-        q_cos, w_cos: cosine cue and its weight, in [0, 1].
+        q_cos, w_cos: cosine cue and its weight, in [0, 1]; as all numbers means over the crops.
         q_mag: magnitude cue, at least 0.
         mean_magnitude, norm: ``mean |f|`` and Euclidean length of the features.
         status: ``"ok"``, or ``"nonfinite"`` where a feature or what follows from it is not
-            finite; then all of the above are NaN.
+            finite; then the score and all of the above are NaN.
         flags, width, height: as in `maclip_lab.images.Picture`.
         source: the picture's path or description.
         cues: ``(P,)`` numbers of the crops, by the names of `crops`.
@@ -67,13 +64,13 @@ class Score:
         sha256: of the file that was read; empty where there was none.
     """
 
-    score: float
     q_cos: float
     q_mag: float
     w_cos: float
     mean_magnitude: float
     norm: float
     status: str
+    message: str
     flags: tuple[str, ...]
     width: int
     height: int
@@ -81,33 +78,9 @@ class Score:
     backbone: str
     settings: FusionSettings
     grid: CropGrid
-    cues: Mapping[str, np.ndarray] = field(compare=False)
-    attributes: Mapping[str, float] = field(default_factory=dict, hash=False)
-    sha256: str = ""
-
-    def __float__(self) -> float:
-        return self.score
-
-    def __format__(self, how: str) -> str:
-        return format(self.score, how) if how else repr(self)
-
-    def __round__(self, digits: int | None = None) -> float:
-        return round(self.score, digits)
-
-    def __lt__(self, other: object) -> bool:
-        return self.score < float(other)  # type: ignore[arg-type]
-
-    def __le__(self, other: object) -> bool:
-        return self.score <= float(other)  # type: ignore[arg-type]
-
-    def __gt__(self, other: object) -> bool:
-        return self.score > float(other)  # type: ignore[arg-type]
-
-    def __ge__(self, other: object) -> bool:
-        return self.score >= float(other)  # type: ignore[arg-type]
-
-    def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.score, dtype=dtype)  # type: ignore[call-overload]
+    cues: Mapping[str, np.ndarray]
+    attributes: Mapping[str, float]
+    sha256: str
 
     def __repr__(self) -> str:
         return (
@@ -116,8 +89,13 @@ class Score:
         )
 
     @property
+    def score(self) -> float:
+        """MA-CLIP's score as a plain number."""
+        return float(self)
+
+    @property
     def w_mag(self) -> float:
-        """Weight of the magnitude cue in [0, 1], the mean over the crops."""
+        """Weight of the magnitude cue in [0, 1]."""
         return 1 - self.w_cos
 
     @property
@@ -213,27 +191,18 @@ def score_features(
     Without ``axes``, prompts of the named axes, ``attributes`` is empty.
     """
     cues = read_cues(picture.features, anchors, settings)
-    names = ("score", "q_cos", "q_mag", "w_cos", "mean_magnitude", "norm")
-    means = {name: float(cues[name].mean()) for name in names}
-    finite = bool(torch.isfinite(picture.features).all()) and all(map(isfinite, means.values()))
-    if not finite:
-        means = dict.fromkeys(names, nan)
+    numbers = {name: float(cues[name].mean()) for name in _MEANS}
     attributes: dict[str, float] = {}
     if axes is not None:
         on_axes = cosine_cue(picture.features, axes.features, axes.logit_scale, axes.logit_bias)
-        values = on_axes.double().mean(0).tolist()
-        attributes = dict(zip(ATTRIBUTES, values if finite else [nan] * len(values), strict=True))
-    return Score(
-        **means,
-        status="ok" if finite else "nonfinite",
-        flags=picture.flags,
-        width=picture.width,
-        height=picture.height,
-        source=picture.source,
-        backbone=backbone,
-        settings=settings,
-        grid=picture.grid,
-        cues=cues,
-        attributes=attributes,
-        sha256=picture.sha256,
+        attributes = dict(zip(ATTRIBUTES, on_axes.double().mean(0).tolist(), strict=True))
+    finite = bool(torch.isfinite(picture.features).all()) and all(map(isfinite, numbers.values()))
+    if not finite:
+        numbers, attributes = dict.fromkeys(numbers, nan), dict.fromkeys(attributes, nan)
+    result = Score(numbers.pop("score"))
+    facts = {field.name: getattr(picture, field.name) for field in fields(picture)[1:]}
+    vars(result).update(
+        numbers | facts, cues=cues, attributes=attributes, settings=settings, backbone=backbone
     )
+    result.status, result.message = ("ok", "") if finite else ("nonfinite", NONFINITE)
+    return result

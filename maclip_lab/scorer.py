@@ -3,9 +3,10 @@
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from inspect import signature
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -30,27 +31,21 @@ from maclip_lab.encoder import ImageEncoder, choose_device
 from maclip_lab.errors import IntegrityError, PictureError
 from maclip_lab.files.identity import joint_sha256
 from maclip_lab.files.provenance import config_sha256, versions
-from maclip_lab.fusion import FusionSettings
+from maclip_lab.fusion import FusionSettings, option
 from maclip_lab.images import Picture, Preset, Source, announced_pixels, find_pictures
 from maclip_lab.prompts import ATTRIBUTES, PromptPairs, encode_prompts, prompt_pairs
 from maclip_lab.readahead import map_ahead
-from maclip_lab.score import NONFINITE, PictureFeatures, Score, TextAnchors, score_features
+from maclip_lab.score import PictureFeatures, Score, TextAnchors, score_features
 from maclip_lab.weights.loading import Backbone, activation, fetch, load_backbone
 from maclip_lab.weights.names import shape_and_seed
 
 _NUMBERS = ("score", "q_cos", "q_mag", "w_cos")
 TABLE_COLUMNS = ("path", *_NUMBERS, "n_crops", "width", "height", "status", "flags", "message")
 
-
 READING = (
     'How files are read: "official" as the authors do, the rule for published sets; "default" with '
     "EXIF orientation and transparency respected, the rule for all else."
 )
-
-
-def _option(default: Any, text: str, **more: Any) -> Any:
-    """A setting that a command line shows, with its words."""
-    return field(default=default, metadata={"help": text, **more})
 
 
 @dataclass(frozen=True)
@@ -63,27 +58,27 @@ class ScoreConfig:
 
     backbone: str = "RN50"
     weights_sha256: str = ""
-    dataset: str | Protocol | None = _option(
+    dataset: str | Protocol | None = option(
         None,
         "Follow a data set's crop protocol and, of a published one, read files as the authors do.",
         type=str | None,
     )
-    preset: Preset | None = _option(None, READING)
-    prompts: str | PromptPairs = _option(
+    preset: Preset | None = option(None, READING)
+    prompts: str | PromptPairs = option(
         "maclip", "Prompt set: maclip, clip-iqa or attributes.", type=str
     )
     settings: FusionSettings = FusionSettings()
-    device: str = _option("auto", "auto, cpu, cuda, cuda:1, mps.")
-    precision: str = _option("fp32", "fp32, bf16 or fp16, of the encoder alone.")
+    device: str = option("auto", "auto, cpu, cuda, cuda:1, mps.")
+    precision: str = option("fp32", "fp32, bf16 or fp16, of the encoder alone.")
     pos_embedding: bool = False
-    weights_dir: str | None = _option(None, "Folder to look for weights in first.")
-    offline: bool | None = _option(None, "Never use the network.", flags="--offline")
-    quick_gelu: bool | None = _option(
+    weights_dir: str | None = option(None, "Folder to look for weights in first.")
+    offline: bool | None = option(None, "Never use the network.", flags="--offline")
+    quick_gelu: bool | None = option(
         None,
         "Activation of a weights file that does not say; OpenAI's is QuickGELU.",
         flags="--quick-gelu/--gelu",
     )
-    attributes: bool = _option(
+    attributes: bool = option(
         False, "A column for sharpness, noise, ...; 1 is good.", flags="--attributes"
     )
 
@@ -410,23 +405,13 @@ def score_folder(
 
 def score_row(path: Path, result: Score | Picture) -> dict[str, object]:
     """One row of `score_folder`'s table."""
-    row: dict[str, object] = {name: float("nan") for name in TABLE_COLUMNS}
-    row |= {
-        # a name that is not UTF-8 could not be written to any table
-        "path": path.as_posix().encode("utf-8", "backslashreplace").decode(),
-        "n_crops": 0,
-        "width": result.width,
-        "height": result.height,
-        "status": result.status,
-        "flags": " ".join(result.flags),
-        "message": "",
-    }
+    row: dict[str, object] = {name: getattr(result, name, nan) for name in TABLE_COLUMNS}
+    # a name that is not UTF-8 could not be written to any table
+    row["path"] = path.as_posix().encode("utf-8", "backslashreplace").decode()
+    row["flags"] = " ".join(result.flags)
     if isinstance(result, Picture):
-        return row | {"message": result.message}
-    if result.status != "ok":
-        row["message"] = NONFINITE
-    row |= {name: getattr(result, name) for name in _NUMBERS}
-    return row | {"n_crops": result.n_crops, **result.attributes}
+        return row | {"n_crops": 0}
+    return row | dict(result.attributes)
 
 
 def _loaded(clip: CLIP | Encoders, tokenizer: Tokenizer | None) -> Backbone:

@@ -80,6 +80,7 @@ SAYINGS = {
     "BT.709's own curve": ([cicp(1, 1, 0, 1)], ("colour_untold",)),
     "a narrow range": ([cicp(1, 13, 0, 0)], ("colour_untold",)),
     "unknown primaries": ([cicp(77, 13, 0, 1)], ("colour_untold",)),
+    "primaries of a cinema": ([cicp(11, 13, 0, 1)], ("colour_untold",)),
     "gAMA of nothing": ([gamma(0)], ("colour_untold",)),
     "cHRM of no light": ([chromaticities(*[0] * 8)], ("colour_untold",)),
 }
@@ -155,10 +156,10 @@ def test_a_tiff_says_colours_by_exif_and_by_its_own_tags():
     adobe[34665] = {40961: 2}
     wide[318], wide[319] = P3[:2], P3[2:]
     wide.tagtype[318] = wide.tagtype[319] = 5
-    for tags in (adobe, wide):
+    for tags, flag in ((adobe, "not_srgb"), (wide, "colour_untold")):
         picture = load_picture(encoded(VIVID, "TIFF", tiffinfo=tags))
-        assert picture.flags == ("not_srgb",)
-        assert picture.image.getpixel((0, 0)) != (200, 30, 200)
+        assert picture.flags == (flag,)
+        assert (picture.image.getpixel((0, 0)) == (200, 30, 200)) == (tags is wide)
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")

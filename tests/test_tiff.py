@@ -47,21 +47,16 @@ def twelve_bit() -> np.ndarray:
     return packed.astype(np.uint8)
 
 
-def four_bit() -> np.ndarray:
-    return (BYTES[:, ::2] >> 4) << 4 | BYTES[:, 1::2] >> 4
-
-
 NEUTRAL = np.full_like(BYTES, 128)
 QUARTERS = [BYTES[::2, ::2], BYTES[::2, 1::2], BYTES[1::2, ::2], BYTES[1::2, 1::2]]
 SUBSAMPLED = np.dstack([*QUARTERS, *[NEUTRAL[::2, ::2]] * 2])
-TWELVE, TEN, RGB12 = RAMP * 16 + RAMP // 16, RAMP * 4 + RAMP // 64, np.dstack([RAMP * 16] * 3)
+TWELVE, RGB12 = RAMP * 16 + RAMP // 16, np.dstack([RAMP * 16] * 3)
 YCBCR = np.dstack([BYTES, NEUTRAL, NEUTRAL])
 
 RIGHT = {
-    "16 bit, white is zero": ([16], 0, [65535 - WIDE], {}),
     "8 bit, white is zero": ([8], 0, [255 - BYTES], {}),
+    "16 bit": ([16], 1, [WIDE], {}),
     "16 bit RGB": ([16] * 3, 2, [np.dstack([WIDE] * 3)], {}),
-    "8 bit RGB, planes apart": ([8] * 3, 2, [BYTES] * 3, {"planar": 2}),
     "a palette to 65535": ([8], 3, [BYTES], {"t320": [level * 257 for level in SHOWN] * 3}),
     "a sub-image that is smaller": ([8], 1, [BYTES], {"t330": [8]}),
     "a largest value that occurs": ([16], 1, [WIDE], {"t281": [61234]}),
@@ -83,35 +78,29 @@ def test_a_tiff_is_what_its_tags_say(kind, packed):
 
 REFUSED = {
     "12 bit": ([12], 1, [twelve_bit()], {}, r"BitsPerSample \(12,\)"),
-    "16 bit grey, planes apart": ([16], 1, [WIDE], {"planar": 2}, "PlanarConfiguration 2"),
-    "16 bit RGB, planes apart": ([16] * 3, 2, [WIDE] * 3, {"planar": 2}, "PlanarConfiguration 2"),
-    "a palette to 255": ([8], 3, [BYTES], {"t320": SHOWN * 3}, "a ColorMap of 8 bits"),
+    "16 bit, white is zero": ([16], 0, [65535 - WIDE], {}, "PhotometricInterpretation 0"),
+    "grey in planes": ([16], 1, [WIDE], {"planar": 2}, "PlanarConfiguration 2"),
+    "RGB in planes": ([8] * 3, 2, [BYTES] * 3, {"planar": 2}, "PlanarConfiguration 2"),
+    "a palette to 255": ([8], 3, [BYTES], {"t320": SHOWN * 3}, "ColorMap"),
     "YCbCr, not subsampled": ([8] * 3, 6, [YCBCR], {"t530": [1, 1]}, r"YCbCrSubSampling \(1, 1\)"),
-    "12 bits in 16, as stated": ([16], 1, [TWELVE], {"t341": [4095]}, "SMaxSampleValue 4095"),
-    "12 bits in 16, by the largest": ([16], 1, [TWELVE], {"t281": [4095]}, "SMaxSampleValue 4095"),
-    "white is zero, 10 in 16": ([16], 0, [1023 - TEN], {"t341": [1023]}, "SMaxSampleValue 1023"),
-    "from 1000": ([16], 1, [1000 + RAMP], {"t340": [1000], "t341": [1255]}, "SMinSampleValue 1000"),
-    "a largest value that is exceeded": ([16], 1, [WIDE], {"t341": [4095]}, "SMaxSampleValue 4095"),
+    "subsampled": ([8] * 3, 6, [SUBSAMPLED], {"t530": [2, 2]}, r"YCbCrSubSampling \(2, 2\)"),
+    "subsampled unsaid": ([8] * 3, 6, [SUBSAMPLED], {}, "YCbCrSubSampling"),
+    "12 bits in 16, as stated": ([16], 1, [TWELVE], {"t341": [4095]}, "SMaxSampleValue.*4095"),
+    "12 bits in 16, by the largest": ([16], 1, [TWELVE], {"t281": [4095]}, " MaxSampleValue.*4095"),
+    "12 in 16, RGB": ([16] * 3, 2, [RGB12], {"t341": [4095] * 3}, "SMaxSampleValue.*whole range"),
+    "6 bits in 8": ([8], 1, [BYTES // 4], {"t341": [63]}, "SMaxSampleValue.*63"),
+    "from 1000": ([16], 1, [1000 + RAMP], {"t340": [1000], "t341": [1255]}, "SMinSample.*1000"),
     "other inks": ([8] * 4, 5, [np.dstack([BYTES] * 4)], {"t332": [2]}, "InkSet 2"),
     "a thumbnail": ([8], 1, [BYTES], {"t254": [1], "t330": [8]}, "NewSubfileType"),
     "a mask": ([8], 1, [BYTES], {"t254": [4]}, "NewSubfileType"),
-    "an old thumbnail": ([8], 1, [BYTES], {"t255": [2]}, "NewSubfileType"),
-    "subsampled": ([8] * 3, 6, [SUBSAMPLED], {"t530": [2, 2]}, r"YCbCrSubSampling \(2, 2\)"),
-    "subsampled unsaid": ([8] * 3, 6, [SUBSAMPLED], {}, r"YCbCrSubSampling \(2, 2\)"),
-    "4 bit, planes": ([4], 1, [four_bit()], {"planar": 2}, "PlanarConfiguration 2"),
-    "inverted, planes": ([8], 0, [255 - BYTES], {"planar": 2}, "PlanarConfiguration 2"),
-    "CMYK of 16 bit, planes": ([16] * 4, 5, [WIDE] * 4, {"planar": 2}, "PlanarConfiguration 2"),
-    "CIELab, planes": ([8] * 3, 8, [BYTES] * 3, {"planar": 2}, "PlanarConfiguration 2"),
-    "signed 8": ([8], 1, [BYTES], {"t339": [2]}, "signed 8-bit"),
-    "signed 16": ([16], 1, [WIDE], {"t339": [2]}, "signed 16-bit"),
+    "an old thumbnail": ([8], 1, [BYTES], {"t255": [2]}, "SubfileType 2"),
+    "signed 8": ([8], 1, [BYTES], {"t339": [2]}, "SampleFormat.*signed"),
+    "signed 16": ([16], 1, [WIDE], {"t339": [2]}, "SampleFormat.*signed"),
     "10 bit": ([10], 1, [WIDE], {}, r"BitsPerSample \(10,\)"),
-    "14 bit": ([14], 1, [WIDE], {}, r"BitsPerSample \(14,\)"),
     "grey and alpha of 16": ([16] * 2, 1, [WIDE] * 2, {"t338": [2]}, r"BitsPerSample \(16, 16\)"),
-    "12 in 16, RGB": ([16] * 3, 2, [RGB12], {"t341": [4095] * 3}, "SMaxSampleValue 4095"),
-    "6 bits in 8": ([8], 1, [BYTES // 4], {"t341": [63]}, "SMaxSampleValue 63"),
-    "floating RGB": ([32] * 3, 2, [WIDE] * 6, {"t339": [3] * 3}, "floating"),
-    "ICCLab": ([8] * 3, 9, [YCBCR], {}, "ICCLab"),
-    "a raw sensor": ([16], 32803, [WIDE], {}, "raw sensor"),
+    "floating RGB": ([32] * 3, 2, [WIDE] * 6, {"t339": [3] * 3}, r"SampleFormat \(3, 3, 3\)"),
+    "ICCLab": ([8] * 3, 9, [YCBCR], {}, "PhotometricInterpretation 9"),
+    "a raw sensor": ([16], 32803, [WIDE], {}, "PhotometricInterpretation 32803"),
     "unknown packing": ([8], 1, [BYTES], {"t259": [52546]}, "Compression 52546"),
 }
 
@@ -135,20 +124,6 @@ def test_a_larger_sub_image_means_that_the_first_page_is_a_preview():
     assert "SubIFDs" in picture.message
 
 
-@pytest.mark.parametrize("header", [b"MM\0+" + bytes(64), b"II+\0" + bytes(64)])
-def test_a_bigtiff_is_unsupported_not_damaged(header):
-    picture = load_picture(header)
-    assert picture.status == "unsupported"
-    assert "BigTIFF" in picture.message
-    assert "save it as" in picture.message
-
-
-def test_grey_of_sixteen_bit_is_the_same_in_strips():
-    samples = np.random.default_rng(5).integers(0, 65536, (2100, 1000), dtype=np.uint16)
-    picture = load_picture(Image.fromarray(samples))
-    np.testing.assert_array_equal(np.asarray(picture.image)[:, :, 0], np.rint(samples / 257))
-
-
 @pytest.mark.parametrize("bits", [8, 10, 12])
 def test_values_in_a_small_part_of_sixteen_bits_are_flagged(bits):
     samples = (RAMP.astype(np.float64) / 255 * (2**bits - 1)).astype(np.uint16)
@@ -162,15 +137,8 @@ def test_values_in_a_small_part_of_sixteen_bits_are_flagged(bits):
 
 
 def test_a_full_or_eight_bit_range_is_not_flagged_low():
-    for source in (WIDE, BYTES // 32, tiff([16], 0, [WIDE])):
+    for source in (WIDE, BYTES // 32, tiff([16], 1, [WIDE])):
         assert "low_range" not in load_picture(source).flags
-
-
-def test_unsigned_samples_of_32_bit_are_not_called_negative():
-    data = tiff([32], 1, [np.full((HEIGHT, WIDTH), 4_000_000_000, np.uint32)])
-    picture = load_picture(data)
-    assert picture.status == "unsupported"
-    assert "32-bit samples up to 2147483648 and more" in picture.message
 
 
 def test_lab_is_flagged():
