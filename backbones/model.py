@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maclip_lab.clip.model import CLIP, ModifiedResNet, QuickGELU, VisionTransformer
+from maclip_lab.clip.model import CLIP, ModifiedResNet, VisionTransformer
 
 _POLYNOMIAL = (3.4445, -4.7750, 2.0315)
 _ROUNDS, _MOMENTUM = 5, 0.95
@@ -69,25 +69,21 @@ def new_clip(recipe: Recipe, vocabulary: int) -> CLIP:
     visual: ModifiedResNet | VisionTransformer
     width, dimensions = recipe.width, recipe.embed_dim
     if recipe.architecture == "rn":
-        visual = ModifiedResNet(recipe.layers, width, width // 2, 224, dimensions)
+        visual = ModifiedResNet(recipe.layers, width, 224, dimensions)
         if not recipe.projection_bias:
             nn.init.zeros_(visual.attnpool.c_proj.bias).requires_grad_(False)
     elif recipe.architecture == "vit":
-        depth, heads = sum(recipe.layers), width // 64
-        visual = VisionTransformer(224, recipe.patch, width, depth, heads, dimensions, QuickGELU)
+        visual = VisionTransformer(224, recipe.patch, width, sum(recipe.layers), dimensions)
         with torch.no_grad():
             visual.conv1.weight.copy_(cosine_patches(width, recipe.patch))
     else:
         raise ValueError(f'architecture is "rn" or "vit", got {recipe.architecture!r}')
     clip = CLIP(
         visual,
-        embed_dim=dimensions,
-        image_size=224,
         context_length=77,
         vocab_size=vocabulary,
         text_width=recipe.text_width,
         text_layers=recipe.text_layers,
-        text_heads=max(1, recipe.text_width // 64),
     )
     nn.init.normal_(clip.token_embedding.weight, std=0.02)
     with torch.no_grad():

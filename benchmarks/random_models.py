@@ -8,7 +8,7 @@ from PIL import Image, ImageFilter
 from safetensors.torch import save_file
 from torch import nn
 
-from maclip_lab.clip.model import CLIP, ModifiedResNet, QuickGELU, VisionTransformer
+from maclip_lab.clip.model import CLIP, ModifiedResNet, VisionTransformer
 
 ARCHITECTURES = ("RN50", "ViT-B/32", "ViT-B/16")
 
@@ -23,20 +23,17 @@ def random_clip(architecture: str, seed: int = 0) -> CLIP:
     visual: ModifiedResNet | VisionTransformer
     if architecture == "RN50":
         dimensions = 1024
-        visual = ModifiedResNet((3, 4, 6, 3), 64, 32, 224, dimensions)
+        visual = ModifiedResNet((3, 4, 6, 3), 64, 224, dimensions)
     elif architecture in ARCHITECTURES:
         dimensions = 512
-        visual = VisionTransformer(224, int(architecture[-2:]), 768, 12, 12, 512, QuickGELU)
+        visual = VisionTransformer(224, int(architecture[-2:]), 768, 12, 512)
     else:
         raise ValueError(f"architectures are {', '.join(ARCHITECTURES)}, got {architecture!r}")
     for module in visual.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.normal_(module.bias, std=0.1)
-    clip = CLIP(
-        visual, embed_dim=dimensions, image_size=224, context_length=77, vocab_size=49408,
-        text_width=512, text_layers=12, text_heads=8,
-    )  # fmt: skip
+    clip = CLIP(visual, context_length=77, vocab_size=49408, text_width=512, text_layers=12)
     return clip.eval().requires_grad_(False)
 
 

@@ -85,17 +85,14 @@ class ForeignClip(nn.Module):
         factor, shift = self.factor.to(crops.dtype), self.shift.to(crops.dtype)
         return self.model.encode_image((crops * factor + shift).contiguous())
 
-    encode_image = forward
-
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Text features ``(T, D)`` in float32."""
         tokens = list(texts) if self.tokenizer is None else self.tokenizer(list(texts))
         if isinstance(tokens, Mapping):
-            keys = ", ".join(map(str, tokens))
             raise TypeError(
-                f"the tokenizer gives several things ({keys}), not tokens: make it a function of "
-                "texts that returns .input_ids as a tensor"
+                f"the tokenizer gives several things ({', '.join(map(str, tokens))}), not tokens: "
+                "make it a function of texts that returns .input_ids as a tensor"
             )
         tokens = tokens.to(self.factor.device) if isinstance(tokens, Tensor) else tokens
         return self.model.encode_text(tokens).float()
@@ -106,13 +103,13 @@ class ForeignClip(nn.Module):
         crops = torch.randn(size, generator=torch.Generator().manual_seed(0)).to(self.factor.device)
         try:
             images, texts = self(crops).float(), self.encode_texts(["good", "bad"])
-            known = torch.isfinite(images).all() and torch.isfinite(texts).all()
-            fits = images.shape == (4, texts.shape[1]) and len(texts) == 2 and bool(known)
+            finite = bool(torch.isfinite(images).all() and torch.isfinite(texts).all())
+            fits = finite and images.shape == (4, texts.shape[1]) and len(texts) == 2
         except _FAILURES as error:
+            given = "strings" if self.tokenizer is None else "tokens"
             raise ValueError(
-                f"{self.kind} cannot encode crops {size} and two texts "
-                f"({'strings' if self.tokenizer is None else 'tokens'}; tokenizer= makes tokens): "
-                f"{type(error).__name__}: {error}"
+                f"{self.kind} cannot encode crops {size} and two texts ({given}; tokenizer= makes "
+                f"tokens): {type(error).__name__}: {error}"
             ) from error
         if not fits:
             raise ValueError(

@@ -6,7 +6,6 @@ before it, attention pooling without the keys and values of its tokens, a last t
 for the one token that is read.
 """
 
-import copy
 from typing import cast
 
 import torch
@@ -34,37 +33,25 @@ def inference_tower(
 ) -> nn.Module:
     """A tower with the features of ``visual``, made for one device and precision.
 
+    A ResNet of a few channels runs as published, down to the order of its sums: arithmetic is not
+    its limit, and there is little to average rounding out, so that folding would move the cues of
+    an ill-conditioned one by more than 1e-5.
+
     Args:
         visual: a tower in evaluation mode; it is left as it is.
         device: where the new tower runs.
         dtype: of its inputs and its work; attention pooling is wider.
 
     Returns:
-        A module called as ``visual`` is, which can be neither trained nor moved nor saved.
+        A module called as ``visual`` is, which can be neither trained nor moved nor saved. Its
+        inputs have channels last: in the other layout AVX-512 sums odd batches in another order.
     """
     place = Placement(device, dtype)
     if isinstance(visual, VisionTransformer):
         return InferenceTransformer(visual, place)
     if visual.conv3.out_channels < _NARROW and dtype == torch.float32:
-        return PublishedResNet(visual, place)
+        return place.copied(visual)
     return InferenceResNet(visual, place)
-
-
-class PublishedResNet(nn.Module):
-    """`ModifiedResNet` as it stands, down to the order of its sums.
-
-    Channels come last: in the other layout AVX-512 sums batches of odd sizes in another order.
-    In a tower of a few channels arithmetic is not the limit, and there is little to average
-    rounding out: folding would move the cues of an ill-conditioned one by more than 1e-5.
-    """
-
-    def __init__(self, visual: ModifiedResNet, place: Placement) -> None:
-        super().__init__()
-        self.visual = copy.deepcopy(visual).to(place.device, place.dtype)
-
-    def forward(self, x: Tensor, pos_embedding: bool = False) -> Tensor:
-        """Images ``(N, 3, H, W)`` to features ``(N, D)``."""
-        return self.visual(x.contiguous(memory_format=torch.channels_last), pos_embedding)
 
 
 class InferenceResNet(nn.Module):
@@ -72,39 +59,42 @@ class InferenceResNet(nn.Module):
 
     def __init__(self, visual: ModifiedResNet, place: Placement) -> None:
         super().__init__()
-        side = _CROP
-        self.stem = nn.Sequential(
-            FusedConv(visual.conv1, visual.bn1, place, relu=True, side=side),
-            FusedConv(visual.conv2, visual.bn2, place, relu=True, side=side // 2),
-            FusedConv(visual.conv3, visual.bn3, place, relu=True, side=side // 2),
+        side = _CROP // 2
+        self.layers = nn.Sequential(
+            FusedConv(visual.conv1, visual.bn1, place, relu=True, side=_CROP),
+            FusedConv(visual.conv2, visual.bn2, place, relu=True, side=side),
+            FusedConv(visual.conv3, visual.bn3, place, relu=True, side=side),
             visual.avgpool,
         )
-        self.blocks = nn.Sequential()
-        for i in range(4):
-            stage = cast(nn.Sequential, getattr(visual, f"layer{i + 1}"))
-            for j, block in enumerate(stage):
-                after = side // 4 // 2**i
-                before = 2 * after if i and not j else after
-                self.blocks.append(_Block(cast(Bottleneck, block), place, before, after))
+        side //= 2
+        for stage in (visual.layer1, visual.layer2, visual.layer3, visual.layer4):
+            for block in stage:
+                made = _Block(cast(Bottleneck, block), place, side)
+                side = made.side
+                self.layers.append(made)
         self.pool = SingleQueryPool(visual.attnpool, place.wide)
 
     def forward(self, x: Tensor, pos_embedding: bool = False) -> Tensor:
         """Images ``(N, 3, H, W)``, sides at least 32, to features ``(N, D)``."""
-        return self.pool(self.blocks(self.stem(x)), pos_embedding)
+        return self.pool(self.layers(x), pos_embedding)
 
 
 class _Block(nn.Module):
-    def __init__(self, block: Bottleneck, place: Placement, before: int, after: int) -> None:
+    """`Bottleneck` on maps of ``before`` pixels a side, after which they are ``side``."""
+
+    def __init__(self, block: Bottleneck, place: Placement, before: int) -> None:
         super().__init__()
+        strided = isinstance(block.avgpool, nn.AvgPool2d)
+        self.side = before // 2 if strided else before
         self.narrow = FusedConv(block.conv1, block.bn1, place, relu=True, side=before)
         self.spatial = FusedConv(block.conv2, block.bn2, place, relu=True, side=before)
         self.pool = block.avgpool
-        self.widen = FusedConv(block.conv3, block.bn3, place, relu=True, side=after)
+        self.widen = FusedConv(block.conv3, block.bn3, place, relu=True, side=self.side)
         self.shortcut = nn.Sequential()
         if block.downsample is not None:
             pool, conv, norm = block.downsample
             conv, norm = cast(nn.Conv2d, conv), cast(nn.BatchNorm2d, norm)
-            self.shortcut.extend([pool, FusedConv(conv, norm, place, relu=False, side=after)])
+            self.shortcut.extend([pool, FusedConv(conv, norm, place, relu=False, side=self.side)])
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.pool(self.spatial(self.narrow(x)))
@@ -148,47 +138,30 @@ class SingleQueryPool(nn.Module):
         return F.linear(pooled, *self.project)
 
 
-class InferenceTransformer(nn.Module):
+class InferenceTransformer(VisionTransformer):
     """`VisionTransformer` with fused layers and a last block for the class token alone."""
 
     def __init__(self, visual: VisionTransformer, place: Placement) -> None:
-        super().__init__()
-        self.patches = place.put(visual.conv1.weight).contiguous(memory_format=torch.channels_last)
-        self.class_embedding = place.put(visual.class_embedding)
-        self.positions = place.put(visual.positional_embedding)
-        self.norm_before = _Norm(visual.ln_pre, place)
-        self.blocks = nn.ModuleList(
-            _Layer(cast(ResidualAttentionBlock, block), place)
-            for block in visual.transformer.resblocks
-        )
-        self.norm_after = _Norm(visual.ln_post, place)
-        self.proj = place.put(visual.proj)
-
-    def forward(self, x: Tensor, pos_embedding: bool = False) -> Tensor:
-        """Images ``(N, 3, H, W)``, sides at least one patch, to features ``(N, D)``."""
-        x = F.conv2d(x, self.patches, stride=self.patches.shape[-1])
-        rows, cols = x.shape[-2:]
-        tokens = x.flatten(2).transpose(1, 2)
-        tokens = torch.cat([self.class_embedding.expand(len(x), 1, -1), tokens], dim=1)
-        if pos_embedding:
-            tokens = tokens + resized_positions(self.positions, rows, cols)
-        tokens = self.norm_before(tokens)
-        for i, block in enumerate(self.blocks, 1):
-            tokens = block(tokens, 1 if i == len(self.blocks) else None)
-        return self.norm_after(tokens[:, 0]) @ self.proj
-
-
-class _Norm(nn.Module):
-    def __init__(self, norm: nn.LayerNorm, place: Placement) -> None:
-        super().__init__()
-        self.weight, self.bias, self.eps = place.put(norm.weight), place.put(norm.bias), norm.eps
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x, x.shape[-1:], self.weight, self.bias, self.eps)
+        nn.Module.__init__(self)
+        for name in ("conv1", "ln_pre", "ln_post"):
+            self.add_module(name, place.copied(getattr(visual, name)))
+        for name in ("class_embedding", "positional_embedding", "proj"):
+            self.register_buffer(name, place.put(getattr(visual, name)))
+        patches = self.conv1.weight
+        patches.data = patches.contiguous(memory_format=torch.channels_last)
+        blocks = cast(nn.Sequential, visual.transformer.resblocks)
+        layers = [_Layer(cast(ResidualAttentionBlock, block), place) for block in blocks]
+        layers[-1].queries = 1
+        self.transformer = nn.Sequential(*layers)
 
 
 class _Layer(nn.Module):
-    """`ResidualAttentionBlock`; QuickGELU is SiLU between two scalings, which weights take in."""
+    """`ResidualAttentionBlock`, of the first ``queries`` tokens or all.
+
+    QuickGELU is SiLU between two scalings, which weights take in.
+    """
+
+    queries: int | None = None
 
     def __init__(self, block: ResidualAttentionBlock, place: Placement) -> None:
         super().__init__()
@@ -196,7 +169,7 @@ class _Layer(nn.Module):
         widen, gelu, narrow = block.mlp
         widen, narrow = cast(nn.Linear, widen), cast(nn.Linear, narrow)
         self.heads, self.key_dim = attn.num_heads, attn.embed_dim // attn.num_heads
-        self.norm_1, self.norm_2 = _Norm(block.ln_1, place), _Norm(block.ln_2, place)
+        self.norm_1, self.norm_2 = place.copied(block.ln_1), place.copied(block.ln_2)
         weights = attn.in_proj_weight.split([attn.embed_dim, 2 * attn.embed_dim])
         biases = attn.in_proj_bias.split([attn.embed_dim, 2 * attn.embed_dim])
         self.query = FusedLinear(weights[0], biases[0], place)
@@ -209,13 +182,13 @@ class _Layer(nn.Module):
         )
         self.narrow = FusedLinear(narrow.weight / scale, narrow.bias, place)
 
-    def forward(self, x: Tensor, queries: int | None = None) -> Tensor:
-        """``(N, L, width)`` to ``(N, queries, width)``: the first tokens' states, or all."""
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, L, width)`` to ``(N, queries, width)``."""
         normed = self.norm_1(x)
-        query = self._by_head(self.query(normed[:, :queries]))[0]
+        query = self._by_head(self.query(normed[:, : self.queries]))[0]
         key, value = self._by_head(self.key_value(normed))
         mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-        x = self.out(mixed, x[:, :queries])
+        x = self.out(mixed, x[:, : self.queries])
         return self.narrow(self.widen(self.norm_2(x)), x)
 
     def _by_head(self, x: Tensor) -> Tensor:

@@ -6,14 +6,15 @@ blocked layout; elsewhere, and where torch has no such kernels, the plain functi
 
 import copy
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-Activation = Literal["none", "relu", "swish", "gelu"]
+Activation = Literal["none", "swish", "gelu"]
+_Module = TypeVar("_Module", bound=nn.Module)
 
 _TYPICAL_BATCH = 8  # oneDNN picks a layout by shape; others work, a little slower
 
@@ -28,12 +29,9 @@ class Placement:
     @property
     def fused(self) -> bool:
         """Whether oneDNN's fused kernels are to be had there."""
-        if self.device.type != "cpu" or not torch.backends.mkldnn.is_available():
-            return False
         kernels = torch.ops.mkldnn
-        if not hasattr(kernels, "_convolution_pointwise") or not hasattr(
-            kernels, "_linear_pointwise"
-        ):
+        there = self.device.type == "cpu" and torch.backends.mkldnn.is_available()
+        if not there or not hasattr(kernels, "_linear_pointwise"):
             return False
         if self.dtype == torch.bfloat16:  # which a processor without AVX-512 refuses
             return bool(kernels._is_mkldnn_bf16_supported())
@@ -47,6 +45,10 @@ class Placement:
     def put(self, weight: Tensor) -> Tensor:
         """A copy of a weight."""
         return weight.detach().to(self.device, self.dtype, copy=True)
+
+    def copied(self, layer: _Module) -> _Module:
+        """A copy of a layer that is used as it is."""
+        return copy.deepcopy(layer).requires_grad_(False).to(self.device, self.dtype)
 
 
 class FusedConv(nn.Module):
@@ -67,14 +69,10 @@ class FusedConv(nn.Module):
         self.bias = place.put(cast(Tensor, folded.bias))
         self.weight = place.put(folded.weight).contiguous(memory_format=torch.channels_last)
         if self.fused:
-            self.weight = torch.ops.mkldnn._reorder_convolution_weight(
-                self.weight,
-                [self.padding] * 2,
-                [self.stride] * 2,
-                [1, 1],
-                1,
-                [_TYPICAL_BATCH, conv.in_channels, side, side],
-            )
+            mostly = [_TYPICAL_BATCH, conv.in_channels, side, side]
+            geometry = [self.padding] * 2, [self.stride] * 2, [1, 1], 1
+            reorder = torch.ops.mkldnn._reorder_convolution_weight
+            self.weight = reorder(self.weight, *geometry, mostly)
 
     def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
         """``(N, C, H, W)``, channels last, to the convolution's shape.
@@ -89,14 +87,13 @@ class FusedConv(nn.Module):
 
     def _fused(self, x: Tensor, shortcut: Tensor | None) -> Tensor:
         geometry = [self.padding] * 2, [self.stride] * 2, [1, 1], 1
+        weights, kernels = (self.weight, self.bias), torch.ops.mkldnn
         if shortcut is None:
-            return torch.ops.mkldnn._convolution_pointwise(
-                x, self.weight, self.bias, *geometry, "relu" if self.relu else "none", [], ""
-            )
-        return torch.ops.mkldnn._convolution_pointwise_.binary(
-            shortcut, x, self.weight, self.bias, *geometry,
-            "add", 1.0, "relu" if self.relu else None, [], "",
-        )  # fmt: skip
+            then = "relu" if self.relu else "none"
+            return kernels._convolution_pointwise(x, *weights, *geometry, then, [], "")
+        summed = kernels._convolution_pointwise_.binary
+        act = "relu" if self.relu else None
+        return summed(shortcut, x, *weights, *geometry, "add", 1.0, act, [], "")
 
 
 class FusedLinear(nn.Module):
@@ -118,13 +115,9 @@ class FusedLinear(nn.Module):
             if shortcut is not None:
                 return op.binary(x, shortcut, self.weight, self.bias, "add")
             return op(x, self.weight, self.bias, self.activation, [], "none")
-        y = _activate(F.linear(x, self.weight, self.bias), self.activation)
+        y = F.linear(x, self.weight, self.bias)
+        if self.activation == "swish":
+            y = F.silu(y, inplace=True)
+        elif self.activation == "gelu":
+            y = F.gelu(y)
         return y if shortcut is None else y.add_(shortcut)
-
-
-def _activate(x: Tensor, activation: Activation) -> Tensor:
-    if activation == "relu":
-        return x.relu_()
-    if activation == "swish":
-        return F.silu(x, inplace=True)
-    return F.gelu(x) if activation == "gelu" else x

@@ -8,7 +8,8 @@ Visual Models From Natural Language Supervision", ICML 2021, arXiv:2103.00020, s
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -46,15 +47,9 @@ class Bottleneck(nn.Module):
         self.downsample: nn.Sequential | None = None
         if stride > 1 or inplanes != outplanes:
             pool = nn.AvgPool2d(stride) if stride > 1 else nn.Identity()
-            self.downsample = nn.Sequential(
-                OrderedDict(
-                    [
-                        ("-1", pool),
-                        ("0", nn.Conv2d(inplanes, outplanes, 1, bias=False)),
-                        ("1", nn.BatchNorm2d(outplanes)),
-                    ]
-                )
-            )
+            conv = nn.Conv2d(inplanes, outplanes, 1, bias=False)
+            layers = {"-1": pool, "0": conv, "1": nn.BatchNorm2d(outplanes)}
+            self.downsample = nn.Sequential(OrderedDict(layers))
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, inplanes, H, W)`` to ``(N, 4 planes, H/stride, W/stride)``."""
@@ -116,9 +111,10 @@ class ModifiedResNet(nn.Module):
     layer4: nn.Sequential
 
     def __init__(
-        self, layers: tuple[int, ...], width: int, heads: int, image_size: int, output_dim: int
+        self, layers: tuple[int, ...], width: int, image_size: int, embed_dim: int
     ) -> None:
         super().__init__()
+        self.image_size, self.embed_dim = image_size, embed_dim
         self.conv1 = nn.Conv2d(3, width // 2, 3, stride=2, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width // 2)
         self.conv2 = nn.Conv2d(width // 2, width // 2, 3, padding=1, bias=False)
@@ -134,7 +130,7 @@ class ModifiedResNet(nn.Module):
                 stage.append(Bottleneck(inplanes, planes, stride=2 if i > 0 and block == 0 else 1))
                 inplanes = planes * Bottleneck.expansion
             self.add_module(f"layer{i + 1}", stage)
-        self.attnpool = AttentionPool(image_size // 32, inplanes, heads, output_dim)
+        self.attnpool = AttentionPool(image_size // 32, inplanes, inplanes // 64, embed_dim)
 
     def forward(self, x: Tensor, pos_embedding: bool = False) -> Tensor:
         """Images ``(N, 3, H, W)``, sides at least 32, to features ``(N, D)``."""
@@ -146,45 +142,35 @@ class ModifiedResNet(nn.Module):
 
 
 class ResidualAttentionBlock(nn.Module):
-    """Pre-norm transformer block."""
+    """Pre-norm transformer block, a head for every 64 dimensions.
 
-    def __init__(self, width: int, heads: int, act: type[nn.Module]) -> None:
+    A ``causal`` one lets a token see only itself and earlier ones.
+    """
+
+    def __init__(self, width: int, act: type[nn.Module], causal: bool) -> None:
         super().__init__()
-        self.attn = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.causal = causal
+        self.attn = nn.MultiheadAttention(width, max(1, width // 64), batch_first=True)
         self.ln_1 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(
-            OrderedDict(
-                c_fc=nn.Linear(width, width * 4), gelu=act(), c_proj=nn.Linear(width * 4, width)
-            )
-        )
+        widen, narrow = nn.Linear(width, width * 4), nn.Linear(width * 4, width)
+        self.mlp = nn.Sequential(OrderedDict(c_fc=widen, gelu=act(), c_proj=narrow))
         self.ln_2 = nn.LayerNorm(width)
 
-    def forward(self, x: Tensor, causal: bool) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """``(N, L, width)`` to the same shape."""
-        x = x + self._attention(self.ln_1(x), causal)
+        attn = self.attn
+        qkv = F.linear(self.ln_1(x), attn.in_proj_weight, attn.in_proj_bias)
+        query, key, value = qkv.unflatten(-1, (3, attn.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=self.causal)
+        x = x + attn.out_proj(mixed.transpose(1, 2).flatten(2))
         return x + self.mlp(self.ln_2(x))
 
-    def _attention(self, x: Tensor, causal: bool) -> Tensor:
-        qkv = F.linear(x, self.attn.in_proj_weight, self.attn.in_proj_bias)
-        query, key, value = qkv.unflatten(-1, (3, self.attn.num_heads, -1)).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=causal)
-        return self.attn.out_proj(mixed.transpose(1, 2).flatten(2))
 
-
-class Transformer(nn.Module):
-    """A stack of residual attention blocks."""
-
-    def __init__(self, width: int, layers: int, heads: int, act: type[nn.Module]) -> None:
-        super().__init__()
-        self.resblocks = nn.ModuleList(
-            ResidualAttentionBlock(width, heads, act) for _ in range(layers)
-        )
-
-    def forward(self, x: Tensor, causal: bool = False) -> Tensor:
-        """``(N, L, width)`` to the same shape; ``causal`` lets a token see only earlier ones."""
-        for block in self.resblocks:
-            x = block(x, causal)
-        return x
+def _transformer(
+    width: int, layers: int, act: type[nn.Module], *, causal: bool = False
+) -> nn.Sequential:
+    blocks = (ResidualAttentionBlock(width, act, causal) for _ in range(layers))
+    return nn.Sequential(OrderedDict(resblocks=nn.Sequential(*blocks)))
 
 
 class VisionTransformer(nn.Module):
@@ -196,19 +182,19 @@ class VisionTransformer(nn.Module):
         patch: int,
         width: int,
         layers: int,
-        heads: int,
-        output_dim: int,
-        act: type[nn.Module],
+        embed_dim: int,
+        act: type[nn.Module] = QuickGELU,
     ) -> None:
         super().__init__()
+        self.image_size, self.embed_dim = image_size, embed_dim
         scale = width**-0.5
         self.conv1 = nn.Conv2d(3, width, patch, stride=patch, bias=False)
         self.class_embedding = _drawn(width, std=scale)
         self.positional_embedding = _drawn((image_size // patch) ** 2 + 1, width, std=scale)
         self.ln_pre = nn.LayerNorm(width)
-        self.transformer = Transformer(width, layers, heads, act)
+        self.transformer = _transformer(width, layers, act)
         self.ln_post = nn.LayerNorm(width)
-        self.proj = _drawn(width, output_dim, std=scale)
+        self.proj = _drawn(width, embed_dim, std=scale)
 
     def forward(self, x: Tensor, pos_embedding: bool = False) -> Tensor:
         """Images ``(N, 3, H, W)``, sides at least one patch, to features ``(N, D)``."""
@@ -225,35 +211,29 @@ class VisionTransformer(nn.Module):
 class CLIP(nn.Module):
     """An image tower and a text tower that share an embedding of D dimensions.
 
-    Build one from published tensors with `build_clip`.
-
-    Attributes:
-        embed_dim: D.
-        image_size: side in pixels of the square pictures it was trained on.
-        context_length: tokens a text may have, 77 in every OpenAI model.
+    Build one from published tensors with `build_clip`. ``image_size`` is the side in pixels of the
+    square pictures it was trained on, ``context_length`` the tokens a text may have.
     """
 
     def __init__(
         self,
         visual: ModifiedResNet | VisionTransformer,
         *,
-        embed_dim: int,
-        image_size: int,
         context_length: int,
         vocab_size: int,
         text_width: int,
         text_layers: int,
-        text_heads: int,
         act: type[nn.Module] = QuickGELU,
     ) -> None:
         super().__init__()
-        self.embed_dim, self.image_size, self.context_length = embed_dim, image_size, context_length
+        self.embed_dim, self.image_size = visual.embed_dim, visual.image_size
+        self.context_length = context_length
         self.visual = visual
-        self.transformer = Transformer(text_width, text_layers, text_heads, act)
+        self.transformer = _transformer(text_width, text_layers, act, causal=True)
         self.token_embedding = nn.Embedding(vocab_size, text_width)
         self.positional_embedding = _drawn(context_length, text_width, std=0.01)
         self.ln_final = nn.LayerNorm(text_width)
-        self.text_projection = _drawn(text_width, embed_dim, std=text_width**-0.5)
+        self.text_projection = _drawn(text_width, self.embed_dim, std=text_width**-0.5)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
 
     @property
@@ -262,15 +242,10 @@ class CLIP(nn.Module):
         return any(isinstance(module, QuickGELU) for module in self.transformer.modules())
 
     def encode_image(self, images: Tensor, pos_embedding: bool = False) -> Tensor:
-        """Raw image features, not L2-normalised.
+        """Raw image features ``(N, D)``, not L2-normalised, of normalised ``(N, 3, H, W)``.
 
-        Args:
-            images: ``(N, 3, H, W)``, normalised by CLIP's mean and standard deviation.
-            pos_embedding: add the visual positional embedding, resized bicubically to the
-                picture's token grid. MA-CLIP leaves it out.
-
-        Returns:
-            ``(N, D)``.
+        ``pos_embedding`` adds the visual positional embedding, resized bicubically to the picture's
+        token grid; MA-CLIP leaves it out.
         """
         return self.visual(images, pos_embedding)
 
@@ -280,67 +255,8 @@ class CLIP(nn.Module):
         The state at the end-of-text token, which has the largest id, is the text's feature.
         """
         x = self.token_embedding(tokens) + self.positional_embedding[: tokens.shape[1]]
-        x = self.ln_final(self.transformer(x, causal=True))
+        x = self.ln_final(self.transformer(x))
         return x[torch.arange(len(x), device=x.device), tokens.argmax(-1)] @ self.text_projection
-
-
-def _count(state: Mapping[str, Tensor], prefix: str) -> int:
-    """Number of consecutive indices found directly below ``prefix``."""
-    return len({key[len(prefix) :].split(".")[0] for key in state if key.startswith(prefix)})
-
-
-def _build_visual(
-    state: Mapping[str, Tensor], act: type[nn.Module]
-) -> tuple[ModifiedResNet | VisionTransformer, int]:
-    """The empty image tower for these tensors, and its image size."""
-    if "visual.proj" in state:
-        width, _, patch, _ = state["visual.conv1.weight"].shape
-        image_size = patch * math.isqrt(len(state["visual.positional_embedding"]) - 1)
-        layers = _count(state, "visual.transformer.resblocks.")
-        output_dim = state["visual.proj"].shape[1]
-        tower = VisionTransformer(image_size, patch, width, layers, width // 64, output_dim, act)
-        return tower, image_size
-    stages = tuple(_count(state, f"visual.layer{i}.") for i in (1, 2, 3, 4))
-    width = len(state["visual.layer1.0.conv1.weight"])
-    image_size = 32 * math.isqrt(len(state["visual.attnpool.positional_embedding"]) - 1)
-    output_dim = len(state["visual.attnpool.c_proj.weight"])
-    return ModifiedResNet(stages, width, width // 2, image_size, output_dim), image_size
-
-
-class _Undrawn(TorchFunctionMode):
-    """Modules made within are empty: drawing random weights takes longer than loading them.
-
-    On the meta device alone they would still be drawn, by code that imports a compiler.
-    """
-
-    def __torch_function__(
-        self,
-        func: Callable[..., object],
-        types: object,
-        args: tuple[object, ...] = (),
-        kwargs: Mapping[str, object] | None = None,
-    ) -> object:
-        kwargs = dict(kwargs or {})
-        if getattr(func, "__module__", "") == "torch.nn.init":
-            return kwargs["tensor"] if "tensor" in kwargs else args[0]
-        return func(*args, **kwargs)
-
-
-def _shaped_clip(state: Mapping[str, Tensor], act: type[nn.Module]) -> CLIP:
-    """A CLIP whose tensors have these shapes, its weights as PyTorch draws them."""
-    text_width, embed_dim = state["text_projection"].shape
-    visual, image_size = _build_visual(state, act)
-    return CLIP(
-        visual,
-        embed_dim=embed_dim,
-        image_size=image_size,
-        context_length=len(state["positional_embedding"]),
-        vocab_size=len(state["token_embedding.weight"]),
-        text_width=text_width,
-        text_layers=_count(state, "transformer.resblocks."),
-        text_heads=max(1, text_width // 64),
-        act=act,
-    )
 
 
 def untrained_clip(state: Mapping[str, Tensor], seed: int, *, quick_gelu: bool = True) -> CLIP:
@@ -356,7 +272,7 @@ def untrained_clip(state: Mapping[str, Tensor], seed: int, *, quick_gelu: bool =
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        clip = _shaped_clip(state, QuickGELU if quick_gelu else nn.GELU)
+        clip = _shaped_clip(state, quick_gelu)
         nn.init.normal_(clip.token_embedding.weight, std=0.02)
     return clip.eval().requires_grad_(False)
 
@@ -371,24 +287,67 @@ def build_clip(state: Mapping[str, Tensor], *, quick_gelu: bool = True) -> CLIP:
     Raises:
         ValueError: tensors are missing, left over or of the wrong shape.
     """
-    act = QuickGELU if quick_gelu else nn.GELU
-    wanted = {"text_projection", "positional_embedding", "token_embedding.weight", "logit_scale"}
-    missing = sorted(wanted - state.keys())
-    if missing or not ({"visual.proj", "visual.attnpool.c_proj.weight"} & state.keys()):
-        raise ValueError(
-            "expected a CLIP state dict under OpenAI's tensor names with a ModifiedResNet or "
-            f"VisionTransformer image tower; missing {missing or 'visual.*'}, "
-            f"got {sorted(state)[:5]} ..."
-        )
-    with torch.device("meta"), _Undrawn():
-        clip = _shaped_clip(state, act)
     owned = {
         name: tensor.to(torch.float32 if tensor.is_floating_point() else None, copy=True)
         for name, tensor in state.items()
         if name not in ("input_resolution", "context_length", "vocab_size")
     }
     try:
+        with torch.device("meta"), _Undrawn():
+            clip = _shaped_clip(state, quick_gelu)
         clip.load_state_dict(owned, assign=True)
-    except RuntimeError as error:
-        raise ValueError(f"the tensors do not make a CLIP: {error}") from error
+    except (KeyError, RuntimeError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise ValueError(
+            "expected the tensors of a CLIP under OpenAI's names with a ModifiedResNet or "
+            f"VisionTransformer image tower, got {sorted(state)[:5]} ...: {reason}"
+        ) from error
     return clip.eval().requires_grad_(False)
+
+
+class _Undrawn(TorchFunctionMode):
+    """Modules made within are empty: drawing random weights takes longer than loading them.
+
+    On the meta device alone they would still be drawn, by code that imports a compiler.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: object, args: Any = (), kwargs: Any = None
+    ) -> object:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
+
+
+def _shaped_clip(state: Mapping[str, Tensor], quick_gelu: bool) -> CLIP:
+    """A CLIP whose tensors have these shapes, its weights as PyTorch draws them."""
+    act = QuickGELU if quick_gelu else nn.GELU
+    visual: ModifiedResNet | VisionTransformer
+    if "visual.proj" in state:
+        width, _, patch, _ = state["visual.conv1.weight"].shape
+        image_size = patch * math.isqrt(len(state["visual.positional_embedding"]) - 1)
+        layers, embed_dim = (
+            _count(state, "visual.transformer.resblocks."),
+            state["visual.proj"].shape[1],
+        )
+        visual = VisionTransformer(image_size, patch, width, layers, embed_dim, act)
+    else:
+        stages = tuple(_count(state, f"visual.layer{i}.") for i in (1, 2, 3, 4))
+        width = len(state["visual.layer1.0.conv1.weight"])
+        image_size = 32 * math.isqrt(len(state["visual.attnpool.positional_embedding"]) - 1)
+        embed_dim = len(state["visual.attnpool.c_proj.weight"])
+        visual = ModifiedResNet(stages, width, image_size, embed_dim)
+    return CLIP(
+        visual,
+        context_length=len(state["positional_embedding"]),
+        vocab_size=len(state["token_embedding.weight"]),
+        text_width=len(state["text_projection"]),
+        text_layers=_count(state, "transformer.resblocks."),
+        act=act,
+    )
+
+
+def _count(state: Mapping[str, Tensor], prefix: str) -> int:
+    """Number of consecutive indices found directly below ``prefix``."""
+    return len({key[len(prefix) :].split(".")[0] for key in state if key.startswith(prefix)})

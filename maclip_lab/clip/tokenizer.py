@@ -29,10 +29,8 @@ def _byte_symbols() -> dict[int, str]:
     """A printable character for every byte: itself where it is printable, else one from 256 up."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in printable]
-    return {
-        **{byte: chr(byte) for byte in printable},
-        **{byte: chr(256 + i) for i, byte in enumerate(others)},
-    }
+    symbols = {byte: chr(byte) for byte in printable}
+    return symbols | {byte: chr(256 + i) for i, byte in enumerate(others)}
 
 
 @cache
@@ -47,13 +45,8 @@ def _merge_ranks() -> dict[tuple[str, str], int]:
 def vocabulary() -> dict[str, int]:
     """Token strings to ids: 256 bytes, 256 word-final bytes, the merges, start and end."""
     symbols = list(_byte_symbols().values())
-    tokens = [
-        *symbols,
-        *(symbol + _END_OF_WORD for symbol in symbols),
-        *("".join(pair) for pair in _merge_ranks()),
-        START,
-        END,
-    ]
+    final = [symbol + _END_OF_WORD for symbol in symbols]
+    tokens = [*symbols, *final, *map("".join, _merge_ranks()), START, END]
     return {token: i for i, token in enumerate(tokens)}
 
 

@@ -20,7 +20,7 @@ from huggingface_hub.utils import close_session
 from safetensors.torch import save, save_file
 from torch import nn
 
-from maclip_lab.clip.model import CLIP, CLIP_MEAN, CLIP_STD, QuickGELU, VisionTransformer
+from maclip_lab.clip.model import CLIP, CLIP_MEAN, CLIP_STD, VisionTransformer
 from maclip_lab.errors import IntegrityError, OfflineError, WeightsError
 from maclip_lab.files.identity import data_path
 from maclip_lab.scorer import ScoreConfig
@@ -48,9 +48,8 @@ CONFIG = {
 
 def tiny_state() -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
-    sizes = {"embed_dim": 16, "image_size": 64, "context_length": 77, "vocab_size": 12}
-    text = {"text_width": 64, "text_layers": 1, "text_heads": 1}
-    clip = CLIP(VisionTransformer(64, 32, 64, 1, 1, 16, QuickGELU), **sizes, **text)
+    sizes = {"context_length": 77, "vocab_size": 12, "text_width": 64, "text_layers": 1}
+    clip = CLIP(VisionTransformer(64, 32, 64, 1, 16), **sizes)
     return {name: tensor.detach().half().float() for name, tensor in clip.state_dict().items()}
 
 
