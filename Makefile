@@ -3,7 +3,7 @@ BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 OLDEST := .venv-oldest
 SPHINX := $(BIN)/python -m sphinx -qW --keep-going -j auto -c docs -d build/doctrees
 
-.PHONY: help demo test test-oldest lab lint notebooks site release bench packs clean
+.PHONY: help demo test test-oldest lab lint notebooks site release bench packs wheelhouse clean
 
 help:  ## say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -60,6 +60,19 @@ packs: .venv/.package  ## make data/packs anew: CLIVE=FOLDER BIQ2021=FOLDER
 		$(BIN)/maclip-lab $(PACK) synthetic -b $$backbone \
 			-o data/packs/severity.$$backbone.safetensors; \
 	done
+
+EXTRAS := lab
+WHEELS := build/wheelhouse
+ROOM := build/room
+wheelhouse: .venv/.package  ## collect wheels for a room without network, and try them: FROM=FOLDER of torch's
+	rm -rf $(WHEELS) $(ROOM)
+	$(BIN)/pip wheel --quiet --constraint constraints.txt $(if $(FROM),--find-links "$(FROM)") \
+		--wheel-dir $(WHEELS) '.[$(EXTRAS)]'
+	$(PYTHON) -m venv $(ROOM)
+	PIP_CONFIG_FILE=/dev/null $(ROOM)/bin/pip --isolated install --quiet --no-index \
+		--find-links $(WHEELS) 'maclip-lab[$(EXTRAS)]'
+	cd $(ROOM) && MACLIP_LAB_OFFLINE=1 PYTHONPATH= bin/maclip-lab demo --quiet --output demo
+	du -sh $(WHEELS)
 
 clean:  ## remove everything that was made, downloads of yours excepted
 	rm -rf .venv $(OLDEST) build dist docs/generated *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -21,7 +21,12 @@ DIST, ELSEWHERE = ROOT / "dist", ROOT / "build" / "release"
 CHECKED = "00_quickstart.ipynb"
 NOTEBOOKS = ("notebooks", "data/photos/README.md", "LICENSE", "NOTICE", "CITATION.cff")
 WANTED = {
-    "wheel": ("maclip_lab/py.typed", "maclip_lab/data/backbones/tiny-rn.safetensors", "LICENSE"),
+    "wheel": (
+        "maclip_lab/py.typed",
+        "maclip_lab/data/backbones/tiny-rn.safetensors",
+        "maclip_lab/data/10_reproduce.ipynb",
+        "LICENSE",
+    ),
     "sdist": (
         "pyproject.toml",
         "constraints.txt",

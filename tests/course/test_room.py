@@ -1,0 +1,72 @@
+"""What a room of students is set up from: the image of a seat, and the wheels."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+IMAGE = (ROOT / "course" / "Dockerfile").read_text(encoding="utf-8")
+STEPS = [line.split(maxsplit=1) for line in IMAGE.splitlines() if re.match("[A-Z]+ ", line)]
+
+
+def steps(name):
+    return [what for step, what in STEPS if step == name]
+
+
+def copied():
+    for step in steps("COPY"):
+        *sources, _ = [part for part in step.split() if not part.startswith("--")]
+        yield from sources
+
+
+def tracked(path):
+    listed = subprocess.run(
+        ["git", "ls-files", "--", path], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return bool(listed.stdout)
+
+
+def test_every_file_that_the_image_copies_is_there_and_none_is_kept_from_it():
+    ignored = (ROOT / "course" / "Dockerfile.dockerignore").read_text(encoding="utf-8").split("\n")
+    admitted = {line[1:] for line in ignored if line.startswith("!")}
+    sources = list(copied())
+    assert len(sources) > 8
+    for source in sources:
+        assert tracked(source), source
+        assert source.rstrip("/").split("/")[0] in admitted, source
+
+
+def test_the_image_copies_what_the_wheel_is_built_from():
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]
+    needed = {PROJECT["readme"], *PROJECT["license-files"]}
+    needed |= set(build["build"]["targets"]["wheel"]["only-include"])
+    before = IMAGE.partition("RUN pip")[0]
+    assert all(re.search(rf"^COPY .*\b{re.escape(path)}", before, re.MULTILINE) for path in needed)
+
+
+def test_the_image_installs_extras_that_exist_at_the_constraints():
+    (command,) = (step for step in steps("RUN") if step.startswith("pip install"))
+    assert "--constraint constraints.txt" in command
+    (extras,) = re.findall(r'"\.\[([\w,]+)\]"', command)
+    assert set(extras.split(",")) <= set(PROJECT["optional-dependencies"])
+    assert '"jupyterhub==$JUPYTERHUB"' in command
+
+
+def test_a_student_is_not_root_and_starts_a_seat_of_the_hub():
+    assert steps("USER")[-1] not in ("root", "0")
+    assert steps("CMD") == ['["jupyterhub-singleuser"]']
+    version = re.fullmatch(r"python:(3\.\d+)-slim", steps("FROM")[0])[1]
+    assert f"{version}.0" in Requirement(f"python{PROJECT['requires-python']}").specifier
+
+
+def test_wheels_are_collected_at_the_constraints_and_tried_without_an_index():
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\nwheelhouse:")[2]
+    recipe = recipe.partition("\n\n")[0]
+    assert "pip wheel" in recipe
+    assert "--constraint constraints.txt" in recipe
+    assert re.search(r"install .*--no-index[^\n]*\n[^\n]*--find-links \$\(WHEELS\)", recipe)
+    assert "maclip-lab demo" in recipe
