@@ -25,8 +25,9 @@ from maclip_lab.clip.tokenizer import tokenize
 from maclip_lab.crops import crop_batches
 from maclip_lab.cues import magnitude_cue
 from maclip_lab.datasets.degradations import LEVELS, degrade
-from maclip_lab.evaluation import EvaluationSettings, Resamples, correlate
+from maclip_lab.evaluation import EvaluationSettings, correlate
 from maclip_lab.evaluation.correlations import spearman
+from maclip_lab.evaluation.intervals import Resamples
 from maclip_lab.fusion import fixed_fusion
 from maclip_lab.score import PictureFeatures
 from maclip_lab.scorer import Maclip

@@ -11,15 +11,9 @@ import pandas as pd
 from scipy import stats
 
 import maclip_lab as ml
-from maclip_lab.evaluation import (
-    Estimate,
-    EvaluationSettings,
-    Resamples,
-    correlate,
-    resamples,
-    verdicts,
-)
+from maclip_lab.evaluation import Estimate, EvaluationSettings, correlate, resamples, verdicts
 from maclip_lab.evaluation.correlations import Array
+from maclip_lab.evaluation.intervals import Resamples
 
 SIMULATIONS = 300
 N_BOOT = 600

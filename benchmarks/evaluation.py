@@ -11,9 +11,10 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.timing import alternate, ratio
-from maclip_lab.evaluation import EvaluationSettings, Resamples, correlate, evaluate, fit_logistic
+from maclip_lab.evaluation import EvaluationSettings, correlate, evaluate, fit_logistic
 from maclip_lab.evaluation.correlations import Array
 from maclip_lab.evaluation.fits import official_evaluation
+from maclip_lab.evaluation.intervals import Resamples
 
 N_PICTURES = 10_000
 N_BOOT = 2000

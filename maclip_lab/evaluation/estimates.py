@@ -92,13 +92,7 @@ def counted_p(replicates: Array) -> float:
 
 
 def resamples(tests: int) -> int:
-    """How many resamples a family of tests takes: twice what Holm's correction needs at least.
-
-    The least, 40 a test at 5 %, passes only where not one resample lies beyond zero.
-
-    >>> resamples(3), resamples(100)
-    (2000, 8000)
-    """
+    """How many resamples a family of tests takes: twice what Holm's correction needs at least."""
     return max(2000, 2 * _least_resamples(tests, 0.05))
 
 
@@ -108,9 +102,7 @@ def _least_resamples(tests: int, level: float) -> int:
 
 
 def holm(p_values: ArrayLike) -> Array:
-    """Holm's step-down adjusted p values (T,); NaN stays NaN and counts as no test.
-
-    Source: Holm, Scand. J. Stat. 6 (1979), 65-70.
+    """Holm's adjusted p values (Scand. J. Stat. 6, 1979); NaN stays NaN and counts as no test.
 
     >>> [round(float(p), 4) for p in holm([0.01, 0.04, 0.03])]
     [0.03, 0.06, 0.06]
@@ -128,17 +120,13 @@ def verdicts(
 ) -> pd.DataFrame:
     """What one family of numbers allows to say, after one correction (Holm) for all of them.
 
-    A p that was counted has a floor. Where a count of this many resamples cannot pass the
-    correction, the verdict is refused, and the reason names the number that would do. The count is
-    not helped by a distribution: resamples are cheap, and its tail is the data's own. Below
-    `FEW_CLUSTERS` clusters p comes from Student's t and has no floor. An estimate without a p is no
-    test and does not count. Any verdict at all is wrong at most as often as ``level`` says.
+    A counted p has a floor: where so few resamples cannot pass the correction, the verdict is
+    refused, and the reason names the number that would do. An estimate without a p is no test and
+    does not count. Any verdict at all is wrong at most as often as ``level`` says.
 
-    Returns:
-        One row each, the name as index: ``value, low, high, p, p_holm, verdict`` ("above" or
-        "below" zero, or "cannot tell"), ``detectable``, what these pictures could have shown at
-        the strictest level of the correction in four of five cases, and ``reason``. Intervals
-        are not corrected.
+    One row each, the name as index: ``value, low, high, p, p_holm, verdict`` ("above" or "below"
+    zero, or "cannot tell"), ``detectable``, what these pictures could have shown at the strictest
+    level of the correction in four of five cases, and ``reason``. Intervals are not corrected.
     """
     named = dict(estimates if isinstance(estimates, Mapping) else enumerate(estimates))
     p = np.array([estimate.p for estimate in named.values()], dtype=float)

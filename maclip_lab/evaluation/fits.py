@@ -1,21 +1,35 @@
-"""Logistic curves that map predictions onto the MOS scale, and the authors' own variant.
+"""Curves from predictions to the MOS scale: logistics, the authors' variant, and a calibration.
 
 The four-parameter curve is monotone by construction; the five-parameter one of Sheikh, Sabir
 and Bovik (IEEE TIP 2006) adds a straight line and can bend back, which is reported. A fit
 that fails gives NaN and says so: nothing is put in its place.
 """
 
+import json
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import product
-from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import OptimizeWarning, curve_fit, least_squares
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import stats
+from scipy.optimize import OptimizeWarning, curve_fit, isotonic_regression, least_squares
 from scipy.special import expit
 
-from maclip_lab.evaluation.correlations import Array, is_constant, pearson, spearman, standardise
+from maclip_lab.evaluation.correlations import (
+    Array,
+    Labels,
+    align,
+    aligned_labels,
+    is_constant,
+    pearson,
+    spearman,
+    standardise,
+)
+from maclip_lab.evaluation.intervals import MIN_CLUSTERS
 
 _SLOPES = (0.3, 1.0, 3.0, 10.0, 30.0)
 _CENTRES = (0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98)
@@ -25,6 +39,9 @@ _MAX_EVALUATIONS = 400
 _TOLERANCE = 1e-13
 _NO_POWER = 1e-24
 _NO_STEP = 1e-9
+MIN_CALIBRATION = 20
+_FOLDS, _KNOTS = 10, 257
+_SETTINGS = ("prompts", "pos_embedding", "box_lam", "base_cos", "base_norm", "alpha")
 
 
 @dataclass(frozen=True)
@@ -33,18 +50,13 @@ class LogisticFit:
 
     ``status`` is "ok", "nonmonotone" (only five parameters can be), "failed" (no start converged)
     or "degenerate" (too few pictures, or a constant vector), and ``reason`` says why; ``fitted``
-    (N,) is NaN unless it converged; ``direction`` is the curve's sign, 0 for none.
+    (N,) is NaN where there is no curve; ``direction`` is the curve's sign, 0 for none.
     """
 
     status: str
     fitted: Array
     direction: int
     reason: str = ""
-
-    @property
-    def converged(self) -> bool:
-        """Whether there is a curve at all, monotone or not."""
-        return self.status in ("ok", "nonmonotone")
 
     @property
     def signed(self) -> Array:
@@ -121,39 +133,141 @@ def _best_shape(x_bytes: bytes, y_bytes: bytes, line: bool) -> Array | None:
     return shape
 
 
-class OfficialResult(NamedTuple):
-    """The authors' numbers of *fitted* predictions, kept only to match their table; no signs.
+def official_evaluation(predictions: Array, mos: Array) -> tuple[float, float, str]:
+    """The authors' SRCC and PLCC of *fitted* predictions, whose sign is lost, to match their table.
 
-    Where it ``fell_back`` the fit failed and, as in their variant, the start values stood in.
-    """
-
-    srcc: float
-    plcc: float
-    fell_back: bool
-
-
-def official_evaluation(predictions: Array, mos: Array) -> OfficialResult:
-    """The authors' variant: one start, no scaling, and the start values where the fit fails.
-
-    Both are finite (N,); scores are in the data set's own units and direction, never flipped.
-
-    Source: Liao et al., AAAI 2026; curve of Sheikh et al., IEEE TIP 2006.
+    One start, no scaling, and the start values where the fit fails, which the third item says. Both
+    are finite (N,); scores are in the data set's own units and direction, never flipped. Source:
+    Liao et al., AAAI 2026; curve of Sheikh et al., IEEE TIP 2006.
     """
     if mos.size < 2 or is_constant(mos) or is_constant(predictions):
-        return OfficialResult(float("nan"), float("nan"), False)
+        return float("nan"), float("nan"), ""
     start = np.array([mos.max(), mos.min(), predictions.mean(), 0.1, 0.1])
-    best, fell_back = start, mos.size < start.size
-    if not fell_back:
-        try:
-            with np.errstate(all="ignore"), warnings.catch_warnings():
-                warnings.simplefilter("ignore", OptimizeWarning)
-                best = curve_fit(_official_curve, predictions, mos, p0=start)[0]
-        except RuntimeError:
-            fell_back = True
+    best, problem = start, ""
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", OptimizeWarning)
+            best, _ = curve_fit(_official_curve, predictions, mos, p0=start)
+    except (RuntimeError, TypeError):  # no optimum, or fewer pictures than parameters
+        problem = "the authors' fit failed, and its start values stood in"
     with np.errstate(over="ignore"):
         fitted = _official_curve(predictions, *best)
-    return OfficialResult(spearman(mos, fitted), pearson(mos, fitted), fell_back)
+    return spearman(mos, fitted), pearson(mos, fitted), problem
 
 
 def _official_curve(x: Array, b1: float, b2: float, b3: float, b4: float, b5: float) -> Array:
     return b1 * (0.5 - 1 / (1 + np.exp(b2 * (x - b3)))) + b4 * x + b5
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A monotone curve from scores to MOS; straight between its knots, level beyond them.
+
+    ``margin`` is half the width of the prediction interval, in units of the MOS; ``n`` counts the
+    pictures of the fit, and ``facts`` are what made the scores, as results record it.
+    """
+
+    scores: tuple[float, ...]
+    mos: tuple[float, ...]
+    margin: float
+    n: int
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        x, y = np.diff(self.scores), np.diff(self.mos)
+        monotone = x.shape == y.shape and (x > 0).all() and ((y >= 0).all() or (y <= 0).all())
+        if not (monotone and np.isfinite([*self.scores, *self.mos]).all() and self.margin >= 0):
+            raise ValueError("expected a monotone curve of finite numbers, and a margin")
+
+    def apply(self, scores: ArrayLike) -> pd.DataFrame:
+        """``mos_predicted, mos_lo, mos_hi`` of scores (N,); NaN where a score is not finite."""
+        x = np.asarray(scores, dtype=float)
+        y = np.where(np.isfinite(x), np.interp(x, self.scores, self.mos), np.nan)
+        columns = {"mos_predicted": y, "mos_lo": y - self.margin, "mos_hi": y + self.margin}
+        return pd.DataFrame(columns, index=scores.index if isinstance(scores, pd.Series) else None)
+
+    def require(self, facts: Mapping[str, object]) -> None:
+        """Raises ValueError for scores of another backbone, protocol, prompt set or constants."""
+        ours, theirs = _comparable(self.facts), _comparable(facts)
+        other = [f"{n}, {ours[n]}, not {theirs[n]}" for n in ours if ours[n] != theirs[n]]
+        if other:
+            said = f"the calibration was made with another {'; another '.join(other)}"
+            raise ValueError(f"{said}; make one with the settings that score")
+
+    def to_json(self) -> str:
+        """The calibration as JSON."""
+        return json.dumps(vars(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Calibration":
+        """What `to_json` wrote; ValueError for anything else."""
+        try:
+            return cls(**json.loads(text))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise ValueError(f"no calibration: {error}") from error
+
+
+def calibrate(
+    scores: ArrayLike,
+    mos: ArrayLike,
+    *,
+    higher_is_better: bool = True,
+    clusters: Labels | None = None,
+    level: float = 0.95,
+    facts: Mapping[str, object] | None = None,
+) -> Calibration:
+    """A calibration from rated pictures; those without a score or an opinion are left out.
+
+    Arguments are as in `evaluate`, with ``level``, the share of new pictures that the interval
+    should hold, and ``facts``, what made the scores. The interval is cross-conformal: the errors'
+    quantile, corrected for finite samples, of curves fitted without the picture's fold, which holds
+    whole clusters, for new contents. Source: Barber et al., "Predictive inference with the
+    jackknife+", Ann. Stat. 49 (2021).
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"expected a level between 0 and 1 such as 0.95, got {level}")
+    table, quality = align({"score": scores}, mos, higher_is_better)
+    labels = aligned_labels(clusters, mos, "clusters")
+    table = table.assign(quality=quality, label=table.index if labels is None else labels)
+    table = table[np.isfinite(table[["score", "quality"]]).all(axis=1)]
+    x, y = table["score"].to_numpy(), table["quality"].to_numpy()
+    codes, contents = pd.factorize(table["label"])
+    needed, rank = max(MIN_CALIBRATION, level / (1 - level)), int(np.ceil((x.size + 1) * level))
+    if x.size < max(needed, rank) or len(contents) < MIN_CLUSTERS:
+        raise ValueError(
+            f"{x.size} rated pictures of {len(contents)} contents are too few for a {level:.0%} "
+            f"interval, which takes {needed:.0f} of {MIN_CLUSTERS}"
+        )
+    srcc = spearman(x, y)
+    if not srcc * np.sqrt(x.size - 1) > stats.norm.ppf(0.95):
+        raise ValueError(
+            f"the scores do not rise with quality beyond chance, SRCC {srcc:.3f} of {x.size} "
+            "pictures; check the direction of the opinions, and that neither is constant"
+        )
+    fold = np.random.default_rng(0).permutation(len(contents))[codes] % _FOLDS
+    errors = np.full(x.size, np.nan)
+    for held in (fold == number for number in np.unique(fold)):
+        errors[held] = np.abs(y[held] - np.interp(x[held], *_curve(x[~held], y[~held])))
+    knots, values = _curve(x, y)
+    kept = np.unique(np.linspace(0, knots.size - 1, _KNOTS).round().astype(int))
+    values = values if higher_is_better else -values
+    at, told = tuple(knots[kept].tolist()), tuple(values[kept].tolist())
+    return Calibration(at, told, float(np.sort(errors)[rank - 1]), x.size, dict(facts or {}))
+
+
+def _curve(x: Array, quality: Array) -> tuple[Array, Array]:
+    """Distinct scores, ascending, and their quality by the logistic; isotonic where none fits."""
+    fit = fit_logistic(x, quality)
+    knots, first, place = np.unique(x, return_index=True, return_inverse=True)
+    if fit.direction > 0:
+        return knots, np.maximum.accumulate(fit.fitted[first])
+    counts = np.bincount(place)
+    return knots, isotonic_regression(np.bincount(place, quality) / counts, weights=counts).x
+
+
+def _comparable(facts: Mapping[str, object]) -> dict[str, object]:
+    """What two sets of scores must share; a protocol's name, reading and precision need not be."""
+    plain = json.loads(json.dumps(facts, default=str))
+    cut = {name: v for name, v in (plain.get("protocol") or {}).items() if name != "name"}
+    named = {"backbone": plain.get("weights_sha256"), "protocol": cut}
+    return named | {name: plain.get(name) for name in _SETTINGS}

@@ -1,7 +1,6 @@
 """Intervals for correlations and any other number: all methods see the same resampled pictures.
 
-A resample is a vector of counts, how often each picture was drawn. Values are sorted once; each
-resample then costs a few passes over the counts, exact with ties. Shapes: N pictures, M methods,
+A resample is a vector of counts, how often each picture was drawn. Shapes: N pictures, M methods,
 R resamples (a chunk of b at a time).
 """
 
@@ -26,10 +25,7 @@ Indices = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """How intervals are made: from so many resamples, 0 for none, with this coverage.
-
-    The same seed gives the same resamples, so results repeat to the last bit.
-    """
+    """How many resamples make an interval, 0 for none, of which seed and with which coverage."""
 
     n_boot: int = 2000
     seed: int = 0
@@ -47,10 +43,9 @@ class Resamples:
 
     Independent units are drawn: clusters (N,), which are references, or pictures where a set names
     none. From `FEW_CLUSTERS` units on, a bootstrap draws them with replacement; intervals are
-    percentiles, p is counted. Of fewer units each is left out in turn, and the jackknife's standard
-    error goes with Student's t, for a correlation on Fisher's z scale: percentiles are too narrow
-    there. In simulations of photographs with slopes and offsets of their own percentiles hold the
-    truth in 85, 90 and 94 % at 12, 30 and 100 photographs, these 95 to 96 %.
+    percentiles, p is counted. Of fewer, each is left out in turn, and the jackknife's standard
+    error goes with Student's t, for a correlation on Fisher's z scale: of 12, 30 and 100 simulated
+    photographs percentiles hold the truth in 85, 90 and 94 %, these in 95 to 96 %.
     """
 
     def __init__(
@@ -196,16 +191,16 @@ def correlate(
     clusters: Labels | None = None,
     settings: EvaluationSettings | None = None,
 ) -> Correlations:
-    """Correlations of predictions with quality, in one pass over resamples that all of them share.
+    """SRCC of predictions (N, M), or (N,), with quality (N,), all from the same resamples.
 
-    Args:
-        predictions: (N, M), or (N,) for one. Pictures that lack one of them, or quality, are left
-            out for all.
-        quality: (N,), higher is better.
-        clusters: as in `evaluate`.
-        settings: as in `evaluate`.
+    Higher is better; pictures that lack one of the numbers are left out for all. Clusters and
+    settings are as in `evaluate`.
     """
-    x, y, labels = _complete(predictions, quality, clusters)
+    x, y = np.asarray(predictions, dtype=float), np.asarray(quality, dtype=float)
+    x = x[:, None] if x.ndim == 1 else x
+    kept = np.isfinite(x).all(axis=1) & np.isfinite(y)
+    x, y = x[kept], y[kept]
+    labels = None if clusters is None else np.asarray(clusters, dtype=object)[kept]
     resamples = Resamples(len(y), labels, settings)
     ranks_of_quality, *rankers = (_ranker(column) for column in (y, *x.T))
 
@@ -244,26 +239,15 @@ def best_of(
     Arguments are as in `correlate`, one column a setting. A random half of the pictures, of whole
     references, chooses the best, and the other half judges it.
     """
-    x, y, labels = _complete(predictions, quality, clusters)
-    codes, names = pd.factorize(np.arange(len(y)) if labels is None else labels)
+    y = np.asarray(quality, dtype=float)
+    labels = np.arange(len(y)) if clusters is None else np.asarray(clusters, dtype=object)
+    codes, names = pd.factorize(labels)
     rng = np.random.default_rng((settings or EvaluationSettings()).seed)
     judges = rng.permuted(np.arange(len(names)) % 2)[codes] == 1
-    seen = correlate(x[~judges], y[~judges], settings=EvaluationSettings(0)).observed
-    first = int(np.nan_to_num(seen, nan=-np.inf).argmax())
-    held_out = None if labels is None else labels[judges]
-    found = correlate(x[judges], y[judges], held_out, settings)
-    return found.srcc(first) if baseline is None else found.lead(first, baseline)
-
-
-def _complete(
-    predictions: ArrayLike, quality: ArrayLike, clusters: Labels | None
-) -> tuple[Array, Array, NDArray[np.object_] | None]:
-    """Predictions (N, M), quality (N,) and labels of the pictures that lack none of the numbers."""
-    x, y = np.asarray(predictions, dtype=float), np.asarray(quality, dtype=float)
-    x = x[:, None] if x.ndim == 1 else x
-    kept = np.isfinite(x).all(axis=1) & np.isfinite(y)
-    labels = None if clusters is None else np.asarray(clusters, dtype=object)[kept]
-    return x[kept], y[kept], labels
+    seen = correlate(predictions, np.where(judges, np.nan, y), settings=EvaluationSettings(0))
+    best = int(np.nan_to_num(seen.observed, nan=-np.inf).argmax())
+    found = correlate(predictions, np.where(judges, y, np.nan), clusters, settings)
+    return found.srcc(best) if baseline is None else found.lead(best, baseline)
 
 
 def _ranker(x: Array) -> Callable[[Array], Array]:

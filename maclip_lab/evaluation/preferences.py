@@ -1,10 +1,7 @@
 """How well predictions follow people's choices between two pictures.
 
 A pair is a row of ``a, b``, what people chose (``votes_a, votes_b, ties``) and the ``verdict``: 1
-where *a* is better beyond chance, -1 where it is worse, 0 where both are similar. After Krasula et
-al. (QoMEX 2016) a prediction's difference should tell different from similar pairs, and the better
-of different ones: two areas under ROC curves, with DeLong's variance (Biometrics 44, 1988), to
-which pairs that share a picture add their dependence (Aronow et al., Polit. Anal. 23, 2015).
+where *a* is better beyond chance, -1 where it is worse, 0 where both are similar.
 """
 
 import numpy as np
@@ -20,11 +17,9 @@ from maclip_lab.evaluation.estimates import holm
 
 TIES = ("tie", "equal", "same", "draw")
 """What stands for a vote for neither, in any letter case."""
-
 _BLANK = ("", "-", "none", "nan", "na", "n/a", "null")
-
 _MOST_PICTURES = 1000  # half a million pairs
-_STATISTICS = ("accuracy", "auc_ds", "auc_bw")
+_Z = 1.959964
 
 
 def count_votes(table: pd.DataFrame) -> pd.DataFrame:
@@ -36,26 +31,27 @@ def count_votes(table: pd.DataFrame) -> pd.DataFrame:
     missing = [name for name in ("a", "b", "chosen") if name not in table]
     if missing or table.empty:
         raise ValueError(f"expected rows with a, b and chosen; missing {missing or 'any row'}")
-    answered = ~table["chosen"].fillna("").astype(str).str.strip().str.lower().isin(_BLANK)
-    table = table[answered | table["chosen"].isin([*table["a"], *table["b"]])]
-    if table.empty:
-        raise ValueError("not one of the comparisons was answered")
     a, b, chosen = (table[n].fillna("").astype(str).str.strip() for n in ("a", "b", "chosen"))
     counts = pd.to_numeric(table.get("count", pd.Series(1, table.index)), "coerce")
-    tie, sense = chosen.str.lower().isin(TIES), (counts > 0) & (counts % 1 == 0) & (a != b)
+    tie, blank = (chosen.str.lower().isin(words) for words in (TIES, _BLANK))
+    blank &= ~table["chosen"].isin([*table["a"], *table["b"]])
+    if blank.all():
+        raise ValueError("not one of the comparisons was answered")
     for_a, for_b = (chosen == a) | (chosen == "a"), (chosen == b) | (chosen == "b")
-    wrong = table[~(sense & (a != "") & (b != "") & (tie | for_a | for_b))]
+    sense = (counts > 0) & (counts % 1 == 0) & (a != b) & (a != "") & (b != "")
+    wrong = table[~blank & ~(sense & (tie | for_a | for_b))]
     if len(wrong):
         raise ValueError(
-            f"{len(wrong)} of {len(table)} rows make no sense, such as {wrong.iloc[0].to_dict()}; "
-            "a row names two pictures, which of them was chosen (or tie), and a whole count"
+            f"{len(wrong)} of {(~blank).sum()} rows make no sense, such as "
+            f"{wrong.iloc[0].to_dict()}; a row names two pictures, which of them was chosen (or "
+            "tie), and a whole count"
         )
     first = a < b
     votes = pd.DataFrame({"a": a.where(first, b), "b": b.where(first, a)})
     votes["votes_a"] = counts * (~tie & for_a.where(first, for_b))
     votes["votes_b"] = counts * (~tie & for_b.where(first, for_a))
     votes["ties"] = counts * tie
-    votes = votes.groupby(["a", "b"], sort=False).sum().astype(int).reset_index()
+    votes = votes[~blank].groupby(["a", "b"], sort=False).sum().astype(int).reset_index()
     less, n = votes[["votes_a", "votes_b"]].min(axis=1), votes["votes_a"] + votes["votes_b"]
     different = 2 * stats.binom.cdf(less, n, 0.5) <= 0.05
     return votes.assign(verdict=np.sign(votes["votes_a"] - votes["votes_b"]) * different)
@@ -66,14 +62,12 @@ def pairs_from_mos(
 ) -> pd.DataFrame:
     """All pairs of rated pictures; a z test at 95 % finds them different, which counts as a vote.
 
-    Arguments are as in `evaluate`, with ``n_votes``, how many opinions each picture has, (N,) or
-    one number. Of more than a thousand pictures a thousand are drawn.
+    Arguments are as in `evaluate`, with ``mos_std``, the opinions' standard deviation, and
+    ``n_votes``, how many there are, (N,) or one number. Of more than a thousand pictures a thousand
+    are drawn.
     """
     _, quality = align({"mos": mos}, mos, higher_is_better)
-    spread = numbers(mos_std, mos, "mos_std")
-    error = np.square(np.asarray(spread, dtype=float)) / np.broadcast_to(
-        np.asarray(n_votes, dtype=float), quality.shape
-    )
+    error = numbers(mos_std, mos, "mos_std") ** 2 / np.asarray(n_votes, dtype=float)
     known = np.flatnonzero(np.isfinite(quality) & np.isfinite(error))
     if known.size < 2:
         raise ValueError(f"{known.size} pictures have a MOS, a deviation and a number of votes")
@@ -81,33 +75,24 @@ def pairs_from_mos(
         known = np.sort(np.random.default_rng(0).choice(known, _MOST_PICTURES, replace=False))
     a, b = (known[place] for place in np.triu_indices(known.size, 1))
     apart, limit = quality[a] - quality[b], stats.norm.ppf(0.975) * np.sqrt(error[a] + error[b])
+    verdict = np.sign(apart).astype(int) * (abs(apart) > limit)
     names = mos.index if isinstance(mos, pd.Series) else pd.RangeIndex(quality.size)
-    pairs = pd.DataFrame({"a": names[a], "b": names[b], "votes_a": 1 * (apart > limit)})
-    pairs["votes_b"], pairs["ties"] = 1 * (-apart > limit), 0
-    return pairs.assign(verdict=pairs["votes_a"] - pairs["votes_b"])
+    votes = {"votes_a": 1 * (verdict > 0), "votes_b": 1 * (verdict < 0), "ties": 0}
+    return pd.DataFrame({"a": names[a], "b": names[b], **votes, "verdict": verdict})
 
 
 def bradley_terry(votes: pd.DataFrame, prior: float = 0.5) -> pd.DataFrame:
     """Pictures on one scale, best first (Bradley and Terry, Biometrika 39, 1952).
 
-    Args:
-        votes: from `count_votes`; their odds are ``exp`` of the distance, a tie is half for each.
-        prior: votes above 0 that each picture also won, and lost, against one in the middle, so
-            that one that never lost has a place.
-
-    Returns:
-        ``picture, strength, strength_lo, strength_hi`` at 95 %, ``n_votes``, and ``part``: pictures
-        that no chain of comparisons joins have no common scale, and each part one of its own.
+    Odds are ``exp`` of the distance, a tie is half for each. Each picture also won, and lost,
+    ``prior`` votes against one in the middle, so that one that never lost has a place. Gives
+    ``picture, strength, strength_lo, strength_hi`` at 95 %, ``n_votes``, and ``part``: pictures
+    that no chain of comparisons joins have no common scale, and each part one of its own.
     """
     places, names = pd.factorize(np.concatenate([votes["a"], votes["b"]]))
-    joined = coo_array((np.ones(len(votes)), places.reshape(2, -1)), (len(names),) * 2)
-    n_parts, part = connected_components(joined, directed=False)
-    if n_parts > 1:
-        of_row = part[places[: len(votes)]]
-        scales = [bradley_terry(votes[of_row == k], prior).assign(part=k) for k in range(n_parts)]
-        return pd.concat(scales).sort_values("strength", ascending=False, ignore_index=True)
     a, b = places.reshape(2, -1)
-    won, strength = np.zeros((len(names),) * 2), np.zeros(len(names))
+    shape = (len(names), len(names))
+    won, strength = np.zeros(shape), np.zeros(len(names))
     np.add.at(won, (a, b), votes["votes_a"] + votes["ties"] / 2)
     np.add.at(won, (b, a), votes["votes_b"] + votes["ties"] / 2)
     n = won + won.T
@@ -120,12 +105,14 @@ def bradley_terry(votes: pd.DataFrame, prior: float = 0.5) -> pd.DataFrame:
         strength += step * min(1, 2 / max(abs(step).max(), 2))
         if abs(step).max() < 1e-9:
             break
-    centre = np.eye(len(names)) - 1 / len(names)
-    margin = 1.959964 * np.sqrt(np.diag(centre @ np.linalg.inv(curvature) @ centre))
-    table = pd.DataFrame({"picture": names, "strength": strength - strength.mean()})
-    table["strength_lo"], table["strength_hi"] = table.strength - margin, table.strength + margin
-    table["n_votes"] = n.sum(1).round().astype(int)
-    table["part"] = 0
+    _, part = connected_components(coo_array((np.ones(a.size), (a, b)), shape), directed=False)
+    together = part[:, None] == part
+    centre = np.eye(len(names)) - together / together.sum(1)
+    strength = centre @ strength
+    margin = _Z * np.sqrt(np.diag(centre @ np.linalg.inv(curvature) @ centre))
+    table = pd.DataFrame({"picture": names, "strength": strength})
+    table["strength_lo"], table["strength_hi"] = strength - margin, strength + margin
+    table["n_votes"], table["part"] = n.sum(1).round().astype(int), part
     return table.sort_values("strength", ascending=False, ignore_index=True)
 
 
@@ -134,16 +121,13 @@ def evaluate_pairs(
 ) -> pd.DataFrame:
     """How well each method chooses as people do, on the pairs that all methods have scores of.
 
-    Args:
-        predictions: one column per method; the index has the names that ``pairs`` uses.
-        pairs: from `count_votes` or `pairs_from_mos`.
-        baseline: name of the method all others are compared with.
-
-    Returns:
-        One row per method: ``accuracy``, the share of votes that went as it says, by half where
-        scores are equal; ``auc_ds`` of different against similar and ``auc_bw`` of better against
-        worse, NaN where there are none; 95 % intervals ``_lo, _hi``, and with a baseline
-        ``delta_*``, ``p_*`` and ``p_*_holm``.
+    Predictions have a column per method, and as index the names that ``pairs`` uses. One row per
+    method: ``accuracy``, the share of votes that went as it says, by half where scores are equal;
+    after Krasula et al. (QoMEX 2016) two areas under ROC curves, ``auc_ds`` of different against
+    similar pairs and ``auc_bw`` of better against worse, NaN where there are none; 95 % intervals
+    ``_lo, _hi``; and with a baseline ``delta_*``, ``p_*`` and ``p_*_holm``. Variances are DeLong's
+    (Biometrics 44, 1988), with the dependence of pairs that share a picture (Aronow et al., Polit.
+    Anal. 23, 2015).
     """
     scores = pd.DataFrame(predictions).astype(float)
     if not scores.index.is_unique or baseline not in {None, *scores}:
@@ -155,34 +139,35 @@ def evaluate_pairs(
     finite = np.isfinite(scores.to_numpy()).all(axis=1)
     kept = finite[a] & finite[b]
     a, b, used = a[kept], b[kept], pairs[kept]
-    found, rows = {}, []
-    for method in scores:
-        apart = scores[method].to_numpy()[a] - scores[method].to_numpy()[b]
-        found[method] = _estimates(apart, used)
-        row = {"method": method, "n_pairs": a.size, "n_dropped": len(pairs) - a.size}
-        row["n_different"] = int((used["verdict"] != 0).sum())
-        for name, (value, influence) in zip(_STATISTICS, found[method], strict=True):
-            low, high = _wilson(value, _variance(influence, a, b), max(a.size, 1))
-            row |= {name: value, f"{name}_lo": low, f"{name}_hi": high}
-        rows.append(row)
-    table = pd.DataFrame(rows)
-    for number, name in enumerate(_STATISTICS if baseline else ()):
-        value, influence = found[str(baseline)][number]
-        others = [one[number] for one in found.values()]
-        table[f"delta_{name}"] = [other - value for other, _ in others]
-        errors = np.sqrt([_variance(moved - influence, a, b) for _, moved in others])
+    table = pd.DataFrame({"method": [*scores], "n_pairs": a.size, "n_dropped": (~kept).sum()})
+    table["n_different"] = (used["verdict"] != 0).sum()
+    apart = scores.to_numpy()[a] - scores.to_numpy()[b]
+    found = [_estimates(column, used) for column in apart.T]
+    for name in ("accuracy", "auc_ds", "auc_bw"):
+        values, influences = zip(*(one[name] for one in found), strict=True)
+        table[name] = values
+        table[[f"{name}_lo", f"{name}_hi"]] = [
+            _wilson(value, _variance(influence, a, b), max(a.size, 1))
+            for value, influence in zip(values, influences, strict=True)
+        ]
+        if baseline is None:
+            continue
+        at = scores.columns.get_loc(baseline)
+        delta = np.array(values) - values[at]
+        variance = np.array([_variance(moved - influences[at], a, b) for moved in influences])
         with np.errstate(invalid="ignore", divide="ignore"):
-            table[f"p_{name}"] = 2 * stats.norm.sf(abs(table[f"delta_{name}"]) / errors)
-        table[f"p_{name}_holm"] = holm(table[f"p_{name}"])
+            p = 2 * stats.norm.sf(abs(delta) / np.sqrt(variance))
+        table[f"delta_{name}"], table[f"p_{name}"], table[f"p_{name}_holm"] = delta, p, holm(p)
     return table
 
 
-def _estimates(apart: Array, pairs: pd.DataFrame) -> list[tuple[float, Array]]:
+def _estimates(apart: Array, pairs: pd.DataFrame) -> dict[str, tuple[float, Array]]:
     """The statistics, each with its influence (P,): how far every pair moves it."""
     for_a, for_b, verdict = (pairs[n].to_numpy(float) for n in ("votes_a", "votes_b", "verdict"))
     right = np.where(apart > 0, for_a, np.where(apart < 0, for_b, (for_a + for_b) / 2))
     total = (for_a + for_b).sum()
     accuracy = right.sum() / total if total else np.nan
+    moved = (right - accuracy * (for_a + for_b)) / max(total, 1)
     different = verdict != 0
     far, near, turned = abs(apart[different]), abs(apart[~different]), (apart * verdict)[different]
     ds, bw = np.zeros(apart.shape), np.zeros(apart.shape)
@@ -190,8 +175,7 @@ def _estimates(apart: Array, pairs: pd.DataFrame) -> list[tuple[float, Array]]:
     ds[~different] = -_area(near, far)[1]
     area_bw, bw[different] = _area(turned, -turned)
     # Better and worse are the same pairs, read both ways: each moves the area twice.
-    moved = (right - accuracy * (for_a + for_b)) / max(total, 1)
-    return [(accuracy, moved), (area_ds, ds), (area_bw, 2 * bw)]
+    return {"accuracy": (accuracy, moved), "auc_ds": (area_ds, ds), "auc_bw": (area_bw, 2 * bw)}
 
 
 def _area(x: Array, others: Array) -> tuple[float, Array]:
@@ -211,6 +195,6 @@ def _variance(influence: Array, a: Array, b: Array) -> float:
 
 def _wilson(share: float, variance: float, units: int) -> tuple[float, float]:
     """Wilson's interval of a share as sure as one of so many independent trials, or of units."""
-    z = 1.959964**2 / (share * (1 - share) / variance if variance > 0 else units)
+    z = _Z**2 / (share * (1 - share) / variance if variance > 0 else units)
     middle, half = (share + z / 2) / (1 + z), np.sqrt(z * share * (1 - share) + z**2 / 4) / (1 + z)
     return float(middle - half), float(middle + half)

@@ -1,8 +1,4 @@
-"""How well predictions follow mean opinion scores: one row per method, nothing hidden.
-
-Rank correlations are taken on raw predictions and keep their sign; a fit that fails leaves NaN and
-says so. Differences from a baseline come from the same resamples as the table.
-"""
+"""How well predictions follow mean opinion scores: one row per method, nothing hidden."""
 
 from collections.abc import Hashable
 
@@ -31,7 +27,6 @@ COLUMNS += ["plcc_raw", "plcc_4p", "plcc_5p", "rmse_4p", "fit_status"]
 COLUMNS += ["srcc_official", "plcc_official", "reason"]
 DIFFERENCES = ["other", "n_common", "delta_srcc", "delta_srcc_lo", "delta_srcc_hi", "p_srcc"]
 DIFFERENCES += ["p_srcc_holm", "verdict", "detectable", "delta_reason"]
-MIN_GROUP = 20
 _STATUSES = ("ok", "nonmonotone", "failed", "degenerate")  # the worst last
 
 
@@ -55,10 +50,8 @@ def evaluate(
         mos: mean opinion scores (N,) in the data set's own units and direction.
         baseline: a method that all others are compared with, on the pictures that both scored.
         higher_is_better: direction of ``mos``; False for DMOS.
-        clusters: label of each picture's reference (N,); whole references are resampled. No
-            label at all means that pictures are independent.
-        settings: resamples, seed and level of the intervals; None for as many resamples as the
-            differences take.
+        clusters: reference of each picture (N,), drawn as a whole; pictures are where none has one.
+        settings: of the intervals; None for as many resamples as the differences take.
 
     Returns:
         One row per method. ``srcc``, ``krcc`` (tau-b) and ``plcc_raw`` are of the raw
@@ -115,22 +108,21 @@ def _numbers(x: Array, quality: Array, srcc: Estimate, higher_is_better: bool) -
     if problem:
         return {"fit_status": "degenerate", "reason": problem}
     four, five = fit_logistic(x, quality), fit_logistic(x, quality, line=True)
-    official = official_evaluation(x, quality if higher_is_better else -quality)
-    reasons = [four.reason, five.reason, srcc.reason]
-    if official.fell_back:
-        reasons.append("the authors' fit failed, and its start values stood in")
+    mos = quality if higher_is_better else -quality
+    srcc_official, plcc_official, fell_back = official_evaluation(x, mos)
+    reasons = [four.reason, five.reason, srcc.reason, fell_back]
     return {
         "srcc": srcc.value,
         "srcc_lo": srcc.low,
         "srcc_hi": srcc.high,
         "krcc": kendall(x, quality),
         "plcc_raw": pearson(x, quality),
-        "plcc_4p": pearson(four.signed, quality) if four.converged else np.nan,
-        "plcc_5p": pearson(five.signed, quality) if five.converged else np.nan,
+        "plcc_4p": pearson(four.signed, quality),
+        "plcc_5p": pearson(five.signed, quality),
         "rmse_4p": np.sqrt(np.mean((four.fitted - quality) ** 2)),
         "fit_status": max(four.status, five.status, key=_STATUSES.index),
-        "srcc_official": official.srcc,
-        "plcc_official": official.plcc,
+        "srcc_official": srcc_official,
+        "plcc_official": plcc_official,
         "reason": "; ".join(dict.fromkeys(filter(None, reasons))),
     }
 
@@ -140,7 +132,7 @@ def breakdown(
     mos: ArrayLike,
     groups: Labels,
     *,
-    min_n: int = MIN_GROUP,
+    min_n: int = 20,
     higher_is_better: bool = True,
 ) -> pd.DataFrame:
     """SRCC of every method inside every group: distortion type, level, reference, generator.

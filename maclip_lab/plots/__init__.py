@@ -5,22 +5,10 @@ Backgrounds are white, so dark pages show them too.
 """
 
 from maclip_lab.plots.pictures import crop_grid, fusion_plane, quality_map, ranking
-from maclip_lab.plots.style import (
-    CUE_COLOURS,
-    CUE_LABELS,
-    CUE_MARKERS,
-    PALETTE,
-    SERIES,
-    backbone_label,
-    palette,
-)
+from maclip_lab.plots.style import PALETTE, backbone_label, palette
 
 __all__ = [
-    "CUE_COLOURS",
-    "CUE_LABELS",
-    "CUE_MARKERS",
     "PALETTE",
-    "SERIES",
     "backbone_label",
     "crop_grid",
     "fusion_plane",

@@ -18,13 +18,11 @@ from maclip_lab.fusion import FusionSettings, fuse, fusion_slopes
 from maclip_lab.images import load_picture
 from maclip_lab.plots.style import (
     CMAP,
-    CUE_COLOURS,
     CUE_LABELS,
     CUE_MARKERS,
-    SERIES,
+    KNOWN_COLOURS,
     finish,
     new_axes,
-    set_suptitle,
     set_title,
 )
 from maclip_lab.score import Score
@@ -36,14 +34,12 @@ def ranking(table: pd.DataFrame, pictures: Sequence[str], *, title: str) -> Figu
     """Photographs from the best to the worst score, with both cues of every one of them.
 
     Args:
-        table: one row a picture with ``path, score, q_cos, q_mag``, and ``label`` for the text
-            below it.
+        table: one row a picture: ``path, score, q_cos, q_mag``, and ``label``, the text below it.
         pictures: paths of the rows to show as pictures, at most a dozen.
         title: the finding.
 
     Raises:
         PictureError: a picture to show cannot be read.
-        ValueError: a picture to show has no row.
     """
     ordered = table.sort_values("score", ascending=False, ignore_index=True)
     missing = sorted(set(pictures) - set(ordered["path"]))
@@ -52,10 +48,9 @@ def ranking(table: pd.DataFrame, pictures: Sequence[str], *, title: str) -> Figu
     shown = ordered[ordered["path"].isin(list(pictures))]
     figure = plt.figure(figsize=(11, 5.2), dpi=100, layout="constrained", facecolor="white")
     strip, chart = figure.subfigures(2, 1, squeeze=False, height_ratios=[1, 2.2])[:, 0]
-    set_suptitle(figure, title)
-    for ax, (_, row) in zip(
-        np.atleast_1d(strip.subplots(1, len(shown))), shown.iterrows(), strict=True
-    ):
+    figure.suptitle(title, x=0.01, ha="left", fontsize="medium", fontweight="bold", wrap=True)
+    axes = np.atleast_1d(strip.subplots(1, len(shown)))
+    for ax, (_, row) in zip(axes, shown.iterrows(), strict=True):
         picture = load_picture(row["path"])
         if picture.image is None:
             raise PictureError(picture.message)
@@ -65,16 +60,9 @@ def ranking(table: pd.DataFrame, pictures: Sequence[str], *, title: str) -> Figu
         ax.set(xticks=[], yticks=[])
     ax = chart.subplots()
     rank = np.arange(1, len(ordered) + 1)
-    for cue in ("q_cos", "q_mag", "score"):
-        ax.scatter(
-            rank,
-            ordered[cue],
-            s=14,
-            color=CUE_COLOURS[cue],
-            marker=CUE_MARKERS[cue],
-            label=CUE_LABELS[cue],
-            alpha=0.8,
-        )
+    for cue, marker in CUE_MARKERS.items():
+        ax.scatter(rank, ordered[cue], s=14, color=KNOWN_COLOURS[cue], marker=marker,
+                   label=CUE_LABELS[cue], alpha=0.8)  # fmt: skip
     if len(shown) < len(ordered):
         ax.scatter(rank[shown.index], ordered["score"][shown.index], s=70, facecolors="none",
                    edgecolors="black", label="shown above")  # fmt: skip
@@ -96,7 +84,7 @@ def quality_map(
         ax: axes to draw on.
         title: the finding.
     """
-    ax = new_axes(ax, 6, 4.2)
+    ax = ax or new_axes(6, 4.2)
     ax.imshow(image.convert("L"), cmap="gray")
     numbers = score.quality_map(column)
     laid = ax.imshow(numbers, cmap=_LAID, alpha=0.55)
@@ -121,26 +109,18 @@ def crop_grid(
         ax: axes to draw on.
         title: the finding.
     """
-    ax = new_axes(ax, 5.2, 5.2 * image.height / image.width + 0.4)
+    ax = ax or new_axes(5.2, 5.2 * image.height / image.width + 0.4)
     ax.imshow(image)
     side, corners = grid.protocol.crop, grid.corners()
-    for index, (top, left) in enumerate(corners):
-        chosen = index == shown
-        ax.add_patch(
-            Rectangle(
-                (left, top), side, side, fill=chosen, facecolor=(*to_rgb(SERIES[5]), 0.35),
-                edgecolor=SERIES[0] if chosen else "white", linewidth=2.5 if chosen else 1.2,
-            )
-        )  # fmt: skip
+    for top, left in corners:
+        ax.add_patch(Rectangle((left, top), side, side, fill=False, ec="white", lw=1.2))
+    filled, edge = (*to_rgb(KNOWN_COLOURS["norm"]), 0.35), KNOWN_COLOURS["q_cos"]
+    ax.patches[shown].set(fill=True, facecolor=filled, edgecolor=edge, linewidth=2.5)
     bottom, right = corners[-1][0] + side, corners[-1][1] + side
-    for corner, width, height in (
-        ((right, 0), grid.width - right, grid.height),
-        ((0, bottom), right, grid.height - bottom),
-    ):
-        ax.add_patch(
-            Rectangle(corner, width, height, facecolor=(0, 0, 0, 0.45), hatch="//",
-                      edgecolor="white", linewidth=0)
-        )  # fmt: skip
+    at_right = Rectangle((right, 0), grid.width - right, grid.height)
+    for unseen in (at_right, Rectangle((0, bottom), right, grid.height - bottom)):
+        unseen.set(facecolor=(0, 0, 0, 0.45), hatch="//", edgecolor="white", linewidth=0)
+        ax.add_patch(unseen)
     set_title(ax, title)
     ax.grid(visible=False)
     ax.set(xlim=(-0.5, grid.width - 0.5), ylim=(grid.height - 0.5, -0.5))
@@ -172,7 +152,7 @@ def fusion_plane(
         ax: axes to draw on.
         title: the finding.
     """
-    ax = new_axes(ax, 6.6, 4.2)
+    ax = ax or new_axes(6.6, 4.2)
     constants = settings or FusionSettings()
     top = max(1.2, float(np.max(q_mag)) * 1.1)
     cos, mag = np.meshgrid(np.linspace(0, 1, 121), np.linspace(0, top, 121))
@@ -180,14 +160,12 @@ def fusion_plane(
     filled = ax.contourf(cos, mag, fuse(*given, constants)[0], levels=12, cmap=CMAP)
     plt.colorbar(filled, ax=ax, label="fused score of a crop")
     keys = []
-    named = zip(
-        fusion_slopes(*given, constants), ("cosine", "magnitude"), ("..", "//"), strict=True
-    )
-    for slope, cue, hatch in named:
+    hatches = {"cosine": "..", "magnitude": "//"}
+    for slope, (cue, hatch) in zip(fusion_slopes(*given, constants), hatches.items(), strict=True):
         falls = (slope < 0).double()
         ax.contourf(cos, mag, falls, levels=[-0.5, 0.5, 1.5], colors="none", hatches=["", hatch])
-        keys.append(Patch(facecolor="white", edgecolor="black", hatch=hatch,
-                          label=f"more {cue}, lower score"))  # fmt: skip
+        said = f"more {cue}, lower score"
+        keys.append(Patch(facecolor="white", edgecolor="black", hatch=hatch, label=said))
     dots = ax.scatter(q_cos, q_mag, s=8, color="white", edgecolors="black", linewidths=0.3,
                       label="crops")  # fmt: skip
     ax.legend(handles=[dots, *keys], fontsize="small", loc="upper center", ncols=3,

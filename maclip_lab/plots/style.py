@@ -6,38 +6,18 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.figure import FigureBase
-
-CUE_COLOURS = {
-    "q_cos": "#0072B2",
-    "q_mag": "#D55E00",
-    "score": "#009E73",
-    "mean_magnitude": "#CC79A7",
-    "norm": "#56B4E9",
-    "clip_iqa": "#E69F00",
-}
-CUE_MARKERS = {
-    "q_cos": "o", "q_mag": "s", "score": "D", "mean_magnitude": "^", "norm": "v", "clip_iqa": "P"
-}  # fmt: skip
-CUE_LABELS = {
-    "q_cos": "cosine cue $Q_{cos}$",
-    "q_mag": "magnitude cue $Q_{mag}$",
-    "score": "MA-CLIP score",
-    "mean_magnitude": "mean $|f|$",
-    "norm": "norm $\\|f\\|_2$",
-    "clip_iqa": "CLIP-IQA",
-}
-SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's colours in the order a figure takes them for anything that is not a cue."""
-CMAP = "cividis"
-
 
 KNOWN_COLOURS = {
-    **CUE_COLOURS,
-    "cosine cue": CUE_COLOURS["q_cos"],
-    "magnitude cue": CUE_COLOURS["q_mag"],
-    "MA-CLIP": CUE_COLOURS["score"],
-    "CLIP-IQA": CUE_COLOURS["clip_iqa"],
+    "q_cos": "#0072B2",
+    "cosine cue": "#0072B2",
+    "q_mag": "#D55E00",
+    "magnitude cue": "#D55E00",
+    "score": "#009E73",
+    "MA-CLIP": "#009E73",
+    "clip_iqa": "#E69F00",
+    "CLIP-IQA": "#E69F00",
+    "mean_magnitude": "#CC79A7",
+    "norm": "#56B4E9",
     "tiny-rn": "#333333",
     "tiny-vit": "#9a9a9a",
     "CLIVE": "#332288",
@@ -47,12 +27,19 @@ KNOWN_COLOURS = {
 """One meaning a colour, by column or by name: cues and methods, backbones, data sets."""
 PALETTE = dict(KNOWN_COLOURS)
 """The same, and what a `Lesson` adds: names of the reader's own."""
+CUE_MARKERS = {"q_cos": "o", "q_mag": "s", "score": "D"}
+CUE_LABELS = {
+    "q_cos": "cosine cue $Q_{cos}$",
+    "q_mag": "magnitude cue $Q_{mag}$",
+    "score": "MA-CLIP score",
+    "mean_magnitude": "mean $|f|$",
+    "norm": "norm $\\|f\\|_2$",
+}
+CMAP = "cividis"
 
-ELSE = ("#44AA99", "#882255", "#117733", "#88CCEE", "#CC6677", "#661100")
+_ELSE = ("#44AA99", "#882255", "#117733", "#88CCEE", "#CC6677", "#661100")
 """Colours of anything that is no cue, backbone or data set, so that those mean one thing."""
-
 _OWN_COLOURS = ("#000000", "#882255", "#117733", "#661100", "#888888")
-
 _HOUSE = {
     "figure.figsize": (6.4, 3.4),
     "figure.dpi": 150,
@@ -82,16 +69,7 @@ def palette(names: Iterable[str]) -> dict[str, str]:
 
 def set_house_style() -> None:
     """Seaborn and Matplotlib as all notebooks draw: white, a light grid, titles from the left."""
-    sns.set_theme(context="paper", style="whitegrid", palette=list(ELSE), rc=_HOUSE)
-
-
-def new_axes(ax: Axes | None, width: float = 6, height: float = 4) -> Axes:
-    """The axes given, or new ones of that size in inches at 100 dpi on white."""
-    if ax is not None:
-        return ax
-    size = (width, height)
-    _, ax = plt.subplots(figsize=size, dpi=100, layout="constrained", facecolor="white")
-    return ax
+    sns.set_theme(context="paper", style="whitegrid", palette=list(_ELSE), rc=_HOUSE)
 
 
 def backbone_label(backbone: str) -> str:
@@ -106,22 +84,21 @@ def backbone_label(backbone: str) -> str:
     return Path(backbone).name if is_file else backbone
 
 
+def new_axes(width: float, height: float) -> Axes:
+    """Of that size in inches, at 100 dpi on white."""
+    size = (width, height)
+    return plt.subplots(figsize=size, dpi=100, layout="constrained", facecolor="white")[1]
+
+
 def set_title(ax: Axes, title: str) -> None:
     """The finding above some axes, from the left, in as many lines as it needs."""
     ax.set_title(title, loc="left", fontsize="medium", fontweight="bold", wrap=True)
 
 
-def set_suptitle(figure: FigureBase, title: str) -> None:
-    """The finding above a whole figure, from the left, in as many lines as it needs."""
-    figure.suptitle(title, x=0.01, ha="left", fontsize="medium", fontweight="bold", wrap=True)
-
-
 def finish(ax: Axes, title: str, xlabel: str, ylabel: str) -> Axes:
     """Title and labels, a light grid, no frame at the top and right."""
     set_title(ax, title)
-    ax.set_xlabel(xlabel)
-    ax.set_ylabel(ylabel)
+    ax.set(xlabel=xlabel, ylabel=ylabel, axisbelow=True)
     ax.grid(alpha=0.25, linewidth=0.6)
-    ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
     return ax

@@ -66,7 +66,7 @@ def test_whole_references_are_held_out_so_that_new_contents_are_covered():
 
 def test_where_no_logistic_fits_the_curve_is_the_isotonic_one(monkeypatch):
     failed = LogisticFit("failed", np.full(120, np.nan), 0, "no start converged")
-    monkeypatch.setattr("maclip_lab.evaluation.calibration.fit_logistic", lambda *_: failed)
+    monkeypatch.setattr("maclip_lab.evaluation.fits.fit_logistic", lambda *_, **__: failed)
     scores, mos = rated(120)
     scores = scores.round(2)  # pictures of one score have one prediction
     found = calibrate(scores, mos).apply(scores)["mos_predicted"].to_numpy()

@@ -9,7 +9,7 @@ from PIL import Image
 from maclip_lab.crops import CropGrid
 from maclip_lab.errors import PictureError
 from maclip_lab.fusion import FusionSettings, fuse
-from maclip_lab.plots import backbone_label, crop_grid, fusion_plane, ranking
+from maclip_lab.plots import crop_grid, fusion_plane, ranking
 
 mpl.use("Agg")
 
@@ -24,27 +24,15 @@ def picture(width=500, height=300, value=90):
     return Image.fromarray(np.full((height, width, 3), value, np.uint8))
 
 
-def test_windows_lie_where_the_grid_says_and_one_is_filled():
+def test_windows_lie_where_the_grid_says_one_is_filled_and_the_rest_is_hatched():
     grid = CropGrid(300, 500)
     ax = crop_grid(picture(), grid, shown=1, title="Three windows")
     windows = ax.patches[: len(grid.corners())]
     assert [(int(w.get_y()), int(w.get_x())) for w in windows] == grid.corners()
     assert [w.get_fill() for w in windows] == [False, True, False]
     assert {(w.get_width(), w.get_height()) for w in windows} == {(224, 224)}
-
-
-def test_hatching_covers_just_what_no_window_reaches():
-    grid = CropGrid(300, 500)
-    ax = crop_grid(picture(), grid, title="Unseen")
-    hatched = [p for p in ax.patches if p.get_hatch()]
-    area = sum(p.get_width() * p.get_height() for p in hatched)
-    assert area == pytest.approx((1 - grid.coverage) * 300 * 500)
-
-
-def test_a_backbone_file_is_named_without_its_folder():
-    assert backbone_label("some/where/mine.safetensors") == "mine.safetensors"
-    assert backbone_label("ViT-L/14@336px") == "ViT-L/14@336px"
-    assert backbone_label("hf-hub:timm/resnet50_clip.openai") == "hf-hub:timm/resnet50_clip.openai"
+    unseen = sum(p.get_width() * p.get_height() for p in ax.patches if p.get_hatch())
+    assert unseen == pytest.approx((1 - grid.coverage) * 300 * 500)
 
 
 def test_a_ranking_shows_pictures_as_they_were_scored(tmp_path):
@@ -60,6 +48,8 @@ def test_a_ranking_shows_pictures_as_they_were_scored(tmp_path):
     (tmp_path / "p.png").write_bytes(b"<html>")
     with pytest.raises(PictureError, match="a web page"):
         ranking(pd.DataFrame([row]), [path], title="One")
+    with pytest.raises(ValueError, match="no row has the path"):
+        ranking(pd.DataFrame([row]), ["q.png"], title="One")
 
 
 def test_fusion_plane_hatches_where_a_better_cue_lowers_the_score():
