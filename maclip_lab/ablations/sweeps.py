@@ -95,7 +95,7 @@ def score_store(
     for name, values in columns.items():
         table[name] = cues.means(values, chosen)
     table["n_crops"] = 0
-    table.loc[cues.ok, "n_crops"] = np.diff(np.searchsorted(chosen, cues.offsets))
+    table.loc[cues.features.ok, "n_crops"] = np.diff(np.searchsorted(chosen, cues.features.offsets))
     table[["status", "flags", "message"]] = cues.pictures[["status", "flags", "message"]]
     lost = (table["status"] == "ok") & ~np.isfinite(table["score"])
     table.loc[lost, ["score", "q_cos", "q_mag", "w_cos"]] = np.nan
@@ -149,7 +149,9 @@ def sweep(
         ValueError: the manifest has no scores, or there is no such rule, subset or box_lam.
     """
     cues = _cues(source, anchors, [one.box_lam for one in settings])
-    target = _Target(cues.pictures["mos"].to_numpy(dtype=float), cues.higher_is_better)
+    target = _Target(
+        cues.pictures["mos"].to_numpy(dtype=float), cues.features.manifest.higher_is_better
+    )
     rows = []
     for subset in crops:
         chosen = cues.select(subset)

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from maclip_lab.crops import Protocol
 from maclip_lab.cues import box_cox, cosine_cue, l2_norm, mean_magnitude, scaled_magnitude
 from maclip_lab.features.features import Features, StoreError
 from maclip_lab.prompts import PROMPT_SETS
@@ -27,25 +26,23 @@ _SERIAL = 2**15 - 1  # torch splits larger work over threads that wait for each 
 
 @dataclass(frozen=True, eq=False)
 class StoredCues:
-    """The cues of M crops laid flat, picture after picture, and whose they are.
+    """The cues of the M crops of all pictures that have features, laid flat, picture after picture.
 
-    ``pictures`` has one row a picture of the manifest: ``name, path, mos, status, flags, message``;
-    ``ok`` are positions in it of those that have crops, ``offsets`` ``(len(ok) + 1)`` where these
-    begin, ``grids`` ``(len(ok), 2)`` their rows and columns of windows. ``q_cos`` ``(M,)`` is by
-    the name of the prompt set, ``q_mag`` ``(M,)`` by box_lam; ``mean_magnitude`` is ``mean |f|``,
-    and ``norm`` the Euclidean length, both ``(M,)``.
+    ``q_cos`` ``(M,)`` is by the name of the prompt set, ``q_mag`` ``(M,)`` by box_lam;
+    ``mean_magnitude`` is ``mean |f|``, and ``norm`` the Euclidean length, both ``(M,)``.
     """
 
-    pictures: pd.DataFrame
-    higher_is_better: bool
-    protocol: Protocol
-    ok: np.ndarray
-    offsets: np.ndarray
-    grids: np.ndarray
+    features: Features
     q_cos: Mapping[str, np.ndarray]
     q_mag: Mapping[float, np.ndarray]
     mean_magnitude: np.ndarray
     norm: np.ndarray
+
+    @cached_property
+    def pictures(self) -> pd.DataFrame:
+        """One row a picture of the manifest: ``name, path, mos, status, flags, message``."""
+        notes = self.features.table[["status", "flags", "message"]]
+        return self.features.manifest.table[["name", "path", "mos"]].join(notes.astype(object))
 
     def select(self, crops: str = "all") -> np.ndarray:
         """Positions of the crops of a subset, ``(m,)``, ascending.
@@ -54,59 +51,43 @@ class StoredCues:
         that a stride of 256 pixels would have cut, and the thumbnail; any multiple of the store's
         stride.
         """
-        kinds = {
-            "all": np.ones_like(self.thumbnails),
-            "thumbnail": self.thumbnails,
-            "windows": ~self.thumbnails,
-        }
-        mask = kinds[crops] if crops in kinds else self.thumbnails | self._on_stride(crops)
-        if not mask.any():
-            raise ValueError(f"no crop of the protocol {self.protocol.name!r} is in {crops!r}")
-        return np.flatnonzero(mask)
+        offsets, protocol = self.features.offsets, self.features.config.protocol
+        counts = np.diff(offsets)
+        rows, cols = (np.repeat(side, counts) for side in self.features.grids.T)
+        place = np.arange(offsets[-1]) - np.repeat(offsets[:-1], counts)
+        windows = place < rows * cols
+        thumbnails = (place == rows * cols) & protocol.thumbnail
+        masks = {"all": place >= 0, "thumbnail": thumbnails, "windows": windows}
+        kind, _, pixels = crops.partition("-")
+        if kind == "stride" and pixels.isdigit() and int(pixels):
+            step, rest = divmod(int(pixels), protocol.stride)
+            if rest:
+                raise ValueError(
+                    f"the store has windows every {protocol.stride} pixels, not every {pixels}"
+                )
+            row, col = np.divmod(place, np.maximum(cols, 1))
+            masks[crops] = thumbnails | (windows & (row % step == 0) & (col % step == 0))
+        if crops not in masks:
+            known = f"'all', 'thumbnail', 'windows' or 'stride-{2 * protocol.stride}'"
+            raise ValueError(f"crops are {known}, got {crops!r}")
+        if not masks[crops].any():
+            raise ValueError(f"no crop of the protocol {protocol.name!r} is in {crops!r}")
+        return np.flatnonzero(masks[crops])
 
     def means(self, values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         """Mean of a quantity ``(m,)`` over each picture's crops, of those chosen by `select`.
 
         ``(len(pictures),)`` float64; NaN without such crops, or where features are not finite.
         """
-        edges = np.searchsorted(chosen, self.offsets)
+        ok, offsets = self.features.ok, self.features.offsets
+        edges = np.searchsorted(chosen, offsets)
         counts = np.diff(edges)
         filled = np.flatnonzero(counts)
-        result = np.full(len(self.pictures), np.nan)
+        result = np.full(len(self.features), np.nan)
         sums = np.add.reduceat(values.astype(np.float64), edges[:-1][filled])
-        result[self.ok[filled]] = sums / counts[filled]
-        result[self.ok[~self.finite]] = np.nan
+        result[ok[filled]] = sums / counts[filled]
+        result[ok[~np.logical_and.reduceat(np.isfinite(self.norm), offsets[:-1])]] = np.nan
         return result
-
-    @cached_property
-    def thumbnails(self) -> np.ndarray:
-        """Which crops are thumbnails, ``(M,)`` bool."""
-        mask = np.zeros(self.offsets[-1], dtype=bool)
-        if self.protocol.thumbnail:
-            mask[self.offsets[1:] - 1 - self.protocol.whole] = True
-        return mask
-
-    @cached_property
-    def finite(self) -> np.ndarray:
-        """Which of the pictures in ``ok`` have only finite features."""
-        return np.logical_and.reduceat(np.isfinite(self.norm), self.offsets[:-1])
-
-    def _on_stride(self, crops: str) -> np.ndarray:
-        """Which windows lie on a coarser grid, ``(M,)`` bool."""
-        kind, _, pixels = crops.partition("-")
-        stride = self.protocol.stride
-        if kind != "stride" or not pixels.isdigit() or int(pixels) < 1:
-            raise ValueError(
-                f"crops are 'all', 'thumbnail', 'windows' or 'stride-{2 * stride}', got {crops!r}"
-            )
-        step, rest = divmod(int(pixels), stride)
-        if rest:
-            raise ValueError(f"the store has windows every {stride} pixels, not every {pixels}")
-        crops_of = np.diff(self.offsets)
-        place = np.arange(self.offsets[-1]) - np.repeat(self.offsets[:-1], crops_of)
-        rows, cols = (np.repeat(side, crops_of) for side in self.grids.T)
-        row, col = np.divmod(place, np.maximum(cols, 1))
-        return (row < rows) & (row % step == 0) & (col % step == 0)
 
 
 def store_cues(view: Features, anchors: Anchors, box_lams: Sequence[float] = (0.5,)) -> StoredCues:
@@ -125,27 +106,14 @@ def store_cues(view: Features, anchors: Anchors, box_lams: Sequence[float] = (0.
     if not sets or not len(box_lams):
         raise ValueError("expected at least one prompt set and one box_lam")
     lams = list(dict.fromkeys(float(lam) for lam in box_lams))
-    crops = int(view.offsets[-1])
-    columns = np.empty((len(sets) + len(lams) + 2, crops), dtype=np.float32)
+    columns = np.empty((len(sets) + len(lams) + 2, int(view.offsets[-1])), dtype=np.float32)
     done = 0
     for block in map_ahead(partial(_cues, sets=list(sets.values()), lams=lams), view.blocks()):
         columns[:, done : done + block.shape[1]] = block
         done += block.shape[1]
-    pictures = view.manifest.table[["name", "path", "mos"]].copy()
-    notes = ["status", "flags", "message"]
-    pictures[notes] = view.table[notes].to_numpy()
-    return StoredCues(
-        pictures=pictures.reset_index(drop=True),
-        higher_is_better=view.manifest.higher_is_better,
-        protocol=view.config.protocol,
-        ok=view.ok,
-        offsets=view.offsets,
-        grids=view.grids,
-        q_cos=dict(zip(sets, columns, strict=False)),
-        q_mag=dict(zip(lams, columns[len(sets) :], strict=False)),
-        mean_magnitude=columns[-2],
-        norm=columns[-1],
-    )
+    q_cos = dict(zip(sets, columns, strict=False))
+    q_mag = dict(zip(lams, columns[len(sets) :], strict=False))
+    return StoredCues(view, q_cos, q_mag, mean_magnitude=columns[-2], norm=columns[-1])
 
 
 def set_name(anchors: TextAnchors) -> str:

@@ -14,7 +14,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -162,21 +161,16 @@ class FeatureStore:
             SealError: a file was damaged, and has been set aside; FileNotFoundError where it went.
         """
         wanted = {one.sha256 for one in seen} - {""}
-        failed = pd.DataFrame([one.row for one in seen if not one.sha256])
+        known: dict[str, dict[str, Any]] = {}
+        feats = np.zeros((0, scorer.encoder.embed_dim), DTYPES[self.config.dtype])
         if wanted:
             holding = (path for path, one in self.packs.items() if wanted <= one.contents.keys())
             path = next(holding, None) or self._gather(manifest, seen, scorer)
             self._tidy(path)
-            pack = self.packs[path]
-            table = pd.concat([pack.table, failed]) if len(failed) else pack.table
-            contents, feats = pack.contents, pack.feats
-        else:
-            feats = np.zeros((0, scorer.encoder.embed_dim), DTYPES[self.config.dtype])
-            table, contents = failed, {}
-        following = count(len(table) - len(failed))
-        rows = [contents[one.sha256] if one.sha256 else next(following) for one in seen]
-        table = table.iloc[rows].assign(path=manifest.table["path"].to_numpy())
-        return Features(manifest, self.config, table.reset_index(drop=True), feats)
+            known, feats = self.packs[path].contents, self.packs[path].feats
+        table = pd.DataFrame([known[one.sha256] if one.sha256 else one.row for one in seen])
+        table["path"] = manifest.table["path"].to_numpy()
+        return Features(manifest, self.config, table, feats)
 
     def _gather(self, manifest: Manifest, seen: Sequence[Seen], scorer: Any) -> Path:
         """Put the pictures, and only these, into one pack; a picture in several rows once."""
@@ -203,7 +197,7 @@ class FeatureStore:
     def _row(self, sha256: str) -> dict[str, Any]:
         """What is told of a content, once the single picture that holds it is verified."""
         if (pack := self._pack_of(sha256)) is not None:
-            return pack.table.iloc[pack.contents[sha256]].to_dict()
+            return pack.contents[sha256]
         path = self._picture(sha256)
         try:
             header = read_seal(path, "a file of features")
@@ -218,7 +212,7 @@ class FeatureStore:
         """The features of a content that `_row` has told of."""
         if (pack := self._pack_of(sha256)) is None:
             return map_tensors(self._picture(sha256))["feats"]
-        row = pack.table.iloc[pack.contents[sha256]]
+        row = pack.contents[sha256]
         return pack.feats[row["start"] : row["start"] + row["n_crops"]]
 
     def _tidy(self, path: Path) -> None:
@@ -241,9 +235,9 @@ class FeatureStore:
     def _look_again(self) -> bool:
         """Take in packs that appeared since, and forget those that went; whether any appeared."""
         paths = set(self.folder.glob(_PACKS))
-        fresh = sorted(paths - self.packs.keys() - self.passed)
-        self.packs = {path: pack for path, pack in self.packs.items() if path in paths}
-        for path in filter(Path.is_file, fresh):
+        fresh = paths - self.packs.keys() - self.passed
+        packs = {path: pack for path, pack in self.packs.items() if path in paths}
+        for path in filter(Path.is_file, sorted(fresh)):
             times = file_times(path)
             try:
                 pack = open_pack(path, verify=not self.memo.recall(path))
@@ -252,8 +246,9 @@ class FeatureStore:
             except (DatasetError, StoreError, FileNotFoundError) as error:
                 self._set_aside(path, error)
             else:
-                self.packs[path] = pack.crops
+                packs[path] = pack.crops
                 self.memo.learn(path, times, pack.manifest.pack_sha256)
+        self.packs = packs  # at once: threads ask what is held
         return bool(fresh)
 
     def _set_aside(self, path: Path, error: Exception) -> None:
@@ -269,12 +264,18 @@ class FeatureStore:
 
     def _describe(self) -> None:
         """Say in the folder whose features it holds, and in the log what is new about them."""
-        path = self.folder / "config.json"
+        path, fields = self.folder / "config.json", self.config.fields
         try:
             self.pictures.mkdir(parents=True, exist_ok=True)
             if not path.exists():
-                self._name_nearest()
-                write_bytes(path, json.dumps(self.config.fields, indent=2, sort_keys=True).encode())
+                others = map(_stored_fields, self.root.glob("*/config.json"))
+                if apart := [differences(fields, other) for other in others if other]:
+                    nearest, said = (
+                        min(apart, key=len),
+                        "no features of this configuration in %s: %s",
+                    )
+                    _LOGGER.info(said, self.root, "; ".join(nearest))
+                write_bytes(path, json.dumps(fields, indent=2, sort_keys=True).encode())
         except StorageFullError:
             raise
         except OSError as error:
@@ -282,21 +283,17 @@ class FeatureStore:
                 f"no store can be kept in {self.root} ({error}); name another store folder"
             ) from error
 
-    def _name_nearest(self) -> None:
-        """Log what keeps the features of another configuration from being these."""
-        apart: list[list[str]] = []
-        for path in sorted(self.root.glob("*/config.json")):
-            with suppress(OSError, ValueError, RecursionError):
-                fields = json.loads(path.read_bytes())
-                if isinstance(fields, dict) and "weights_sha256" in fields:  # else not a store's
-                    apart.append(differences(self.config.fields, fields))
-        if apart:
-            nearest = min(apart, key=len)
-            said = "; ".join(nearest)
-            _LOGGER.info("no features of this configuration in %s: %s", self.root, said)
-
     def _pack_of(self, sha256: str) -> Features | None:
         return next((pack for pack in self.packs.values() if sha256 in pack.contents), None)
 
     def _picture(self, sha256: str) -> Path:
         return self.pictures / f"{sha256}{PACK_SUFFIX}"
+
+
+def _stored_fields(path: Path) -> dict[str, object]:
+    """A configuration that a store holds features of; nothing where it is another package's."""
+    with suppress(OSError, ValueError, RecursionError):
+        fields = json.loads(path.read_bytes())
+        if isinstance(fields, dict) and "weights_sha256" in fields:
+            return fields
+    return {}
