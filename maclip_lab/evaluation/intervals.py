@@ -263,6 +263,8 @@ def _ranker(x: Array) -> Callable[[Array], Array]:
         if sizes.size < x.size:
             drawn = np.add.reduceat(drawn, starts, axis=0)
         ends = np.cumsum(drawn, axis=0)
-        return (ends - 0.5 * drawn - 0.5 * ends[-1]).take(group, axis=0)
+        drawn += ends[-1]
+        ends -= 0.5 * drawn
+        return ends.take(group, axis=0)
 
     return ranks

@@ -92,7 +92,6 @@ def test_five_parameters_that_bend_back_are_called_nonmonotone():
 
 def test_a_fit_that_does_not_converge_gives_nan_and_says_so(monkeypatch):
     monkeypatch.setattr(fits, "_MAX_EVALUATIONS", 1)
-    fits._best_shape.cache_clear()
     fit = fit_logistic(*scores())
     assert fit.status == "failed"
     assert np.isnan(fit.fitted).all()
