@@ -18,8 +18,8 @@ from maclip_lab.evaluation.correlations import spearman
 
 _NAN = float("nan")
 _SIDES = {
-    "a": ("a", "left", "first", "1", "image1", "img1"),
-    "b": ("b", "right", "second", "2", "image2", "img2"),
+    **dict.fromkeys(("a", "left", "first", "1", "image1", "img1"), "a"),
+    **dict.fromkeys(("b", "right", "second", "2", "image2", "img2"), "b"),
 }
 _TITLES = {
     "a": ("a", "image_a", "left", "left_image", "image_left", "image_1", "img_1", "first"),
@@ -58,23 +58,25 @@ def read_choices(
             "set, or one of your own, and the folder with root= (--root)"
         )
     rows = read_table(file)
-    table, note = _named(rows, columns, file)
-    blank = table["chosen"].map(is_blank)
-    votes = count_votes(table)
-    votes_in_all = votes[["votes_a", "votes_b", "ties"]].to_numpy().sum()
-    note += f"; {votes_in_all} choices, {votes['ties'].sum()} of them ties"
-    note += f"; {blank.sum()} rows without an answer are left out" if blank.any() else ""
+    titles = _titles(rows, columns, file)
+    table = pd.DataFrame({name: rows[title] for name, title in titles.items()})
+    sides = table["chosen"].astype(str).str.strip().str.lower().map(_SIDES)
+    is_name = table["chosen"].isin([*table["a"], *table["b"]])
+    blank = table["chosen"].map(is_blank).sum()
+    votes = count_votes(table.assign(chosen=table["chosen"].where(is_name | sides.isna(), sides)))
+    named = ", ".join(f"{name} by {title!r}" for name, title in titles.items())
+    count, ties = votes[["votes_a", "votes_b", "ties"]].to_numpy().sum(), votes["ties"].sum()
+    note = f"from {file.name}: {named}; {count} choices, {ties} of them ties"
+    note += f"; {blank} rows without an answer are left out" if blank else ""
     names = pd.unique(votes[["a", "b"]].to_numpy().ravel())
+    protocol = dataset if dataset in SETS else "native"
     manifest = build_manifest(
         Annotated(pd.DataFrame({"name": names, "mos": _NAN}), note=note),
         FileIndex.scan(file.parent if root is None else root),
         choices,
         {
-            "dataset": dataset,
-            "higher_is_better": True,
-            "mos_range": (_NAN, _NAN),
-            "protocol": dataset if dataset in SETS else "native",
-            "variant": "pairs",
+            **{"dataset": dataset, "protocol": protocol, "variant": "pairs"},
+            **{"higher_is_better": True, "mos_range": (_NAN, _NAN)},
         },
     )
     if manifest.missing:
@@ -83,27 +85,21 @@ def read_choices(
     return votes, manifest
 
 
-def _named(rows: pd.DataFrame, columns: Sequence[str], path: Path) -> tuple[pd.DataFrame, str]:
-    """The table as `count_votes` takes it, and which columns it is made of."""
+def _titles(rows: pd.DataFrame, columns: Sequence[str], path: Path) -> dict[str, str]:
+    """The column of each part of a vote."""
     titles = dict(zip(("a", "b", "chosen"), columns, strict=False))
-    table = {}
-    for name, usual_titles in _TITLES.items():
-        title = named_column(rows, titles[name], path) if name in titles else None
-        title = title or next(iter(usual(rows, usual_titles)), None)
-        if title is not None:
-            table[name] = titles[name] = title
+    for name, title in titles.items():
+        titles[name] = named_column(rows, title, path)
+    for name in (name for name in _TITLES if name not in titles):
+        likely = usual(rows, _TITLES[name])
+        if likely:
+            titles[name] = likely[0]
         elif name != "count":
             raise DatasetError(
                 f"{str(path)!r}: which column is {name!r}? It has {titles_of(rows)}; a table of "
                 "choices has a, b and chosen; others are named by --pairs-columns A,B,CHOSEN"
             )
-    made = pd.DataFrame({name: rows[title] for name, title in table.items()})
-    words = {word: side for side, names in _SIDES.items() for word in names}
-    sides = made["chosen"].astype(str).str.strip().str.lower().map(words)
-    is_name = made["chosen"].isin([*made["a"], *made["b"]])
-    made["chosen"] = made["chosen"].where(is_name | sides.isna(), sides)
-    note = ", ".join(f"{name} by {title!r}" for name, title in table.items())
-    return made.reset_index(drop=True), f"from {path.name}: {note}"
+    return titles
 
 
 def judge_choices(
@@ -117,9 +113,9 @@ def judge_choices(
     scale = bradley_terry(votes).set_index("picture")
     named = methods.set_axis(predictions["name"])
     table = evaluate_pairs(named.reindex(scale.index), votes, "MA-CLIP")
-    known = named.join(scale["strength"]).dropna()
-    ranked = known["strength"].to_numpy(float)
-    table["srcc_scale"] = [spearman(known[name].to_numpy(float), ranked) for name in named]
+    known = named.join(scale["strength"]).dropna().astype(float)
+    ranked = known.pop("strength").to_numpy()
+    table["srcc_scale"] = [spearman(known[name].to_numpy(), ranked) for name in named]
     sizes = scale["part"].value_counts().tolist()
     if len(sizes) > 1:
         message = f"{len(sizes)} parts of {', '.join(map(str, sizes))} pictures were never compared"

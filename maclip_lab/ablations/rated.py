@@ -60,9 +60,8 @@ class Rated:
         self._wholes, self._cues = wholes, dict[float, StoredCues]()
 
     def __repr__(self) -> str:
-        return (
-            f"{self.backbone} on {self.name}: {self.n} pictures, {self.features.offsets[-1]} crops"
-        )
+        crops = self.features.offsets[-1]
+        return f"{self.backbone} on {self.name}: {self.n} pictures, {crops} crops"
 
     @cached_property
     def quality(self) -> pd.Series:
@@ -120,14 +119,13 @@ class Rated:
         ``clip_iqa`` is there where the whole pictures are; ``ref_id``, ``dist_type`` and
         ``dist_level`` where the set names them.
         """
-        shown = ["score", "q_cos", "q_mag", "w_cos", "mean_magnitude", "norm"]
-        facts = self.features.manifest.table
-        table = facts[["name", "mos"]].assign(quality=self.quality)
-        table[shown] = score_store(self.stored())[shown]
+        numbers = ["score", "q_cos", "q_mag", "w_cos", "mean_magnitude", "norm"]
+        rows = self.features.manifest.table
+        table = rows[["name", "mos"]].assign(quality=self.quality)
+        table[numbers] = score_store(self.stored())[numbers]
         if self._wholes is not None:
             table["clip_iqa"] = score_store(self._wholes, self.anchors)["q_cos"]
-        told = [name for name in ("ref_id", "dist_type", "dist_level") if facts[name].notna().any()]
-        return table.assign(**{name: facts[name] for name in told})
+        return table.join(rows[["ref_id", "dist_type", "dist_level"]].dropna(axis=1, how="all"))
 
     def score(self, settings: FusionSettings = FusionSettings(), rule: Rule = "adaptive") -> Array:
         """The score (N,) by other constants, or another rule; see `score_store`."""

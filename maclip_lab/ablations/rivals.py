@@ -4,7 +4,7 @@ Their tables are read as lists of opinions are (`maclip_lab.datasets.lists`), an
 told by the same rules: what counts, numbers or repeats the opinions is no metric.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -23,7 +23,7 @@ from maclip_lab.datasets.lists import (
     words_of,
 )
 from maclip_lab.datasets.manifest import COLUMNS, Manifest
-from maclip_lab.datasets.readers import is_number, read_table
+from maclip_lab.datasets.readers import read_table
 from maclip_lab.errors import DatasetError
 from maclip_lab.evaluation.correlations import METHODS
 from maclip_lab.files.identity import sha256_of
@@ -67,30 +67,6 @@ class Rivals:
     facts: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Request:
-    """``table.csv:niqe,-mine``: a table and the columns wanted of it, ``-`` where lower is better.
-
-    Without names all columns of numbers are wanted; ``table.csv:-`` says so, and that lower is
-    better.
-    """
-
-    path: Path
-    wanted: list[str]
-    turned: list[str]
-    all_turned: bool
-
-    @classmethod
-    def of(cls, text: str) -> "_Request":
-        path, colon, chosen = text.rpartition(":")
-        if not colon or Path(text).exists():
-            return cls(Path(text), [], [], all_turned=False)
-        names = [name.strip() for name in chosen.split(",")]
-        turned = [name.removeprefix("-") for name in names if name.startswith("-")]
-        wanted = [name.removeprefix("-") for name in names if name != "-"]
-        return cls(Path(path), wanted, turned, all_turned="" in turned)
-
-
 def read_rivals(files: Sequence[str], manifest: Manifest, path_column: str | None = None) -> Rivals:
     """Other metrics' scores of a manifest's pictures, joined by path.
 
@@ -109,43 +85,48 @@ def read_rivals(files: Sequence[str], manifest: Manifest, path_column: str | Non
     """
     rivals = Rivals(pd.DataFrame(index=manifest.table.index))
     for text in files:
-        request = _Request.of(text)
-        table = request.path
-        rows = read_table(table)
-        candidates = picture_columns(rows)
-        names = named_column(rows, path_column, table) if path_column else ""
-        names = names or (candidates[0] if candidates else str(rows.columns[0]))
-        place, unknown = _places([str(name) for name in rows[names]], manifest, table)
-        missed = f"; {len(unknown)} rows match none, such as {unknown[0]!r}" if unknown else ""
-        of = manifest.table["path"].nunique()
-        others = [column for column in candidates if column != names]
-        over = f" (not {', '.join(map(repr, others))})" if others else ""
-        rivals.notes.append(
-            f"{table.name}: {len(place)} of {of} pictures found by column {names!r}{over}{missed}"
-        )
-        rows = rows.reset_index(drop=True)
-        for column, numbers in _metrics(rows.drop(columns=names), request, rivals.notes):
-            label = column
-            if fold_title(column) in _GENERIC or column in _TAKEN or column.startswith("column "):
-                label = table.stem
-            if label in {*rivals.scores, *_TAKEN}:
-                raise DatasetError(f"two tables hold {label!r}; rename a file or a column")
-            turned = request.all_turned or column in request.turned
-            by_word = not turned and (lower_is_better(label) or lower_is_better(column))
-            by_path = pd.Series({where: numbers[row] for where, row in place.items()})
-            scores = manifest.table["path"].map(by_path)
-            if column not in request.wanted and equals_opinions(manifest.table["mos"], scores):
-                rivals.notes.append(f"{column!r} of {table.name} repeats the opinions: left out")
-                continue
-            if turned or by_word:
-                scores = -scores
-            if by_word:
-                rivals.notes.append(f"{label}: lower is better, so it is turned round")
-            taken = f" from column {column!r}" if label != column else ""
-            rivals.notes.append(f"{table.name}: metric {label!r}{taken}")
-            rivals.scores[label] = scores
-        rivals.facts[table.name] = sha256_of(table)
+        table, colon, chosen = text.rpartition(":")
+        if not colon or Path(text).exists():
+            table, chosen = text, ""
+        asked = [name.strip() for name in chosen.split(",") if name.strip()]
+        _read(Path(table), asked, manifest, path_column, rivals)
     return rivals
+
+
+def _read(
+    path: Path, asked: list[str], manifest: Manifest, path_column: str | None, rivals: Rivals
+) -> None:
+    """Adds the metrics of one table; those asked for have a ``-`` where lower is better."""
+    rows = read_table(path).reset_index(drop=True)
+    candidates = picture_columns(rows)
+    names = (candidates or [str(rows.columns[0])])[0]
+    names = named_column(rows, path_column, path) if path_column else names
+    place, unknown = _places(rows[names].astype(str).tolist(), manifest, path)
+    missed = f"; {len(unknown)} rows match none, such as {unknown[0]!r}" if unknown else ""
+    others = ", ".join(repr(column) for column in candidates if column != names)
+    rivals.notes.append(
+        f"{path.name}: {len(place)} of {manifest.table['path'].nunique()} pictures found by column "
+        f"{names!r}{f' (not {others})' if others else ''}{missed}"
+    )
+    wanted = [name.removeprefix("-") for name in asked if name != "-"]
+    for column, numbers in _metrics(rows.drop(columns=names), path, wanted, rivals.notes):
+        own_title = fold_title(column) not in _GENERIC and not column.startswith("column ")
+        label = column if own_title and column not in _TAKEN else path.stem
+        if label in {*rivals.scores, *_TAKEN}:
+            raise DatasetError(f"two tables hold {label!r}; rename a file or a column")
+        by_path = pd.Series(numbers[list(place.values())], index=list(place))
+        scores = manifest.table["path"].map(by_path)
+        if column not in wanted and equals_opinions(manifest.table["mos"], scores):
+            rivals.notes.append(f"{column!r} of {path.name} repeats the opinions: left out")
+            continue
+        turned = not {"-", f"-{column}"}.isdisjoint(asked)
+        by_word = not turned and (lower_is_better(label) or lower_is_better(column))
+        if by_word:
+            rivals.notes.append(f"{label}: lower is better, so it is turned round")
+        taken = f" from column {column!r}" if label != column else ""
+        rivals.notes.append(f"{path.name}: metric {label!r}{taken}")
+        rivals.scores[label] = -scores if turned or by_word else scores
+    rivals.facts[path.name] = sha256_of(path)
 
 
 def equals_opinions(opinions: "pd.Series[float]", scores: "pd.Series[float]") -> bool:
@@ -168,14 +149,14 @@ def equals_opinions(opinions: "pd.Series[float]", scores: "pd.Series[float]") ->
 def _places(names: list[str], manifest: Manifest, path: Path) -> tuple[dict[str, int], list[str]]:
     """Row of every picture that a table names, and the names that mean none."""
     index = FileIndex(manifest.root, tuple(dict.fromkeys(manifest.table["path"])))
-    pure = [PurePosixPath(name.replace("\\", "/")) for name in names]
-    one_folder = len({name.parent for name in pure}) == 1
+    bare = [PurePosixPath(name.replace("\\", "/")) for name in names]
+    one_folder = len({name.parent for name in bare}) == 1
     place: dict[str, int] = {}
     unknown = []
     for row, name in enumerate(names):
         files = index.candidates(name)
         if not files and one_folder:
-            files = tuple(file for file in index.candidates(pure[row].name) if "/" not in file)
+            files = tuple(file for file in index.candidates(bare[row].name) if "/" not in file)
         if len(files) > 1 or (files and place.setdefault(files[0], row) != row):
             before = names[place[files[0]]] if files[0] in place else ", ".join(files[1:3])
             raise DatasetError(
@@ -193,47 +174,35 @@ def _places(names: list[str], manifest: Manifest, path: Path) -> tuple[dict[str,
 
 
 def _metrics(
-    rows: pd.DataFrame, request: _Request, notes: list[str]
-) -> Iterator[tuple[str, np.ndarray]]:
+    rows: pd.DataFrame, path: Path, wanted: list[str], notes: list[str]
+) -> list[tuple[str, np.ndarray]]:
     """Titles and numbers of a table's metrics; what is none of them is noted."""
     numbers = rows.astype(str).apply(pd.to_numeric, errors="coerce").astype(float)
     numbers = numbers.where(np.isfinite(numbers))
-    wanted = [name for name in request.wanted if name]
     if not wanted:
         filled = [name for name in numbers if numbers[name].notna().mean() > 0.5]
         titled = any(not name.startswith("column ") for name in rows)
-        wanted = [
-            name
-            for name in filled
-            if _is_metric(name, numbers[name], index=titled and name.startswith("column "))
-        ]
+        wanted = [name for name in filled if _is_metric(name, numbers[name], titled)]
         left = [name for name in filled if name not in wanted and not name.startswith("column ")]
         if left:
-            notes.append(f"{request.path.name}: no metrics are {', '.join(map(repr, left))}")
-    absent = [name for name in wanted if name not in numbers]
-    if absent or not wanted:
-        why = "" if absent else f": {rows.columns[0]!r} holds {rows.iloc[0, 0]!r}"
+            notes.append(f"{path.name}: no metrics are {', '.join(map(repr, left))}")
+    lacking = [name for name in wanted if name not in numbers or numbers[name].isna().all()]
+    if lacking or not wanted:
+        shown = lacking[0] if lacking else rows.columns[0]
+        why = f": {shown!r} holds {rows[shown].iloc[0]!r}" if shown in rows else ""
         raise DatasetError(
-            f"{str(request.path)!r} lacks the scores asked for; it has {titles_of(rows)}{why}"
+            f"{str(path)!r} lacks the scores asked for; it has {titles_of(rows)}{why}"
         )
-    for name in wanted:
-        if numbers[name].isna().all():
-            value = next((v for v in rows[name] if not is_number(v)), "")
-            raise DatasetError(
-                f"{str(request.path)!r} lacks the scores asked for: {name!r} holds no numbers, but "
-                f"{value!r}"
-            )
-        yield name, numbers[name].to_numpy()
+    return [(name, numbers[name].to_numpy()) for name in wanted]
 
 
-def _is_metric(title: str, numbers: "pd.Series[float]", *, index: bool) -> bool:
-    """Whether a column may be a metric's; ``index``, whether it may be the index of the others."""
-    words, values = set(words_of(title)), numbers.dropna()
-    whole = bool((values % 1 == 0).all())
-    counts = whole and not _COUNT_WORDS.isdisjoint(words)
-    running = whole and sorted(values) in (
-        list(range(len(values))),
-        list(range(1, len(values) + 1)),
-    )
-    opinions = not _OPINION_WORDS.isdisjoint(words) or fold_title(title) in _NO_METRIC
-    return not (opinions or counts or (running and index))
+def _is_metric(title: str, numbers: "pd.Series[float]", titled: bool) -> bool:
+    """Whether a column may be a metric's; without a title among titled ones, it may be an index."""
+    words, values = set(words_of(title)), np.sort(numbers.dropna())
+    if not _OPINION_WORDS.isdisjoint(words) or fold_title(title) in _NO_METRIC:
+        return False
+    if (values % 1 != 0).any():
+        return True
+    untitled = titled and title.startswith("column ")
+    runs = np.array_equal(values - values[0], np.arange(len(values)))
+    return _COUNT_WORDS.isdisjoint(words) and not (untitled and runs)

@@ -30,15 +30,10 @@ from maclip_lab.scorer import Maclip
 class Study:
     """What evaluating one backbone on one data set gives.
 
-    Attributes:
-        predictions: one row a picture of the manifest: ``name, mos, clip_iqa, q_cos, q_mag, score``
-            and what else `score_store` tells, ``status`` first of all.
-        table: one row a method: all of `evaluate`, and where the rows are a whole set of the
-            paper's, its number and the difference from it.
-        differences: MA-CLIP against the other methods, on the same resamples, see `evaluate`.
-        by_type: SRCC of every method for every distortion type or generator; empty where the
-            data set has none.
-        record: provenance of it all.
+    ``predictions`` has a row a picture of the manifest: what `score_store` tells, and ``clip_iqa``;
+    ``table`` a row a method: all of `evaluate`, and what is published of the very same pictures;
+    ``differences`` compares MA-CLIP with the others on the same resamples; ``by_type`` is the SRCC
+    for every distortion type or generator, empty where there are none; ``record`` is provenance.
     """
 
     predictions: pd.DataFrame

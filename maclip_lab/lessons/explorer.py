@@ -43,20 +43,16 @@ _LINKS = (
 
 
 class Explorer:
-    """The page as the last value of a notebook's cell.
+    """The page over the cues of a set, as the last value of a notebook's cell."""
 
-    Args:
-        sets: whose cues; of a large set some pictures, drawn at random and always the same.
-    """
-
-    def __init__(self, sets: Iterable[Rated]) -> None:
-        self._sets = list(sets)
+    def __init__(self, rated: Rated) -> None:
+        self._rated = rated
 
     def __repr__(self) -> str:
-        return f"The explorer: {'; '.join(map(repr, self._sets))}"
+        return f"The explorer: {self._rated!r}"
 
     def _repr_html_(self) -> str:
-        page = html.escape(explorer_page(self._sets, links=""))
+        page = html.escape(explorer_page([self._rated], links=""))
         return (
             f'<iframe title="Explorer of MA-CLIP" srcdoc="{page}" width="100%" height="760" '
             'style="border:1px solid #c9d1d9"></iframe><p>Nothing moves here? Run this cell.</p>'
@@ -64,11 +60,10 @@ class Explorer:
 
 
 def explorer_page(sets: Iterable[Rated], *, links: str = _LINKS) -> str:
-    """The page, one text with everything in it.
+    """The page over the cues of some sets, one text with everything in it.
 
-    Args:
-        sets: whose cues.
-        links: to its neighbours, at the foot.
+    Of a large set it shows some pictures, drawn at random and always the same; ``links`` at the
+    foot lead to the page's neighbours.
     """
     data = {
         "ranges": RANGES,
@@ -104,11 +99,7 @@ def _cues(rated: Rated) -> dict[str, object]:
 
 
 def half_held_out(references: np.ndarray) -> np.ndarray:
-    """Which pictures are held out, ``(N,)`` bool: half of them at random, always the same.
-
-    Args:
-        references: what each picture is a version of; versions stay in one half.
-    """
+    """Which pictures (N,) are held out: half at random, always the same; references stay whole."""
     groups = np.unique(references, return_inverse=True)[1]
     order = np.random.default_rng(0).permutation(groups.max() + 1)
     return (order < len(order) // 2)[groups]

@@ -1,9 +1,9 @@
 """A notebook's one line of set-up: scorer, rated sets, checks, claims, exercises, files, style."""
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import runpy
+from collections import UserDict
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property, partial
-from importlib.util import module_from_spec, spec_from_file_location
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,12 @@ from maclip_lab.ablations.claims import find_sets
 from maclip_lab.ablations.rated import Rated
 from maclip_lab.evaluation import Estimate, EvaluationSettings
 from maclip_lab.features import Features
-from maclip_lab.features.packs import SEVERITY, open_pack, shipped_pack, write_pack
+from maclip_lab.features.packs import SEVERITY, SHIPPED, open_pack, shipped_pack, write_pack
 from maclip_lab.files.identity import data_path
-from maclip_lab.lessons.dataset import extract, open_crops_and_whole, open_pictures
 from maclip_lab.lessons.explorer import Explorer
-from maclip_lab.lessons.matrix import Cell, Claim, Direction, Matrix
 from maclip_lab.lessons.outputs import Outputs
-from maclip_lab.lessons.verdicts import Prediction, Verdict
+from maclip_lab.lessons.sets import Folder, extract, open_pictures, open_set
+from maclip_lab.lessons.verdicts import Cell, Claim, Direction, Matrix, Prediction, Verdict
 from maclip_lab.plots.style import PALETTE, backbone_label, palette, set_house_style
 from maclip_lab.score import TextAnchors
 from maclip_lab.scorer import Maclip
@@ -28,12 +27,13 @@ from maclip_lab.weights.names import UNTRAINED
 
 BACKBONES = ("tiny-rn", "tiny-vit")
 SETS = {"CLIVE": "clive-part", "BIQ2021": "biq2021-part", "severity": SEVERITY}
-"""The three shipped sets, as a notebook calls them, and as `open_dataset` does."""
+"""The three shipped sets, as a notebook calls them, and as its parameters do."""
 PHOTOS = "photos"
 """What notebooks name that look at pictures one by one: those that ship with the project."""
 N_BOOT = 2000
 _TWINS = 3
 _SYNTHETIC = "synthetic"  # what severity is made of, for a backbone that has no pack of it
+_TITLES = {dataset: name for name, dataset in SETS.items()}
 
 
 @cache
@@ -43,39 +43,24 @@ def judges() -> Mapping[str, Callable[[Any, "Lesson"], object]]:
     Raises:
         FileNotFoundError: a notebook was moved away from its solutions.
     """
-    beside = Path("solutions", "judges.py"), Path("judges.py")
     checkout = data_path().parent / "notebooks" / "solutions" / "judges.py"
-    file = next((path for path in (*beside, checkout) if path.is_file()), None)
-    if file is None:
-        raise FileNotFoundError("exercises are judged by solutions/judges.py, which is not here")
-    spec = spec_from_file_location("judges", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    table: Mapping[str, Callable[[Any, Lesson], object]] = module.JUDGES
-    return table
+    for file in (Path("solutions", "judges.py"), Path("judges.py"), checkout):
+        if file.is_file():
+            table: Mapping[str, Callable[[Any, Lesson], object]] = runpy.run_path(str(file))[
+                "JUDGES"
+            ]
+            return table
+    raise FileNotFoundError("exercises are judged by solutions/judges.py, which is not here")
 
 
-class Cells(Mapping[Cell, Rated]):
+class Cells(UserDict[Cell, Any]):
     """Rated sets by backbone and name, each opened when it is first asked for."""
 
-    def __init__(self, open_cell: Mapping[Cell, Callable[[], Rated]]) -> None:
-        self._open_cell, self._opened = open_cell, dict[Cell, Rated]()
-
     def __getitem__(self, cell: Cell) -> Rated:
-        if cell not in self._opened:
-            self._opened[cell] = self._open_cell[cell]()
-        return self._opened[cell]
-
-    def __contains__(self, cell: object) -> bool:
-        return cell in self._open_cell
-
-    def __iter__(self) -> Iterator[Cell]:
-        return iter(self._open_cell)
-
-    def __len__(self) -> int:
-        return len(self._open_cell)
+        if callable(self.data[cell]):
+            self.data[cell] = self.data[cell]()
+        rated: Rated = self.data[cell]
+        return rated
 
     def __repr__(self) -> str:
         return "\n".join(f"{backbone} on {name}" for backbone, name in self)
@@ -109,7 +94,7 @@ class Lesson:
         number: str,
         backbone: str = BACKBONES[0],
         dataset: str = "clive-part",
-        root: str | os.PathLike[str] | None = None,
+        root: Folder = None,
         *,
         seed: int = 0,
         n_boot: int = N_BOOT,
@@ -117,16 +102,20 @@ class Lesson:
         device: str = "auto",
         precision: str = "fp32",
         variant: str | None = None,
-        store: str | os.PathLike[str] | None = None,
-        out: str | os.PathLike[str] | None = None,
+        store: Folder = None,
+        out: Folder = None,
         **choices: Any,
     ) -> None:
         self.number, self.backbone = number, backbone_label(backbone)
-        self._given, self._device, self._precision = backbone, device, precision
+        self._given, self._root, self._store, self._out = backbone, root, store, out
+        self._open_scorer = partial(Maclip, device=device, precision=precision)
         self._statistics = EvaluationSettings(n_boot, seed)
-        is_synthetic = dataset.lower() == _SYNTHETIC and root is None
-        self._dataset, self._root, self._store = SEVERITY if is_synthetic else dataset, root, store
         self._choices = {"n_pictures": n_pictures, "variant": variant, **choices}
+        is_synthetic = dataset.lower() == _SYNTHETIC and root is None
+        self._dataset = SEVERITY if is_synthetic else dataset
+        if dataset.lower() in _TITLES:
+            self._dataset = dataset.lower()
+        self._asked = self.backbone, _title(self._dataset)
         self._claims: dict[str, Claim] = {}
         is_default = (seed, n_pictures, variant, precision) == (0, None, None, "fp32")
         is_shipped = backbone == BACKBONES[0] and dataset in ("clive-part", PHOTOS)
@@ -135,19 +124,28 @@ class Lesson:
             print("Titles and sentences of this notebook tell what its shipped parameters show.")
         set_house_style()
         PALETTE.update(palette(self._asked))
-        self._out, self._outputs = out, Outputs(out, number)
-        self.cells = Cells(self._plan())
+        self._outputs = Outputs(out, number)
+        cells = {
+            (name, title): partial(self._open, name, dataset)
+            for name, (title, dataset) in product(BACKBONES, SETS.items())
+        }
+        if self.backbone not in BACKBONES:
+            cells = {(self.backbone, "severity"): partial(self._open, backbone, SEVERITY)} | cells
+        if self._asked not in cells:
+            cells = {self._asked: partial(self._open, backbone, self._dataset)} | cells
+        cells[self._asked] = partial(self._open, backbone, self._dataset, is_asked=True)
+        self.cells = Cells(cells)
 
     @cached_property
     def scorer(self) -> Maclip:
         """The backbone asked for, loaded when it is first needed."""
-        return Maclip(self._given, device=self._device, precision=self._precision)
+        return self._open_scorer(self._given)
 
     @cached_property
     def pictures(self) -> list[Path]:
         """Pictures to look at one by one: of the folder or list asked for, else those shipped."""
         asked = "native" if self._dataset == PHOTOS else self._dataset
-        return open_pictures(asked, self._root, **self._choices)[0]
+        return open_pictures(asked, self._root, **self._choices)
 
     def paper_sets(self) -> tuple[dict[str, Rated], dict[str, str]]:
         """The paper's data sets below the root, and why some are left out.
@@ -161,7 +159,7 @@ class Lesson:
         rated = {}
         for name, manifest in manifests.items():
             crops, wholes = extract(manifest, self.scorer, self._store)
-            rated[name] = self._rated(crops, wholes, self.scorer.anchors, (self.backbone, name))
+            rated[name] = self._rated(crops, self.scorer.anchors, wholes, (self.backbone, name))
             if self._out is not None:
                 path = Path(self._out) / "packs" / f"{name}.{Path(self.backbone).stem}.safetensors"
                 write_pack(path, crops, wholes, self.scorer)
@@ -181,19 +179,20 @@ class Lesson:
         The shipped packs hold fewer pictures and every second window. A backbone of one's own is
         joined by untrained networks of its shape.
         """
-        plan: dict[Cell, Callable[[], Rated]] = {}
-        for name, dataset in SETS.items():
-            packs = sorted(data_path("packs").glob(f"{dataset}.*.safetensors"))
-            networks = [path.name.split(".")[1] for path in packs]
-            twins = [network for network in networks if network not in BACKBONES]
-            plan |= {(twin, name): partial(self._open, twin, dataset) for twin in twins}
+        twins: dict[Cell, Callable[[], Rated]] = {}
+        for title, dataset in SETS.items():
+            for path in sorted(data_path("packs").glob(f"{dataset}.*.safetensors")):
+                network = path.name.split(".")[1]
+                if network not in BACKBONES:
+                    twins[network, title] = partial(self._open, network, dataset)
         if self.backbone not in BACKBONES:
-            at_hand = [] if self._asked[1] in SETS else [self._asked[1]]  # a pack has no pictures
-            for twin, name in product(range(_TWINS), [*at_hand, "severity"]):
-                network = f"{self._given}{UNTRAINED}{twin}"
-                cell = f"{self.backbone}{UNTRAINED}{twin}", name
-                plan[cell] = partial(self._open_twin, network, cell)
-        return Cells(plan)
+            datasets = dict.fromkeys([self._dataset, SEVERITY])
+            with_pictures = [name for name in datasets if name not in SHIPPED]
+            for twin, dataset in product(range(_TWINS), with_pictures):
+                network, is_asked = f"{self._given}{UNTRAINED}{twin}", dataset == self._dataset
+                opened = partial(self._open, network, dataset, is_asked=is_asked)
+                twins[f"{self.backbone}{UNTRAINED}{twin}", _title(dataset)] = opened
+        return Cells(twins)
 
     @cached_property
     def clean(self) -> Mapping[str, Rated]:
@@ -202,11 +201,10 @@ class Lesson:
         ``dist_level`` of their ``table`` is 0 for the clean ones. Of a backbone of one's own there
         is no such pack: the twelve shipped photographs, clean and harmed, stand in.
         """
-        packs = {name: open_pack(shipped_pack("clean", name)) for name in BACKBONES}
-        clean = {
-            name: self._rated(pack.crops, None, pack.anchors, (name, "BSDS500"))
-            for name, pack in packs.items()
-        }
+        clean = {}
+        for name in BACKBONES:
+            pack = open_pack(shipped_pack("clean", name))
+            clean[name] = self._rated(pack.crops, pack.anchors, None, (name, "BSDS500"))
         if self.backbone not in BACKBONES:
             clean[self.backbone] = self.cells[self.backbone, "severity"]
         return clean
@@ -240,14 +238,7 @@ class Lesson:
         paper: Direction | None = None,
         note: str = "",
     ) -> None:
-        """Adds a row to the matrix.
-
-        Args:
-            statement: a sentence that is true where the number is above zero.
-            estimates: the number in each cell, usually a lead of one SRCC over another.
-            paper: the sign that the paper reports; None where it says nothing.
-            note: what a reader should know of this row.
-        """
+        """Adds a row to the matrix: a `Claim`."""
         self._claims[statement] = Claim(statement, estimates, paper, note)
 
     def matrix(self) -> Matrix:
@@ -277,69 +268,42 @@ class Lesson:
 
     def explorer(self) -> Explorer:
         """Sliders of the four constants over the cues of the set asked for, as a page."""
-        return Explorer([self.asked])
+        return Explorer(self.asked)
 
     def keep(self, table: pd.DataFrame) -> pd.DataFrame:
         """The table, which goes as CSV beside the next figure where the notebook writes files."""
         return self._outputs.keep(table)
 
-    @property
-    def _asked(self) -> Cell:
-        titles = {dataset: name for name, dataset in SETS.items()}
-        return self.backbone, titles.get(self._dataset.lower(), self._dataset.partition("=")[0])
-
-    def _plan(self) -> dict[Cell, Callable[[], Rated]]:
-        """How to open each cell: the six shipped ones, before them what is none of these."""
-        plan = {
-            (backbone, name): partial(self._open, backbone, dataset)
-            for backbone, (name, dataset) in product(BACKBONES, SETS.items())
-        }
-        if self.backbone not in BACKBONES:
-            plan = {(self.backbone, "severity"): partial(self._open, self._given, SEVERITY)} | plan
-        return (
-            plan | {self._asked: self._open_asked}
-            if self._asked in plan
-            else ({self._asked: self._open_asked} | plan)
+    def _open(self, network: str, dataset: str, is_asked: bool = False) -> Rated:
+        """A set as a network sees it: from the shipped pack where there is one, else extracted."""
+        choices, cell = (
+            (self._choices if is_asked else {}),
+            (backbone_label(network), _title(dataset)),
         )
-
-    def _open_asked(self) -> Rated:
-        if self._dataset.lower() in SETS.values():
-            return self._open(self._given, self._dataset.lower(), self._choices["n_pictures"])
-        crops, wholes = open_crops_and_whole(
-            self._dataset, self.scorer, self._root, store=self._store, **self._choices
-        )
-        return self._rated(crops, wholes, self.scorer.anchors, self._asked)
-
-    def _open(self, backbone: str, dataset: str, n_pictures: int | None = None) -> Rated:
-        """One of the shipped sets: from its pack where this backbone has one."""
-        name = next(name for name, known in SETS.items() if known == dataset)
-        if data_path("packs", f"{dataset}.{backbone}.safetensors").is_file():
-            opened = open_pack(shipped_pack(dataset, backbone))
-            crops, wholes, anchors = opened.crops, opened.whole, opened.anchors
+        if dataset in SHIPPED or data_path("packs", f"{dataset}.{network}.safetensors").is_file():
+            pack = open_pack(shipped_pack(dataset, network))
+            crops, wholes, anchors = pack.crops, pack.whole, pack.anchors
         else:
-            scorer = self.scorer if backbone == self._given else Maclip(backbone)
-            made = _SYNTHETIC if dataset == SEVERITY else dataset
-            crops, wholes = open_crops_and_whole(made, scorer, store=self._store)
+            is_made = dataset == SEVERITY
+            name, root = (_SYNTHETIC, None) if is_made else (dataset, self._root)
+            scorer = self.scorer if network == self._given else self._open_scorer(network)
+            manifest = open_set(name, root, self._store, **({} if is_made else choices))
+            crops, wholes = extract(manifest, scorer, self._store)
             anchors = scorer.anchors
+        n_pictures = choices.get("n_pictures")
         if n_pictures is not None and n_pictures < len(crops):
             manifest = crops.manifest.sample(n_pictures)
             crops = crops.subset(manifest)
             wholes = None if wholes is None else wholes.subset(manifest)
-        return self._rated(crops, wholes, anchors, (backbone_label(backbone), name))
-
-    def _open_twin(self, network: str, cell: Cell) -> Rated:
-        scorer = Maclip(network, device=self._device, precision=self._precision)
-        is_asked = cell[1] == self._asked[1]
-        dataset, root = (self._dataset, self._root) if is_asked else (SEVERITY, None)
-        made = _SYNTHETIC if dataset == SEVERITY else dataset
-        choices = self._choices if is_asked else {}
-        crops, wholes = open_crops_and_whole(made, scorer, root, store=self._store, **choices)
-        return self._rated(crops, wholes, scorer.anchors, cell)
+        return self._rated(crops, anchors, wholes, cell)
 
     def _rated(
-        self, crops: Features, wholes: Features | None, anchors: TextAnchors, cell: Cell
+        self, crops: Features, anchors: TextAnchors, wholes: Features | None, cell: Cell
     ) -> Rated:
-        backbone, name = cell
-        return Rated(
-            crops, anchors, wholes, name=name, backbone=backbone, statistics=self._statistics
-        )
+        named = {"backbone": cell[0], "name": cell[1]}
+        return Rated(crops, anchors, wholes, **named, statistics=self._statistics)
+
+
+def _title(dataset: str) -> str:
+    """What a data set is called in cells."""
+    return _TITLES.get(dataset, dataset.partition("=")[0])

@@ -3,9 +3,8 @@
 No cell has to ask for it: whatever a cell displays is written as well.
 """
 
-import os
 import re
-from io import BytesIO
+from os import PathLike
 from pathlib import Path
 
 import matplotlib as mpl
@@ -13,8 +12,6 @@ import pandas as pd
 from IPython.core.getipython import get_ipython
 from matplotlib.figure import Figure
 
-_DPI = 200
-_TRUETYPE = 42  # fonts that publishers accept
 _WORDS = 8  # of a figure's title, in the name of its files
 
 
@@ -22,15 +19,11 @@ class Outputs:
     """Writes every figure and table that a notebook shows, where it was given a folder.
 
     A figure becomes a PDF with its fonts embedded, a PNG, and, where `keep` was given its table, a
-    CSV; a table a CSV and a LaTeX table for booktabs. Files are called by the notebook, a running
-    number, and a figure's title.
-
-    Args:
-        folder: where to; made where absent, None for nowhere.
-        notebook: how all names begin, such as ``"02"``.
+    CSV; a table a CSV and a LaTeX table for booktabs. Files are called by the notebook, such as
+    ``"02"``, a running number, and a figure's title. Without a folder nothing is written.
     """
 
-    def __init__(self, folder: str | os.PathLike[str] | None, notebook: str) -> None:
+    def __init__(self, folder: str | PathLike[str] | None, notebook: str) -> None:
         self._folder = None if folder is None else Path(folder)
         self._notebook, self._count = notebook, 0
         self._table: pd.DataFrame | None = None
@@ -53,8 +46,9 @@ class Outputs:
         """Writes a figure that is shown."""
         titles = [figure.get_suptitle(), *(ax.get_title(loc="left") for ax in figure.axes)]
         path = self._path(next(filter(None, titles), "figure"))
-        for form, content in printed(figure).items():
-            Path(f"{path}.{form}").write_bytes(content)
+        with mpl.rc_context({"pdf.fonttype": 42}):  # TrueType, which publishers accept
+            for form in ("pdf", "png"):
+                figure.savefig(f"{path}.{form}", dpi=200, bbox_inches="tight")
         if self._table is not None:
             self._table.to_csv(f"{path}.csv")
         self._table = None
@@ -76,33 +70,16 @@ class Outputs:
         return self._folder / f"{self._notebook}-{self._count:02}-{words}"
 
 
-def printed(figure: Figure) -> dict[str, bytes]:
-    """A figure as the files ``pdf``, its fonts embedded, and ``png``."""
-    contents = {}
-    for form in ("pdf", "png"):
-        content = BytesIO()
-        with mpl.rc_context({"pdf.fonttype": _TRUETYPE}):
-            figure.savefig(content, format=form, dpi=_DPI, bbox_inches="tight")
-        contents[form] = content.getvalue()
-    return contents
-
-
 def latex_table(table: pd.DataFrame) -> str:
-    """A table for LaTeX's booktabs.
-
-    Args:
-        table: columns ``x_lo`` and ``x_hi`` become an interval behind the number in ``x``.
-    """
+    """A table for LaTeX; ``x_lo`` and ``x_hi`` become an interval behind the number in ``x``."""
     shown = table.copy()
     for column in table:
         low, high = f"{column}_lo", f"{column}_hi"
         if low in table and high in table:
+            numbers = table[[column, low, high]].itertuples(index=False)
             shown[column] = [
-                "" if pd.isna(value) else f"{value:g} [{lo:g}, {hi:g}]"
-                for value, lo, hi in table[[column, low, high]].itertuples(index=False)
+                "" if pd.isna(x) else f"{x:g} [{lo:g}, {hi:g}]" for x, lo, hi in numbers
             ]
             shown = shown.drop(columns=[low, high])
-    numbered = isinstance(table.index, pd.RangeIndex)
-    return str(
-        shown.to_latex(index=not numbered, escape=True, float_format="{:g}".format, na_rep="")
-    )
+    index = not isinstance(table.index, pd.RangeIndex)
+    return str(shown.to_latex(index=index, escape=True, float_format="{:g}".format, na_rep=""))

@@ -1,12 +1,24 @@
-"""What a notebook says back: a judged sentence, and a question asked before a figure."""
+"""What a notebook says back: judged sentences, a question before a figure, a table of claims."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import ipywidgets as widgets
+import pandas as pd
 
+from maclip_lab.evaluation import Estimate, verdicts
+
+Cell = tuple[str, str]
+Direction = Literal["+", "-"]
+
+_MARKS = {True: "✓", False: "✗", None: "…"}
 _COLOURS = {"✓": "#007a55", "=": "#007a55", "✗": "#b5361c", "…": "#6b6b6b"}
+_SHADES = {"✓": "#cdeadd", "✗": "#f7d5c8", "…": "#f2f2f2"}
+_PLAIN = {"above": ("✓", "yes"), "below": ("✗", "no")}
+_PAPER = {"above": ("✓", "in the paper's direction"), "below": ("✗", "against it")}
+_TURNED = {"above": "below", "below": "above"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +45,7 @@ class Verdict:
 
     @property
     def _mark(self) -> str:
-        return "=" if self.identity else {True: "✓", False: "✗", None: "…"}[self.good]
+        return "=" if self.identity else _MARKS[self.good]
 
     def _repr_html_(self) -> str:
         return (
@@ -80,3 +92,110 @@ class Prediction:
         shown["text/plain"] = "\n".join([self._question, *(f"- {c}" for c in self._choices)])
         shown["text/html"] = f"<b>Predict: {html.escape(self._question)}</b><ul>{listed}</ul>"
         return shown
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence that is true where a number is above zero, asked of several cells.
+
+    Attributes:
+        statement: the sentence.
+        estimates: the number in each cell, usually a lead of one SRCC over another.
+        paper: the sign that the paper reports; None where it says nothing.
+        note: what a reader should know of this row.
+    """
+
+    statement: str
+    estimates: Mapping[Cell, Estimate]
+    paper: Direction | None = None
+    note: str = ""
+
+    def judged(self, verdict: str) -> tuple[str, str]:
+        """A mark, and the verdict on a cell in words."""
+        verdict = _TURNED.get(verdict, verdict) if self.paper == "-" else verdict
+        return (_PAPER if self.paper else _PLAIN).get(verdict, ("…", verdict))
+
+
+class Matrix:
+    """Claims against cells, each judged by one correction over them all.
+
+    Args:
+        claims: the rows.
+
+    Attributes:
+        table: one row a claim and cell: the statement, the estimate and the verdict.
+
+    Raises:
+        ValueError: there is no claim.
+    """
+
+    def __init__(self, claims: Sequence[Claim]) -> None:
+        if not claims:
+            raise ValueError("there is no claim to judge yet")
+        self._claims = claims
+        asked = [(claim, cell, one) for claim in claims for cell, one in claim.estimates.items()]
+        family = verdicts([one for *_, one in asked])
+        self._marks, rows = [], []
+        for (claim, (backbone, name), one), row in zip(asked, family.itertuples(), strict=True):
+            mark, verdict = claim.judged(row.verdict)
+            self._marks.append(mark)
+            rows.append(
+                {
+                    "claim": claim.statement, "backbone": backbone, "set": name,
+                    "verdict": verdict, "value": one.value, "low": one.low, "high": one.high,
+                    "p": one.p, "n": one.n, "clusters": one.clusters, "method": one.method,
+                    "detectable": row.detectable, "reason": row.reason, "shown": repr(one),
+                }
+            )  # fmt: skip
+        self.table = pd.DataFrame(rows)
+
+    @property
+    def caption(self) -> str:
+        """What the verdicts rest on."""
+        tested = int(self.table["p"].notna().sum())
+        return (
+            f"Verdicts by Holm's correction over the {tested} tests of this table, 5 %; "
+            "intervals are 95 %, each by itself."
+        )
+
+    @property
+    def _verdicts(self) -> pd.Series:
+        """In words, and where there is none, what could have been shown, or why there is none."""
+        verdict, reason = self.table["verdict"], self.table["reason"]
+        return verdict.where(verdict != "cannot tell", verdict + ", " + reason)
+
+    def __repr__(self) -> str:
+        """One line a claim and cell."""
+        rows = zip(self._marks, self.table.itertuples(), self._verdicts, strict=True)
+        return "\n".join(
+            f"{mark} {row.claim}, {row.backbone} on {row.set}: {row.shown}, {verdict}"
+            for mark, row, verdict in rows
+        )
+
+    def _repr_html_(self) -> str:
+        head = dict.fromkeys(zip(self.table["backbone"], self.table["set"], strict=True))
+        columns = "".join(
+            f"<th style='text-align:center'>{html.escape(backbone)}<br>{html.escape(name)}</th>"
+            for backbone, name in head
+        )
+        shown = {}
+        for mark, row, verdict in zip(
+            self._marks, self.table.itertuples(), self._verdicts, strict=True
+        ):
+            shown[row.claim, row.backbone, row.set] = (
+                f"<td style='text-align:center;color:black;background:{_SHADES[mark]}'>"
+                f"<b>{html.escape(row.shown)}</b><br>{html.escape(verdict)}</td>"
+            )
+        body = ""
+        for claim in self._claims:
+            note = f"<br><small>{html.escape(claim.note)}</small>" if claim.note else ""
+            body += f"<tr><td style='text-align:left'>{html.escape(claim.statement)}{note}</td>"
+            body += "".join(shown.get((claim.statement, *cell), "<td></td>") for cell in head)
+            body += "</tr>"
+        return (
+            "<table style='color:black;background:white;font-size:0.85em'>"
+            f"<caption style='caption-side:bottom;text-align:left;color:black;background:white'>"
+            f"{html.escape(self.caption)}</caption>"
+            f"<thead><tr><th style='text-align:left'>The claim</th>{columns}</tr></thead>"
+            f"<tbody>{body}</tbody></table>"
+        )

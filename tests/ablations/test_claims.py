@@ -15,7 +15,7 @@ from maclip_lab import Lesson, claims
 from maclip_lab.crops import DATASETS
 from maclip_lab.files.identity import data_path
 from maclip_lab.fusion import FusionSettings
-from maclip_lab.lessons.matrix import Claim, Matrix
+from maclip_lab.lessons.verdicts import Claim, Matrix
 
 TESTS = 2 * len(claims.DIRECTIONS)
 NOTEBOOK = data_path().parent / "notebooks" / "10_reproduce.ipynb"

@@ -131,7 +131,7 @@ def test_names_of_files_go_before_a_running_number(tmp_path):
 
 def test_values_that_are_no_numbers_are_shown(tmp_path):
     file = written(tmp_path, "path,q\n" + lines(NAMES, ["tensor([3.2])"] * 12))
-    with pytest.raises(DatasetError, match=r"'q' holds no numbers, but 'tensor\(\[3.2\]\)'"):
+    with pytest.raises(DatasetError, match=r"it has q: 'q' holds 'tensor\(\[3.2\]\)'"):
         read_rivals([f"{file}:q"], SET)
 
 

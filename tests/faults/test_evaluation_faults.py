@@ -101,7 +101,7 @@ def test_lambda_close_to_zero_meets_its_limit(scorer, tmp_path):
 
 def test_a_sweep_over_two_pictures_has_rows_without_a_crash(scorer, tmp_path):
     view = Extractor(scorer, tmp_path / "store").crops(make(tmp_path, [1.0, 2.0]))
-    table = sweep(view, scorer.anchors, LAMBDA_GRID, krcc=True)
+    table = sweep(view, scorer.anchors, LAMBDA_GRID)
     assert (table["n"] == 2).all()
 
 
