@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from io import BytesIO
@@ -77,23 +76,24 @@ def divide(pictures: Sequence[str | os.PathLike[str]], part_size: int) -> Iterat
 def score_part(part: Part, config: ScoreConfig, folder: Path, workers: int = 1) -> FinishedPart:
     """Score a part and commit it, unless a verified file of it exists.
 
-    Every picture is encoded on one thread, so that its numbers are the same to the last bit
-    wherever it is done on this kind of device. The configuration is pinned, see
-    `ScoreConfig.pinned`, and the folder of the parts the same for all workers; ``workers`` are
-    pictures that a CPU encodes at once.
+    Every picture is encoded on one thread, so that its numbers are the same to the last bit on
+    every device of a kind. The configuration is pinned, see `ScoreConfig.pinned`, the folder the
+    same for all workers; ``workers`` are pictures that a CPU encodes at once.
 
     Raises:
         StorageFullError: there is no room.
         WeightsError: the weights cannot be had here, or are others.
     """
     name = f"{part.number:06d}-{part.key(config)[:16]}"
-    for path in sorted(Path(folder).glob(f"{name}-*.parquet")):
+    for path in sorted(folder.glob(f"{name}-*.parquet")):
         try:
             read_part(path)
             return FinishedPart(part.number, path, resumed=True)
         except IntegrityError:
             path.replace(path.with_name(path.name + ".corrupt"))
-    with _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
         scorer = _scorer(replace(config, device=_device(config.device)))
         results = scorer.score_all(
             part.files(), config.dataset, config.settings, preset=config.preset, workers=workers
@@ -102,11 +102,12 @@ def score_part(part: Part, config: ScoreConfig, folder: Path, workers: int = 1) 
             {**score_row(Path(name), result), "sha256": result.sha256}
             for name, result in zip(part.paths, results, strict=True)
         ]
-    buffer = BytesIO()
+    finally:
+        torch.set_num_threads(threads)
     columns = [*_COLUMNS, *(ATTRIBUTES if config.attributes else ())]
-    pd.DataFrame(rows, columns=columns).to_parquet(buffer, index=False)
-    path = Path(folder) / f"{name}-{_digest(name, buffer.getvalue())}.parquet"
-    write_bytes(path, buffer.getvalue())
+    data = pd.DataFrame(rows, columns=columns).to_parquet(index=False)
+    path = folder / f"{name}-{_digest(name, data)}.parquet"
+    write_bytes(path, data)
     return FinishedPart(part.number, path, resumed=False)
 
 
@@ -127,7 +128,7 @@ def read_part(path: Path) -> pd.DataFrame:
 
 
 def _digest(name: str, data: bytes) -> str:
-    """The end of a part's file name, which no other part and no other bytes have."""
+    """The end of a part's file name, of its beginning and its bytes."""
     return hashlib.sha256(name.encode() + data).hexdigest()[:32]
 
 
@@ -149,13 +150,3 @@ def _device(asked: str) -> str:
     except (ImportError, ValueError):
         return device
     return f"cuda:{int(name) % torch.cuda.device_count()}" if name.isdigit() else device
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -2,8 +2,7 @@
 
 The contract is `maclip_lab.scale.parts`; this is who runs it. A part that fails is reported and the
 others kept; a worker that dies is replaced and its part done again; a run that is started again
-does what is missing. The table is the same to the last bit however it was made on one kind of
-device; machines of several kinds agree to rounding, and each part is named after the kind it had.
+does what is missing. The table is the same to the last bit however one kind of device made it.
 """
 
 import logging
@@ -11,7 +10,7 @@ import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -58,8 +57,8 @@ class ScaleRun:
     """
 
     config: ScoreConfig
-    finished: tuple[FinishedPart, ...]
-    failed: tuple[FailedPart, ...]
+    finished: Sequence[FinishedPart]
+    failed: Sequence[FailedPart]
     folder: str
 
     def table(self) -> pd.DataFrame:
@@ -97,8 +96,7 @@ def score_many(
         pictures: paths, the same for all workers.
         config: what to score with.
         folder: of the parts, the same for all workers.
-        part_size: pictures in a part: what is lost when a worker dies; None for `part_size_for`
-            their number.
+        part_size: pictures in a part, lost when a worker dies; None for `part_size_for` them.
         workers: processes on this machine, of one thread each; None for this process alone, with
             as many pictures at once as torch has threads. The numbers are the same.
         cluster: ``"local"``, or the address of a Dask scheduler, ``"tcp://host:8786"``.
@@ -118,8 +116,7 @@ def score_many(
     sweep(folder)
     config = config.pinned()
     parts = divide(pictures, part_size_for(len(pictures)) if part_size is None else part_size)
-    finished: list[FinishedPart] = []
-    failed: list[FailedPart] = []
+    finished, failed = list[FinishedPart](), list[FailedPart]()
     with tqdm(total=len(pictures), unit="picture", disable=not progress) as bar:
         for part, outcome in _outcomes(parts, config, folder, workers, cluster, progress):
             bar.update(len(part.paths))
@@ -128,12 +125,9 @@ def score_many(
             else:
                 failed.append(FailedPart(part, f"{type(outcome).__name__}: {outcome}"))
                 _LOGGER.error("part %d failed: %s", part.number, failed[-1].error)
-    return ScaleRun(
-        config,
-        tuple(sorted(finished, key=lambda part: part.number)),
-        tuple(sorted(failed, key=lambda failure: failure.part.number)),
-        os.getcwd(),
-    )
+    finished.sort(key=lambda part: part.number)
+    failed.sort(key=lambda failure: failure.part.number)
+    return ScaleRun(config, finished, failed, os.getcwd())
 
 
 def part_size_for(pictures: int) -> int:
@@ -163,26 +157,22 @@ def dask_client(workers: int | None = None, cluster: str | None = None) -> Itera
         from distributed import Client
     except ImportError as error:
         raise ScaleError(f"workers need Dask ({error}): pip install 'maclip-lab[scale]'") from error
-    if cluster not in (None, "local"):
-        try:
-            client = Client(cluster, timeout=20)
-        except (OSError, ValueError) as error:
-            raise ScaleError(f"no Dask scheduler answers at {cluster}: {error}") from error
-        with client:
-            _LOGGER.info("Dask dashboard: %s", client.dashboard_link)
-            yield client
-        return
     settings = {
         "distributed.scheduler.allowed-failures": _DEATHS,
         # Dask has its workers give freed memory back at once; an encoder's large tensors come and
         # go all the time, and that would cost up to half of a worker's speed.
         "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
     }
-    with (
-        dask.config.set(settings),
-        _local_cluster(workers or torch.cuda.device_count() or CPU_COUNT) as local,
-        Client(local) as client,
-    ):
+    with ExitStack() as stack:
+        where: str | LocalCluster | None = cluster
+        if cluster in (None, "local"):
+            stack.enter_context(dask.config.set(settings))
+            count = workers or torch.cuda.device_count() or CPU_COUNT
+            where = stack.enter_context(_local_cluster(count))
+        try:
+            client = stack.enter_context(Client(where, timeout=20))
+        except (OSError, ValueError) as error:
+            raise ScaleError(f"no Dask scheduler answers at {cluster}: {error}") from error
         _LOGGER.info("Dask dashboard: %s", client.dashboard_link)
         yield client
 
@@ -215,9 +205,6 @@ def _local_cluster(workers: int) -> "LocalCluster":
         raise ScaleError(f"no workers can be started on this machine: {why}") from error
 
 
-Outcome = FinishedPart | Exception
-
-
 def _outcomes(
     parts: Iterator[Part],
     config: ScoreConfig,
@@ -225,17 +212,16 @@ def _outcomes(
     workers: int | None,
     cluster: str | None,
     progress: bool,
-) -> Iterator[tuple[Part, Outcome]]:
+) -> Iterator[tuple[Part, FinishedPart | Exception]]:
     """Parts as they finish or fail, in any order."""
     if workers is None and cluster is None:
         for part in parts:
             try:
-                outcome: Outcome = score_part(part, config, folder, torch.get_num_threads())
+                yield part, score_part(part, config, folder, torch.get_num_threads())
             except StorageFullError:
                 raise
             except Exception as error:  # whatever a part raises, the others go on
-                outcome = error
-            yield part, outcome
+                yield part, error
         return
     with dask_client(workers, cluster) as client:
         if progress:
@@ -250,7 +236,7 @@ def _outcomes(
 
 def _on_dask(
     client: "Client", parts: Iterator[Part], config: ScoreConfig, folder: Path
-) -> Iterator[tuple[Part, Outcome]]:
+) -> Iterator[tuple[Part, FinishedPart | Exception]]:
     """A few parts per worker in flight, so that millions of paths never lie in the scheduler.
 
     Workers are counted anew after each part: those of a cluster come and go.
