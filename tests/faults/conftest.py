@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from maclip_lab.datasets.manifest import Manifest
-from maclip_lab.features import Features
+from maclip_lab.features import Extractor, Features
 from tests.faults import victims
-from tests.store_world import manifest, picture, stored
+from tests.store_world import manifest, picture
 
 PATIENCE = 400.0  # seconds; a loaded machine is no failure
 HERE = Path(__file__).parent
@@ -87,20 +87,9 @@ def rows(tmp_path_factory) -> Manifest:
 
 
 @pytest.fixture(scope="session")
-def clean(server, rows, tmp_path_factory) -> Features:
+def clean(rows, tmp_path_factory) -> Features:
     """The features of an uninterrupted run."""
-    store = tmp_path_factory.mktemp("clean")
-    ours, theirs = server.Pipe(duplex=False)
-    process = server.Process(target=victims.extract, args=(rows, store, theirs), daemon=True)
-    process.start()
-    theirs.close()
-    victim = Victim(process, ours)
-    *names, _ = [victim.hear() for _ in range(len(rows) + 1)]
-    assert victim.end() == 0
-    assert len(set(names)) == len(rows)
-    ours.close()
-    process.close()
-    return stored(rows, store)
+    return Extractor(victims.SCORER, tmp_path_factory.mktemp("clean")).crops(rows)
 
 
 @pytest.fixture

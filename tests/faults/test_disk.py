@@ -4,6 +4,7 @@ Faults 3 and 4 of the list in README.md. What `maclip_lab.files.atomic` does wit
 tests/files/test_atomic.py.
 """
 
+import pandas as pd
 import pytest
 import torch
 
@@ -16,18 +17,30 @@ from tests.store_world import PlainScorer, manifest, picture
 
 
 @pytest.fixture
-def full(start, tmp_path):
-    """What a task says on a full disk."""
+def attempt(start):
+    """What is said of a task in a folder, done with little room or without rights."""
 
-    def attempt(task):
-        victim = start(victims.on_a_full_disk, task, tmp_path)
+    def run(how, task, folder):
+        victim = start(how, task, folder)
         said = victim.hear()
         assert victim.end() == 0
         return said
 
+    return run
+
+
+@pytest.fixture
+def full(attempt, tmp_path):
+    """What a task says on a full disk."""
     (tmp_path / "pictures").mkdir()
     picture(tmp_path / "pictures" / "p0.png", 0, (900, 900))
-    return attempt
+    return lambda task: attempt(victims.on_a_full_disk, task, tmp_path)
+
+
+@pytest.fixture
+def nobody(attempt, world):
+    """What a task says when it is done without the right to write."""
+    return lambda task: attempt(victims.as_nobody, task, world)
 
 
 def test_a_full_disk_stops_an_extraction_and_nothing_half_is_left(full, tmp_path):
@@ -35,47 +48,25 @@ def test_a_full_disk_stops_an_extraction_and_nothing_half_is_left(full, tmp_path
     assert said.startswith("StorageFullError")
     assert "no room for the " in said
     assert "what is finished is kept" in said
-    names = [path.name for path in (tmp_path / "store").rglob("*") if path.is_file()]
-    assert names == ["config.json"]
+    assert [path.rpartition("/")[2] for path in inventory(tmp_path / "store")] == ["config.json"]
 
 
 def test_what_was_extracted_before_the_disk_filled_up_is_served_after(full, tmp_path):
-    scorer = PlainScorer()
-    rows = manifest(tmp_path / "pictures", ["p0.png"])
-    before = Extractor(scorer, tmp_path / "store").crops(rows).stack()
+    extractor = Extractor(PlainScorer(), tmp_path / "store")
+    before = extractor.crops(manifest(tmp_path / "pictures", ["p0.png"])).features(0)
     files = inventory(tmp_path / "store")
     picture(tmp_path / "pictures" / "p1.png", 1, (900, 900))
     assert full("extract").startswith("StorageFullError")
-    kept = inventory(tmp_path / "store")
-    assert files.items() <= kept.items()
-    after = Extractor(scorer, tmp_path / "store").crops(
-        manifest(tmp_path / "pictures", ["p0.png", "p1.png"])
-    )
-    assert torch.equal(after.stack()[: len(before)], before)
+    assert files.items() <= inventory(tmp_path / "store").items()
+    after = extractor.crops(manifest(tmp_path / "pictures", ["p0.png", "p1.png"]))
+    assert torch.equal(after.features(0), before)
 
 
 def test_a_table_that_does_not_fit_leaves_the_old_one_and_its_record(full, tmp_path):
-    import pandas as pd
-
-    (tmp_path / "out").mkdir()
-    old = pd.DataFrame({"path": ["a"], "score": [1.0]})
-    write_table(old, tmp_path / "out" / "scores.csv")
+    write_table(pd.DataFrame({"path": ["a"]}), tmp_path / "out" / "scores.csv")
     files = inventory(tmp_path / "out")
     assert full("table").startswith("StorageFullError")
     assert inventory(tmp_path / "out") == files
-
-
-@pytest.fixture
-def nobody(start, world):
-    """What a task says when it is done without the right to write."""
-
-    def attempt(task):
-        victim = start(victims.as_nobody, task, world)
-        said = victim.hear()
-        assert victim.end() == 0
-        return said
-
-    return attempt
 
 
 def lock(folder):

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 import torch
@@ -22,8 +23,8 @@ from tests.store_world import ROOT, held, stored
 
 def same(ours, theirs):
     assert (ours.table["status"] == "ok").all()
-    assert ours.table["sha256"].tolist() == theirs.table["sha256"].tolist()
-    assert ours.table["n_crops"].tolist() == theirs.table["n_crops"].tolist()
+    for column in ("sha256", "n_crops"):
+        assert ours.table[column].tolist() == theirs.table[column].tolist()
     assert torch.equal(ours.stack(), theirs.stack())
 
 
@@ -36,35 +37,27 @@ def resume(start, rows, store):
     return done
 
 
-def kill_and_resume(seed, start, rows, clean, store):
-    """One life: killed after some acknowledged pictures and a moment, then run again."""
-    dice = random.Random(seed)
-    acknowledged = dice.randrange(len(rows))
-    victim = start(victims.extract, rows, store)
-    done = {victim.hear() for _ in range(acknowledged)}
-    time.sleep(dice.random() * 0.1)
-    victim.process.kill()
-    assert victim.end() in (-signal.SIGKILL, 0)
-    kept = held(store)
-    assert kept >= done, "an acknowledged picture is gone"
-
-    redone = resume(start, rows, store)
-    assert len(redone) == len(rows) - len(kept)
-    assert not kept & set(redone), "a finished picture was extracted again"
-    same(stored(rows, store), clean)
-    assert not list(store.glob("*/pictures/*.safetensors"))
-    assert not list(store.rglob("*.corrupt"))
-
-
-def test_kills_at_random_instants_lose_nothing_that_was_acknowledged(start, rows, clean, tmp_path):
-    for seed in range(5):
-        kill_and_resume(seed, start, rows, clean, tmp_path / str(seed))
-
-
-@pytest.mark.slow
-def test_twenty_kills(start, rows, clean, tmp_path):
-    for seed in range(1000, 1020):
-        kill_and_resume(seed, start, rows, clean, tmp_path / str(seed))
+@pytest.mark.parametrize(
+    "seeds", [range(5), pytest.param(range(1000, 1020), marks=pytest.mark.slow)]
+)
+def test_kills_at_random_instants_lose_nothing_that_was_acknowledged(
+    seeds, start, rows, clean, tmp_path
+):
+    for seed in seeds:  # killed after some acknowledged pictures and a moment, then run again
+        dice, store = random.Random(seed), tmp_path / str(seed)
+        victim = start(victims.extract, rows, store)
+        done = {victim.hear() for _ in range(dice.randrange(len(rows)))}
+        time.sleep(dice.random() * 0.1)
+        victim.process.kill()
+        assert victim.end() in (-signal.SIGKILL, 0)
+        kept = held(store)
+        assert kept >= done, "an acknowledged picture is gone"
+        redone = resume(start, rows, store)
+        assert len(redone) == len(rows) - len(kept)
+        assert not kept & set(redone), "a finished picture was extracted again"
+        same(stored(rows, store), clean)
+        assert not list(store.glob("*/pictures/*.safetensors"))
+        assert not list(store.rglob("*.corrupt"))
 
 
 def test_a_store_killed_again_and_again_still_gets_done(start, rows, clean, tmp_path):
@@ -82,7 +75,7 @@ def test_a_store_killed_again_and_again_still_gets_done(start, rows, clean, tmp_
 
 @pytest.mark.parametrize(
     ("where", "call"),
-    [  # one file describes the store, ten are pictures, one a memo, then the pack and its record
+    [  # one file describes the store, ten are pictures, then the pack and its record, and a memo
         *(("fsync", call) for call in (1, 2, 3, 6)),
         *(("replace", call) for call in (1, 2, 6, 12, 13, 14)),
         *(("unlink", call) for call in (2, 14, 16, 20)),
@@ -100,7 +93,7 @@ def test_a_kill_between_any_two_steps_of_a_write_leaves_no_half_file(
 
 
 def test_ctrl_c_stops_at_once_and_leaves_a_state_to_go_on_from(start, rows, clean, tmp_path):
-    victim = start(victims.extract_slowly, rows, tmp_path)
+    victim = start(partial(victims.extract, pause=1), rows, tmp_path)
     done = {victim.hear() for _ in range(3)}
     os.kill(victim.process.pid, signal.SIGINT)
     assert victim.end() == 1

@@ -16,7 +16,7 @@ from PIL import Image
 from maclip_lab.ablations.sweeps import score_store, sweep
 from maclip_lab.features import Extractor
 from tests.faults import victims
-from tests.store_world import PlainScorer, manifest, packs, picture, stored
+from tests.store_world import PlainScorer, manifest, packs, picture, pictures, stored
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -59,14 +59,12 @@ def test_a_picture_from_the_future_is_extracted_once(tmp_path):
 
 
 def test_what_is_deleted_by_hand_is_computed_again(tmp_path):
-    for i in range(3):
-        picture(tmp_path / f"p{i}.png", i)
-    rows, store = manifest(tmp_path, [f"p{i}.png" for i in range(3)]), tmp_path / "store"
-    before = Extractor(PlainScorer(), store).crops(rows)
-    kept = before.stack()
-    packs(store)[0].unlink()
-    assert len(Extractor(PlainScorer(), store).pending(rows)) == 3
-    assert torch.equal(Extractor(PlainScorer(), store).crops(rows).stack(), kept)
+    rows = manifest(tmp_path, pictures(tmp_path, 3))
+    extractor = Extractor(PlainScorer(), tmp_path / "store")
+    kept = extractor.crops(rows).stack()
+    packs(tmp_path / "store")[0].unlink()
+    assert len(extractor.pending(rows)) == 3
+    assert torch.equal(extractor.crops(rows).stack(), kept)
 
 
 def test_a_flipped_bit_in_a_picture_that_still_decodes_changes_its_recorded_sha256(tmp_path):
@@ -101,71 +99,49 @@ def test_features_made_another_way_are_not_served_and_what_differs_is_named(
     assert len(packs(tmp_path / "store")) == 2
 
 
+def changed(change):
+    """A scorer whose features of every picture are changed; ``change`` gets the pixels too."""
+    scorer = PlainScorer()
+    sound = scorer.encoder.encode_picture
+    scorer.encoder.encode_picture = lambda pixels, *rest: change(sound(pixels, *rest), pixels)
+    return scorer
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
 def test_features_that_are_not_finite_are_stored_flagged_and_never_averaged(value, tmp_path):
-    class Broken(PlainScorer):
-        def __init__(self):
-            super().__init__()
-            sound = self.encoder.encode_picture
+    def breaking(features, pixels):
+        if pixels[0, 0, 0] == 255:
+            features[0, 0] = value
+        return features
 
-            def encode_picture(pixels, *rest):
-                features = sound(pixels, *rest)
-                if pixels[0, 0, 0] == 255:
-                    features[0, 0] = value
-                return features
-
-            self.encoder.encode_picture = encode_picture
-
-    for i in range(5):
-        picture(tmp_path / f"p{i}.png", i)
+    names = pictures(tmp_path, 5)
     Image.new("RGB", (224, 224), "white").save(tmp_path / "p2.png")
-    rows = manifest(tmp_path, [f"p{i}.png" for i in range(5)])
-    view = Extractor(Broken(), tmp_path / "store").crops(rows)
-    table = score_store(view, anchors(48))
+    scorer, rows = changed(breaking), manifest(tmp_path, names)
+    view = Extractor(scorer, tmp_path / "store").crops(rows)
+    table = score_store(view, scorer.anchors)
     assert table["status"].tolist() == ["ok", "ok", "nonfinite", "ok", "ok"]
     assert table["score"].isna().tolist() == [False, False, True, False, False]
-    found = sweep(view, anchors(48))
-    assert found["n"].tolist() == [4]
-    assert found["n_dropped"].tolist() == [1]
+    found = sweep(view, scorer.anchors)
+    assert (found["n"].tolist(), found["n_dropped"].tolist()) == ([4], [1])
 
 
 def test_features_that_are_all_zero_have_a_finite_score(tmp_path):
-    class Blind(PlainScorer):
-        def __init__(self):
-            super().__init__()
-            sound = self.encoder.encode_picture
-            self.encoder.encode_picture = lambda *arguments: sound(*arguments) * 0
-
     picture(tmp_path / "p0.png", 0)
-    view = Extractor(Blind(), tmp_path / "store").crops(manifest(tmp_path, ["p0.png"]))
-    table = score_store(view, anchors(48))
+    scorer, rows = changed(lambda features, _: features * 0), manifest(tmp_path, ["p0.png"])
+    table = score_store(Extractor(scorer, tmp_path / "store").crops(rows), scorer.anchors)
     assert table["status"].tolist() == ["ok"]
     assert table["q_cos"].tolist() == [0.5]
     assert table["q_mag"].tolist() == [0.0]
 
 
-def anchors(width):
-    from maclip_lab.prompts import MACLIP_PROMPTS
-    from maclip_lab.score import TextAnchors
-
-    features = torch.from_numpy(np.random.default_rng(1).normal(size=(10, width))).float()
-    return TextAnchors(MACLIP_PROMPTS, features, 100.0)
-
-
-def _link(path, target):
-    path.symlink_to(target)
-
-
 STRAY = {
     "a folder": lambda path: path.mkdir(),
-    "a link to nothing": lambda path: _link(path, "nowhere"),
-    "a link to itself": lambda path: _link(path, path.name),
+    "a link to nothing": lambda path: path.symlink_to("nowhere"),
+    "a link to itself": lambda path: path.symlink_to(path.name),
     "a pipe": os.mkfifo,
     "an empty file": lambda path: path.touch(),
     "a header that lies": lambda path: path.write_bytes(b"\xff" * 100),
-    "a header without end": lambda path: path.write_bytes(
-        (200_000).to_bytes(8, "little") + b"[" * 200_000
-    ),
+    "a header without end": lambda path: path.write_bytes(b"@\r\x03" + b"\0" * 5 + b"[" * 200_000),
 }
 
 
