@@ -7,8 +7,6 @@ import re
 from itertools import combinations
 from pathlib import Path
 
-import nbformat
-
 import maclip_lab as ml
 from maclip_lab.evaluation import EvaluationSettings
 from maclip_lab.evaluation.intervals import FEW_CLUSTERS
@@ -26,9 +24,7 @@ def values() -> dict[str, str]:
     start = fusion.base_cos - fusion.base_norm
     opinion = [rated for (_, name), rated in cells().items() if name != "severity"]
     leads = [rated.lead(rated.table["score"], rated.table["clip_iqa"]) for rated in opinion]
-    photographs = first(
-        r"\*\*Photographs\.\*\* ([\d,]+)", ROOT / "data" / "backbones" / "README.md"
-    )
+    made = (ROOT / "data" / "backbones" / "README.md").read_text(encoding="utf-8")
     constants = {name: str(value) for name, value in vars(fusion).items()}
     return constants | {
         "crop": str(protocol.crop),
@@ -40,12 +36,9 @@ def values() -> dict[str, str]:
         "resamples": str(statistics.n_boot),
         "few": str(FEW_CLUSTERS),
         "alpha-level": f"{100 * (1 - statistics.level):.0f}",
-        "photographs": photographs,
+        "photographs": re.search(r"\*\*Photographs\.\*\* ([\d,]+)", made)[1],
         "least-detectable": f"{min(lead.detectable for lead in leads):.2f}",
         "most-detectable": f"{max(lead.detectable for lead in leads):.2f}",
-        "luckiest": first(
-            r"the luckiest: \+([\d.]+)", ROOT / "notebooks" / "07_backbone_comparison.ipynb"
-        ),
         "least-p": f"{2 / len([*combinations(range(6), 3)]):.2f}",
     }
 
@@ -53,15 +46,6 @@ def values() -> dict[str, str]:
 def cells() -> dict[tuple[str, str], ml.Rated]:
     """The six shipped cells."""
     return dict(ml.Lesson("summary").cells)
-
-
-def first(pattern: str, path: Path) -> str:
-    """What a file says, a notebook by what it shows."""
-    text = path.read_text(encoding="utf-8")
-    if path.suffix == ".ipynb":
-        code = [cell for cell in nbformat.reads(text, 4).cells if cell.cell_type == "code"]
-        text = "\n".join(output.get("text", "") for cell in code for output in cell.outputs)
-    return re.search(pattern, text)[1]
 
 
 def rows() -> str:
