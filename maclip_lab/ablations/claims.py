@@ -21,7 +21,7 @@ from maclip_lab.datasets.checks import check_dataset, part_of_set, unlike_publis
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.datasets.opening import find_datasets, open_dataset
 from maclip_lab.errors import DatasetWarning
-from maclip_lab.evaluation import METHODS, best_of, correlate
+from maclip_lab.evaluation import METHODS, EvaluationSettings, correlate
 from maclip_lab.evaluation.estimates import Estimate, resamples
 from maclip_lab.evaluation.intervals import Correlations, Resamples
 from maclip_lab.files.identity import data_path
@@ -198,8 +198,14 @@ class Evidence:
         """The best of several scores over MA-CLIP's, on the half that did not choose it."""
         rated = self.rated
         columns = np.column_stack([*scores, rated.table["score"]])
-        given = rated.quality, rated.clusters, self.statistics
-        return best_of(columns, *given, baseline=len(scores))
+        contents = np.arange(rated.n) if rated.clusters is None else rated.clusters
+        codes, names = pd.factorize(contents)
+        half = np.random.default_rng(self.statistics.seed).permuted(np.arange(len(names)) % 2)
+        judges = half[codes] == 1
+        seen = correlate(columns, rated.quality.mask(judges), settings=EvaluationSettings(0))
+        best = int(np.nan_to_num(seen.observed, nan=-1).argmax())
+        held_out = rated.quality.where(judges)
+        return correlate(columns, held_out, rated.clusters, self.statistics).lead(best, len(scores))
 
     def _undivided(self, lam: float) -> np.ndarray:
         """The score (N,) from magnitudes in the unit they come in."""

@@ -6,7 +6,7 @@ Pure functions on arrays and tables; no files, models or devices.
 from maclip_lab.evaluation.correlations import METHODS, spearman
 from maclip_lab.evaluation.estimates import Estimate, holm, resamples, verdicts
 from maclip_lab.evaluation.fits import Calibration, calibrate, fit_logistic
-from maclip_lab.evaluation.intervals import Correlations, EvaluationSettings, best_of, correlate
+from maclip_lab.evaluation.intervals import Correlations, EvaluationSettings, correlate
 from maclip_lab.evaluation.preferences import (
     bradley_terry,
     count_votes,
@@ -21,7 +21,6 @@ __all__ = [
     "Correlations",
     "Estimate",
     "EvaluationSettings",
-    "best_of",
     "bradley_terry",
     "breakdown",
     "calibrate",

@@ -58,20 +58,14 @@ class LogisticFit:
     direction: int
     reason: str = ""
 
-    @property
-    def signed(self) -> Array:
-        """The fitted predictions (N,), negated where the curve turns a prediction round."""
-        return self.direction * self.fitted
-
 
 def fit_logistic(predictions: Array, mos: Array, *, line: bool = False) -> LogisticFit:
-    """Least-squares logistic from predictions to MOS, from many starts that know the scale.
+    """Least-squares logistic from predictions to MOS, both finite (N,), of any scale and direction.
 
-    Both are finite (N,), of any scale and direction. The curve is ``b1 + b2*s(b3*(x - b4))``, with
-    ``s`` the standard logistic; a ``line`` adds a fifth parameter, ``b5*x``. For any slope and
-    centre the others follow by linear least squares, so only these two are searched: first on a
-    grid, then from its best points on. The slope is kept between an almost straight line and a
-    step, since a steeper one only follows single pictures, and the centre within three ranges.
+    The curve is ``b1 + b2*s(b3*(x - b4))``, with ``s`` the standard logistic; a ``line`` adds
+    ``b5*x``. For any slope and centre the others follow by linear least squares, so only these two
+    are searched, first on a grid, then from its best points on. The slope is kept between an almost
+    straight line and a step, since a steeper one only follows single pictures.
     """
     nothing, n_parameters = np.full(mos.shape, np.nan), 5 if line else 4
     if mos.size <= n_parameters:
@@ -136,9 +130,8 @@ def _best_shape(x_bytes: bytes, y_bytes: bytes, line: bool) -> Array | None:
 def official_evaluation(predictions: Array, mos: Array) -> tuple[float, float, str]:
     """The authors' SRCC and PLCC of *fitted* predictions, whose sign is lost, to match their table.
 
-    One start, no scaling, and the start values where the fit fails, which the third item says. Both
-    are finite (N,); scores are in the data set's own units and direction, never flipped. Source:
-    Liao et al., AAAI 2026; curve of Sheikh et al., IEEE TIP 2006.
+    One start, no scaling, and the start values where the fit fails, which the third item says;
+    scores (N,) as they are. Source: Liao et al., AAAI 2026; curve of Sheikh et al., TIP 2006.
     """
     if mos.size < 2 or is_constant(mos) or is_constant(predictions):
         return float("nan"), float("nan"), ""

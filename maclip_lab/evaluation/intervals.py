@@ -111,11 +111,10 @@ class Resamples:
 
     def from_replicates(self, value: float, drawn: Array, *, correlation: bool = False) -> Estimate:
         """A number with the interval that its replicates (R,), in the order of `counts`, give."""
-        lost = np.isnan(drawn).mean() if drawn.size else 0.0
         reason = self.problem
         if np.isnan(value):
             reason = reason or "it does not exist: something is constant"
-        elif not reason and lost > (0 if self.jackknife else _MAX_UNDEFINED):
+        elif not reason and np.isnan(drawn).mean() > (0 if self.jackknife else _MAX_UNDEFINED):
             reason = "too many resamples are constant for intervals"
         if reason:
             found = Estimate(value, reason=reason)
@@ -138,16 +137,13 @@ class Resamples:
             return Estimate(0.0, 0.0, 0.0, 1.0, method="jackknife-t", se=0.0)
         if se < _ROUNDING or (correlation and max(abs(value), *abs(drawn)) > 1 - _ROUNDING):
             return Estimate(value, reason="perfect on so few pictures: no interval")
-        middle, error = value, se
-        if correlation:
-            middle, error = np.arctanh(value), _jackknife_se(np.arctanh(drawn))
+        to, back = (np.arctanh, np.tanh) if correlation else (np.positive, np.positive)
+        middle, error = to(value), _jackknife_se(to(drawn))
         t = stats.t(self.clusters - 1)
         reach = t.ppf((1 + self.settings.level) / 2) * error
-        low, high = middle - reach, middle + reach
-        if correlation:
-            low, high = np.tanh(low), np.tanh(high)
+        low, high = (float(back(end)) for end in (middle - reach, middle + reach))
         p = float(2 * t.sf(abs(middle) / error))
-        return Estimate(value, float(low), float(high), p, method="jackknife-t", se=se)
+        return Estimate(value, low, high, p, method="jackknife-t", se=se)
 
 
 def _jackknife_se(left_out: Array) -> float:
@@ -224,30 +220,6 @@ def correlate(
         observed = srcc(np.ones((len(y), 1)))[0]
     drawn = [np.empty((0, x.shape[1])), *map(srcc, resamples.counts())]
     return Correlations(observed, np.concatenate(drawn), resamples)
-
-
-def best_of(
-    predictions: ArrayLike,
-    quality: ArrayLike,
-    clusters: Labels | None = None,
-    settings: EvaluationSettings | None = None,
-    *,
-    baseline: int | None = None,
-) -> Estimate:
-    """The SRCC of the best prediction, or its lead over the column ``baseline``, unspoilt by luck.
-
-    Arguments are as in `correlate`, one column a setting. A random half of the pictures, of whole
-    references, chooses the best, and the other half judges it.
-    """
-    y = np.asarray(quality, dtype=float)
-    labels = np.arange(len(y)) if clusters is None else np.asarray(clusters, dtype=object)
-    codes, names = pd.factorize(labels)
-    rng = np.random.default_rng((settings or EvaluationSettings()).seed)
-    judges = rng.permuted(np.arange(len(names)) % 2)[codes] == 1
-    seen = correlate(predictions, np.where(judges, np.nan, y), settings=EvaluationSettings(0))
-    best = int(np.nan_to_num(seen.observed, nan=-np.inf).argmax())
-    found = correlate(predictions, np.where(judges, y, np.nan), clusters, settings)
-    return found.srcc(best) if baseline is None else found.lead(best, baseline)
 
 
 def _ranker(x: Array) -> Callable[[Array], Array]:

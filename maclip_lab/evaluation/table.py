@@ -117,8 +117,8 @@ def _numbers(x: Array, quality: Array, srcc: Estimate, higher_is_better: bool) -
         "srcc_hi": srcc.high,
         "krcc": kendall(x, quality),
         "plcc_raw": pearson(x, quality),
-        "plcc_4p": pearson(four.signed, quality),
-        "plcc_5p": pearson(five.signed, quality),
+        "plcc_4p": pearson(four.direction * four.fitted, quality),
+        "plcc_5p": pearson(five.direction * five.fitted, quality),
         "rmse_4p": np.sqrt(np.mean((four.fitted - quality) ** 2)),
         "fit_status": max(four.status, five.status, key=_STATUSES.index),
         "srcc_official": srcc_official,
@@ -151,11 +151,10 @@ def breakdown(
         usable = np.isfinite(x) & np.isfinite(quality)
         for group, inside in pd.Series(usable).groupby(labels, sort=False):
             chosen = inside.index[inside]
-            n, srcc, reason = len(chosen), np.nan, ""
+            n = len(chosen)
+            srcc = spearman(x[chosen], quality[chosen]) if n >= min_n else np.nan
+            reason = "" if np.isfinite(srcc) else "constant predictions or MOS"
             if n < min_n:
                 reason = f"{n} pictures, at least {min_n} are asked for"
-            else:
-                srcc = spearman(x[chosen], quality[chosen])
-                reason = "" if np.isfinite(srcc) else "constant predictions or MOS"
             rows.append((method, group, n, len(inside) - n, srcc, reason))
     return pd.DataFrame(rows, columns=["method", "group", "n", "n_dropped", "srcc", "reason"])

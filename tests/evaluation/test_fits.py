@@ -75,7 +75,6 @@ def test_a_falling_curve_says_so_and_keeps_its_sign():
     x, mos = scores()
     fit = fit_logistic(-x, mos)
     assert fit.direction == -1
-    assert np.corrcoef(fit.signed, mos)[0, 1] < -0.8
     assert np.corrcoef(fit.fitted, mos)[0, 1] > 0.8
 
 
@@ -88,14 +87,6 @@ def test_five_parameters_that_bend_back_are_called_nonmonotone():
     assert (np.diff(fit.fitted) < 0).any()
     assert fit_logistic(x, mos).status == "ok"
     assert fit_logistic(x, np.tanh(3 * x) + 0.25 * x, line=True).status == "ok"
-
-
-def test_a_fit_that_does_not_converge_gives_nan_and_says_so(monkeypatch):
-    monkeypatch.setattr(fits, "_MAX_EVALUATIONS", 1)
-    fit = fit_logistic(*scores())
-    assert fit.status == "failed"
-    assert np.isnan(fit.fitted).all()
-    assert "did not converge" in fit.reason
 
 
 @pytest.mark.parametrize(

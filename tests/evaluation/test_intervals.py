@@ -7,7 +7,6 @@ from maclip_lab.evaluation.estimates import resamples, verdicts
 from maclip_lab.evaluation.intervals import (
     EvaluationSettings,
     Resamples,
-    best_of,
     correlate,
 )
 
@@ -163,17 +162,6 @@ def test_no_resamples_no_interval_and_settings_and_labels_that_cannot_be_are_ref
         correlate(x, y, ["a", None] * 35)
     found = correlate(x, y, settings=EvaluationSettings(n_boot=0)).srcc()
     assert repr(found).endswith("(no resamples were asked for)")
-
-
-def test_the_best_of_many_settings_is_lucky_and_the_other_half_knows():
-    rng = np.random.default_rng(5)
-    noise, y = rng.normal(size=(240, 60)), rng.normal(size=240)
-    found = best_of(noise, y)
-    assert max(spearman(column, y) for column in noise.T) > 0.1
-    assert found.low < 0 < found.high
-    assert found.n == 120
-    real = np.column_stack([noise[:, :5], y + rng.normal(size=240)])
-    assert best_of(real, y, baseline=0).low > 0
 
 
 def test_a_lead_of_098_over_028_on_five_thousand_pictures_is_sure_among_21_tests():
