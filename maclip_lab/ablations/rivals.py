@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 
 from maclip_lab.datasets.finding import FileIndex
 from maclip_lab.datasets.lists import (
-    STD_COLUMNS,
+    TITLES,
     fold_title,
     lower_is_better,
     named_column,
@@ -42,7 +42,10 @@ _COUNT_WORDS = frozenset(
 )
 _NO_METRIC = frozenset(
     {
-        *map(fold_title, (*STD_COLUMNS, *COLUMNS, "q_cos", "q_mag", "w_cos", "status", "flags")),
+        *map(
+            fold_title,
+            (*TITLES["deviation"], *COLUMNS, "q_cos", "q_mag", "w_cos", "status", "flags"),
+        ),
         *map(fold_title, ("mos_predicted", "mos_lo", "mos_hi", "Unnamed: 0")),
     }
 )

@@ -1,7 +1,7 @@
 """Data sets: the publishers' own files, read into one checked table of pictures and scores."""
 
 from maclip_lab.datasets.cards import CARDS, Card, Choices, card_for, list_datasets, show_card
-from maclip_lab.datasets.checks import Finding, Report, check_dataset, check_manifest
+from maclip_lab.datasets.checks import Finding, Report, check_dataset
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.datasets.opening import find_datasets, open_dataset
 from maclip_lab.datasets.synthetic import EDITIONS, Edition, make_synthetic
@@ -20,7 +20,6 @@ __all__ = [
     "Report",
     "card_for",
     "check_dataset",
-    "check_manifest",
     "find_datasets",
     "list_datasets",
     "make_synthetic",

@@ -162,12 +162,20 @@ class Choices:
 
     def check(self, card: Card) -> None:
         """Raise ``ValueError`` where a set has not the choice that is made."""
+        if self.on_duplicate == "mean":
+            raise ValueError('on_duplicate="mean" (--on-duplicate mean) is for a list of your own')
         for option, allowed in (("resolution", card.resolutions), ("scores", card.scores)):
             value = getattr(self, option)
-            if value is not None and not allowed:
+            if value is None:
+                continue
+            if not allowed:
                 raise ValueError(f"{card.name} has one kind of {option}; got {option}={value!r}")
-            if value is not None:
-                check_choice(option, value, *allowed)
+            check_choice(option, value, *allowed)
+            if self.variant == "paper" and value != allowed[0]:
+                raise ValueError(
+                    f"the paper uses {option}={allowed[0]!r}; {option}={value!r} is for "
+                    "variant='standard' (--variant standard)"
+                )
 
 
 _WORDS = {

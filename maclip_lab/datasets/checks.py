@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from scipy.stats import spearmanr
+import pandas as pd
 
 from maclip_lab.datasets.cards import CARDS, Card, Choices, card_for, complete_rows
 from maclip_lab.datasets.finding import FileIndex, fold_name
@@ -81,63 +81,41 @@ def check_dataset(
     """
     card, choices = card_for(name), replace(choices or Choices(), missing="keep")
     choices.check(card)
-    folder = Path(root)
+    folder, findings = Path(root), []
     try:
         index = FileIndex.scan(root)
         folder = index.root
-        collisions: list[Finding] = []
         try:
             manifest = published_manifest(card, index, choices)
         except DatasetError as error:
             lenient = replace(choices, on_collision="first", on_duplicate="keep")
             manifest = published_manifest(card, index, lenient)
-            collisions = [Finding("error", "duplicate", str(error), 1)]
+            findings.append(Finding("error", "duplicate", str(error), 1))
     except DatasetError as error:
         return Report(card.name, folder, 0, (Finding("error", "annotations", str(error)),))
-    complete, rows = complete_rows(card, choices), []
+    complete = complete_rows(card, choices)
     if len(manifest) not in complete:
         expected = " or ".join(map(str, complete))
         message = f"{len(manifest)} annotated rows, expected {expected}"
-        rows = [Finding("error", "rows", message, abs(len(manifest) - complete[0]))]
+        findings.append(Finding("error", "rows", message, abs(len(manifest) - complete[0])))
     if choices.resolution is not None:
         width, _, height = choices.resolution.partition("x")
         card = replace(card, size=(int(width), int(height)))
-    findings = [
-        *collisions,
-        *rows,
-        *_extra(manifest, index),
-        *_some("unreadable", "folders cannot be listed", index.unreadable),
-        *check_manifest(manifest, card, decode=decode, workers=workers, progress=progress).findings,
-    ]
-    return Report(card.name, manifest.root, len(manifest), _ordered(findings))
-
-
-def check_manifest(
-    manifest: Manifest,
-    card: Card | None = None,
-    *,
-    decode: bool = True,
-    workers: int | None = None,
-    progress: Progress | None = None,
-) -> Report:
-    """Check the rows and pictures of any manifest.
-
-    Absent pictures must have been kept, or they go unmentioned beyond ``manifest.missing``.
-    ``card`` says of which size the pictures are, and of which distortion types the level is a
-    severity; the rest as in `check_dataset`.
-    """
     absent = f"annotated pictures are absent ({len(manifest)} rows are held)"
     repeated = f"rows repeat a picture ({manifest.note or 'kept on request'})"
     twice = manifest.table["name"][manifest.table["path"].duplicated()]
-    findings = [
+    unused = "pictures are in none of these rows and are not used"
+    findings += [
         *_some("missing", absent, manifest.missing),
+        *_some("unreadable", "folders cannot be listed", index.unreadable),
+        *_doubts(manifest, card),
+        *(_pictures(manifest, card, workers, progress) if decode else []),
         *_some("duplicate", repeated, twice, "warning"),
-        *_out_of_range(manifest),
-        *_direction(manifest, card),
+        *_some("extra", unused, _extra(manifest, index), "warning"),
     ]
-    if decode:
-        findings += _pictures(manifest, card, workers, progress)
-    return Report(manifest.dataset, manifest.root, len(manifest), _ordered(findings))
+    order = ["error", "warning", "note"]
+    findings.sort(key=lambda finding: order.index(finding.severity))
+    return Report(card.name, manifest.root, len(manifest), tuple(findings))
 
 
 def part_of_set(manifest: Manifest) -> str:
@@ -161,22 +139,16 @@ def unlike_published(manifest: Manifest, sizes: Sequence[tuple[int, int]]) -> tu
     if manifest.protocol not in CARDS:
         return ()
     card = CARDS[manifest.protocol]
-    doubts = [*_out_of_range(manifest), *_direction(manifest, card)]
     expected = [_expected(card, name) for name in manifest.table["name"]]
     pairs = zip(sizes, expected, strict=True)
     wrong = [size for size, right in pairs if right and any(size) and size != right]
-    reasons = [doubt.message for doubt in doubts if doubt.severity == "error"]
+    reasons = [doubt.message for doubt in _doubts(manifest, card) if doubt.severity == "error"]
     if wrong and card.size:
         reasons.append(
             f"{len(wrong)} of {len(sizes)} pictures are not {_times(card.size)}, the first is "
             f"{_times(wrong[0])}"
         )
     return tuple(reasons)
-
-
-def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    rank = {"error": 0, "warning": 1, "note": 2}
-    return tuple(sorted(findings, key=lambda finding: rank[finding.severity]))
 
 
 def _some(
@@ -194,77 +166,61 @@ def _expected(card: Card, name: str) -> tuple[int, int] | None:
     return others.get(fold_name(name), card.size)  # type: ignore[return-value]
 
 
-def _extra(manifest: Manifest, index: FileIndex) -> list[Finding]:
-    """Pictures without a score in the folders of those with one."""
+def _extra(manifest: Manifest, index: FileIndex) -> list[str]:
+    """Pictures without a score in the folders of those with one, but for their references."""
     held = {(manifest.root / path).as_posix() for path in manifest.table["path"]}
     folders = {path.rpartition("/")[0] for path in held}
+    references = {fold_name(ref) for ref in manifest.table["ref_id"].dropna().unique()}
     under = [(index.root / image).as_posix() for image in index.images]
     extra = [path for path in under if path not in held and path.rpartition("/")[0] in folders]
-    references = {fold_name(ref) for ref in manifest.table["ref_id"].dropna().unique()}
-    is_known = [fold_name(PurePosixPath(path).stem) in references for path in extra]
-    known, other = (
-        tuple(path for path, yes in zip(extra, is_known, strict=True) if yes is wanted)
-        for wanted in (True, False)
-    )
-    message = "references beside the rated pictures"
-    beside = [Finding("note", "extra", message, len(known), known[:20])] if known else []
-    unused = "pictures are in none of these rows and are not used"
-    return [*beside, *_some("extra", unused, other, "warning")]
+    return [path for path in extra if fold_name(PurePosixPath(path).stem) not in references]
 
 
-def _out_of_range(manifest: Manifest) -> list[Finding]:
+def _doubts(manifest: Manifest, card: Card) -> list[Finding]:
+    """Scores out of range; and more distortion must mean a worse score, within types on average."""
     if not manifest.labelled:
-        return [Finding("note", "scores", "the pictures have no scores")]
-    low, high = manifest.mos_range
-    outside = manifest.table[~manifest.table["mos"].between(low, high)]
-    message = (
-        f"scores are not within {low:g} to {high:g}; they go from "
-        f"{manifest.table['mos'].min():g} to {manifest.table['mos'].max():g}"
-    )
-    return _some("range", message, outside["name"])
-
-
-def _direction(manifest: Manifest, card: Card | None) -> list[Finding]:
-    """More distortion must mean a worse score, within each distortion type and on average."""
-    if card is None or not card.level_is_severity or not manifest.labelled:
         return []
-    table = manifest.table.dropna(subset=["dist_type", "dist_level"])
-    table = table[~table["dist_type"].isin(list(card.unordered))]
-    correlations = []
-    for _, rows in table.groupby("dist_type"):
-        if len(set(rows["dist_level"])) > 1 and len(set(rows["mos"])) > 1:
-            level = rows["dist_level"].to_numpy(dtype=float)
-            correlations.append((float(spearmanr(level, rows["mos"]).statistic), len(rows)))
-    weight = sum(count for _, count in correlations)
-    if weight < _FEWEST_FOR_DIRECTION:
-        return [Finding("note", "direction", f"not checked: {weight} rows have a usable level")]
-    mean = sum(value * count for value, count in correlations) / weight
+    table, (low, high) = manifest.table, manifest.mos_range
+    reach = f"{table['mos'].min():g} to {table['mos'].max():g}"
+    message = f"scores are not within {low:g} to {high:g}; they go from {reach}"
+    doubts = _some("range", message, table["name"][~table["mos"].between(low, high)])
+    if not card.level_is_severity:
+        return doubts
+    table = table.dropna(subset=["dist_type", "dist_level"])
+    kinds = table[~table["dist_type"].isin(list(card.unordered))].groupby("dist_type")
+    both = ["dist_level", "mos"]
+    srcc = [rows[both].astype(float).rank().corr().iloc[0, 1] for _, rows in kinds]
+    by_kind = pd.DataFrame({"srcc": srcc, "rows": list(kinds.size())}).dropna()
+    usable = by_kind["rows"].sum()
+    if usable < _FEWEST_FOR_DIRECTION:
+        return [*doubts, Finding("note", "direction", f"not checked: {usable} rows have a level")]
+    mean = (by_kind["srcc"] * by_kind["rows"]).sum() / usable
     better = "higher" if manifest.higher_is_better else "lower"
     message = f"SRCC of score and distortion level is {mean:+.3f}, where {better} scores are better"
-    wrong = mean > 0 if manifest.higher_is_better else mean < 0
-    if wrong or abs(mean) < 0.1:
-        return [Finding("error", "direction", f"{message}: the scores look flipped or shuffled")]
-    return [Finding("note", "direction", message)]
+    if abs(mean) < 0.1 or (mean > 0) == manifest.higher_is_better:
+        flipped = f"{message}: the scores look flipped or shuffled"
+        return [*doubts, Finding("error", "direction", flipped)]
+    return [*doubts, Finding("note", "direction", message)]
 
 
 def _pictures(
-    manifest: Manifest, card: Card | None, workers: int | None, progress: Progress | None
+    manifest: Manifest, card: Card, workers: int | None, progress: Progress | None
 ) -> list[Finding]:
-    absent = set(manifest.missing)
-    rows = manifest.table[~manifest.table["name"].isin(absent)].drop_duplicates("path")
-    paths = [manifest.root / path for path in rows["path"]]
+    here = manifest.table[~manifest.table["name"].isin(manifest.missing)].drop_duplicates("path")
+    paths = [manifest.root / path for path in here["path"]]
     broken, wrong = [], []
     with ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1)) as pool:
+        results = pool.map(_decode, paths)
         waiting = progress(paths) if progress else paths
-        for path, name, result in zip(waiting, rows["name"], pool.map(_decode, paths), strict=True):
-            expected = _expected(card, name) if card else None
+        for path, name, result in zip(waiting, here["name"], results, strict=True):
+            file = path.relative_to(manifest.root).as_posix()
             if isinstance(result, str):
-                broken.append(f"{path.relative_to(manifest.root).as_posix()}: {result}")
-            elif expected is not None and result != expected:
-                wrong.append(f"{path.relative_to(manifest.root).as_posix()}: {_times(result)}")
+                broken.append(f"{file}: {result}")
+            elif result != (_expected(card, name) or result):
+                wrong.append(f"{file}: {_times(result)}")
     return [
         *_some("undecodable", "pictures cannot be decoded", broken),
-        *_some("size", f"pictures are not {_times((card and card.size) or (0, 0))}", wrong),
+        *_some("size", f"pictures are not {_times(card.size or (0, 0))}", wrong),
     ]
 
 

@@ -1,74 +1,33 @@
 """Lists of one's own: the authors' JSON, or any table of pictures and scores.
 
-A column is what its values are, as far as they say. The same rules find the columns of other
-metrics' tables and of people's choices (`maclip_lab.ablations`). What was taken and what was passed
-over is said in the manifest's note.
+A column is what its values are, as far as they say, and else what data/columns.toml says of its
+title. The same rules find the columns of other metrics' tables and of people's choices
+(`maclip_lab.ablations`). What was taken and what was passed over stands in the manifest's note.
 """
 
 import os
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+import tomllib
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from maclip_lab.datasets.cards import Card, Choices
-from maclip_lab.datasets.finding import Annotated, FileIndex, build_manifest, hint_for, warn_of_gaps
+from maclip_lab.datasets.finding import Annotated, FileIndex, build_manifest
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.datasets.readers import is_blank, is_number, read_table, to_numbers
 from maclip_lab.errors import DatasetError
+from maclip_lab.files.identity import data_path
 from maclip_lab.files.provenance import record_path
 from maclip_lab.formats import EXTENSIONS
 
-PATH_COLUMNS = (
-    *("img_path", "image_path", "path", "file_path", "filepath", "image_name", "img_name"),
-    *("image_file", "image_key", "image_id", "image", "img", "filename", "file", "photo"),
-    *("picture", "dist_name", "dist_img", "dist_path", "distorted_image", "distorted_path"),
-    *("distorted", "images", "stimulus", "key", "name"),
-)
-"""Columns taken for the picture, in order of preference; only letters and digits count, and
-nothing in brackets. One whose values are names of files goes before all others."""
+TITLES: dict[str, Any] = tomllib.loads(data_path("columns.toml").read_text("utf-8"))
+"""Usual titles of columns by what these hold, as data/columns.toml has them."""
 
-SCORE_COLUMNS = (
-    *("gt_score", "mos", "mos_quality", "quality_mos", "mean_opinion_score", "mean_mos"),
-    *("score", "quality", "quality_score", "mean_score", "average_score", "quality_score_mean"),
-    *("rating", "mean_rating", "average_rating", "opinion_score", "mos_zscore", "zmos", "elo"),
-    *("mean", "dmos"),
-)
-"""Columns taken for the score, likewise."""
-
-STD_COLUMNS = (
-    *("mos_std", "std", "sd", "std_quality", "mos_sd", "score_std", "rating_std", "dmos_std"),
-    *("std_dev", "standard_deviation"),
-)
-"""Columns taken for its deviation, likewise."""
-
-CLASS_COLUMNS = ("class", "category", "scene", "semantic_class")
-"""Columns taken for what a picture shows, its ``subset``, likewise."""
-
-REFERENCE_COLUMNS = (
-    *("ref_id", "ref_img", "ref_image", "ref_name", "ref_path", "ref", "reference_id"),
-    *("reference_image", "reference_img", "reference_name", "reference_path", "reference"),
-    *("source_image", "src_img", "original", "content_id", "content", "group_id", "group"),
-)
-"""Columns taken for the content that several pictures are versions of, where values repeat."""
-
-SPLIT_COLUMNS = ("split", "set", "partition", "subset", "phase")
-"""Columns taken for the part of a list, such as train or test, likewise."""
-
-LOWER_IS_BETTER = frozenset(
-    {
-        *("brisque", "dists", "dmos", "gmsd", "ilniqe", "lpips", "mad", "mae", "mse", "niqe"),
-        *("pi", "pieapp", "piqe", "rmse", "stlpips"),
-    }
-)
-"""Words of a measure whose low values mean good quality."""
-
-_SPLITS = {"training": "train", "validation": "val", "valid": "val", "testing": "test"}
 _OURS = frozenset({"q_cos", "q_mag", "w_cos", "n_crops"})
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def fold_title(title: object) -> str:
@@ -95,7 +54,7 @@ def lower_is_better(label: object) -> bool:
     return any(
         word == measure or (len(measure) > 3 and word.startswith(measure))
         for word in words_of(label)
-        for measure in LOWER_IS_BETTER
+        for measure in TITLES["lower_is_better"]
     )
 
 
@@ -110,8 +69,8 @@ def picture_columns(rows: pd.DataFrame) -> list[str]:
 
     Names of files come first, then other texts, numbers, and last what merely counts the rows.
     """
-    titled = usual(rows, PATH_COLUMNS)
-    references = usual(rows, REFERENCE_COLUMNS)
+    titled = usual(rows, TITLES["picture"])
+    references = usual(rows, TITLES["reference"])
     ranks = {column: _rank(rows[column]) for column in rows if column not in references}
     likely = [*titled, *(c for c, rank in ranks.items() if rank == 0 and c not in titled)]
     return sorted(likely, key=lambda column: ranks[column])
@@ -156,7 +115,7 @@ def open_list(
     _refuse_our_own(rows, choices.score_column, path)
     table, note, score = _columns(rows, choices, path)
     higher = choices.higher_is_better
-    if card is None and higher is None and "dmos" in fold_title(score):
+    if higher is None and card is None and "dmos" in fold_title(score):
         raise DatasetError(
             f"{str(path)!r}: a DMOS may mean either direction; say higher_is_better=True "
             "(--higher-is-better) or higher_is_better=False (--lower-is-better)"
@@ -165,66 +124,63 @@ def open_list(
         higher = card.higher_is_better if card else True
     note += f", {'higher' if higher else 'lower'} is better"
     if choices.on_duplicate == "mean":
-        note = f"{note}; means of {len(table)} ratings"
+        note += f"; means of {len(table)} ratings"
         groups = table.groupby("name", sort=False)
         first = groups.first().drop(columns=["mos", "mos_std"], errors="ignore")
         table = groups["mos"].agg(mos="mean", mos_std="std").join(first).reset_index()
     if "ref_id" not in table and card is None:
-        note += _suspicion(table["name"])
-    index = FileIndex.scan(root if root is not None else _root_of(table["name"], path))
+        note += _versions(table["name"].map(_stem))
+    index = FileIndex.scan(_root_of(table["name"], path) if root is None else root)
     low, high = float(table["mos"].min()), float(table["mos"].max())
-    seen = (low, high) if low < high else (low - 0.5, high + 0.5)
-    fits = card is not None and card.mos_range[0] <= low and high <= card.mos_range[1]
+    mos_range = choices.mos_range or ((low, high) if low < high else (low - 0.5, high + 0.5))
     folder = None
-    if card and card.resolutions and index.root.name.lower() not in card.resolutions:
-        folder = card.resolutions[0]  # the paper's, of several with the same names
-    manifest = build_manifest(
-        Annotated(table, folder=folder, note=note),
-        index,
-        choices,
-        {
-            "dataset": card.name if card else called,
-            "higher_is_better": higher,
-            "mos_range": choices.mos_range or (card.mos_range if card and fits else seen),
-            "protocol": card.name if card else "native",
-            "variant": "file",
-        },
-        card=card,
-        beside=Path(os.path.abspath(path)).parent,
-    )
-    warn_of_gaps(manifest, choices, hint=hint_for(manifest.missing[:20], index))
-    return manifest
+    if card:
+        if choices.mos_range is None and card.mos_range[0] <= low and high <= card.mos_range[1]:
+            mos_range = card.mos_range
+        if card.resolutions and index.root.name.lower() not in card.resolutions:
+            folder = card.resolutions[0]  # the paper's, of several with the same names
+    facts = {
+        "dataset": card.name if card else called,
+        "higher_is_better": higher,
+        "mos_range": mos_range,
+        "protocol": card.name if card else "native",
+        "variant": "file",
+    }
+    annotated = Annotated(table, folder=folder, note=note)
+    beside = Path(os.path.abspath(path)).parent
+    return build_manifest(annotated, index, choices, facts, card=card, beside=beside)
 
 
 def _columns(rows: pd.DataFrame, choices: Choices, path: Path) -> tuple[pd.DataFrame, str, str]:
     """A manifest's columns, which ones they are in words, and that of the scores."""
-    pictures, scores = picture_columns(rows), usual(rows, SCORE_COLUMNS)
+    pictures, scores = picture_columns(rows), usual(rows, TITLES["score"])
     if list(rows) == ["column 1", "column 2"]:  # no header: whichever holds no numbers
         pictures, scores = ["column 1"], ["column 2"]
         if is_number(rows.iloc[0, 0]):
             pictures, scores = scores, pictures
-    picture = _chosen(rows, choices.path_column, pictures, "picture", path)
+    picture = _chosen(rows, choices.path_column, pictures, "path", path)
     score = _chosen(rows, choices.score_column, scores, "score", path)
+
+    def other(kind: str, fits: Callable[["pd.Series[Any]"], bool] = lambda _: True) -> str | None:
+        found = (c for c in usual(rows, TITLES[kind]) if c not in (picture, score))
+        return next((column for column in found if fits(rows[column])), None)
+
     table = pd.DataFrame({"name": [_name(value, path) for value in rows[picture]]}, rows.index)
     table["mos"] = to_numbers(rows[score], f"{path.name}, {score}")
     said = [
         f"from {path.name}: pictures by column {picture!r}{_passed_over(pictures, picture)}",
         f"scores by {score!r}{_passed_over(scores, score)}",
     ]
-    spread = next((column for column in usual(rows, STD_COLUMNS) if column != score), None)
-    if spread is not None:
+    if (spread := other("deviation")) is not None:
         table["mos_std"] = to_numbers(rows[spread], f"{path.name}, {spread}", optional=True)
         said.append(f"deviations by {spread!r}")
-    split = _split(rows)
-    if split is not None:
-        table["split"] = rows[split].astype(str).str.lower().replace(_SPLITS)
+    if (split := other("part", _names_parts)) is not None:
+        table["split"] = rows[split].astype(str).str.lower().replace(TITLES["parts"])
         said.append(f"parts by {split!r}")
-    shows = next((c for c in usual(rows, CLASS_COLUMNS) if c not in (picture, score)), None)
-    if shows is not None:
+    if (shows := other("class")) is not None:
         table["subset"] = rows[shows].astype("string")
         said.append(f"classes by {shows!r}")
-    repeated = (c for c in usual(rows, REFERENCE_COLUMNS) if 1 < rows[c].nunique() < len(rows))
-    reference = next((c for c in repeated if c not in (picture, score)), None)
+    reference = other("reference", lambda values: 1 < values.nunique() < len(values))
     if choices.reference_column is not None:
         reference = named_column(rows, choices.reference_column, path)
     if reference is not None:
@@ -244,30 +200,28 @@ def _chosen(
     if named is not None:
         return named_column(rows, named, path)
     if not candidates:
-        option = "path" if what == "picture" else what
+        held = "picture" if what == "path" else what
         raise DatasetError(
-            f"{str(path)!r}: which column holds the {what}? It has {titles_of(rows)}; "
-            f"pass {option}_column= (--{option}-column)"
+            f"{str(path)!r}: which column holds the {held}? It has {titles_of(rows)}; "
+            f"pass {what}_column= (--{what}-column)"
         )
     return candidates[0]
 
 
-def _split(rows: pd.DataFrame) -> str | None:
-    """A column of parts: one called split, or one of another usual title with usual values."""
-    known = {"train", "val", "test", *_SPLITS}
-    for column in usual(rows, SPLIT_COLUMNS):
-        if fold_title(column) == "split" or {str(v).strip().lower() for v in rows[column]} <= known:
-            return column
-    return None
+def _names_parts(values: "pd.Series[Any]") -> bool:
+    """Whether a column is called split, or holds usual names of parts alone."""
+    said = {str(value).strip().lower() for value in values}
+    return fold_title(values.name) == "split" or said <= set(TITLES["parts"])
 
 
 def _refuse_our_own(rows: pd.DataFrame, score_column: str | None, path: Path) -> None:
     """A result of this package compared with itself would agree to the last digit."""
-    ours = sorted(_OURS.intersection(map(str, rows)))
-    ours = ours or ["status", "flags"] * ({"status", "flags"} <= set(map(str, rows)))
-    recorded = record_path(path).exists()
+    titles = set(map(str, rows))
+    ours = sorted(_OURS & titles)
+    if not ours and {"status", "flags"} <= titles:
+        ours = ["status", "flags"]
     opinions = score_column is not None and score_column not in {*_OURS, "score", "clip_iqa"}
-    if opinions or not (ours or recorded):
+    if opinions or not (ours or record_path(path).exists()):
         return
     sign = f"columns {', '.join(ours)}" if ours else f"{record_path(path).name} lies beside it"
     raise DatasetError(
@@ -282,8 +236,6 @@ def _name(value: object, path: Path) -> str:
         value = int(value)
     if not isinstance(value, (str, int, np.integer)) or isinstance(value, bool) or value == "":
         raise DatasetError(f"{str(path)!r}: expected the name of a picture, got {value!r}")
-    if not str(value).isascii() and _SURROGATE.search(str(value)):
-        raise DatasetError(f"{str(path)!r}: the name {value!r} is not Unicode")
     return str(value)
 
 
@@ -292,17 +244,16 @@ def _stem(name: str) -> str:
     return path.stem if path.suffix.lower() in EXTENSIONS else name.strip()
 
 
-def _suspicion(names: Iterable[str]) -> str:
+def _versions(stems: "pd.Series[str]") -> str:
     """Where names look like versions of a few contents, that nothing says so."""
-    stems = [_stem(name) for name in names]
     for rest in (r"$", r"[\W_].*", r"[\W_][^\W_]*$"):
-        counts = Counter(re.sub(rest, "", stem) for stem in stems)
-        usual_size, contents = Counter(counts.values()).most_common(1)[0]
-        regular = usual_size * contents >= 0.8 * len(stems)
-        if regular and usual_size > 1 and contents > 2 and len(counts) < len(stems):
+        counts = stems.str.replace(rest, "", regex=True).value_counts(sort=False)
+        usually = int(counts.mode()[0])
+        contents = int((counts == usually).sum())
+        if usually > 1 and contents > 2 and usually * contents >= 0.8 * len(stems):
             return (
-                f"; names look like {usual_size} versions each of {len(counts)} contents, such as "
-                f"{next(iter(counts))!r}, and no column says so: name one with reference_column= "
+                f"; names look like {usually} versions each of {len(counts)} contents, such as "
+                f"{counts.index[0]!r}, and no column says so: name one with reference_column= "
                 "(--reference-column), or intervals take versions for strangers"
             )
     return ""

@@ -1,7 +1,7 @@
 """The manifest: which pictures a data set holds and what people thought of them.
 
-Scores stay in the publisher's units and direction. Nothing is rescaled or flipped on the way in;
-``higher_is_better`` says what a statistic has to know.
+Scores stay in the publisher's units and direction; ``higher_is_better`` says what a statistic has
+to know.
 """
 
 import hashlib
@@ -38,7 +38,6 @@ _OUTSIDE = re.compile(r"/|[A-Za-z]:[\\/]|(.*[\\/])?\.\.([\\/]|$)", re.DOTALL)
 PACK_SUFFIX = ".safetensors"
 PACK_VERSION = "1"
 VERSION_KEY = "maclip_pack"
-_WHAT, _MADE_BY = "a pack of features", "; maclip-lab pack makes one of a data set"
 _HEADER = ("dataset", "higher_is_better", "mos_range", "protocol", "variant", "on_duplicate")
 
 
@@ -81,13 +80,16 @@ class Manifest:
     def __post_init__(self) -> None:
         if self.on_duplicate not in ("error", "keep"):
             raise ValueError(f'on_duplicate is "error" or "keep", got {self.on_duplicate!r}')
-        table = _typed(self.table)
-        object.__setattr__(self, "table", table)
-        object.__setattr__(self, "root", Path(self.root))
-        object.__setattr__(self, "mos_range", (float(self.mos_range[0]), float(self.mos_range[1])))
-        object.__setattr__(self, "missing", tuple(self.missing))
-        _check_paths(table["path"], keep=self.on_duplicate == "keep")
-        _check_scores(table, self.mos_range)
+        low, high = self.mos_range
+        for name, value in {
+            "table": _typed(self.table),
+            "root": Path(self.root),
+            "mos_range": (float(low), float(high)),
+            "missing": tuple(self.missing),
+        }.items():
+            object.__setattr__(self, name, value)
+        _check_paths(self.table["path"], keep=self.on_duplicate == "keep")
+        _check_scores(self.table, self.mos_range)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -145,8 +147,9 @@ class Manifest:
         """What a record holds so that the rows, and files by ``path`` and ``sha256``, are found."""
         known: dict[str, object] = {} if self.opened is None else {"opened": dict(self.opened)}
         if pictures is not None:
-            pairs = zip(pictures["path"], pictures["sha256"], strict=True)
-            known["pictures_sha256"] = joint_sha256(pairs)
+            known["pictures_sha256"] = joint_sha256(
+                zip(pictures["path"], pictures["sha256"], strict=True)
+            )
         return known
 
     @property
@@ -195,14 +198,8 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
     for column, kind in COLUMNS.items():
         missing = np.nan if kind == "float64" else pd.NA
         values = list(table[column]) if column in table else [missing] * len(table)
-        odd = [v for v in values if kind != "string" and isinstance(v, (str, bytes, bool))]
-        if odd:
-            raise DatasetError(f"column {column} must hold {kind}, got {odd[0]!r}")
         try:
             typed[column] = pd.array(values, dtype=kind)
-        except UnicodeEncodeError as error:
-            message = f"the name {error.object!r} is not Unicode; rename the file"
-            raise DatasetError(message) from error
         except (ValueError, TypeError) as error:
             raise DatasetError(f"column {column} must hold {kind}: {error}") from error
     result = pd.DataFrame(typed)
@@ -213,9 +210,11 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
 def _check_paths(paths: "pd.Series[str]", *, keep: bool) -> None:
     if paths.isna().any():
         raise DatasetError(f"{int(paths.isna().sum())} rows have no path")
-    for path in paths:
-        if _OUTSIDE.match(path):
-            raise DatasetError(f"paths are relative to the root and stay below it, got {path!r}")
+    outside = paths[paths.map(lambda path: _OUTSIDE.match(path) is not None)]
+    if len(outside):
+        raise DatasetError(
+            f"paths are relative to the root and stay below it, got {outside.iloc[0]!r}"
+        )
     twice = paths[paths.duplicated()]
     if len(twice) and not keep:
         raise DatasetError(
@@ -226,18 +225,16 @@ def _check_paths(paths: "pd.Series[str]", *, keep: bool) -> None:
 
 
 def _check_scores(table: pd.DataFrame, mos_range: tuple[float, float]) -> None:
-    finite = np.isfinite(table["mos"])
-    if not finite.all() and not table["mos"].isna().all():
-        row = table[~finite].iloc[0]
+    wrong = table[~np.isfinite(table["mos"])]
+    if len(wrong) and not table["mos"].isna().all():
         raise DatasetError(
-            f"{int((~finite).sum())} of {len(table)} scores are not finite, "
-            f"the first that of {row['name']!r}: {row['mos']}"
+            f"{len(wrong)} of {len(table)} scores are not finite, "
+            f"the first that of {wrong['name'].iloc[0]!r}: {wrong['mos'].iloc[0]}"
         )
     low, high = mos_range
-    if finite.all() and not (math.isfinite(low) and math.isfinite(high) and low < high):
+    if wrong.empty and not -math.inf < low < high < math.inf:
         raise DatasetError(f"mos_range is (lowest, highest), got {mos_range}")
-    spread = table["mos_std"].dropna()
-    if (spread < 0).any() or np.isinf(spread).any():
+    if not table["mos_std"].dropna().between(0, math.inf, inclusive="left").all():
         raise DatasetError("mos_std holds negative or infinite deviations")
 
 
@@ -248,20 +245,16 @@ def read_pack_header(path: Path, *, verify: bool = False) -> dict[str, str]:
         DatasetError: there is none, or it is damaged, or of another version than is read here.
     """
     try:
-        header = read_seal(path, _WHAT, verify=verify)
+        header = read_seal(path, "a pack of features", verify=verify)
     except FileNotFoundError:
-        raise DatasetError(f"there is no pack {str(path)!r}{_MADE_BY}") from None
-    except SealError as error:
-        raise DatasetError(f"{error}{_MADE_BY}") from error
-    except OSError as error:
-        raise DatasetError(str(error)) from error
-    version = header.get(VERSION_KEY)
-    if version is None:
-        raise DatasetError(f"{path.name} is not {_WHAT}: its header has no {VERSION_KEY}")
-    if version != PACK_VERSION:
+        message = f"there is no pack {str(path)!r}; maclip-lab pack makes one of a data set"
+        raise DatasetError(message) from None
+    except (SealError, OSError) as error:
+        raise DatasetError(f"{error}; maclip-lab pack makes one of a data set") from error
+    if header.get(VERSION_KEY) != PACK_VERSION:
         raise DatasetError(
-            f"{path.name} is a pack of version {version}, and this package reads version "
-            f"{PACK_VERSION}; make it anew, or use the package that wrote it"
+            f"{path.name} is a pack of version {header.get(VERSION_KEY, 'unknown')}, and this "
+            f"package reads version {PACK_VERSION}; make it anew, or use the package that wrote it"
         )
     return header
 
@@ -272,18 +265,10 @@ def pack_manifest(manifest: Manifest) -> str:
 
 
 def packed_manifest(path: Path, header: dict[str, str]) -> Manifest:
-    """The manifest in a pack's header.
-
-    Raises:
-        DatasetError: what stands there is no manifest.
-    """
+    """The manifest in a pack's header, or a `DatasetError`."""
     try:
         content = json.loads(header["manifest"])
-        return Manifest(
-            pd.DataFrame(content.pop("rows"), dtype=object),
-            root=path,
-            pack_sha256=header["file_sha256"],
-            **content,
-        )
+        rows, digest = pd.DataFrame(content.pop("rows"), dtype=object), header["file_sha256"]
+        return Manifest(rows, root=path, pack_sha256=digest, **content)
     except (KeyError, TypeError, ValueError) as error:
         raise DatasetError(f"{path.name} holds no manifest: {error!r}") from error

@@ -8,14 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from maclip_lab.datasets.cards import CARDS, Card, Choices, card_for, complete_rows
-from maclip_lab.datasets.finding import FileIndex, build_manifest, find_home, warn_of_gaps
+from maclip_lab.datasets.finding import FileIndex, build_manifest, warn_of_gaps
 from maclip_lab.datasets.lists import open_list
-from maclip_lab.datasets.manifest import (
-    PACK_SUFFIX,
-    Manifest,
-    packed_manifest,
-    read_pack_header,
-)
+from maclip_lab.datasets.manifest import PACK_SUFFIX, Manifest, packed_manifest, read_pack_header
 from maclip_lab.datasets.publishers import find_scores, read_scores
 from maclip_lab.datasets.readers import READERS
 from maclip_lab.datasets.synthetic import EDITIONS, make_synthetic
@@ -54,36 +49,7 @@ def open_dataset(
         DatasetError: files that are not as they should be.
     """
     choices = replace(choices or Choices(), **more)
-    list_file, called = choices.annotations, name
-    if list_file is None and Path(name).suffix.lower() in READERS:
-        list_file, called = name, Path(name).stem  # which says nothing of what is in it
-    edition = EDITIONS.get(name.lower()) if list_file is None else None
-    packed = list_file is None and Path(name).suffix.lower() == PACK_SUFFIX
-    if list_file is not None or edition is not None or packed:
-        _refuse(choices, _OF_SETS, "the known data sets as published")
-    if list_file is None:
-        _refuse(choices, _OF_LISTS, "a list of your own")
-    if list_file is not None:
-        of_set = None
-        if choices.annotations is not None:
-            with suppress(ValueError):  # a name of its own
-                of_set = card_for(name)
-        manifest = open_list(Path(list_file).expanduser(), root, choices, called, of_set)
-    elif packed:
-        if root is not None:
-            raise ValueError(f"{name} is a pack and has no pictures: leave out the root, {root}")
-        path = Path(name).expanduser()
-        manifest = packed_manifest(path, read_pack_header(path))
-    elif edition is not None:
-        manifest = make_synthetic(root, edition)
-    else:
-        card = card_for(name)
-        if root is None:
-            message = "ROOT (--root) is its folder, or any folder above it"
-            raise ValueError(f"say where {card.name} lies: {message}")
-        choices.check(card)
-        manifest = published_manifest(card, FileIndex.scan(root), choices)
-        warn_of_gaps(manifest, choices, complete_rows(card, choices))
+    manifest = _opened(name, root, choices)
     if choices.split is not None:
         parts = sorted(manifest.table["split"].dropna().unique())
         if choices.split not in parts:
@@ -103,6 +69,38 @@ def open_dataset(
     return replace(manifest, opened=opened)
 
 
+def _opened(name: str, root: str | os.PathLike[str] | None, choices: Choices) -> Manifest:
+    suffix, listed = Path(name).suffix.lower(), choices.annotations
+    edition = EDITIONS.get(name.lower())
+    if listed is not None or suffix in READERS:
+        _refuse(choices, _OF_SETS, "the known data sets as published")
+        called, card = Path(name).stem, None  # a file's name says nothing of what is in it
+        if listed is not None:
+            called = name
+            with suppress(ValueError):  # a name of its own
+                card = card_for(name)
+        manifest = open_list(Path(listed or name).expanduser(), root, choices, called, card)
+        warn_of_gaps(manifest, choices)
+        return manifest
+    _refuse(choices, _OF_LISTS, "a list of your own")
+    if edition is not None or suffix == PACK_SUFFIX:
+        _refuse(choices, _OF_SETS, "the known data sets as published")
+    if edition is not None:
+        return make_synthetic(root, edition)
+    if suffix == PACK_SUFFIX:
+        if root is not None:
+            raise ValueError(f"{name} is a pack and has no pictures: leave out the root, {root}")
+        path = Path(name).expanduser()
+        return packed_manifest(path, read_pack_header(path))
+    card = card_for(name)
+    if root is None:
+        message = "ROOT (--root) is its folder, or any folder above it"
+        raise ValueError(f"say where {card.name} lies: {message}")
+    manifest = published_manifest(card, FileIndex.scan(root), choices)
+    warn_of_gaps(manifest, choices, complete_rows(card, choices))
+    return manifest
+
+
 def _refuse(choices: Choices, options: tuple[str, ...], what: str) -> None:
     if not choices.given.keys().isdisjoint(options):
         listed = ", ".join(f"{option}=" for option in options[:-1])
@@ -115,8 +113,7 @@ def published_manifest(card: Card, index: FileIndex, choices: Choices) -> Manife
     Raises:
         DatasetError: the set is not there, or its files are not as published.
     """
-    if choices.on_duplicate == "mean":
-        raise ValueError('on_duplicate="mean" (--on-duplicate mean) is for a list of your own')
+    choices.check(card)
     facts: Mapping[str, object] = {
         "dataset": card.name,
         "higher_is_better": card.higher_is_better,
@@ -137,14 +134,14 @@ def find_datasets(data_root: str | os.PathLike[str]) -> dict[str, Path]:
         DatasetError: ``data_root`` is no folder.
     """
     index = FileIndex.scan(data_root)
+    choices = Choices(missing="keep", on_collision="first", on_duplicate="keep")
     homes: dict[str, Path] = {}
     for name, card in CARDS.items():
         try:
-            if find_scores(card, index) is None:
-                continue
-            home = find_home(read_scores(card, index, Choices()), index, card)
+            if find_scores(card, index, choices) is not None:
+                manifest = published_manifest(card, index, choices)
+                if len(manifest.missing) < len(manifest):
+                    homes[name] = manifest.root
         except DatasetError:
-            home = index.root
-        if home is not None:
-            homes[name] = home
+            homes[name] = index.root
     return homes

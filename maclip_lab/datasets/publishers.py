@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from maclip_lab.datasets.cards import Card, Choices
 from maclip_lab.datasets.finding import Annotated, FileIndex
-from maclip_lab.datasets.readers import pick_columns, read_mat, read_table, to_numbers
+from maclip_lab.datasets.lists import TITLES
+from maclip_lab.datasets.readers import pick_columns, read_table, to_numbers
 from maclip_lab.errors import DatasetError
 
 Layout = Mapping[str, Any]
@@ -23,35 +24,34 @@ Reader = Callable[[FileIndex, str, Layout, Choices], Annotated]
 """Reads a score file that was found, its path relative to the index's root."""
 
 
-def find_scores(card: Card, index: FileIndex) -> tuple[str, Layout] | None:
-    """The first of a set's score files that lies under the index, and how it is read."""
+def find_scores(card: Card, index: FileIndex, choices: Choices) -> tuple[str, Layout] | None:
+    """The first file under the index that holds the scores asked for, and how it is read."""
+    wanted = choices.scores or next(iter(card.scores), None)
     for layout in card.file:
-        files = [
-            *locate(index, *layout["names"], contains=layout.get("contains", "")),
-            *(file for part in _PARTS if part in layout for file in _labels(index, layout[part])),
-        ]
+        if layout.get("scores", wanted) != wanted:
+            continue
+        files = _locate(index, layout["names"], layout.get("contains", ""))
+        for part in layout.get("part", {}).values():
+            files += _labels(index, part)
         if files:
             return files[0], layout
     return None
 
 
-def locate(index: FileIndex, *names: str, contains: str = "") -> tuple[str, ...]:
-    """The score file of one of these names, the least deep where copies are equal; or nothing.
+def _locate(index: FileIndex, names: list[str], contains: str = "") -> list[str]:
+    """The file of one of these names, the least deep where copies are equal; or nothing.
 
     ``contains`` tells a file of the set from another of its name.
     """
-    wanted = contains.lower().encode()
-    files = [
-        file
-        for file in index.named(*names)
-        if not wanted or wanted in (index.root / file).read_bytes().lower()
-    ]
-    if len(files) > 1 and len({(index.root / file).read_bytes() for file in files}) > 1:
+    held = {file: (index.root / file).read_bytes() for n in names for file in index.candidates(n)}
+    fitting = [file for file in held if contains.lower().encode() in held[file].lower()]
+    files = sorted(fitting, key=lambda file: (file.count("/"), file))
+    if len({held[file] for file in files}) > 1:
         raise DatasetError(
             f"{len(files)} different files under {str(index.root)!r} could hold the scores: "
             f"{', '.join(files[:4])}; give the folder of one copy as root"
         )
-    return tuple(files[:1])
+    return files[:1]
 
 
 def read_scores(card: Card, index: FileIndex, choices: Choices) -> Annotated:
@@ -60,7 +60,7 @@ def read_scores(card: Card, index: FileIndex, choices: Choices) -> Annotated:
     Raises:
         DatasetError: no score file of the set lies under the index.
     """
-    match = find_scores(card, index)
+    match = find_scores(card, index, choices)
     if match is None:
         raise DatasetError(
             f"no annotations of {card.title} under {str(index.root)!r}: looked for "
@@ -71,75 +71,55 @@ def read_scores(card: Card, index: FileIndex, choices: Choices) -> Annotated:
     source, layout = match
     reader = LAYOUTS[layout["reader"]] if "reader" in layout else read_columns
     annotated = reader(index, source, layout, choices)
-    return annotated if annotated.note else replace(annotated, note=layout.get("note", ""))
+    return replace(
+        annotated,
+        folder=choices.resolution or next(iter(card.resolutions), None),
+        note=annotated.note or layout.get("note", ""),
+    )
 
 
 def read_columns(index: FileIndex, source: str, layout: Layout, choices: Choices) -> Annotated:
-    """A table whose columns the TOML names."""
+    """A table whose columns the TOML names; those that have a file of their own lie beside it."""
     rows = _picked(index, source, layout)
+    folder = PurePosixPath(source).parent
+    for column, name in layout.get("beside", {}).items():
+        files = [f for f in index.candidates(name) if PurePosixPath(f).parent == folder]
+        if not files and column == "name":
+            raise DatasetError(f"{name} is not beside {source!r}")
+        for file in files[:1]:
+            values = read_table(index.root / file).iloc[:, 0]
+            if len(values) != len(rows):
+                raise DatasetError(f"{file!r} has {len(values)} rows, {source!r} {len(rows)}")
+            rows[column] = values.to_numpy()
     table = pd.DataFrame({"name": rows["name"].astype(str).str.strip()})
+    table["name"] = table["name"].replace(layout.get("renamed", {}))
     for column in ("mos", "mos_std"):
         if column in rows:
-            table[column] = to_numbers(rows[column], f"{source}, {layout['columns'][column]}")
-    for column, file in layout.get("beside", {}).items():
-        beside = index.beside(source, file)
-        if beside is not None:
-            values = to_numbers(read_table(index.root / beside).iloc[:, 0], beside)
-            if len(values) != len(table):
-                raise DatasetError(f"{beside!r} has {len(values)} rows, {source!r} {len(table)}")
-            table[column] = values
+            title = layout["columns"].get(column, column)
+            table[column] = to_numbers(rows[column], f"{source}, {title}")
     if "split" in rows:
-        table["split"] = rows["split"]
+        table["split"] = rows["split"].replace(TITLES["parts"])
     return Annotated(table, source)
 
 
 def _picked(index: FileIndex, source: str, layout: Layout) -> pd.DataFrame:
-    columns, path = layout["columns"], index.root / source
-    rows = read_table(path, sheet=layout.get("sheet"), header=layout.get("header", 1))
-    return pick_columns(rows, list(columns.values()), path).set_axis(list(columns), axis=1)
+    path = index.root / source
+    rows = read_table(path, sheet=layout.get("sheet", 0), header=layout.get("header", 1))
+    return pick_columns(rows, layout["columns"], path)
 
 
 def _livec(index: FileIndex, source: str, layout: Layout, choices: Choices) -> Annotated:
     """Three MATLAB files in one order; t1 to t7, which trained the subjects, are the paper's."""
-    columns = {}
-    for name in ("AllImages_release", "AllMOS_release", "AllStdDev_release"):
-        file = index.beside(source, f"{name}.mat")
-        if file is None:
-            raise DatasetError(f"{name}.mat is not beside {source!r}")
-        columns[name] = pd.Series(read_mat(index.root / file, name), dtype=object)
-    names, mos, mos_std = columns.values()
-    if not len(names) == len(mos) == len(mos_std):
-        raise DatasetError(f"the .mat files beside {source!r} differ in length")
-    table = pd.DataFrame({"name": names.astype(str), "mos": to_numbers(mos, "AllMOS_release")})
-    table["mos_std"] = to_numbers(mos_std, "AllStdDev_release")
+    annotated = read_columns(index, source, layout, choices)
     if choices.variant == "paper":
         note = "includes t1 to t7, the pictures that trained the subjects"
-        return Annotated(table, source, note=note)
-    training = table["name"].str.fullmatch(r"t[1-7]\.bmp", case=False)
-    return Annotated(table[~training], source)
+        return replace(annotated, note=note)
+    training = annotated.table["name"].str.fullmatch(r"t[1-7]\.bmp", case=False)
+    return replace(annotated, table=annotated.table[~training])
 
 
 def _agiqa1k(index: FileIndex, source: str, layout: Layout, choices: Choices) -> Annotated:
-    """The workbook repeats a name; the raw means, in a file of their own, cut one off."""
-    raw = "AIGC_all.csv"
-    if choices.scores == "raw":
-        if choices.variant == "paper":
-            raise DatasetError(
-                'the paper uses the z-scores; scores="raw" (--scores raw) is for the standard rows'
-            )
-        files = locate(index, raw)
-        if not files:
-            raise DatasetError(f"{raw}, the raw scores, is not under {str(index.root)!r}")
-        columns = {"name": "Image", "mos": "Score"}
-        annotated = read_columns(index, files[0], {"columns": columns}, choices)
-        whole = {"dreamStudio_8_9_1_.jpg": "dreamStudio_8_9_1_1.jpg"}
-        table = annotated.table.replace({"name": whole})
-        return replace(annotated, table=table, note="raw means of eleven raters")
-    if source.lower().endswith(raw.lower()):
-        raise DatasetError(
-            f"AIGC_MOS_Zscore.xlsx is absent; {source!r} holds other scores, "
-            'which scores="raw" (--scores raw) reads'
-        )
+    """The workbook repeats a name."""
     annotated = read_columns(index, source, layout, choices)
     names = annotated.table["name"]
     twice = names.duplicated(keep=False)
@@ -166,50 +146,34 @@ def _csiq(index: FileIndex, source: str, layout: Layout, choices: Choices) -> An
     return Annotated(table, source)
 
 
-_GRADES = [f"c{grade}" for grade in range(1, 6)]
-_KONIQ_SETS = "koniq10k_distributions_sets.csv"
-_KONIQ_SPLITS = {"training": "train", "validation": "val", "test": "test"}
-
-
 def _koniq(index: FileIndex, source: str, layout: Layout, choices: Choices) -> Annotated:
-    """``MOS`` means the 5-point score in one file and the z-score in the other; votes are in both.
+    """The 5-point score is worked out from the votes; which part a picture is in, one file knows.
 
-    The paper has the 5-point score rounded to two decimals, halves upwards, in order of names.
+    The paper has it rounded to two decimals, halves upwards, in order of names.
     """
-    resolution, paper = choices.resolution or "1024x768", choices.variant == "paper"
-    if paper and (choices.scores == "zscore" or resolution != "1024x768"):
-        raise DatasetError(
-            "the paper uses the 5-point MOS at 1024x768; use variant='standard' "
-            "(--variant standard)"
-        )
-    rows = read_table(index.root / source)
-    pick_columns(rows, ["image_name", *_GRADES, "c_total", "MOS", "SD"], index.root / source)
-    table = pd.DataFrame({"name": rows["image_name"]})
-    note, mos_range = "", (1.0, 5.0)
+    rows = _picked(index, source, layout)
+    table, note, mos_range = rows[["name"]].copy(), "", None
     if choices.scores == "zscore":
         note, mos_range = "MOS of z-scores, 0 to 100", (0.0, 100.0)
-        column = "MOS_zscore" if "MOS_zscore" in rows else "MOS"
-        table["mos"] = to_numbers(rows[column], f"{source}, {column}")
-        if column == "MOS" and table["mos"].max() <= 5:
-            raise DatasetError(f"{source!r} has no z-scores: its MOS is 5 at most")
+        table["mos"] = to_numbers(rows["zscore"], f"{source}, {layout['columns']['zscore']}")
     else:
-        table["mos"] = _five_point(rows, source, rounded=paper)
-        table["mos_std"] = to_numbers(rows["SD"], f"{source}, SD")
-    sets = rows if "set" in rows else None
-    if sets is None and (files := locate(index, _KONIQ_SETS)):
-        sets = pick_columns(read_table(index.root / files[0]), ["image_name", "set"], index.root)
-    if sets is not None:
-        part = sets.drop_duplicates("image_name").set_index("image_name")["set"]
-        table["split"] = table["name"].map(part).map(_KONIQ_SPLITS)
-    if paper:
+        table["mos"] = _five_point(rows, source, rounded=choices.variant == "paper")
+        table["mos_std"] = to_numbers(rows["mos_std"], f"{source}, SD")
+    for file in _locate(index, ["koniq10k_distributions_sets.csv"]):
+        columns = {"name": "image_name", "set": "set"}
+        sets = pick_columns(read_table(index.root / file), columns, index.root / file)
+        part = sets.drop_duplicates("name").set_index("name")["set"]
+        table["split"] = table["name"].map(part).map(TITLES["parts"])
+    if choices.variant == "paper":
         table = table.sort_values("name", kind="stable")
         note = "5-point MOS rounded to 2 decimals, halves upwards"
-    return Annotated(table, source, mos_range, resolution, note=note)
+    return Annotated(table, source, mos_range, note=note)
 
 
 def _five_point(rows: pd.DataFrame, source: str, *, rounded: bool) -> NDArray[np.float64]:
     """Mean grade from the votes, which are counts in one file and fractions in the other."""
-    votes = np.column_stack([to_numbers(rows[c], f"{source}, {c}") for c in _GRADES])
+    grades = [f"c{grade}" for grade in range(1, 6)]
+    votes = np.column_stack([to_numbers(rows[c], f"{source}, {c}") for c in grades])
     total = to_numbers(rows["c_total"], f"{source}, c_total")
     fractions = (np.abs(votes.sum(axis=1) - 1) < 1e-6) & (total > 1)
     counts = np.rint(np.where(fractions[:, None], votes * total[:, None], votes))
@@ -224,19 +188,16 @@ def _five_point(rows: pd.DataFrame, source: str, *, rounded: bool) -> NDArray[np
     return (200 * points + total) // (2 * total) / 100
 
 
-_PARTS = ("train", "val")
-
-
 def _pipal(index: FileIndex, source: str, layout: Layout, choices: Choices) -> Annotated:
     """Elo ratings, the training part first; the paper scales each part by itself to 0..1."""
     parts = []
-    for split in _PARTS:
-        lowest, width = layout[split]["lowest_and_width"]
-        for file in _labels(index, layout[split]):
-            part = read_columns(index, file, {"columns": {"name": 1, "mos": 2}}, choices).table
+    for split, part in layout["part"].items():
+        lowest, width = part["lowest_and_width"]
+        for file in _labels(index, part):
+            rows = read_columns(index, file, {"columns": {"name": 1, "mos": 2}}, choices).table
             if choices.variant == "paper":
-                part["mos"] = (part["mos"] - lowest) / width
-            parts.append(part.assign(split=split))
+                rows["mos"] = (rows["mos"] - lowest) / width
+            parts.append(rows.assign(split=split))
     table = pd.concat(parts, ignore_index=True)
     if choices.variant == "standard":
         return Annotated(table, source)
@@ -244,16 +205,16 @@ def _pipal(index: FileIndex, source: str, layout: Layout, choices: Choices) -> A
     return Annotated(table, source, mos_range=(0.0, 1.0), note=note)
 
 
-def _labels(index: FileIndex, part: Layout) -> tuple[str, ...]:
+def _labels(index: FileIndex, part: Layout) -> list[str]:
     """One text file a reference in a label folder, however nested; else one list of them all."""
-    texts = [file for file in index.files if file.lower().endswith(".txt")]
-    files = [file for file in texts if PurePosixPath(file.lower()).parent.name in part["folders"]]
-    folders = sorted({file.rpartition("/")[0] for file in files})
+    texts = [PurePosixPath(file) for file in index.files if file.lower().endswith(".txt")]
+    files = [file for file in texts if file.parent.name.lower() in part["folders"]]
+    folders = sorted({str(file.parent) for file in files})
     if len(folders) > 1:
         raise DatasetError(
             f"labels lie in {len(folders)} folders: {', '.join(folders)}; give one copy as root"
         )
-    return tuple(files) or locate(index, *part["lists"])
+    return [str(file) for file in files] or _locate(index, part["lists"])
 
 
 LAYOUTS: Mapping[str, Reader] = {

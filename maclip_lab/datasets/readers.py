@@ -11,12 +11,12 @@ import math
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from maclip_lab.errors import DatasetError
@@ -28,12 +28,12 @@ BLANK = frozenset({"", "-", "nan", "na", "n/a", "none", "null"})
 _LOAD_MAT = """
 import json, sys
 from scipy.io import loadmat
-values = loadmat(sys.argv[1])[sys.argv[2]].ravel().tolist()
+values = next(v for name, v in loadmat(sys.argv[1]).items() if name[:2] != "__").ravel().tolist()
 print(json.dumps([value if isinstance(value, (int, float)) else str(value[0]) for value in values]))
 """
 
 
-def read_table(path: Path, *, sheet: str | None = None, header: int = 1) -> pd.DataFrame:
+def read_table(path: Path, *, sheet: str | int = 0, header: int = 1) -> pd.DataFrame:
     """A table by the suffix of its file, one of `READERS`; all values of text files are text.
 
     A first line such as ``sep=;``, comments after ``#`` and blank rows are passed over. A text or
@@ -48,9 +48,16 @@ def read_table(path: Path, *, sheet: str | None = None, header: int = 1) -> pd.D
         raise DatasetError(f"{str(path)!r} cannot be read: there is no such file")
     if suffix not in READERS:
         raise DatasetError(f"expected a file in {', '.join(READERS)}, got {str(path)!r}")
-    if suffix == ".xlsx":
-        return _framed(_sheet(path, sheet, header), path, "row")
-    return READERS[suffix](path)
+    read = (
+        partial(_read_sheet, sheet=sheet, header=header) if suffix == ".xlsx" else READERS[suffix]
+    )
+    try:
+        table = read(path)
+    except Exception as error:  # what readers of damaged files raise is anything
+        raise DatasetError(f"{str(path)!r} is no table as expected: {error}") from error
+    if table.empty:
+        raise DatasetError(f"{str(path)!r} holds no rows")
+    return table
 
 
 def to_numbers(
@@ -94,45 +101,26 @@ def is_blank(value: object) -> bool:
     return str(value).strip().lower() in BLANK
 
 
-def read_text(path: Path) -> str:
-    """A text file in UTF-8 with or without a byte-order mark, its lines ended as on Unix."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise DatasetError(f"{str(path)!r} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{str(path)!r} is not UTF-8 text: {error}") from error
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _read_delimited(path: Path) -> pd.DataFrame:
+def _read_text(path: Path) -> pd.DataFrame:
     """Fields parted by commas, semicolons, tabs or blanks."""
-    text = read_text(path)
+    text = path.read_text("utf-8-sig")
     stated = re.match(r"sep=(.)\n", text, re.IGNORECASE)
     lines = text.split("\n")
     first = next((x for x in lines[bool(stated) :] if x.strip() and not x.startswith("#")), "")
     delimiter = stated[1] if stated else max(",;\t", key=first.count)
     if not stated and delimiter not in first:
-        return _framed([(n, line.split()) for n, line in enumerate(lines, 1)], path, "line")
+        return _framed([(n, line.split()) for n, line in enumerate(lines, 1)], "line")
     parsed, rows, at = csv.reader(io.StringIO(text), delimiter=delimiter), [], 1
-    try:
-        for row in parsed:
-            rows.append((at, [cell.strip() for cell in row]))
-            at = parsed.line_num + 1
-    except csv.Error as error:
-        raise DatasetError(f"{str(path)!r} is no table: {error}") from error
-    return _framed(rows[bool(stated) :], path, "line")
+    for row in parsed:
+        rows.append((at, [cell.strip() for cell in row]))
+        at = parsed.line_num + 1
+    return _framed(rows[bool(stated) :], "line")
 
 
-def _sheet(path: Path, sheet: str | None, header: int) -> list[tuple[int, list[str]]]:
-    try:
-        book = pd.read_excel(
-            path, sheet_name=sheet or 0, header=None, dtype=object, keep_default_na=False
-        )
-    except Exception as error:  # the reader of a damaged workbook raises anything
-        raise DatasetError(f"{str(path)!r} is no workbook as expected: {error}") from error
+def _read_sheet(path: Path, sheet: str | int = 0, header: int = 1) -> pd.DataFrame:
+    book = pd.read_excel(path, sheet_name=sheet, header=None, dtype=object, keep_default_na=False)
     rows = [[_cell(cell) for cell in row] for row in book.itertuples(index=False)]
-    return list(enumerate(rows, 1))[header - 1 :]
+    return _framed(list(enumerate(rows, 1))[header - 1 :], "row")
 
 
 def _cell(cell: object) -> str:
@@ -140,13 +128,13 @@ def _cell(cell: object) -> str:
     return str(int(cell)).strip() if whole else str(cell).strip()  # type: ignore[call-overload]
 
 
-def _framed(numbered: list[tuple[int, list[str]]], path: Path, unit: str) -> pd.DataFrame:
+def _framed(numbered: list[tuple[int, list[str]]], unit: str) -> pd.DataFrame:
     """Rows and their numbers as a table, without comments and blank rows."""
     numbered = [(number, row) for number, row in numbered if any(row)]
     start = next((n for n, (_, row) in enumerate(numbered) if row[0][:1] != "#"), len(numbered))
     comments, numbered = numbered[:start], numbered[start:]
     if not numbered:
-        raise DatasetError(f"{str(path)!r} is empty")
+        raise ValueError("it is empty")
     width = len(numbered[0][1])
     titles = [""] * width
     if any(map(is_number, numbered[0][1])):
@@ -157,90 +145,67 @@ def _framed(numbered: list[tuple[int, list[str]]], path: Path, unit: str) -> pd.
     else:
         titles, numbered = numbered[0][1], numbered[1:]
     if len(set(filter(None, titles))) < sum(map(bool, titles)):
-        raise DatasetError(f"{str(path)!r} repeats a column name: {', '.join(titles)}")
+        raise ValueError(f"it repeats a column name: {', '.join(titles)}")
     titles = [title or f"column {place}" for place, title in enumerate(titles, 1)]
     # a picture may be called #1.png
     numbered = [(n, row) for n, row in numbered if row[0][:1] != "#" or len(row) == width]
     for number, row in numbered:
         if len(row) < width or any(row[width:]):
-            raise DatasetError(
-                f"{str(path)!r}: {unit} {number} has {len(row)} fields, the header {width}"
-            )
+            raise ValueError(f"{unit} {number} has {len(row)} fields, the header {width}")
     index = pd.Index([number for number, _ in numbered], name=unit)
-    cells = [row[:width] for _, row in numbered]
-    if not cells:
-        raise DatasetError(f"{str(path)!r} holds no rows")
-    return pd.DataFrame(cells, index, titles, dtype=object)
-
-
-def _numbered(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    if table.empty:
-        raise DatasetError(f"{str(path)!r} holds no rows")
-    return table.set_axis(pd.RangeIndex(1, len(table) + 1, name="row"))
+    return pd.DataFrame([row[:width] for _, row in numbered], index, titles, dtype=object)
 
 
 def _read_json(path: Path) -> pd.DataFrame:
     """The authors' lists: ``[{"img_path": ..., "gt_score": ...}, ...]``."""
-    try:
-        content = json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, DatasetError):
-            raise
-        raise DatasetError(f"{str(path)!r} is not JSON: {error}") from error
+    content = json.loads(path.read_text("utf-8-sig"))
+    json.dumps(content, ensure_ascii=False).encode()  # raises where half a character stands
     if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
-        raise DatasetError(f"{str(path)!r}: expected a list of objects with a path and a score")
-    try:
-        return _numbered(pd.DataFrame(content, dtype=object), path)
-    except UnicodeEncodeError as error:
-        raise DatasetError(f"{str(path)!r} has keys that are not Unicode: {error}") from error
+        raise ValueError("expected a list of objects with a path and a score")
+    return pd.DataFrame(content, _row_numbers(len(content)), dtype=object)
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_parquet(path, engine="pyarrow")
-    except (OSError, pa.ArrowException) as error:
-        raise DatasetError(f"{str(path)!r} is no Parquet table: {error}") from error
+    table = pd.read_parquet(path, engine="pyarrow")
     unnamed = table.index.name is None or table.index.name in table
-    return _numbered(table.reset_index(drop=unnamed), path)
+    return table.reset_index(drop=unnamed).set_axis(_row_numbers(len(table)))
 
 
-READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
-    **{".json": _read_json, ".xlsx": read_table},
-    **dict.fromkeys((".csv", ".tsv", ".txt"), _read_delimited),
+def _read_mat(path: Path) -> pd.DataFrame:
+    """The one variable of a MATLAB file: numbers, or texts in cells."""
+    command = [sys.executable, "-c", _LOAD_MAT, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    values = json.loads(done.stdout)
+    return pd.DataFrame({path.stem: values}, _row_numbers(len(values)), dtype=object)
+
+
+def _row_numbers(count: int) -> pd.RangeIndex:
+    return pd.RangeIndex(1, count + 1, name="row")
+
+
+READERS: dict[str, Callable[..., pd.DataFrame]] = {
+    **{".json": _read_json, ".xlsx": _read_sheet, ".mat": _read_mat},
+    **dict.fromkeys((".csv", ".tsv", ".txt"), _read_text),
     **dict.fromkeys((".parquet", ".pq"), _read_parquet),
 }
 """How a table is read, by the suffix of its name."""
 
 
-def pick_columns(rows: pd.DataFrame, columns: Sequence[str | int], path: Path) -> pd.DataFrame:
+def pick_columns(rows: pd.DataFrame, columns: Mapping[str, str | int], path: Path) -> pd.DataFrame:
     """Columns by title, in any letter case, or number from 1; rows blank in all are left out.
 
-    Where all are numbers the table has these columns alone; what is absent is a `DatasetError`.
+    ``columns`` are ours and theirs. Where all are numbers the table has these columns alone; what
+    is absent is a `DatasetError`.
     """
     titles = [str(title).lower() for title in rows]
     by_title = {title: place for place, title in reversed(list(enumerate(titles)))}
-    places = [c - 1 if isinstance(c, int) else by_title.get(c.lower(), -1) for c in columns]
-    alone = all(isinstance(column, int) for column in columns) and len(titles) != len(columns)
-    if alone or any(not 0 <= place < len(titles) for place in places):
-        absent = ", ".join(str(c) for c, p in zip(columns, places, strict=True) if p < 0)
+    theirs = list(columns.values())
+    places = [c - 1 if isinstance(c, int) else by_title.get(c.lower(), -1) for c in theirs]
+    alone = all(isinstance(column, int) for column in theirs) and len(titles) != len(theirs)
+    if alone or not all(0 <= place < len(titles) for place in places):
         raise DatasetError(
-            f"{str(path)!r} lacks column {absent or len(columns)}; "
-            f"it has {', '.join(map(str, rows))}"
+            f"{str(path)!r} lacks some of the columns {', '.join(map(str, theirs))}; it has "
+            f"{', '.join(map(str, rows))}"
         )
     picked = rows.iloc[:, places].set_axis(list(columns), axis=1)
     return picked[~picked.isin([""]).all(axis=1)]
-
-
-def read_mat(path: Path, variable: str) -> list[object]:
-    """The numbers, or the texts in cells, of one variable of a MATLAB file.
-
-    Raises:
-        DatasetError: they cannot be read.
-    """
-    command = [sys.executable, "-c", _LOAD_MAT, str(path), variable]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-        values: list[object] = json.loads(done.stdout)
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise DatasetError(f"{variable} cannot be read from {str(path)!r}: {error}") from error
-    return values

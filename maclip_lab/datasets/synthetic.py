@@ -16,15 +16,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import PIL
-from numpy.typing import NDArray
 from PIL import Image
 
 from maclip_lab.datasets import degradations
-from maclip_lab.datasets.degradations import DEGRADATIONS, LEVELS, degrade
+from maclip_lab.datasets.degradations import DEGRADATIONS, LEVELS, Pixels, degrade
 from maclip_lab.datasets.finding import FileIndex
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.errors import DatasetError
@@ -37,8 +37,6 @@ PRISTINE = "pristine"
 
 _RECORD = "synthetic.json"
 
-Pixels = NDArray[np.uint8]
-
 
 @dataclass(frozen=True)
 class Edition:
@@ -49,31 +47,18 @@ class Edition:
     """
 
     name: str
-    types: tuple[str, ...] = tuple(DEGRADATIONS)
+    types: tuple[str, ...] = DEGRADATIONS
     levels: tuple[int, ...] = LEVELS
     size: tuple[int, int] | None = None
-
-    def __post_init__(self) -> None:
-        unknown = [kind for kind in self.types if kind not in DEGRADATIONS]
-        if unknown:
-            raise ValueError(f"unknown types {unknown}; the bank has {', '.join(DEGRADATIONS)}")
-        if not self.levels or any(level not in LEVELS for level in self.levels):
-            raise ValueError(f"levels are out of {LEVELS}, got {self.levels}")
-        given = (*self.types, *self.levels)
-        if len(set(given)) < len(given):
-            raise ValueError("types and levels may each be given once")
 
 
 # The embedded backbones never saw motion blur in training; 384 x 300 is two windows a row.
 _SMALL = ("gaussian_blur", "motion_blur", "jpeg", "white_noise", "pixelate", "darken")
 _SHOWN = ("gaussian_blur", "jpeg", "white_noise", "darken", "pixelate")
 EDITIONS: Mapping[str, Edition] = {
-    edition.name: edition
-    for edition in (
-        Edition("synthetic", _SMALL, levels=(1, 3, 5), size=(384, 300)),
-        Edition("synthetic-full"),
-        Edition("synthetic-demo", _SHOWN, levels=(1, 3, 5)),
-    )
+    "synthetic": Edition("synthetic", _SMALL, levels=(1, 3, 5), size=(384, 300)),
+    "synthetic-full": Edition("synthetic-full"),
+    "synthetic-demo": Edition("synthetic-demo", _SHOWN, levels=(1, 3, 5)),
 }
 """The small edition that notebooks work on, the whole bank, and that of the demonstration."""
 
@@ -88,9 +73,7 @@ def synthetic_folder(name: str) -> Path:
 def make_synthetic(
     folder: str | os.PathLike[str] | None = None,
     edition: Edition = EDITIONS["synthetic"],
-    *,
-    photos: str | os.PathLike[str] | Sequence[Path] | None = None,
-    seed: int = 0,
+    photos: Sequence[Path] | None = None,
 ) -> Manifest:
     """Photographs and their degraded copies as lossless PNG files, and the manifest of them.
 
@@ -100,39 +83,36 @@ def make_synthetic(
     Args:
         folder: where the pictures go; None for `synthetic_folder`.
         edition: which degradations, and how large.
-        photos: a folder or a list of photographs; None for those the project ships.
-        seed: of the random degradations.
+        photos: the photographs, of different names; None for those the project ships.
 
     Returns:
         Manifest of the edition's name: per photograph the pristine row (``mos`` 5, level 0)
         and then every type at every level (``mos`` 5 - level), ``ref_id`` its name.
 
     Raises:
-        DatasetError: no photographs, two of one name, or one smaller than the edition's size.
+        DatasetError: a photograph cannot be read, or is smaller than the edition's size.
     """
     target = Path(folder or synthetic_folder(edition.name)).expanduser().absolute()
-    sources = _sources(photos)
+    if photos is None:
+        index = FileIndex.scan(data_path("photos"))
+        photos = [index.root / image for image in index.images]
     for left in (target, target / "images"):
         sweep(left)
-    recorded = _read_record(target)
-    record: dict[str, dict[str, str]] = {}
+    record = _read_record(target)
     rows = []
-    for ref, source in sources.items():
-        photo = _open(source, edition.size)
-        own_seed = zlib.crc32(f"{seed}/{ref}".encode())
-        follows = (inspect.getsource(degradations), PIL.__version__, seed, ref, photo.shape)
+    for source in photos:
+        photo, ref = _open(source, edition.size), source.stem
+        follows = (inspect.getsource(degradations), PIL.__version__, ref, photo.shape)
         origin = hashlib.sha256(repr(follows).encode() + photo.tobytes()).hexdigest()
         for kind, level in [(PRISTINE, 0), *product(edition.types, edition.levels)]:
             name = f"{ref}.png" if kind == PRISTINE else f"{ref}.{kind}.{level}.png"
             path, key = f"images/{name}", f"{origin}/{kind}/{level}"
-            entry = recorded.get(path, {})
-            if entry.get("key") != key or entry.get("sha256") != content_sha256(target / path):
-                harmed = degrade(photo, kind, level=level, seed=own_seed) if level else photo
-                entry = {"key": key, "sha256": _save(target / path, harmed)}
-            record[path] = entry
+            if record.get(path) != [key, content_sha256(target / path)]:
+                seed = zlib.crc32(f"0/{ref}".encode())
+                harmed = degrade(photo, kind, level=level, seed=seed) if level else photo
+                record[path] = [key, _save(target / path, harmed)]
             rows.append((path, 5.0 - level, ref, kind, level))
-        text = json.dumps({**recorded, **record}, indent=0, sort_keys=True)
-        write_bytes(target / _RECORD, text.encode())
+        write_bytes(target / _RECORD, json.dumps(record, indent=0, sort_keys=True).encode())
     columns = ["path", "mos", "ref_id", "dist_type", "dist_level"]
     return Manifest(
         table=pd.DataFrame(rows, columns=columns),
@@ -144,21 +124,6 @@ def make_synthetic(
         root=target,
         note="pseudo-MOS: 5 minus the level of degradation; no person judged these pictures",
     )
-
-
-def _sources(photos: str | os.PathLike[str] | Sequence[Path] | None) -> dict[str, Path]:
-    if photos is None or isinstance(photos, (str, os.PathLike)):
-        index = FileIndex.scan(data_path("photos") if photos is None else photos)
-        files = [index.root / image for image in index.images]
-        where = str(index.root)
-    else:
-        files, where = [Path(photo) for photo in photos], "the list"
-    if not files:
-        raise DatasetError(f"no photographs in {where}")
-    named = {path.stem: path for path in files}
-    if len(named) < len(files):
-        raise DatasetError(f"two photographs in {where} bear one name; their names must differ")
-    return named
 
 
 def _open(path: Path, size: tuple[int, int] | None) -> Pixels:
@@ -182,12 +147,9 @@ def _save(path: Path, pixels: Pixels) -> str:
     return hashlib.sha256(buffer.getbuffer()).hexdigest()
 
 
-def _read_record(folder: Path) -> Mapping[str, dict[str, str]]:
+def _read_record(folder: Path) -> dict[str, Any]:
     """What was made before; a record that cannot be read only means making it again."""
     try:
-        content = json.loads((folder / _RECORD).read_text("utf-8"))
-    except (OSError, ValueError):
+        return dict(json.loads((folder / _RECORD).read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
         return {}
-    if not isinstance(content, dict) or not all(isinstance(e, dict) for e in content.values()):
-        return {}
-    return content

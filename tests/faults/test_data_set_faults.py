@@ -11,7 +11,6 @@ import sys
 import unicodedata
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -145,20 +144,3 @@ def test_pickles_are_read_as_numbers_alone_and_code_is_never_made_from_text():
     )
     for path in Path(maclip_lab.__file__).parent.rglob("*.py"):
         assert not trusting.search(path.read_text(encoding="utf-8")), path
-
-
-def test_a_direction_turned_round_is_found_by_the_check(tmp_path):
-    from maclip_lab.datasets import check_manifest
-    from maclip_lab.datasets.cards import make_card
-    from maclip_lab.datasets.manifest import Manifest
-
-    rng = np.random.default_rng(0)
-    level = np.tile([1, 2, 3, 4, 5], 8)
-    mos = level + rng.normal(0, 0.3, 40)
-    table = pd.DataFrame({"path": [f"{i}.png" for i in range(40)], "mos": mos})
-    table["dist_type"], table["dist_level"] = "blur", level
-    settings = ("made", True, (-1.0, 7.0), "native", "file", tmp_path)
-    facts = {"title": "made", "rows": 40, "mos_range": [-1, 7], "level_is_severity": True}
-    report = check_manifest(Manifest(table, *settings), make_card("made", facts), decode=False)
-    assert not report.ok
-    assert "flipped" in str(report)
