@@ -1,8 +1,7 @@
 """What is known of each data set before its first file is opened, and how one may be opened.
 
-The facts stand in data/datasets.toml. Counts and ranges are those of the publishers' annotation
-files; ``"paper"`` counts are those of the lists published with MA-CLIP (arXiv:2511.09948), mistakes
-included.
+Counts and ranges are those of the publishers' annotation files; ``"paper"`` counts are those of the
+lists published with MA-CLIP (arXiv:2511.09948), mistakes included.
 """
 
 import os
@@ -17,6 +16,7 @@ import pandas as pd
 from maclip_lab.crops import SETS, canonical_name
 
 Variant = Literal["standard", "paper"]
+_MACHINERY = ("file", "picture", "words", "ref_case", "example", "stand_in")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,17 +58,13 @@ class Card:
         >>> card_for("kadid").describe("I01_10_05.png")
         {'ref_id': 'I01', 'dist_type': 'JPEG', 'dist_level': 5}
         """
-        match = re.fullmatch(self.picture, picture, re.IGNORECASE)
-        facets: dict[str, str | int] = match.groupdict() if match and self.picture else {}
-        for part, words in self.words.items():
-            if facets.get(part) is not None:
-                said = str(facets[part]).lower()
-                if isinstance(words, list):  # by number, from 1
-                    words = {str(number): word for number, word in enumerate(words, 1)}
-                    said = said.lstrip("0")
-                if said not in words:
+        match = re.fullmatch(self.picture, picture, re.IGNORECASE) if self.picture else None
+        facets: dict[str, str | int] = match.groupdict() if match else {}
+        for part in facets.keys() & self.words.keys():
+            if facets[part] is not None:
+                if str(facets[part]).lower() not in self.words[part]:
                     return {}
-                facets[part] = words[said]
+                facets[part] = self.words[part][str(facets[part]).lower()]
         if "dist_level" in facets:
             facets["dist_level"] = int(facets["dist_level"])
         if self.ref_case and "ref_id" in facets:
@@ -84,7 +80,13 @@ def make_card(name: str, facts: Mapping[str, Any]) -> Card:
     """
     given: dict[str, Any] = {"paper_rows": facts["rows"], **facts}
     given |= {key: tuple(value) for key, value in given.items() if isinstance(value, list)}
-    return Card(name=name, **given)
+    words = {
+        part: {f"{n:02}": word for n, word in enumerate(said, 1)}
+        if isinstance(said, list)
+        else said
+        for part, said in facts.get("words", {}).items()
+    }
+    return Card(name=name, **given | {"words": words})
 
 
 CARDS = {name: make_card(name, facts) for name, facts in SETS.items()}
@@ -151,14 +153,16 @@ class Choices:
     )
 
     def __post_init__(self) -> None:
-        for option, words in _WORDS.items():
-            check_choice(option, getattr(self, option), *words)
+        check_choice("variant", self.variant, "standard", "paper")
+        check_choice("on_duplicate", self.on_duplicate, "error", "keep", "mean")
+        check_choice("on_collision", self.on_collision, "error", "first")
+        check_choice("missing", self.missing, "error", "drop", "keep")
 
     @property
     def given(self) -> dict[str, object]:
         """What is not left at its default."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {name: value for name, value in values.items() if value != _DEFAULTS[name]}
+        values = {each.name: (getattr(self, each.name), each.default) for each in fields(self)}
+        return {name: value for name, (value, usual) in values.items() if value != usual}
 
     def check(self, card: Card) -> None:
         """Raise ``ValueError`` where a set has not the choice that is made."""
@@ -178,13 +182,6 @@ class Choices:
                 )
 
 
-_WORDS = {
-    **{"variant": ("standard", "paper"), "on_duplicate": ("error", "keep", "mean")},
-    **{"on_collision": ("error", "first"), "missing": ("error", "drop", "keep")},
-}
-_DEFAULTS = {each.name: each.default for each in fields(Choices)}
-
-
 def check_choice(option: str, value: str, *choices: str) -> None:
     """Raise ``ValueError`` unless ``value`` is one of ``choices``."""
     if value not in choices:
@@ -200,31 +197,22 @@ def complete_rows(card: Card, choices: Choices) -> tuple[int, ...]:
 
 def list_datasets() -> pd.DataFrame:
     """One row a data set: name, pictures, range, direction, licence and where to get it."""
-    shown = ("title", "rows", "paper_rows")
-    return pd.DataFrame(
-        {
-            "dataset": card.name,
-            **{key: getattr(card, key) for key in shown},
-            "lowest": card.mos_range[0],
-            "highest": card.mos_range[1],
-            "better": "higher" if card.higher_is_better else "lower",
-            "licence": card.licence,
-            "url": card.url,
-        }
-        for card in CARDS.values()
-    )
+    table = pd.DataFrame([vars(card) for card in CARDS.values()])
+    table["dataset"] = table["name"]
+    table["lowest"], table["highest"] = zip(*table["mos_range"], strict=True)
+    table["better"] = table["higher_is_better"].map({True: "higher", False: "lower"})
+    counts = ["title", "rows", "paper_rows"]
+    return table[["dataset", *counts, "lowest", "highest", "better", "licence", "url"]]
 
 
 def show_card(dataset: str) -> str:
     """The card of a data set as text, one fact a line."""
     card = card_for(dataset)
-    facts: dict[str, object] = {each.name: getattr(card, each.name) for each in fields(card)}
-    for machinery in ("file", "picture", "words", "ref_case", "example", "stand_in"):
-        del facts[machinery]
-    facts["mos_range"] = f"{card.mos_range[0]:g} to {card.mos_range[1]:g}"
+    facts = {key: value for key, value in vars(card).items() if key not in _MACHINERY}
+    facts["mos_range"] = "{:g} to {:g}".format(*card.mos_range)
     facts["resize"] = "{} x {}".format(*card.resize) if card.resize else "native size"
     facts["size"] = "{} x {}".format(*card.size) if card.size else None
     facts["other_sizes"] = ", ".join(f"{n} {w} x {h}" for n, (w, h) in card.other_sizes.items())
-    shown = [(k, ", ".join(map(str, v)) if isinstance(v, tuple) else v) for k, v in facts.items()]
-    rows = [(key.replace("_", " "), value) for key, value in shown if value not in (None, "")]
+    shown = {k: ", ".join(map(str, v)) if isinstance(v, tuple) else v for k, v in facts.items()}
+    rows = [(key.replace("_", " "), v) for key, v in shown.items() if v not in (None, "")]
     return "\n".join(f"{key:18}{value}" for key, value in rows)

@@ -93,9 +93,8 @@ class FileIndex:
     def candidates(self, name: str, home: str = "") -> tuple[str, ...]:
         """The files below ``home``, relative to ``root``, that a name may mean.
 
-        A bare name matches in any folder. A name with folders matches where at least its
-        last folder agrees, and where more of them agree it matches nothing else. What is
-        not found may be a picture's name without its suffix.
+        Of its folders at least the last has to agree, and where more agree nothing else is meant.
+        What is not found may be a picture's name without its suffix.
         """
         *folders, last = fold_name(name).split("/")
         for table in self._by_name:
@@ -119,10 +118,9 @@ class FileIndex:
 class Annotated:
     """Rows as published, before any picture is looked for.
 
-    ``table`` has ``name``, ``mos`` and what else is known of a manifest's columns; ``source`` is
-    its file, relative to the index's root. ``mos_range`` is given where it differs from the card's,
-    ``folder`` as last of the pictures' folders where the same names lie in several, and
-    ``keep_duplicates`` where the list is meant to repeat a picture.
+    ``table`` has ``name``, ``mos`` and what else is known; ``source`` is its file, relative to the
+    index's root; ``mos_range`` differs from the card's, and ``folder`` is the pictures' where the
+    same names lie in several.
     """
 
     table: pd.DataFrame
@@ -213,15 +211,11 @@ def build_manifest(
     card: Card | None = None,
     beside: Path | None = None,
 ) -> Manifest:
-    """A manifest of annotated rows whose pictures lie under an index.
+    """A manifest of annotated rows whose pictures lie under an index, or a `DatasetError`.
 
-    Of ``choices`` those about missing and repeated pictures apply; ``facts`` are further fields of
-    the `Manifest`, ``card`` is that of the set whose names the pictures bear. ``beside`` is the
-    folder of a list that may name pictures outside the index: the note then says what had to be
-    searched for.
-
-    Raises:
-        DatasetError: the rows do not make a valid manifest.
+    ``facts`` are further fields of the `Manifest`, ``card`` is that of the set whose names the
+    pictures bear. ``beside`` is the folder of a list that may name pictures outside the index: the
+    note then says what had to be searched for.
     """
     table = annotated.table.reset_index(drop=True)
     names = [str(name) for name in table["name"]]

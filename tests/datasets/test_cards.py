@@ -15,8 +15,8 @@ def test_a_card_holds_together(name):
     assert 0 < card.rows <= card.paper_rows
     assert all(canonical_name(alias.upper()) == name for alias in (name, *card.aliases))
     assert protocol_for(name).resize == card.resize
-    types = card.words.get("dist_type", [])
-    assert set(card.unordered) <= set(types if isinstance(types, list) else types.values())
+    types = list(card.words.get("dist_type", {}).values())
+    assert set(card.unordered) <= set(types)
     assert len(set(types)) == len(types)
     for picture, facets in card.example.items():
         assert card.describe(picture) == facets
