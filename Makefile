@@ -3,7 +3,7 @@ BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 OLDEST := .venv-oldest
 SPHINX := $(BIN)/python -m sphinx -qW --keep-going -j auto -c docs -d build/doctrees
 
-.PHONY: help demo test test-oldest lab lint notebooks site release bench packs wheelhouse clean
+.PHONY: help demo test test-oldest lab lint notebooks site course release bench packs wheelhouse clean
 
 help:  ## say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -14,7 +14,7 @@ help:  ## say what can be made
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
 	@touch $@
 
-# the extras that a target needs, each once, into the same environment: lab, test, site
+# the extras that a target needs, each once, into the same environment: course, lab, test, site
 .venv/.%: .venv/.package
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[$*]'
 	@touch $@
@@ -43,6 +43,9 @@ notebooks: .venv/.test  ## execute all notebooks again and store their outputs
 
 site: .venv/.test .venv/.site  ## build the site from the executed notebooks into build/site
 	$(SPHINX) . build/site
+
+course: .venv/.course  ## build the course, a zip each for students, instructors and slides, into build/course
+	$(BIN)/python course/build.py build/course
 
 release: site  ## build what a release consists of into dist, and check it in an environment of its own
 	$(BIN)/python docs/release.py
