@@ -51,10 +51,8 @@ class Extractor:
     May be killed at any instant and called again: finished pictures are kept, and the result is
     that of an uninterrupted run to the last bit. Several processes may extract into one store. A
     picture that cannot be read is a row that says why, looked at again once its file has changed.
-    The features of a pack's manifest are that pack's, and no store is touched.
-
-    For a pack's manifest the pack itself will do as ``scorer``. Half precision costs the magnitude
-    cue about 1e-4.
+    The features of a pack's manifest are that pack's, no store is touched, and the pack itself will
+    do as ``scorer``. Half precision costs the magnitude cue about 1e-4.
     """
 
     scorer: Maclip | Pack

@@ -8,7 +8,6 @@ them, so any number of processes may use a store at once, without a lock, and be
 
 import hashlib
 import json
-import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -31,7 +30,6 @@ from maclip_lab.features.features import (
     StoreConfig,
     StoreError,
     StoreWarning,
-    differences,
 )
 from maclip_lab.features.packs import open_pack, save_pack
 from maclip_lab.files.atomic import sweep, write_bytes
@@ -39,7 +37,6 @@ from maclip_lab.files.identity import file_times
 from maclip_lab.files.provenance import record_path
 from maclip_lab.files.sealed import SealError, map_tensors, read_seal, seal
 
-_LOGGER = logging.getLogger(__name__)
 _HEX = "[0-9a-f]"
 _PACKS = f"{_HEX * 12}-{_HEX * 20}{PACK_SUFFIX}"  # rows, contents; what else lies there is not ours
 _NO_FEATURES = dict.fromkeys(["width", "height", "n_crops", "start", *GRID, *CUT], 0)
@@ -86,19 +83,16 @@ class Memo:
     def learn(self, path: Path, times: tuple[int, int, int], sha256: str) -> None:
         """Remember what a file of these times holds."""
         entry = [*times, sha256]
-        if self.entries.get(str(path)) != entry:
-            self.entries[str(path)] = entry
-            self.changed = True
+        self.changed |= self.entries.get(str(path)) != entry
+        self.entries[str(path)] = entry
 
     def save(self) -> None:
         """Keep it, if that can be."""
         if self.changed:
-            entries = {"entries": json.dumps(self.entries.copy())}
-            try:
-                write_bytes(self.path, seal({}, entries), durable=False)
+            entries = json.dumps(self.entries.copy())  # others may learn meanwhile
+            with suppress(OSError):
+                write_bytes(self.path, seal({}, {"entries": entries}), durable=False)
                 self.changed = False
-            except OSError as error:
-                _LOGGER.info("the memo of file times is not kept: %s", error)
 
 
 class FeatureStore:
@@ -123,7 +117,17 @@ class FeatureStore:
                 "read: delete it or name another folder (--store), and run the same again, or "
                 "maclip-lab features, which extracts a set anew"
             )
-        self._describe()
+        about = self.folder / "config.json"
+        try:
+            self.pictures.mkdir(parents=True, exist_ok=True)
+            if not about.exists():
+                write_bytes(about, json.dumps(config.fields, indent=2, sort_keys=True).encode())
+        except StorageFullError:
+            raise
+        except OSError as error:
+            raise StoreError(
+                f"no store can be kept in {root} ({error}); name another store folder"
+            ) from error
         for folder in (self.folder, self.pictures):
             sweep(folder)
         self.packs: dict[Path, Features] = {}
@@ -148,8 +152,8 @@ class FeatureStore:
         row |= {"flags": " ".join(picture.flags), "n_crops": len(features)}
         row |= {"width": picture.width, "height": picture.height}
         if grid is not None:
-            sides = grid.rows, grid.cols, grid.height, grid.width
-            row |= dict(zip([*GRID, *CUT], sides, strict=True))
+            row |= {"rows": grid.rows, "cols": grid.cols}
+            row |= {"cut_height": grid.height, "cut_width": grid.width}
         content = {"feats": features.astype(DTYPES[self.config.dtype], copy=False)}
         facts = {"config": self.config.sha256, "row": json.dumps(row)}
         write_bytes(self._picture(sha256), seal(content, facts), durable=False)
@@ -226,11 +230,10 @@ class FeatureStore:
                     other.unlink()
                     record_path(other).unlink(missing_ok=True)
                     del self.packs[other]
-        with suppress(OSError):
-            for name in os.listdir(self.pictures):
-                if name.endswith(PACK_SUFFIX) and name.removesuffix(PACK_SUFFIX) in here:
-                    with suppress(OSError):
-                        os.unlink(self.pictures / name)
+        for name in os.listdir(self.pictures):
+            if name.removesuffix(PACK_SUFFIX) in here:
+                with suppress(OSError):
+                    os.unlink(self.pictures / name)
 
     def _look_again(self) -> bool:
         """Take in packs that appeared since, and forget those that went; whether any appeared."""
@@ -262,38 +265,8 @@ class FeatureStore:
             message = f"{error}; it is ignored, and could not be renamed"
         warnings.warn(message, StoreWarning, stacklevel=2)
 
-    def _describe(self) -> None:
-        """Say in the folder whose features it holds, and in the log what is new about them."""
-        path, fields = self.folder / "config.json", self.config.fields
-        try:
-            self.pictures.mkdir(parents=True, exist_ok=True)
-            if not path.exists():
-                others = map(_stored_fields, self.root.glob("*/config.json"))
-                if apart := [differences(fields, other) for other in others if other]:
-                    nearest, said = (
-                        min(apart, key=len),
-                        "no features of this configuration in %s: %s",
-                    )
-                    _LOGGER.info(said, self.root, "; ".join(nearest))
-                write_bytes(path, json.dumps(fields, indent=2, sort_keys=True).encode())
-        except StorageFullError:
-            raise
-        except OSError as error:
-            raise StoreError(
-                f"no store can be kept in {self.root} ({error}); name another store folder"
-            ) from error
-
     def _pack_of(self, sha256: str) -> Features | None:
         return next((pack for pack in self.packs.values() if sha256 in pack.contents), None)
 
     def _picture(self, sha256: str) -> Path:
         return self.pictures / f"{sha256}{PACK_SUFFIX}"
-
-
-def _stored_fields(path: Path) -> dict[str, object]:
-    """A configuration that a store holds features of; nothing where it is another package's."""
-    with suppress(OSError, ValueError, RecursionError):
-        fields = json.loads(path.read_bytes())
-        if isinstance(fields, dict) and "weights_sha256" in fields:
-            return fields
-    return {}
