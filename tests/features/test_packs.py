@@ -10,11 +10,10 @@ import torch
 from safetensors.numpy import load_file
 
 from maclip_lab import Maclip
-from maclip_lab.ablations.rated import Rated
 from maclip_lab.ablations.study import study
 from maclip_lab.ablations.sweeps import named_sweep, score_store
 from maclip_lab.crops import Protocol
-from maclip_lab.datasets import DatasetError, Manifest, open_dataset
+from maclip_lab.datasets import DatasetError, open_dataset
 from maclip_lab.datasets.synthetic import EDITIONS
 from maclip_lab.evaluation import EvaluationSettings
 from maclip_lab.features import (
@@ -26,7 +25,6 @@ from maclip_lab.features import (
 from maclip_lab.features.features import StoreError
 from maclip_lab.files.provenance import explain, read_record
 from maclip_lab.files.sealed import read_seal, seal
-from maclip_lab.lessons.explorer import explorer_page
 from maclip_lab.prompts import CLIP_IQA_PROMPTS, MACLIP_PROMPTS
 from tests.store_world import RN, grid_of, manifest, pictures
 
@@ -64,6 +62,18 @@ def rewritten(path, **changes):
     return path
 
 
+@pytest.fixture
+def packed(tmp_path, scorer):
+    """Puts features into a pack, and opens it."""
+
+    def run(crops, whole=None, **options):
+        return open_pack(write_pack(tmp_path / "x.safetensors", crops, whole, scorer, **options))
+
+    return run
+
+
+READERS = (open_pack, lambda path: open_dataset(str(path)))
+
 # What a pack gives ---------------------------------------------------------------------------
 
 
@@ -82,24 +92,18 @@ def test_a_pack_gives_the_scores_of_the_pictures_to_half_precision(world, scorer
     assert set(theirs.table["backbone"]) == {RN}
 
 
-def test_the_features_are_the_stored_ones_rounded(world, scorer):
+def test_the_features_are_the_stored_ones_rounded_or_not(world, scorer, packed):
     rows, store, path = world
     stored, pack = Extractor(scorer, store).crops(rows), open_pack(path)
+    precise = packed(stored)
     for i in stored.ok:
+        assert torch.equal(precise.crops.features(i), stored.features(i))
         assert torch.equal(pack.crops.features(i), stored.features(i).half().float())
         assert grid_of(pack.crops, i) == grid_of(stored, i)
         assert pack.crops.table["width"][i] == stored.table["width"][i]
-    assert pack.crops.config.dtype == "fp16"
+    assert (pack.crops.config.dtype, precise.crops.config) == ("fp16", stored.config)
+    assert precise.record["config"]["dtype"] == "fp32"
     assert "5 of 6 pictures" in repr(pack)
-
-
-def test_a_pack_is_as_precise_as_the_features_it_is_made_of(world, scorer, tmp_path):
-    rows, store, _ = world
-    crops = Extractor(scorer, store, "fp32").crops(rows)
-    pack = open_pack(write_pack(tmp_path / "x.safetensors", crops, None, scorer))
-    assert torch.equal(pack.crops.stack(), crops.stack())
-    assert pack.crops.config == crops.config
-    assert pack.record["config"]["dtype"] == "fp32"
 
 
 def test_a_picture_that_failed_keeps_its_reason(world):
@@ -123,104 +127,77 @@ def test_the_manifest_is_the_same_but_has_no_pictures(world):
     assert packed_rows.facts == rows.facts | {"pack_sha256": packed_rows.pack_sha256}
 
 
-def test_every_column_and_what_is_missing_come_through(tmp_path, world, scorer):
+def test_every_column_and_what_is_missing_come_through(world, scorer, packed):
     rows, store, _ = world
-    facts = {
-        "mos_std": [0.5, None, 0.25, 1, 2, 3],
-        "ref_id": ["a", "a", "b", None, "é", "a"],
-        "dist_type": ["jpeg"] * 6,
-        "dist_level": [1, None, 3, 4, 5, 5],
-    }
-    told = {"note": "from a list", "missing": ("gone.png",), "mos_range": (-1.0, 9.5)}
-    full = Manifest(
-        rows.table.assign(**facts), "mine", False, protocol="native", variant="file",
-        root=rows.root, **told,
+    table = rows.table.assign(
+        mos_std=[0.5, None, 0.25, 1, 2, 3],
+        ref_id=["a", "a", "b", None, "é", "a"],
+        dist_type=["jpeg"] * 6,
+        dist_level=[1, None, 3, 4, 5, 5],
+    )
+    full = replace(
+        rows, table=table, dataset="mine", higher_is_better=False, mos_range=(-1.0, 9.5),
+        variant="file", note="from a list", missing=("gone.png",),
     )  # fmt: skip
-    view = Extractor(scorer, store).crops(full)
-    back = open_pack(write_pack(tmp_path / "x.safetensors", view, None, scorer)).manifest
+    back = packed(Extractor(scorer, store).crops(full)).manifest
     assert back.table.equals(full.table)
     for name in ("dataset", "higher_is_better", "mos_range", "variant", "note", "missing"):
         assert getattr(back, name) == getattr(full, name)
     assert back.sha256 == full.sha256
 
 
-def test_a_set_without_scores_can_be_packed(tmp_path, world, scorer):
+def test_a_set_without_scores_can_be_packed(world, scorer, packed):
     rows, store, _ = world
-    table = rows.table.assign(mos=np.nan)
-    silent = Manifest(table, "mine", True, (np.nan, np.nan), "native", "file", rows.root)
-    view = Extractor(scorer, store).crops(silent)
-    back = open_pack(write_pack(tmp_path / "x.safetensors", view, None, scorer))
+    silent = replace(rows, table=rows.table.assign(mos=np.nan), mos_range=(np.nan, np.nan))
+    back = packed(Extractor(scorer, store).crops(silent))
     assert not back.manifest.labelled
     assert score_store(back.crops, back.anchors)["score"].notna().sum() == 5
 
 
 def test_a_part_of_the_rows_is_served_in_its_own_order(world, scorer):
-    path = world[2]
-    whole, few = open_pack(path), open_dataset(str(path), n_pictures=3)
-    served = Extractor(scorer, "nowhere").crops(few)
-    assert list(served.table["path"]) == list(few.table["path"])
-    assert len(served) == 3
-    turned = Manifest(
-        few.table[::-1], "synthetic", True, (0, 6), "native", "standard", path,
-        pack_sha256=few.pack_sha256,
-    )  # fmt: skip
-    back = Extractor(scorer, "nowhere").crops(turned)
+    whole, few = open_pack(world[2]).crops, open_dataset(str(world[2]), n_pictures=3)
+    extractor = Extractor(scorer, "nowhere")
+    assert list(extractor.crops(few).table["path"]) == list(few.table["path"])
+    back = extractor.crops(replace(few, table=few.table[::-1]))
     assert list(back.table["path"]) == list(few.table["path"])[::-1]
-    places = {path: i for i, path in enumerate(whole.crops.table["path"])}
+    places = {path: i for i, path in enumerate(whole.table["path"])}
     for i in back.ok:
-        first = whole.crops.features(places[back.table["path"][i]])
-        assert torch.equal(back.features(i), first)
+        assert torch.equal(back.features(i), whole.features(places[back.table["path"][i]]))
     unknown = few.table.assign(path=["x.png", *few.table["path"][1:]])
-    strange = Manifest(
-        unknown, "synthetic", True, (0, 6), "native", "standard", path, pack_sha256=few.pack_sha256
-    )
     with pytest.raises(StoreError, match=r"x\.png is not among the 6 pictures"):
-        Extractor(scorer, "nowhere").crops(strange)
+        extractor.crops(replace(few, table=unknown))
 
 
-def test_a_picture_in_several_rows_is_packed_once(tmp_path, world, scorer):
+def test_a_picture_in_several_rows_is_packed_once(tmp_path, world, scorer, packed):
     rows, store, _ = world
     table = rows.table.iloc[[0, 1, 0, 3, 4]]
-    twice = Manifest(table, "mine", True, (0, 6), "native", "file", rows.root, on_duplicate="keep")
-    view = Extractor(scorer, store).crops(twice)
-    back = open_pack(write_pack(tmp_path / "x.safetensors", view, None, scorer))
+    back = packed(Extractor(scorer, store).crops(replace(rows, table=table, on_duplicate="keep")))
     assert list(back.crops.table["path"]) == list(table["path"])
     assert torch.equal(back.crops.features(0), back.crops.features(2))
     assert len(load_file(tmp_path / "x.safetensors")["crops.offsets"]) == 1 + 4
 
 
-def test_sweeps_and_the_explorer_run_on_a_pack(world, scorer):
+def test_sweeps_run_on_a_pack(world, scorer):
     rows, store, path = world
     stored, pack = Extractor(scorer, store).crops(rows), open_pack(path)
     for grid in ("prompts", "crops", "rules"):
         ours = named_sweep(grid, stored, scorer.text_anchors)
         theirs = named_sweep(grid, pack.crops, pack.text_anchors)
         np.testing.assert_allclose(theirs["plcc_raw"], ours["plcc_raw"], atol=0.02)
-    page = explorer_page([Rated(pack.crops, pack.anchors)])
-    assert all(pack.manifest.table["name"][i] in page for i in pack.crops.ok)
 
 
-def test_text_features_are_those_of_the_backbone(world, scorer):
-    pack = open_pack(world[2])
-    for pairs in (MACLIP_PROMPTS, CLIP_IQA_PROMPTS):
-        ours, theirs = scorer.text_anchors(pairs), pack.text_anchors(pairs)
+def test_text_features_are_those_of_the_backbone(world, scorer, packed):
+    pack, mine = open_pack(world[2]), (("a sharp photo", "a noisy photo"),)
+    other = packed(pack.crops, prompts=[mine])
+    for source, pairs in [(pack, MACLIP_PROMPTS), (pack, CLIP_IQA_PROMPTS), (other, mine)]:
+        ours, theirs = scorer.text_anchors(pairs), source.text_anchors(pairs)
         assert torch.equal(theirs.features, ours.features)
-        assert theirs.logit_scale == ours.logit_scale
-        assert theirs.pairs == ours.pairs
+        assert (theirs.logit_scale, theirs.pairs) == (ours.logit_scale, ours.pairs)
     assert pack.anchors.pairs == MACLIP_PROMPTS
     with pytest.raises(StoreError, match=r"no text features of 'a dog', only of 'Good image', "):
         pack.text_anchors([("Good image", "a dog")])
-
-
-def test_a_pack_may_hold_prompts_of_ones_own(tmp_path, world, scorer):
-    rows, store, _ = world
-    mine = (("a sharp photo", "a noisy photo"),)
-    view = Extractor(scorer, store).crops(rows)
-    path = write_pack(tmp_path / "x.safetensors", view, None, scorer, prompts=[mine])
-    pack = open_pack(path)
-    assert torch.equal(pack.text_anchors(mine).features, scorer.text_anchors(mine).features)
     with pytest.raises(StoreError, match=r"no text features of 'Good image'"):
-        _ = pack.anchors
+        _ = other.anchors
 
 
 def test_a_pack_carries_its_record_and_results_name_the_pack(world, scorer):
@@ -240,13 +217,11 @@ def test_a_pack_carries_its_record_and_results_name_the_pack(world, scorer):
     assert record["config"] == stored["config"]
 
 
-def test_a_pack_made_otherwise_says_how(tmp_path, world, scorer):
+def test_a_pack_made_otherwise_says_how(world, scorer, packed):
     rows, store, _ = world
     protocol = Protocol("own", resize=(256, 256), thumbnail=False)
-    view = Extractor(scorer, store, preset="official").crops(rows, protocol)
-    pack = open_pack(write_pack(tmp_path / "x.safetensors", view, None, scorer))
-    assert pack.crops.config.protocol == protocol
-    assert pack.crops.config.preset == "official"
+    pack = packed(Extractor(scorer, store, preset="official").crops(rows, protocol))
+    assert (pack.crops.config.protocol, pack.crops.config.preset) == (protocol, "official")
     found = study(Extractor(scorer, store), pack.manifest, statistics=FEW, clip_iqa=False)
     assert found.record["config"]["preset"] == "official"
     assert found.record["config"]["protocol"]["name"] == "own"
@@ -266,20 +241,13 @@ def test_another_backbone_is_an_error_that_names_both(world, scorer, tmp_path):
         write_pack(tmp_path / "x.safetensors", open_pack(world[2]).crops, None, vit)
 
 
-@pytest.mark.parametrize(
-    ("asked", "said"),
-    [
-        ({"preset": "official"}, "preset is 'official' here and 'default' there"),
-        ({"protocol": Protocol("dense", stride=64)}, "protocol.stride is 64 here and 128 there"),
-    ],
-)
-def test_features_made_otherwise_are_an_error_that_names_both(world, scorer, asked, said):
-    rows = open_dataset(str(world[2]))
+def test_features_made_otherwise_are_an_error_that_names_both(world, scorer):
+    rows, dense = open_dataset(str(world[2])), Protocol("dense", stride=64)
     for whose in (scorer, open_pack(world[2])):
-        with pytest.raises(StoreError, match=said):
-            Extractor(whose, "nowhere", preset=asked.get("preset")).crops(
-                rows, asked.get("protocol")
-            )
+        with pytest.raises(StoreError, match="preset is 'official' here and 'default' there"):
+            Extractor(whose, "nowhere", preset="official").crops(rows)
+        with pytest.raises(StoreError, match=r"protocol\.stride is 64 here and 128 there"):
+            Extractor(whose, "nowhere").crops(rows, dense)
     placed = Maclip(RN, device="cpu", pos_embedding=True)
     with pytest.raises(StoreError, match="pos_embedding is True here and False there"):
         Extractor(placed, "nowhere").crops(rows)
@@ -294,10 +262,8 @@ def test_a_pack_encodes_no_pictures_and_no_other_packs_rows(world, other):
         Extractor(open_pack(changed), store).crops(open_dataset(str(path)))
 
 
-def test_without_whole_pictures_there_is_no_clip_iqa(world, scorer, tmp_path):
-    view = open_pack(world[2]).crops
-    path = write_pack(tmp_path / "x.safetensors", view, None, scorer)
-    pack = open_pack(path)
+def test_without_whole_pictures_there_is_no_clip_iqa(world, packed, tmp_path):
+    pack = packed(open_pack(world[2]).crops)
     assert pack.whole is None
     with pytest.raises(StoreError, match=r"x\.safetensors holds no features of whole pictures"):
         study(Extractor(pack, tmp_path), pack.manifest)
@@ -305,11 +271,10 @@ def test_without_whole_pictures_there_is_no_clip_iqa(world, scorer, tmp_path):
     assert "CLIP-IQA" not in set(found.table["method"])
 
 
-def test_whole_pictures_that_all_were_too_large_keep_their_reason(world, scorer, tmp_path):
+def test_whole_pictures_that_all_were_too_large_keep_their_reason(world, packed):
     pack = open_pack(world[2])
     lost = pack.whole.table.assign(status="too_large", message="huge", n_crops=0, rows=0)
-    whole = replace(pack.whole, table=lost)
-    back = open_pack(write_pack(tmp_path / "x.safetensors", pack.crops, whole, scorer))
+    back = packed(pack.crops, replace(pack.whole, table=lost))
     assert set(back.whole.table["message"]) == {"huge"}
     assert len(back.crops.ok) == 5
 
@@ -334,7 +299,7 @@ def test_what_makes_no_pack_is_refused_and_nothing_is_written(world, scorer, tmp
 
 def test_another_version_is_an_error_that_names_both(other):
     rewritten(other, maclip_pack="2")
-    for read in (open_pack, lambda path: open_dataset(str(path))):
+    for read in READERS:
         with pytest.raises(DatasetError, match=r"is a pack of version 2, .* reads version 1"):
             read(other)
 
@@ -342,7 +307,7 @@ def test_another_version_is_an_error_that_names_both(other):
 def test_what_is_no_pack_is_said(tmp_path, other):
     for content in (b"", b"\0" * 400, b"{}", b"\xff" * 64):
         (tmp_path / "x.safetensors").write_bytes(content)
-        for read in (open_pack, lambda path: open_dataset(str(path))):
+        for read in READERS:
             with pytest.raises(DatasetError, match=r"x\.safetensors is not a pack of features"):
                 read(tmp_path / "x.safetensors")
     with pytest.raises(DatasetError, match=r"rn\.safetensors is not a pack of features"):
@@ -359,7 +324,7 @@ def test_a_pack_cut_short_or_changed_is_damaged(other):
     whole = other.read_bytes()
     for length in (4, 100, len(whole) // 2, len(whole) - 1):
         other.write_bytes(whole[:length])
-        for read in (open_pack, lambda path: open_dataset(str(path))):
+        for read in READERS:
             with pytest.raises(DatasetError, match=r"six\.safetensors is (damaged|not a pack)"):
                 read(other)
     other.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])

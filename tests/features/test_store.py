@@ -46,31 +46,16 @@ def copy(clean, tmp_path):
 
 @pytest.fixture
 def encoded(monkeypatch):
-    """A list that grows by one for every picture encoded."""
-    names = []
-    encode = extraction._encode
+    """A list that grows by the name of every picture that is made features of."""
+    names, look = [], extraction._look
 
-    def counted(scorer, prepared, *rest):
-        names.append(os.path.basename(prepared.source))
-        return encode(scorer, prepared, *rest)
-
-    monkeypatch.setattr(extraction, "_encode", counted)
-    monkeypatch.setattr(extraction, "prepare_picture", named(monkeypatch))
-    return names
-
-
-def named(monkeypatch):
-    """`prepare_picture` that says of whose file the picture is."""
-    prepare, load = extraction.prepare_picture, extraction.load_picture
-    whose = {}
-
-    def loaded(path, **options):
-        result = load(path, **options)
-        whose[id(result)] = str(path)
+    def watched(job, stores):
+        result = look(job, stores)
+        names.extend(job[1].name for _ in result[2])
         return result
 
-    monkeypatch.setattr(extraction, "load_picture", loaded)
-    return lambda picture, *rest: replace(prepare(picture, *rest), source=whose[id(picture)])
+    monkeypatch.setattr(extraction, "_look", watched)
+    return names
 
 
 def same(ours, theirs):
