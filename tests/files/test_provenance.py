@@ -138,26 +138,6 @@ def test_a_table_that_cannot_be_written_leaves_the_old_one_alone(tmp_path):
     assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == before
 
 
-@posix
-def test_a_full_disk_leaves_the_old_table_and_record_alone(tmp_path):
-    written(tmp_path / "r.parquet")
-    before = {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()}
-    code = """
-import resource, sys
-import pandas as pd
-from maclip_lab.errors import StorageFullError
-from maclip_lab.files.provenance import write_table
-resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-try:
-    write_table(pd.DataFrame({"x": range(100_000)}), sys.argv[1], {})
-except StorageFullError:
-    print("full")
-"""
-    output, errors = python(code, tmp_path / "r.parquet").communicate()
-    assert output == "full\n", errors
-    assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == before
-
-
 def test_a_configurations_hash_follows_its_values_alone():
     one = config_sha256({"settings": FusionSettings(), "pairs": (("a", "b"),)})
     two = config_sha256({"pairs": [["a", "b"]], "settings": vars(FusionSettings())})

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from importlib.util import find_spec
 from urllib.request import urlopen
 
@@ -121,35 +122,32 @@ def test_no_bit_of_a_part_can_flip_unseen(single, tmp_path):
 
 def test_a_parts_name_follows_its_pictures_and_everything_its_numbers_depend_on(tmp_path):
     names = pictures(tmp_path, 2)
-    part = next(divide([tmp_path / name for name in names], 2))
-    others = [
-        ScoreConfig(RN, device="cpu", settings=FusionSettings(alpha=2)),
-        ScoreConfig(RN, device="cpu", weights_sha256="ab"),
-        ScoreConfig(RN, device="cpu", dataset="SPAQ"),
-        ScoreConfig(RN, device="cpu", dataset=Protocol(stride=64)),
-        ScoreConfig(RN, device="cpu", prompts="clip-iqa"),
-        ScoreConfig(RN, device="cpu", precision="bf16"),
-        ScoreConfig(RN, device="cpu", preset="official"),
-        ScoreConfig(RN, device="cpu", pos_embedding=True),
-    ]
+    (part,) = divide([tmp_path / name for name in names], 2)
+    changes = {
+        "settings": FusionSettings(alpha=2), "weights_sha256": "ab", "prompts": "clip-iqa",
+        "precision": "bf16", "preset": "official", "pos_embedding": True,
+    }  # fmt: skip
+    others = [replace(CONFIG, **{name: value}) for name, value in changes.items()]
+    others += [replace(CONFIG, dataset=cut) for cut in ("SPAQ", Protocol(stride=64))]
     keys = {part.key(config) for config in [CONFIG, *others]}
     assert len(keys) == len(others) + 1
-    assert part.key(ScoreConfig(RN, device="cpu", weights_dir="x", offline=True)) in keys
+    assert part.key(replace(CONFIG, weights_dir="x", offline=True)) in keys
     picture(tmp_path / names[0], 77)
     assert part.key(CONFIG) not in keys
 
 
 def test_a_parts_name_tells_the_kind_of_device_and_not_how_it_was_asked_for(tmp_path, monkeypatch):
-    part = next(divide([tmp_path / "p.png"], 1))
-    names = {}
-    for kind in ("cpu", "cuda"):
-        monkeypatch.setattr("maclip_lab.scale.parts.choose_device", lambda _, kind=kind: kind)
-        names[kind] = {part.key(ScoreConfig(RN, device=asked)) for asked in ("auto", kind)}
-    assert [len(keys) for keys in names.values()] == [1, 1]
-    assert names["cpu"] != names["cuda"]
-    monkeypatch.setattr("maclip_lab.scale.parts.choose_device", lambda asked: asked)
-    cards = {part.key(ScoreConfig(RN, device=f"cuda:{card}")) for card in range(2)}
-    assert cards == names["cuda"]
+    (part,) = divide([tmp_path / "p.png"], 1)
+
+    def keys(*asked, auto):
+        choose = {"auto": auto}
+        monkeypatch.setattr(parts, "choose_device", lambda device: choose.get(device, device))
+        return {part.key(replace(CONFIG, device=device)) for device in asked}
+
+    on_cards = keys("auto", "cuda", "cuda:0", "cuda:1", auto="cuda")
+    on_processors = keys("auto", "cpu", auto="cpu")
+    assert (len(on_cards), len(on_processors)) == (1, 1)
+    assert on_cards != on_processors
 
 
 @pytest.mark.parametrize("system", ["posix", "nt"])
@@ -210,30 +208,31 @@ def test_an_exception_in_one_part_is_a_failed_part_and_the_others_are_kept(
 
 
 def test_a_full_disk_ends_the_run_and_says_so(paths, tmp_path, monkeypatch):
-    def full(part, config, folder, workers):
-        raise StorageFullError(28, "no room", "x")
-
-    monkeypatch.setattr("maclip_lab.scale.run.score_part", full)
+    monkeypatch.setattr(parts, "write_bytes", full)
     with pytest.raises(StorageFullError, match="no room"):
         score_many(paths, CONFIG, tmp_path)
 
 
+def full(*_):
+    raise StorageFullError(28, "no room", "x")
+
+
 def test_other_weights_than_those_asked_for_are_refused(paths, tmp_path):
-    wrong = ScoreConfig(RN, weights_sha256="ab" * 32, device="cpu")
     with pytest.raises(IntegrityError, match="not the abab"):
-        score_many(paths, wrong, tmp_path)
+        score_many(paths, replace(CONFIG, weights_sha256="ab" * 32), tmp_path)
 
 
-def test_wrong_numbers_and_dead_addresses_are_errors_at_the_edge(paths, tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match="at least one picture"):
-        score_many([], CONFIG, tmp_path)
-    with pytest.raises(ValueError, match="workers is at least 1, got 0"):
-        score_many(paths, CONFIG, tmp_path, workers=0)
-    with pytest.raises(ValueError, match="part_size is a number of pictures, got 0"):
-        score_many(paths, CONFIG, tmp_path, part_size=0)
-    with pytest.raises(ValueError, match="no prompt set"):
-        ScoreConfig(RN, prompts="odd")
-    assert ScoreConfig(RN, prompts=[["a", "b"]]).prompts == (("a", "b"),)
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"pictures": []}, "at least one picture"),
+        ({"workers": 0}, "workers is at least 1, got 0"),
+        ({"part_size": 0}, "part_size is a number of pictures, got 0"),
+    ],
+)
+def test_wrong_numbers_are_errors_at_the_edge(paths, tmp_path, asked, said):
+    with pytest.raises(ValueError, match=said):
+        score_many(**{"pictures": paths, "config": CONFIG, "folder": tmp_path, **asked})
 
 
 def test_the_size_of_a_part_follows_the_number_of_pictures_alone(paths, tmp_path):
@@ -319,8 +318,7 @@ def test_a_cluster_is_used_by_its_address_and_resumes_what_another_executor_did(
 class Gone:
     """A Dask client whose scheduler went away."""
 
-    def nthreads(self):
-        return {}
+    nthreads = dict
 
     def submit(self, *_, **__):
         raise RuntimeError("client is closed")
