@@ -42,12 +42,8 @@ def read_choices(
         file: the table, in any form a list may have.
         dataset: a known set, whose crop protocol applies, or a name of one's own.
         root: folder that the pictures lie below; None for the file's.
-        columns: titles of the two pictures and of the choice (``--pairs-columns`` of the command
-            line); none for the usual ones.
+        columns: titles of the two pictures and of the choice; none for the usual ones.
         choices: what a name borne by several files, or several names of one file, mean.
-
-    Returns:
-        The votes; and the manifest, whose ``note`` says what was read and how many are ties.
 
     Raises:
         DatasetError: the data set is a pack, which holds no pictures, or the table is none.

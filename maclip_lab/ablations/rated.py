@@ -80,7 +80,7 @@ class Rated:
         """The features of all crops, (M, D)."""
         return self.features.stack()  # noqa: PD013 (no table)
 
-    @cached_property
+    @property
     def picture(self) -> np.ndarray:
         """The place of each crop's picture, (M,) from 0 to N - 1."""
         return self.features.segments
@@ -141,11 +141,7 @@ class Rated:
         return self.correlate(prediction, other).lead(0, 1)
 
     def estimate(self, statistic: Callable[[Indices], float]) -> Estimate:
-        """Any number of some pictures, with its interval; pictures are drawn as for an SRCC.
-
-        Args:
-            statistic: from indices of pictures (m,), some of them repeated, to the number.
-        """
+        """Any number with its interval; ``statistic`` makes it of indices (m,), some repeated."""
         return Resamples(self.n, self.clusters, self.statistics).estimate(statistic)
 
     def correlate(self, *predictions: ArrayLike) -> Correlations:

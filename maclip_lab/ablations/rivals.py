@@ -28,41 +28,30 @@ from maclip_lab.errors import DatasetError
 from maclip_lab.evaluation.correlations import METHODS
 from maclip_lab.files.identity import sha256_of
 
-_OPINION_WORDS = frozenset(
-    {"mos", "dmos", "zmos", "rating", "ratings", "opinion", "opinions", "elo", "gt"}
-    | {"std", "stdev", "sem", "ci", "variance"}
-)
-_COUNT_WORDS = frozenset(
-    {
-        *("seed", "seeds", "vote", "votes", "rater", "raters", "count", "counts", "num", "n", "no"),
-        *("index", "idx", "id", "fold", "epoch", "time", "seconds", "width", "height"),
-        *("total", "row", "ratings", "level", "label", "class", "group", "session", "worker"),
-        *("participants", "observers", "subjects", "size", "bytes"),
-    }
-)
-_NO_METRIC = frozenset(
-    {
-        *map(
-            fold_title,
-            (*TITLES["deviation"], *COLUMNS, "q_cos", "q_mag", "w_cos", "status", "flags"),
-        ),
-        *map(fold_title, ("mos_predicted", "mos_lo", "mos_hi", "Unnamed: 0")),
-    }
-)
-_GENERIC = frozenset({"score", "scores", "quality", "qualityscore", "value", "prediction"})
+_OPINIONS = {
+    *("mos", "dmos", "zmos", "rating", "ratings", "opinion", "opinions", "elo", "gt"),
+    *("std", "stdev", "sem", "ci", "variance"),
+}
+_COUNTS = {
+    *("seed", "seeds", "vote", "votes", "rater", "raters", "count", "counts", "num", "n", "no"),
+    *("index", "idx", "id", "fold", "epoch", "time", "seconds", "width", "height", "size", "bytes"),
+    *("total", "row", "level", "label", "class", "group", "session", "worker", "participants"),
+    *("observers", "subjects"),
+}
+_GENERIC = {"score", "scores", "quality", "qualityscore", "value", "prediction"}
 _OURS = ("quality", "status", "message", "flags", "w_cos", "n_crops", "width", "height")
-_TAKEN = frozenset({*METHODS, *METHODS.values(), *COLUMNS, *_OURS})
+_TAKEN = {*METHODS, *METHODS.values(), *COLUMNS, *_OURS}
+_NO_METRIC = ("q_cos", "q_mag", "w_cos", "status", "flags", "mos_predicted", "mos_lo", "mos_hi")
+_NO_METRICS = {*map(fold_title, (*TITLES["deviation"], *COLUMNS, *_NO_METRIC, "Unnamed: 0"))}
 _FEWEST_TO_TELL = 10
 
 
 @dataclass(frozen=True)
 class Rivals:
-    """Scores of other metrics, joined to a manifest.
+    """Scores of other metrics, joined to a manifest: a column a metric, a row a picture.
 
-    Attributes:
-        scores: a column a metric, a row a picture; higher is better, NaN where there is none.
-        notes: which columns were taken, what did not match and what was turned round, in words.
-        facts: the files' sha256, by their names.
+    Higher is better, NaN where there is none; ``notes`` say which columns were taken, what did not
+    match and what was turned round; ``facts`` are the files' sha256 by their names.
     """
 
     scores: pd.DataFrame
@@ -202,10 +191,10 @@ def _metrics(
 def _is_metric(title: str, numbers: "pd.Series[float]", titled: bool) -> bool:
     """Whether a column may be a metric's; without a title among titled ones, it may be an index."""
     words, values = set(words_of(title)), np.sort(numbers.dropna())
-    if not _OPINION_WORDS.isdisjoint(words) or fold_title(title) in _NO_METRIC:
+    if not _OPINIONS.isdisjoint(words) or fold_title(title) in _NO_METRICS:
         return False
     if (values % 1 != 0).any():
         return True
     untitled = titled and title.startswith("column ")
     runs = np.array_equal(values - values[0], np.arange(len(values)))
-    return _COUNT_WORDS.isdisjoint(words) and not (untitled and runs)
+    return _COUNTS.isdisjoint(words) and not (untitled and runs)

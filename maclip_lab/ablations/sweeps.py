@@ -30,8 +30,6 @@ RULES = ("adaptive", "mean", "product", "cosine", "magnitude")
 """Fusion rules by name; a number is a fixed weight of the cosine cue."""
 
 LAMBDA_GRID = tuple(FusionSettings(box_lam=round(0.1 * step, 1)) for step in range(21))
-"""box_lam from the logarithm to the square."""
-
 AUTHORS_GRID = tuple(
     FusionSettings(base_cos=base_cos, base_norm=base_norm, alpha=alpha)
     for base_cos in (0.6, 1.0)
@@ -39,13 +37,8 @@ AUTHORS_GRID = tuple(
     for alpha in (0.2, 0.5, 1.0, 1.5, 2.0)
 )
 """The 70 settings of the authors' sweep of the fusion's constants."""
-
 RULE_GRID: tuple[Rule, ...] = (*RULES, 0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9)
-"""The rules by name, and fixed weights of the cosine cue; 0.5 is the mean."""
-
 CROP_GRID = ("all", "windows", "thumbnail", "stride-256")
-"""Subsets of the crops that every data set's protocol has."""
-
 _FIXED = {"mean": 0.5, "cosine": 1.0, "magnitude": 0.0}
 _GRIDS: Mapping[str, Mapping[str, Any]] = {
     "lambda": {"settings": LAMBDA_GRID, "rules": ("adaptive", "magnitude")},
@@ -61,21 +54,11 @@ def score_store(
     settings: FusionSettings = PAPER,
     rule: Rule = "adaptive",
 ) -> pd.DataFrame:
-    """Score and cues of every picture of a store.
+    """Score and cues of every picture of a store, means over its crops.
 
-    Args:
-        source: the features, or cues read from them before.
-        anchors: the prompt set; not needed where ``source`` holds cues of one.
-        settings: the fusion's constants.
-        rule: one of `RULES`, or a fixed weight of the cosine cue in [0, 1].
-
-    Returns:
-        One row a picture, in the manifest's order: ``name, path, mos, score, q_cos, q_mag, w_cos,
-        mean_magnitude, norm, n_crops, status, flags, message``. Means over the crops; NaN where the
-        status is not ``"ok"``.
-
-    Raises:
-        ValueError: no such rule, or ``source`` lacks these prompts or this box_lam.
+    Arguments are as in `sweep`, one of each. A row a picture, in the manifest's order: ``name,
+    path, mos, score, q_cos, q_mag, w_cos, mean_magnitude, norm, n_crops, status, flags, message``;
+    NaN where the status is not ``"ok"``.
     """
     cues = _cues(source, anchors, [settings.box_lam])
     if len(cues.q_cos) != 1:
@@ -162,11 +145,8 @@ def named_sweep(
 ) -> pd.DataFrame:
     """The table of `sweep` for one of the ablations, each other choice as in the paper.
 
-    Args:
-        grid: ``"lambda"``, ``"bases"`` (`AUTHORS_GRID`), ``"crops"`` (`CROP_GRID`), ``"rules"``
-            (`RULE_GRID`) or ``"prompts"``: the named sets, and every pair of MA-CLIP's alone.
-        source: the features.
-        text_anchors: encodes prompts by the backbone of the features, `Maclip.text_anchors`.
+    A grid is ``"lambda"``, ``"bases"``, ``"crops"``, ``"rules"`` or ``"prompts"``: the named sets,
+    and every pair of MA-CLIP's alone. ``text_anchors`` encodes prompts, as `Maclip.text_anchors`.
     """
     if grid == "prompts":
         singles = [(pair,) for pair in MACLIP_PROMPTS]

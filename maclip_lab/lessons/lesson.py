@@ -159,7 +159,7 @@ class Lesson:
         rated = {}
         for name, manifest in manifests.items():
             crops, wholes = extract(manifest, self.scorer, self._store)
-            rated[name] = self._rated(crops, self.scorer.anchors, wholes, (self.backbone, name))
+            rated[name] = self._rated(crops, self.scorer.anchors, wholes, self.backbone, name)
             if self._out is not None:
                 path = Path(self._out) / "packs" / f"{name}.{Path(self.backbone).stem}.safetensors"
                 write_pack(path, crops, wholes, self.scorer)
@@ -204,32 +204,24 @@ class Lesson:
         clean = {}
         for name in BACKBONES:
             pack = open_pack(shipped_pack("clean", name))
-            clean[name] = self._rated(pack.crops, pack.anchors, None, (name, "BSDS500"))
+            clean[name] = self._rated(pack.crops, pack.anchors, None, name, "BSDS500")
         if self.backbone not in BACKBONES:
             clean[self.backbone] = self.cells[self.backbone, "severity"]
         return clean
 
     def check(self, holds: object, sentence: str) -> Verdict:
-        """A sentence of the text, and whether it holds.
-
-        Raises:
-            AssertionError: it does not, with the parameters the notebook was written with.
-        """
+        """A sentence of the text, which has to hold for the notebook's own parameters."""
         if bool(holds):
-            return Verdict(True, sentence)
+            return Verdict("✓", sentence)
         if self.shipped:
             raise AssertionError(f"does not hold: {sentence}")
-        return Verdict(False, f"does not hold with these parameters: {sentence}")
+        return Verdict("✗", f"does not hold with these parameters: {sentence}")
 
     def identity(self, holds: object, sentence: str) -> Verdict:
-        """A sentence that follows from the method, whatever the backbone.
-
-        Raises:
-            AssertionError: it does not hold, so there is a fault.
-        """
+        """A sentence that follows from the method, and has to hold whatever the backbone."""
         if not bool(holds):
             raise AssertionError(f"holds by construction, and does not: {sentence}")
-        return Verdict(True, sentence, identity=True)
+        return Verdict("=", sentence)
 
     def claim(
         self,
@@ -252,23 +244,20 @@ class Lesson:
         return Prediction(question, choices)
 
     def exercise(self, number: str, answer: object) -> Verdict:
-        """Whether an exercise's answer is right; never an error.
-
-        Args:
-            number: such as ``"04.2"``.
-            answer: the reader's; None, or ``...``, while there is none.
-        """
+        """Whether the answer to ``"04.2"`` is right; None, or ``...``, is none yet; no errors."""
         if answer is None or answer is ...:
-            return Verdict(None, "your turn")
+            return Verdict("…", "your turn")
         try:
             known = judges()
         except FileNotFoundError:
-            return Verdict(None, "this exercise is judged by your instructor, not here")
+            return Verdict("…", "this exercise is judged by your instructor, not here")
         try:
             right = bool(known[number](answer, self))
         except Exception as error:  # the answer may be of any kind, and the judge may trip over it
-            return Verdict(False, f"not yet: this cannot be judged ({error})")
-        return Verdict(right, "correct" if right else "not yet; the solutions fold a hint away")
+            return Verdict("✗", f"not yet: this cannot be judged ({error})")
+        if right:
+            return Verdict("✓", "correct")
+        return Verdict("✗", "not yet; the solutions fold a hint away")
 
     def explorer(self) -> Explorer:
         """Sliders of the four constants over the cues of the set asked for, as a page."""
@@ -280,32 +269,35 @@ class Lesson:
 
     def _open(self, network: str, dataset: str, is_asked: bool = False) -> Rated:
         """A set as a network sees it: from the shipped pack where there is one, else extracted."""
-        choices, cell = (
-            (self._choices if is_asked else {}),
-            (backbone_label(network), _title(dataset)),
-        )
         if dataset in SHIPPED or data_path("packs", f"{dataset}.{network}.safetensors").is_file():
             pack = open_pack(shipped_pack(dataset, network))
             crops, wholes, anchors = pack.crops, pack.whole, pack.anchors
         else:
-            is_made = dataset == SEVERITY
-            name, root = (_SYNTHETIC, None) if is_made else (dataset, self._root)
             scorer = self.scorer if network == self._given else self._open_scorer(network)
-            manifest = open_set(name, root, self._store, **({} if is_made else choices))
+            if dataset == SEVERITY:
+                manifest = open_set(_SYNTHETIC, store=self._store)
+            else:
+                manifest = open_set(dataset, self._root, self._store, **self._choices)
             crops, wholes = extract(manifest, scorer, self._store)
             anchors = scorer.anchors
-        n_pictures = choices.get("n_pictures")
-        if n_pictures is not None and n_pictures < len(crops):
+        n_pictures = self._choices["n_pictures"]
+        if is_asked and n_pictures is not None and n_pictures < len(crops):
             manifest = crops.manifest.sample(n_pictures)
             crops = crops.subset(manifest)
             wholes = None if wholes is None else wholes.subset(manifest)
-        return self._rated(crops, anchors, wholes, cell)
+        return self._rated(crops, anchors, wholes, backbone_label(network), _title(dataset))
 
     def _rated(
-        self, crops: Features, anchors: TextAnchors, wholes: Features | None, cell: Cell
+        self,
+        crops: Features,
+        anchors: TextAnchors,
+        wholes: Features | None,
+        backbone: str,
+        name: str,
     ) -> Rated:
-        named = {"backbone": cell[0], "name": cell[1]}
-        return Rated(crops, anchors, wholes, **named, statistics=self._statistics)
+        return Rated(
+            crops, anchors, wholes, name=name, backbone=backbone, statistics=self._statistics
+        )
 
 
 def _title(dataset: str) -> str:

@@ -1,9 +1,9 @@
 """What a notebook says back: judged sentences, a question before a figure, a table of claims."""
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import ipywidgets as widgets
 import pandas as pd
@@ -13,55 +13,50 @@ from maclip_lab.evaluation import Estimate, verdicts
 Cell = tuple[str, str]
 Direction = Literal["+", "-"]
 
-_MARKS = {True: "✓", False: "✗", None: "…"}
 _COLOURS = {"✓": "#007a55", "=": "#007a55", "✗": "#b5361c", "…": "#6b6b6b"}
 _SHADES = {"✓": "#cdeadd", "✗": "#f7d5c8", "…": "#f2f2f2"}
-_PLAIN = {"above": ("✓", "yes"), "below": ("✗", "no")}
-_PAPER = {"above": ("✓", "in the paper's direction"), "below": ("✗", "against it")}
-_TURNED = {"above": "below", "below": "above"}
+_WORDS = {
+    None: {"above": "yes", "below": "no"},
+    "+": {"above": "in the paper's direction", "below": "against it"},
+    "-": {"above": "against it", "below": "in the paper's direction"},
+}
+_OF_SIGNS = {"in the paper's direction": "the paper's sign", "against it": "the other sign"}
+_MARKS = {
+    **dict.fromkeys(["yes", "in the paper's direction", "the paper's sign"], "✓"),
+    **dict.fromkeys(["no", "against it", "the other sign"], "✗"),
+}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A judged sentence, shown in one line.
+    """A judged sentence, shown in one line behind a mark.
 
-    Attributes:
-        good: whether it came out well; None where there is nothing to judge yet, or no telling.
-        text: the line.
-        identity: whether it could not have come out otherwise.
+    The mark is "✓" or "✗"; "=" where it could not have come out otherwise; and "…" where there is
+    nothing to judge yet.
     """
 
-    good: bool | None
+    mark: Literal["✓", "✗", "=", "…"]
     text: str
-    identity: bool = False
 
     def __bool__(self) -> bool:
         """Whether it came out well."""
-        return self.good is True
+        return self.mark in "✓="
 
     def __repr__(self) -> str:
-        """A mark and the line."""
-        return f"{self._mark} {self.text}"
-
-    @property
-    def _mark(self) -> str:
-        return "=" if self.identity else _MARKS[self.good]
+        """The mark and the line."""
+        return f"{self.mark} {self.text}"
 
     def _repr_html_(self) -> str:
         return (
-            f"<span style='color:{_COLOURS[self._mark]};background:white;padding:0.1em 0.4em'>"
-            f"<b>{self._mark}</b> {html.escape(self.text)}</span>"
+            f"<span style='color:{_COLOURS[self.mark]};background:white;padding:0.1em 0.4em'>"
+            f"<b>{self.mark}</b> {html.escape(self.text)}</span>"
         )
 
 
 class Prediction:
-    """A question to answer before the figure is seen; the last value of its cell.
+    """A question, and possible answers, before a figure is seen; the last value of its cell.
 
     With a kernel it has radio buttons; where a notebook is only read, it is text.
-
-    Args:
-        question: what to predict.
-        choices: the possible answers, in words.
     """
 
     def __init__(self, question: str, choices: Sequence[str]) -> None:
@@ -72,19 +67,15 @@ class Prediction:
         self._panel = widgets.VBox([widgets.HTML(f"<b>{html.escape(question)}</b>"), self._radio])
 
     def reveal(self, answer: str) -> Verdict:
-        """What the data say, beside what was predicted.
-
-        Raises:
-            ValueError: the answer is none of the choices.
-        """
+        """What the data say, one of the choices, beside what was predicted."""
         if answer not in self._choices:
             raise ValueError(f"the choices are {', '.join(self._choices)}; {answer!r} is none")
         said = self._radio.value
         if said is None:
-            return Verdict(True, f"these data say: {answer}")
+            return Verdict("✓", f"these data say: {answer}")
         if said == answer:
-            return Verdict(True, f"well predicted, these data say: {answer}")
-        return Verdict(False, f"you predicted: {said}; these data say: {answer}")
+            return Verdict("✓", f"well predicted, these data say: {answer}")
+        return Verdict("✗", f"you predicted: {said}; these data say: {answer}")
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
         shown: dict[str, object] = dict(self._panel._repr_mimebundle_() or {})
@@ -110,23 +101,12 @@ class Claim:
     paper: Direction | None = None
     note: str = ""
 
-    def judged(self, verdict: str) -> tuple[str, str]:
-        """A mark, and the verdict on a cell in words."""
-        verdict = _TURNED.get(verdict, verdict) if self.paper == "-" else verdict
-        return (_PAPER if self.paper else _PLAIN).get(verdict, ("…", verdict))
-
 
 class Matrix:
     """Claims against cells, each judged by one correction over them all.
 
-    Args:
-        claims: the rows.
-
-    Attributes:
-        table: one row a claim and cell: the statement, the estimate and the verdict.
-
-    Raises:
-        ValueError: there is no claim.
+    ``table`` has a row a claim and cell: the statement, the estimate and the verdict. Severity is
+    no opinion: there a verdict is on the sign alone.
     """
 
     def __init__(self, claims: Sequence[Claim]) -> None:
@@ -134,11 +114,13 @@ class Matrix:
             raise ValueError("there is no claim to judge yet")
         self._claims = claims
         asked = [(claim, cell, one) for claim in claims for cell, one in claim.estimates.items()]
-        family = verdicts([one for *_, one in asked])
-        self._marks, rows = [], []
-        for (claim, (backbone, name), one), row in zip(asked, family.itertuples(), strict=True):
-            mark, verdict = claim.judged(row.verdict)
-            self._marks.append(mark)
+        rows = []
+        for (claim, (backbone, name), one), row in zip(
+            asked, verdicts([one for *_, one in asked]).itertuples(), strict=True
+        ):
+            verdict = _WORDS[claim.paper].get(row.verdict, row.verdict)
+            if name == "severity":
+                verdict = _OF_SIGNS.get(verdict, verdict)
             rows.append(
                 {
                     "claim": claim.statement, "backbone": backbone, "set": name,
@@ -158,34 +140,32 @@ class Matrix:
             "intervals are 95 %, each by itself."
         )
 
-    @property
-    def _verdicts(self) -> pd.Series:
-        """In words, and where there is none, what could have been shown, or why there is none."""
-        verdict, reason = self.table["verdict"], self.table["reason"]
-        return verdict.where(verdict != "cannot tell", verdict + ", " + reason)
+    def _cells(self) -> Iterator[tuple[Any, str, str]]:
+        """Rows of the table, each with its mark, and its verdict with what stands behind it."""
+        for row in self.table.itertuples():
+            mark = _MARKS.get(row.verdict, "…")
+            yield row, mark, f"{row.verdict}, {row.reason}" if mark == "…" else row.verdict
 
     def __repr__(self) -> str:
         """One line a claim and cell."""
-        rows = zip(self._marks, self.table.itertuples(), self._verdicts, strict=True)
         return "\n".join(
             f"{mark} {row.claim}, {row.backbone} on {row.set}: {row.shown}, {verdict}"
-            for mark, row, verdict in rows
+            for row, mark, verdict in self._cells()
         )
 
     def _repr_html_(self) -> str:
         head = dict.fromkeys(zip(self.table["backbone"], self.table["set"], strict=True))
-        columns = "".join(
+        titles = "".join(
             f"<th style='text-align:center'>{html.escape(backbone)}<br>{html.escape(name)}</th>"
             for backbone, name in head
         )
-        shown = {}
-        for mark, row, verdict in zip(
-            self._marks, self.table.itertuples(), self._verdicts, strict=True
-        ):
-            shown[row.claim, row.backbone, row.set] = (
+        shown = {
+            (row.claim, row.backbone, row.set): (
                 f"<td style='text-align:center;color:black;background:{_SHADES[mark]}'>"
                 f"<b>{html.escape(row.shown)}</b><br>{html.escape(verdict)}</td>"
             )
+            for row, mark, verdict in self._cells()
+        }
         body = ""
         for claim in self._claims:
             note = f"<br><small>{html.escape(claim.note)}</small>" if claim.note else ""
@@ -196,6 +176,6 @@ class Matrix:
             "<table style='color:black;background:white;font-size:0.85em'>"
             f"<caption style='caption-side:bottom;text-align:left;color:black;background:white'>"
             f"{html.escape(self.caption)}</caption>"
-            f"<thead><tr><th style='text-align:left'>The claim</th>{columns}</tr></thead>"
+            f"<thead><tr><th style='text-align:left'>The claim</th>{titles}</tr></thead>"
             f"<tbody>{body}</tbody></table>"
         )

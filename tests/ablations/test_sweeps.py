@@ -178,35 +178,17 @@ def test_where_lower_is_better_the_sign_turns(view, tmp_path):
     assert turned["plcc_raw"][0] == pytest.approx(-straight["plcc_raw"][0])
 
 
-def test_the_authors_grid_is_theirs(cues):
-    assert len(AUTHORS_GRID) == len(set(AUTHORS_GRID)) == 70
-    table = sweep(cues, settings=AUTHORS_GRID)
-    assert len(table) == 140
-    assert {one.box_lam for one in AUTHORS_GRID} == {0.5}
-    assert set(table["alpha"]) == {0.2, 0.5, 1.0, 1.5, 2.0}
-    assert set(table["base_norm"]) == {-2, -0.2, 0.2, 0.4, 0.6, 1.0, 1.4}
-    paper = table[(table.base_cos == 1) & (table.base_norm == 0.6) & (table.alpha == 1)]
-    assert paper["srcc"].tolist() == sweep(cues)["srcc"].tolist()
-
-
-def test_a_lambda_sweep_is_one_row_a_lambda_and_rule(view, cues):
-    few = [FusionSettings(0), FusionSettings(0.5)]
-    table = sweep(view, ANCHORS, few, rules=["magnitude"])
-    assert table["box_lam"].tolist() == [0, 0.5]
-    for row in table.itertuples():
-        wanted = sweep(cues, settings=[FusionSettings(row.box_lam)], rules=["magnitude"]).iloc[0]
-        assert row.srcc == pytest.approx(wanted["srcc"])
-        assert row.plcc_raw == pytest.approx(wanted["plcc_raw"])
-    assert [LAMBDA_GRID[end].box_lam for end in (0, -1)] == [0, 2]
-
-
-def test_every_combination_is_one_row(cues):
-    table = sweep(
-        cues, settings=AUTHORS_GRID[:3], rules=("adaptive", 0.7), crops=("all", "windows")
-    )
-    assert len(table) == 2 * 3 * 2 * 2
+def test_every_combination_is_one_row_and_the_grids_are_the_papers(cues):
+    table = sweep(cues, settings=AUTHORS_GRID, rules=("adaptive", 0.7), crops=("all", "windows"))
+    assert len(table) == 2 * 70 * 2 * 2
     assert not table.duplicated(list(table.columns[:7])).any()
     assert set(table["rule"]) == {"adaptive", "fixed 0.7"}
+    assert set(table["base_norm"]) == {-2, -0.2, 0.2, 0.4, 0.6, 1.0, 1.4}
+    assert set(table["alpha"]) == {0.2, 0.5, 1.0, 1.5, 2.0}
+    usual = table.query("rule == 'adaptive' and crops == 'all' and base_cos == 1 and alpha == 1")
+    paper = sweep(cues)
+    assert usual.query("base_norm == 0.6")["srcc"].tolist() == paper["srcc"].tolist()
+    assert [LAMBDA_GRID[end].box_lam for end in (0, 5, -1)] == [0, 0.5, 2]
 
 
 def test_the_work_is_the_same_however_it_is_cut(view, monkeypatch):
@@ -217,31 +199,34 @@ def test_the_work_is_the_same_however_it_is_cut(view, monkeypatch):
     np.testing.assert_allclose(cut.q_cos["maclip"], whole.q_cos["maclip"], rtol=1e-4)
 
 
-def test_wrong_questions_are_answered_with_what_may_be_asked(view, cues, tmp_path):
-    with pytest.raises(ValueError, match=r"a rule is one of adaptive, .*got 'median'"):
-        sweep(cues, rules=["median"])
-    with pytest.raises(ValueError, match=r"weight of the cosine cue in \[0, 1\], got 1.5"):
-        score_store(view, ANCHORS, rule=1.5)
-    with pytest.raises(ValueError, match=r"crops are 'all', .*got 'corner'"):
-        sweep(cues, crops=["corner"])
-    with pytest.raises(ValueError, match="windows every 128 pixels, not every 200"):
-        sweep(cues, crops=["stride-200"])
-    with pytest.raises(ValueError, match=r"read for box_lam .* not for 9"):
-        sweep(cues, settings=[FusionSettings(9)])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"rules": ["median"]}, r"a rule is one of adaptive, .*got 'median'"),
+        ({"rules": [1.5]}, r"weight of the cosine cue in \[0, 1\], got 1.5"),
+        ({"crops": ["corner"]}, r"crops are 'all', .*got 'corner'"),
+        ({"crops": ["stride-200"]}, "windows every 128 pixels, not every 200"),
+        ({"settings": [FusionSettings(9)]}, r"read for box_lam .* not for 9"),
+        ({"anchors": ANCHORS}, "features need anchors"),
+    ],
+)
+def test_wrong_questions_are_answered_with_what_may_be_asked(cues, options, said):
+    with pytest.raises(ValueError, match=said):
+        sweep(cues, **options)
+
+
+def test_what_cannot_be_swept_says_why(view, cues, tmp_path):
     with pytest.raises(ValueError, match="cues of one prompt set"):
         score_store(cues)
-    for source in ([view], [cues, ANCHORS]):
-        with pytest.raises(ValueError, match="features need anchors"):
-            sweep(*source)
-    silent = view.manifest.table.assign(mos=np.nan)
-    unlabelled = Extractor(PlainScorer(), tmp_path).crops(
-        manifest(view.manifest.root, list(silent["path"]))
-    )
-    object.__setattr__(unlabelled.manifest, "table", silent)
+    with pytest.raises(ValueError, match="features need anchors"):
+        sweep(view)
+    table = view.manifest.table
+    silent = replace(view, manifest=replace(view.manifest, table=table.assign(mos=np.nan)))
     with pytest.raises(ValueError, match="no scores to compare with"):
-        sweep(unlabelled, ANCHORS)
-    bad = view.manifest.subset(view.manifest.table["path"] == "bad.png")
-    only_bad = Extractor(PlainScorer(), tmp_path).crops(bad)
+        sweep(silent, ANCHORS)
+    only_bad = Extractor(PlainScorer(), tmp_path).crops(
+        view.manifest.subset(table["path"] == "bad.png")
+    )
     with pytest.raises(StoreError, match="none of the 1 pictures of synthetic has features"):
         sweep(only_bad, ANCHORS)
 
@@ -264,20 +249,22 @@ def test_cues_are_read_in_threads_without_losing_their_place(view, monkeypatch):
 
 
 def test_named_ablations_are_those_of_the_general_sweep(view):
-    sets = {MACLIP_PROMPTS: ANCHORS, CLIP_IQA_PROMPTS: BASELINE}
-
     def encode(prompts):
         pairs = MACLIP_PROMPTS if prompts == "maclip" else prompts
-        return sets.get(pairs, TextAnchors(pairs, BASELINE.features, 100.0))
+        return ANCHORS if pairs == MACLIP_PROMPTS else replace(BASELINE, pairs=pairs)
 
     prompts = named_sweep("prompts", view, encode)
     first = ["maclip", "clip-iqa", "attributes", "Good image / bad image"]
     assert prompts["prompts"].tolist()[:4] == first
     assert len(prompts) == 8
     for row in prompts.itertuples():
-        anchors = {"maclip": ANCHORS}.get(row.prompts, BASELINE)
+        anchors = ANCHORS if row.prompts == "maclip" else BASELINE
         assert row.srcc == sweep(view, anchors)["srcc"][0]
-    for grid, options in {"rules": {"rules": RULE_GRID}, "crops": {"crops": CROP_GRID}}.items():
+    for grid, options in {
+        "rules": {"rules": RULE_GRID},
+        "crops": {"crops": CROP_GRID},
+        "bases": {"settings": AUTHORS_GRID},
+        "lambda": {"settings": LAMBDA_GRID, "rules": ("adaptive", "magnitude")},
+    }.items():
         wanted = sweep(view, ANCHORS, **options)
         pd.testing.assert_frame_equal(named_sweep(grid, view, encode), wanted)
-    assert len(named_sweep("bases", view, encode)) == len(AUTHORS_GRID) == 70
