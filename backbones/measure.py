@@ -22,14 +22,13 @@ from backbones.captions import UNSEEN_TYPES
 from maclip_lab.ablations.controls import random_rotations
 from maclip_lab.clip.model import CLIP
 from maclip_lab.clip.tokenizer import tokenize
-from maclip_lab.crops import crop_batches
+from maclip_lab.crops import PreparedPicture, crop_batches
 from maclip_lab.cues import magnitude_cue
 from maclip_lab.datasets.degradations import LEVELS, degrade
 from maclip_lab.evaluation import EvaluationSettings, correlate
 from maclip_lab.evaluation.correlations import spearman
 from maclip_lab.evaluation.intervals import Resamples
 from maclip_lab.fusion import fixed_fusion
-from maclip_lab.score import PictureFeatures
 from maclip_lab.scorer import Maclip
 
 CUES = {"q_cos": "Q_cos", "q_mag": "Q_mag", "mean": "plain mean", "score": "MA-CLIP"}
@@ -49,9 +48,9 @@ SETTINGS = EvaluationSettings(n_boot=1000)
 Row = tuple[str, str, str, float, float, float, int]
 
 
-def cue_values(scorer: Maclip, features: PictureFeatures) -> dict[str, float]:
+def cue_values(scorer: Maclip, picture: PreparedPicture) -> dict[str, float]:
     """``CUES`` of a picture, means over its crops."""
-    score = scorer.score(features)
+    score = scorer.score(picture)
     mean = float(fixed_fusion(torch.tensor(score.q_cos), torch.tensor(score.q_mag)))
     return {"q_cos": score.q_cos, "q_mag": score.q_mag, "mean": mean, "score": score.score}
 
@@ -88,10 +87,11 @@ def rated_scores(scorer: Maclip, pictures: Iterable[tuple[Path, float]]) -> pd.D
     rotations = torch.stack(list(random_rotations(dimensions, 200)))
     rows = []
     for path, mos in pictures:
-        features = scorer.extract(path)
-        null = magnitude_cue(features.features @ rotations).mean(-1)
+        picture = scorer.extract(path)
+        assert picture.features is not None
+        null = magnitude_cue(picture.features @ rotations).mean(-1)
         turned = {f"rotated_{i}": value for i, value in enumerate(null.tolist())}
-        rows.append({"mos": mos, **cue_values(scorer, features), **turned})
+        rows.append({"mos": mos, **cue_values(scorer, picture), **turned})
     return pd.DataFrame(rows)
 
 

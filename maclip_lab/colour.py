@@ -9,7 +9,9 @@ from functools import lru_cache
 from io import BytesIO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms
+from PIL import Image, ImageCms
+from PIL.ExifTags import IFD
+from PIL.ExifTags import Base as Tag
 
 _NEAR = 2  # levels; profiles of sRGB differ by rounding
 _MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
@@ -28,7 +30,7 @@ _PRIMARIES = {1: _SRGB, 2: _SRGB, 9: _BT_2020, 12: _P3}
 _SRGB_CURVE = 0.0  # in place of a gamma
 _CURVES = {2: _SRGB_CURVE, 4: 2.2, 8: 1.0, 13: _SRGB_CURVE}
 _HDR = {16, 18}  # PQ and HLG
-_OTHER_LIGHT = (301, 318, 319)  # Exif's TransferFunction, WhitePoint, PrimaryChromaticities
+_OTHER_LIGHT = (Tag.TransferFunction, Tag.WhitePoint, Tag.PrimaryChromaticities)
 _BRADFORD = np.array(
     [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
 )
@@ -89,8 +91,8 @@ def _by_number(primaries: int, curve: int, matrix: int = 0, whole_range: int = 1
 
 def _by_exif(image: Image.Image) -> Said:
     exif = image.getexif()
-    index = str(exif.get_ifd(ExifTags.IFD.Interop).get(1, ""))
-    space = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.ColorSpace)
+    index = str(exif.get_ifd(IFD.Interop).get(1, ""))
+    space = exif.get_ifd(IFD.Exif).get(Tag.ColorSpace)
     if "R03" in index or space == 2:
         return _by_light(_ADOBE_RGB, 563 / 256)
     if "R98" in index or space == 1:

@@ -8,6 +8,7 @@ import os
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -29,28 +30,20 @@ DATASETS = tuple(name for name, facts in SETS.items() if facts.get("paper"))
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a picture becomes crops. The defaults are those of six of the nine data sets.
+    """How a picture becomes crops. The defaults are those of seven of the nine data sets.
 
-    Attributes:
-        name: what the protocol is called in results.
-        resize: ``(width, height)`` every picture is first resized to, bicubically and without
-            keeping its aspect; None keeps the native size.
-        crop: side of the square windows, in pixels.
-        stride: step between windows, in pixels.
-        thumbnail: append the whole picture, resized bilinearly to one window.
-        windows: take the windows at all.
-        whole: show the encoder the whole picture at its size, as CLIP-IQA does, and no crops.
-        small: ``"upscale"`` a picture with a side below ``crop``, or treat it as an ``"error"``.
+    Every picture is first resized to ``resize``, ``(width, height)``, bicubically and without
+    keeping its aspect; None keeps the native size.
     """
 
     name: str = "native"
     resize: tuple[int, int] | None = None
-    crop: int = 224
-    stride: int = 128
-    thumbnail: bool = True
-    windows: bool = True
-    whole: bool = False
-    small: str = "upscale"
+    crop: int = 224  #: side of the square windows, in pixels
+    stride: int = 128  #: step between windows, in pixels
+    thumbnail: bool = True  #: append the whole picture, resized bilinearly to one window
+    windows: bool = True  #: take the windows at all
+    whole: bool = False  #: show the encoder the whole picture at its size, as CLIP-IQA does
+    small: str = "upscale"  #: a picture with a side below ``crop``, or treat it as an ``"error"``
 
     def __post_init__(self) -> None:
         if self.crop < 1 or self.stride < 1:
@@ -76,11 +69,7 @@ _STRIP = 512  # rows
 
 
 def canonical_name(dataset: str) -> str:
-    """The authors' spelling of a data set's name, found regardless of case.
-
-    >>> canonical_name("KonIQ-10k")
-    'koniq'
-    """
+    """The authors' spelling of a data set's name: ``"koniq"`` for ``"KonIQ-10k"``."""
     for name, facts in SETS.items():
         if dataset.lower() in (name.lower(), *facts.get("aliases", ())):
             return name
@@ -95,8 +84,10 @@ def is_published(dataset: str) -> bool:
         return False
 
 
-def protocol_for(dataset: str) -> Protocol:
+def protocol_for(dataset: str | Protocol) -> Protocol:
     """The crop protocol of a data set; ``"native"`` and ``"whole"`` are protocols as well."""
+    if isinstance(dataset, Protocol):
+        return dataset
     if dataset.lower() in ("native", "synthetic"):
         return NATIVE
     if dataset.lower() == "whole":
@@ -129,16 +120,16 @@ class CropGrid:
     @property
     def rows(self) -> int:
         """Windows that fit from top to bottom."""
-        return self._fit(self.height)
+        return len(self._places(self.height))
 
     @property
     def cols(self) -> int:
         """Windows that fit from left to right."""
-        return self._fit(self.width)
+        return len(self._places(self.width))
 
-    def _fit(self, size: int) -> int:
-        windows, crop, stride = self.protocol.windows, self.protocol.crop, self.protocol.stride
-        return (size - crop) // stride + 1 if windows else 0
+    def _places(self, size: int) -> range:
+        protocol = self.protocol
+        return range(0, size - protocol.crop + 1 if protocol.windows else 0, protocol.stride)
 
     def __len__(self) -> int:
         """Number of crops P, thumbnail included."""
@@ -146,50 +137,37 @@ class CropGrid:
 
     def corners(self) -> list[tuple[int, int]]:
         """``(top, left)`` of every window, in the order of the crops."""
-        stride = self.protocol.stride
-        return [(r * stride, c * stride) for r in range(self.rows) for c in range(self.cols)]
+        return list(product(self._places(self.height), self._places(self.width)))
 
     @property
     def coverage(self) -> float:
-        """Share of the picture's pixels that lies in some window, in [0, 1].
-
-        The strips at the right and bottom are seen by the thumbnail alone.
-        """
-        if not len(self.corners()):
-            return 0.0
-        top, left = self.corners()[-1]
+        """Share of pixels that lies in some window, in [0, 1]; the thumbnail alone sees others."""
+        top, left = max(self.corners(), default=(-self.protocol.crop, 0))
         crop = self.protocol.crop
         return (top + crop) * (left + crop) / (self.height * self.width)
 
 
 def prepare(image: Image.Image, protocol: Protocol = NATIVE) -> tuple[np.ndarray, bool]:
-    """A picture's pixels at the size the protocol cuts from.
+    """RGB pixels ``(H, W, 3)`` uint8 at the size the protocol cuts from, and if it was scaled up.
 
-    Returns:
-        RGB pixels ``(H, W, 3)`` uint8, and whether the picture had to be scaled up. One that is
-        too small for the protocol, or too thin a strip, is a ValueError.
+    A picture that is too small for the protocol, or too thin a strip, is a ValueError.
     """
     if protocol.resize is not None:
         image = image.resize(protocol.resize, Image.Resampling.BICUBIC)
     short, side = min(image.size), _MINIMUM_WHOLE if protocol.whole else protocol.crop
     too_small = short < side
     if too_small:
+        size = f"the picture is {image.width} x {image.height}"
         if protocol.small == "error":
+            advice = 'use small="upscale" to scale it up first'
+            raise ValueError(f"{size}, a crop takes {side} x {side}; {advice}")
+        width, height = (max(side, round(length * side / short)) for length in image.size)
+        if width * height > _MOST_UPSCALED:
             raise ValueError(
-                f"the picture is {image.width} x {image.height}, a crop takes {side} x {side}; "
-                'use small="upscale" to scale it up first'
+                f"{size}; scaled up until a crop of {side} x {side} fits it would have {width} x "
+                f"{height} pixels: a strip so thin is not scored, cut or pad it"
             )
-        size = (
-            max(side, round(image.width * side / short)),
-            max(side, round(image.height * side / short)),
-        )
-        if size[0] * size[1] > _MOST_UPSCALED:
-            raise ValueError(
-                f"the picture is {image.width} x {image.height}; scaled up until a crop of "
-                f"{side} x {side} fits it would have {size[0]} x {size[1]} pixels: a strip "
-                "so thin is not scored, cut or pad it"
-            )
-        image = image.resize(size, Image.Resampling.BICUBIC)
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
     pixels = np.empty((image.height, image.width, 3), dtype=np.uint8)
     for top in range(0, image.height, _STRIP):  # at once Pillow makes two more copies of it
         bottom = min(top + _STRIP, image.height)
@@ -205,13 +183,10 @@ def normalise(pixels: Tensor) -> Tensor:
 
 
 def thumbnail(pixels: np.ndarray | Tensor, side: int = 224) -> Tensor:
-    """The whole picture resized bilinearly to a square, without antialiasing.
+    """A picture ``(H, W, 3)`` resized bilinearly, without antialiasing, to ``(3, side, side)``.
 
     Equals ``interpolate(picture, (side, side), mode="bilinear", align_corners=False)``, but reads
     the four neighbours of every output pixel alone, so that a large picture costs no memory.
-
-    Returns:
-        Of RGB pixels ``(H, W, 3)`` uint8, values in [0, 255], ``(3, side, side)`` float32.
     """
     source = pixels if isinstance(pixels, Tensor) else _tensor(pixels)
     (top, bottom, down), (left, right, across) = (
@@ -243,20 +218,15 @@ def crop_batches(
     batch: int = 16,
     device: torch.device | str = "cpu",
 ) -> Iterator[Tensor]:
-    """The normalised crops of a prepared picture, a few at a time.
+    """The normalised crops of a prepared picture, at most ``batch`` at a time.
 
-    Args:
-        pixels: RGB ``(H, W, 3)`` uint8 from `prepare`.
-        protocol: that says which crops.
-        batch: crops yielded at once; memory follows it, not the picture.
-        device: where to cut them; only the picture's bytes travel there.
+    Memory follows ``batch``, not the picture, and only the picture's bytes travel to the device.
 
     Yields:
-        ``(at most batch, 3, crop, crop)`` float32, channels last; the thumbnail is the last crop
-        of all. Under a ``whole`` protocol one tensor ``(1, 3, H, W)``.
+        ``(batch, 3, crop, crop)`` float32, channels last; the thumbnail is the last crop of all.
+        Under a ``whole`` protocol one tensor ``(1, 3, H, W)``.
     """
-    height, width = pixels.shape[:2]
-    source = _tensor(pixels)
+    source, (height, width) = _tensor(pixels), pixels.shape[:2]
     if torch.device(device).type == "cuda":
         source = source.pin_memory()
     source = source.to(device, non_blocking=True)
@@ -293,16 +263,18 @@ def _normalised(crops: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class PreparedPicture:
-    """A picture on its way to the encoder: what reading it gave, without the image.
+    """A picture on its way to a score: what reading it gave, without the image.
 
-    ``pixels`` are RGB ``(H, W, 3)`` uint8 at the size the protocol cuts from, ``grid`` says where
-    the crops lie; both None where ``picture`` says why.
+    ``pixels`` are RGB ``(H, W, 3)`` uint8 at the size the protocol cuts from, until they are
+    encoded, ``grid`` says where the crops lie; both are None where ``picture`` says why.
+    ``features`` are the raw ones ``(P, D)`` float32 of the crops, from which every score follows.
     """
 
     source: str
     picture: Picture
     pixels: np.ndarray | None = None
     grid: CropGrid | None = None
+    features: Tensor | None = None
 
 
 def prepare_picture(
@@ -317,27 +289,22 @@ def prepare_picture(
     if picture.image is None:
         return PreparedPicture(name, picture)
     image, picture = picture.image, replace(picture, image=None)
-
-    def refused(status: str, message: object) -> PreparedPicture:
-        return PreparedPicture(name, replace(picture, status=status, message=str(message)))
-
     try:
         pixels, upscaled = prepare(image, protocol)
-    except ValueError as error:
-        return refused("too_small", error)
-    except MemoryError as error:
-        return refused("too_large", error)
+    except (ValueError, MemoryError) as error:
+        status = "too_small" if isinstance(error, ValueError) else "too_large"
+        return PreparedPicture(name, replace(picture, status=status, message=str(error)))
     height, width = pixels.shape[:2]
     if height * width > _LARGE:
         del image
         release_freed_memory()
     if protocol.whole and height * width > WHOLE_PIXELS:
-        return refused(
-            "too_large",
+        message = (
             f"{width} x {height} = {width * height:,} pixels at once, more than the "
             f"{WHOLE_PIXELS:,} that a whole-picture protocol sees; scale the picture down, or "
-            "score it by its crops, which have no limit",
+            "score it by its crops, which have no limit"
         )
+        return PreparedPicture(name, replace(picture, status="too_large", message=message))
     if upscaled:
         picture = replace(picture, flags=(*picture.flags, "upscaled"))
     return PreparedPicture(name, picture, pixels, CropGrid(height, width, protocol))

@@ -1,7 +1,7 @@
 """The image tower ready for inference: where it runs, how precisely, how many crops at once.
 
-A picture gives between one crop and hundreds. A GPU wants batches of one size, so there crops are
-laid end to end in the order of the pictures and cut into batches wherever they fall.
+A GPU wants batches of one size, so there the crops of all pictures are laid end to end and cut
+into batches wherever they fall.
 """
 
 import copy
@@ -55,8 +55,7 @@ class ImageEncoder:
         precision: ``"fp32"``, ``"bf16"`` or ``"fp16"``, of the encoder alone.
         micro_batch: crops encoded at once; the default keeps activations in a CPU's cache and
             fills a GPU. It is halved, with a warning in the log, when a GPU runs out of memory.
-        pack: fill batches with crops of several pictures in `encode_pictures`; by default on
-            CUDA alone, where a batch's size does not matter to the time it takes.
+        pack: fill batches with crops of several pictures; by default on CUDA alone.
     """
 
     def __init__(

@@ -6,17 +6,20 @@ JPEG's end are looked at, and what the decoder does not honour is refused by its
 
 import re
 import struct
+import tomllib
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from io import BytesIO
 from typing import IO
 
-from PIL import Image, ImageFile, TiffTags
+from PIL import Image, ImageFile
+from PIL.ExifTags import Base as Tag
 from PIL.PngImagePlugin import MAX_TEXT_CHUNK
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
+
+from maclip_lab.files.identity import data_path
 
 FORMATS: tuple[str, ...] = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")
 EXTENSIONS = frozenset(
@@ -32,28 +35,14 @@ UNSIGNED = frozenset({".tga", ".targa", ".pcx", ".ico", ".dds", ".sgi", ".svg", 
 
 HEADER = 512  # bytes that are enough to name a file
 
-_HEIC, _RAW, _PAGE = "an HEIC picture", "a camera raw file", "a web page or XML, not a picture"
-_BIG = "a BigTIFF, which is for files of more than 4 GB"
-_BRANDS = {b"hei": _HEIC, b"hev": _HEIC, b"mif": _HEIC, b"msf": _HEIC}
-_BRANDS |= {b"avi": "an AVIF picture", b"crx": _RAW}
-_PICTURES = {
-    **{b"\xff\xd8\xff": "a JPEG", b"\x89PNG": "a PNG", b"GIF8": "a GIF"},
-    **{b"II*\0": "a TIFF", b"MM\0*": "a TIFF", b"II+\0": _BIG, b"MM\0+": _BIG},
-    **{b"\0\0\0\x0cjP": "a JPEG 2000", b"\xff\x4f\xff\x51": "a JPEG 2000"},
-    **{b"FUJIFILM": _RAW, b"IIRO": _RAW, b"IIRS": _RAW, b"MMOR": _RAW, b"IIU\0": _RAW},
-    **{b"8BPS": "a Photoshop file", b"v/1\1": "an OpenEXR file", b"#?RADIANCE": "a Radiance file"},
-    **{b"\xff\x0a": "a JPEG XL", b"\0\0\0\x0cJXL ": "a JPEG XL", b"SIMPLE  =": "a FITS file"},
+_ADVICE = "save the photograph by itself as 8- or 16-bit RGB or grey, PNG loses nothing"
+_STRANGE = ("unsupported", "cannot handle", "unknown pixel mode", "unknown data organization")
+
+_SIGNATURES: dict[str, dict[bytes, str]] = {
+    kind: {start.encode("latin-1"): name for name, starts in names.items() for start in starts}
+    for kind, names in tomllib.loads(data_path("signatures.toml").read_text("utf-8")).items()
 }
-_OTHERS = {
-    b"version https://git-lfs": "a Git LFS pointer in the picture's place (run: git lfs pull)",
-    b"/annex/objects": "a git-annex pointer in the picture's place (run: git annex get)",
-    **{b"<!DOCTYPE": _PAGE, b"<HTML": _PAGE, b"<?XML": _PAGE, b"<SVG": _PAGE, b"<!--": _PAGE},
-    **{b"<HEAD": _PAGE, b"<BODY": _PAGE, b"<ERROR": _PAGE, b"<SCRIPT": _PAGE},
-    **{b"\x1aE\xdf\xa3": "a video (WebM or Matroska)", b"\0\0\1\xba": "a video (MPEG)"},
-    **{b"%PDF": "a PDF", b"PK\3\4": "a ZIP archive", b"\x1f\x8b": "a gzip archive"},
-    **{b"\x93NUMPY": "a NumPy array", b"\x89HDF": "an HDF5 file", b"SQLite": "a database"},
-}
-_CONTAINERS = {b"WEBP": "a WebP", b"AVI ": "a video (AVI)", b"WAVE": "a sound (WAV)"}
+"""First bytes and what a message calls such a file, as data/signatures.toml has them."""
 
 
 class Refused(Exception):
@@ -65,25 +54,24 @@ class Refused(Exception):
 
 
 def named(header: bytes) -> str:
-    """A name for a file of these first bytes, in words that follow "is"."""
+    """A name for a file of these first bytes, and the bytes, in words that follow "is"."""
     if header[4:8] == b"ftyp":
-        return _BRANDS.get(header[8:11], f"a video or other media file ({header[8:12]!r})")
-    if header.startswith(b"RIFF") and header[8:12] in _CONTAINERS:
-        return _CONTAINERS[header[8:12]]
+        other = "a video or other media file"
+        return f"{_SIGNATURES['ftyp'].get(header[8:11], other)} ({header[8:12]!r})"
     text = header.removeprefix(b"\xef\xbb\xbf").lstrip()
-    for start, name in (_PICTURES | _OTHERS).items():
-        if header.startswith(start) or text.upper().startswith(start.upper()):
-            return f"{name}: it begins with {header[:16]!r}" if name is _PAGE else name
-    return f"a file that begins with {header[:16]!r}"
+    start = (header[8:] if header.startswith(b"RIFF") else text).upper()
+    names = _SIGNATURES["pictures"] | _SIGNATURES["others"]
+    name = next((names[known] for known in names if start.startswith(known.upper())), "a file")
+    return f"{name}: it begins with {header[:16]!r}"
 
 
 def is_picture(header: bytes) -> bool:
     """Whether a file of these first bytes is a picture of any kind."""
     if header[4:8] == b"ftyp":
-        return header[8:11] in _BRANDS
+        return header[8:11] in _SIGNATURES["ftyp"]
     bitmap = header.startswith(b"BM") and header[6:10] == b"\0\0\0\0"
     webp = header.startswith(b"RIFF") and header[8:12] == b"WEBP"
-    return bitmap or webp or header.startswith(tuple(_PICTURES))
+    return bitmap or webp or header.startswith(tuple(_SIGNATURES["pictures"]))
 
 
 def is_16bit(image: Image.Image) -> bool:
@@ -107,7 +95,7 @@ def open_picture(data: bytes) -> Image.Image:
     kind, factory = _plugin(data[:HEADER])
     if not factory:
         what = named(data[:HEADER])
-        hint = "; pillow-heif, where it is installed, reads it" if what == _HEIC else ""
+        hint = "; pillow-heif, where it is installed, reads it" if "HEIC" in what else ""
         advice = f"accepted are {', '.join(FORMATS)}. Convert it, PNG loses nothing{hint}"
         raise Refused("unsupported", f"this is {what}; {advice}")
     info: dict[str, object] = {}
@@ -118,10 +106,9 @@ def open_picture(data: bytes) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise Refused("too_large", str(error)) from error
     except Exception as error:  # parsers of damaged bytes raise anything
-        layout = _layout_of_tiff(data) if kind == "TIFF" else ""
-        if layout or str(error).lower().startswith(("unsupported", "cannot handle")):
-            why = layout or f"{kind}: {error}; save it as 8-bit PNG"
-            raise Refused("unsupported", why) from error
+        if isinstance(error.__cause__, KeyError) or str(error).lower().startswith(_STRANGE):
+            reason = f"a {kind} of this kind is not read ({error}); {_ADVICE}"
+            raise Refused("unsupported", reason) from error
         raise Refused("decode_error", f"damaged {kind} header: {error}") from error
     if kind == "JPEG" and not ImageFile.LOAD_TRUNCATED_IMAGES and not _jpeg_ends(data):
         reason = "cut short: the JPEG has no end marker after its last scan"
@@ -252,8 +239,6 @@ def _said_by_jpeg_2000(data: bytes) -> dict[str, object]:
     return info | {"bits": (depth[0] & 127) + 1} if depth else info
 
 
-_BITS, _COMPRESSION, _PHOTOMETRIC, _SUB_IMAGES, _SAMPLE_FORMAT = 258, 259, 262, 330, 339
-_ADVICE = "save the photograph by itself as 8- or 16-bit RGB or grey, PNG loses nothing"
 _RAW_PAGE = "as in camera raw, where the first page is a preview or a mask"
 _PART = "scale the samples to the whole range"
 _DEPTHS = (1023, 4095, 16383)  # largest values of 10, 12 and 14 bits
@@ -262,64 +247,37 @@ _DEPTHS = (1023, 4095, 16383)  # largest values of 10, 12 and 14 bits
 def _oddity_of_tiff(image: TiffImageFile) -> str:
     """What a TIFF's tags say and its pixels would not follow; empty if they are right."""
     tags = image.tag_v2
-    bits, photometric = _largest(tags, _BITS, 1), tags.get(_PHOTOMETRIC)
+    bits, photometric = (
+        _largest(tags, Tag.BitsPerSample, 1),
+        tags.get(Tag.PhotometricInterpretation),
+    )
     whole = 2**bits - 1
+    low, high = _largest(tags, Tag.SMinSampleValue, 0), _largest(tags, Tag.SMaxSampleValue, whole)
     scaled = photometric in (0, 1, 2, 5) and bits <= 16  # samples are amounts of light or ink
+    signed = _largest(tags, Tag.SampleFormat, 1) == 2 and bits < 32
+    deep = scaled and bits == 16 and _largest(tags, Tag.MaxSampleValue, 0) in _DEPTHS
+    mapped = image.mode in ("P", "PA") and _largest(tags, Tag.ColorMap, whole) < 256
     oddities = [
-        (254, _largest(tags, 254, 0) & 5, _RAW_PAGE),
-        (255, _largest(tags, 255, 1) == 2, _RAW_PAGE),
-        (_SUB_IMAGES, _has_larger_sub_image(image), _RAW_PAGE),
-        (_SAMPLE_FORMAT, _largest(tags, 339, 1) == 2 and bits < 32, "signed: black is unknown"),
-        (_BITS, bits == 12, _PART),
-        (_PHOTOMETRIC, photometric == 0 and bits == 16, "white is zero in 16 bits"),
-        (284, tags.get(284, 1) == 2, "planes apart"),
-        (332, photometric == 5 and tags.get(332, 1) != 1, "inks that are not CMYK"),
-        (340, scaled and 0 < _largest(tags, 340, 0) < whole, _PART),
-        (341, scaled and 0 < _largest(tags, 341, whole) < whole, _PART),
-        (281, scaled and bits == 16 and _largest(tags, 281, 0) in _DEPTHS, _PART),
-        (320, image.mode in ("P", "PA") and _largest(tags, 320, whole) < 256, "8 bits, not 16"),
-        (530, photometric == 6 and not image.use_load_libtiff, "of uncompressed YCbCr"),
+        (Tag.NewSubfileType, tags.get(Tag.NewSubfileType, 0) & 5, _RAW_PAGE),
+        (Tag.SubfileType, tags.get(Tag.SubfileType) == 2, _RAW_PAGE),
+        (Tag.SampleFormat, signed, "signed: black is unknown"),
+        (Tag.BitsPerSample, bits == 12, _PART),
+        (Tag.PhotometricInterpretation, photometric == 0 and bits == 16, "white is 0 in 16 bits"),
+        (Tag.PlanarConfiguration, tags.get(Tag.PlanarConfiguration) == 2, "planes apart"),
+        (Tag.InkSet, photometric == 5 and tags.get(Tag.InkSet, 1) != 1, "not CMYK"),
+        (Tag.SMinSampleValue, scaled and 0 < low < whole, _PART),
+        (Tag.SMaxSampleValue, scaled and 0 < high < whole, _PART),
+        (Tag.MaxSampleValue, deep, _PART),
+        (Tag.ColorMap, mapped, "of 8 bits, not 16"),
+        (Tag.YCbCrSubSampling, photometric == 6 and not image.use_load_libtiff, "uncompressed"),
     ]
     for tag, odd, reason in oddities:
         if odd:
-            value = f" {tags[tag]}" if tag in tags and tag != 320 else ""
-            return f"TIFF with {TiffTags.lookup(tag).name}{value} ({reason})"
+            value = "" if tag == Tag.ColorMap else f" {tags.get(tag, 'unsaid')}"
+            return f"TIFF with {tag.name}{value} ({reason})"
     return ""
 
 
 def _largest(tags: ImageFileDirectory_v2, tag: int, absent: int) -> int:
     value = tags.get(tag, absent)
     return int(max(value) if isinstance(value, tuple) else value)
-
-
-def _has_larger_sub_image(image: TiffImageFile) -> bool:
-    offsets = image.tag_v2.get(_SUB_IMAGES, ())
-    with suppress(Exception):  # a broken pointer says nothing about the first page
-        for offset in offsets if isinstance(offsets, tuple) else (offsets,):
-            tags = _directory(image.fp, offset)
-            if tags[256] * tags[257] > image.width * image.height:
-                return True
-    return False
-
-
-def _layout_of_tiff(data: bytes) -> str:
-    """What a sound TIFF header announces that is not read; empty if it is damaged."""
-    try:
-        tags = _directory(BytesIO(data))
-        if not all(1 <= bits <= 64 for bits in tags[_BITS]) or not tags[256] * tags[257]:
-            return ""
-        asked = (_BITS, _SAMPLE_FORMAT, _PHOTOMETRIC, _COMPRESSION)
-        layout = [f"{TiffTags.lookup(tag).name} {tags[tag]}" for tag in asked if tag in tags]
-    except Exception:  # parsers of damaged bytes raise anything
-        return ""
-    return f"TIFF with {', '.join(layout)} is not read; {_ADVICE}"
-
-
-def _directory(stream: IO[bytes] | None, offset: int | None = None) -> ImageFileDirectory_v2:
-    """The tags at a place of a TIFF, by default the first page's."""
-    assert stream is not None
-    stream.seek(0)
-    tags = ImageFileDirectory_v2(stream.read(8))
-    stream.seek(tags.next if offset is None else offset)
-    tags.load(stream)
-    return tags

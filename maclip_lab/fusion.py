@@ -34,13 +34,7 @@ class FusionSettings:
 def fusion_weights(
     q_cos: Tensor, q_mag: Tensor, settings: FusionSettings = FusionSettings()
 ) -> tuple[Tensor, Tensor]:
-    """Weights of the cosine and the magnitude cue, which sum to 1.
-
-    Args:
-        q_cos: cosine cue, any shape.
-        q_mag: magnitude cue, of the same shape.
-        settings: the method's constants.
-    """
+    """Weights of the cosine and the magnitude cue, of any one shape, which sum to 1."""
     lead = settings.alpha * (q_cos - q_mag)
     w_cos = torch.sigmoid(settings.base_cos - settings.base_norm + 2 * lead)
     return w_cos, 1 - w_cos
@@ -49,12 +43,9 @@ def fusion_weights(
 def fuse(
     q_cos: Tensor, q_mag: Tensor, settings: FusionSettings = FusionSettings()
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """MA-CLIP's score of every crop, and the weights that made it.
+    """MA-CLIP's score of every crop, and the weights of its cosine and its magnitude cue.
 
     The cue that is ahead on a crop gets the larger weight.
-
-    Returns:
-        Score, weight of the cosine cue, weight of the magnitude cue, all of ``q_cos``'s shape.
     """
     w_cos, w_mag = fusion_weights(q_cos, q_mag, settings)
     return w_cos * q_cos + w_mag * q_mag, w_cos, w_mag

@@ -1,9 +1,8 @@
 """Any picture to 8-bit RGB, with what was done to it on record.
 
-The method reads 8-bit RGB. Files in the wild are grey, 16-bit, CMYK, transparent, rotated by a
-tag, cut short or not pictures at all, and the plain ``convert("RGB")`` turns some of these into
-wrong numbers without a word. Here each has one stated treatment and a flag, and a file that
-cannot be used yields a status and a message, so that a run over a folder never stops.
+Files in the wild are grey, 16-bit, CMYK, transparent, rotated by a tag, cut short or not pictures
+at all, and the plain ``convert("RGB")`` turns some into wrong numbers without a word. Here each has
+one stated treatment and a flag; what cannot be used has a status and a message, and no run stops.
 """
 
 import hashlib
@@ -23,22 +22,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
-from PIL import ExifTags, Image, ImageFile
+from PIL import Image, ImageFile
+from PIL.ExifTags import Base as Tag
 
-from maclip_lab import colour
+from maclip_lab import colour, formats
 from maclip_lab.files.identity import content_sha256, files_below
-from maclip_lab.formats import (
-    EXTENSIONS,
-    HEADER,
-    HEIF,
-    UNSIGNED,
-    Refused,
-    is_16bit,
-    is_picture,
-    open_picture,
-    refuse_what_comes_out_wrong,
-    size_in_header,
-)
+from maclip_lab.formats import Refused
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,11 +50,8 @@ MAX_PIXELS = 2**27  # 134 megapixels, 400 MB once decoded: above any camera phon
 MAX_BYTES = 2**30  # as many, of 8 bytes each
 
 _GREY_MODES = {"1", "L", "LA", "La", "I"}
-_TURNS = ("FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE", "ROTATE_270")
-_UPRIGHT = {
-    number: Image.Transpose[turn]
-    for number, turn in enumerate((*_TURNS, "TRANSVERSE", "ROTATE_90"), start=2)
-}
+_TURNS = "FLIP_LEFT_RIGHT ROTATE_180 FLIP_TOP_BOTTOM TRANSPOSE ROTATE_270 TRANSVERSE ROTATE_90"
+_UPRIGHT = {number: Image.Transpose[turn] for number, turn in enumerate(_TURNS.split(), start=2)}
 
 being_read: ContextVar[str] = ContextVar("being_read", default="")
 """Path of the picture that this thread reads, for warnings of decoders, which do not name it."""
@@ -84,10 +70,9 @@ class Picture:
             than sRGB by a profile or said another way, are converted by default and ignored
             officially; ``icc_broken``, a profile that cannot be used or is for other pixels,
             ``hdr`` and ``colour_untold`` are left as stored. ``low_range``: 16-bit samples that
-            fill a 16th of their range or less, so near black: scale 8, 10 or 12 bits up before.
-            ``notes_dropped``: what stood beside a PNG's pixels, damaged or of more than a
-            megabyte, was left out. ``truncation_unchecked``: another library has switched off
-            Pillow's check for files cut short.
+            fill a 16th of their range, so near black. ``notes_dropped``: what is damaged, or a
+            note of more than a megabyte, beside a PNG's pixels. ``truncation_unchecked``: another
+            library has switched off Pillow's check for files cut short.
         message: what is wrong and what to do; empty when ok.
         width, height: pixels, after orientation; 0 when unknown.
         sha256: of the bytes that were read, of a file or bytes; else empty.
@@ -103,30 +88,27 @@ class Picture:
 
 
 def load_picture(source: Source, *, preset: Preset = "default") -> Picture:
-    """Decode a picture to 8-bit RGB.
-
-    Safe to call from many threads. A bad file is a status, never an exception.
+    """Decode a picture to 8-bit RGB; a bad file is a status, never an exception. Safe in threads.
 
     Args:
         source: a path, the bytes of a file, a PIL image, a uint8 or uint16 array (H, W) or
-            (H, W, 1 | 3 | 4), or a tensor (1 | 3, H, W), uint8 or floating in [0, 1] (rounded to
-            8 bit, which the method reads); of another kind it is a TypeError or ValueError.
+            (H, W, 1 | 3 | 4), or a tensor (1 | 3, H, W), uint8 or floating in [0, 1], which is
+            rounded to 8 bit; of another kind it is a TypeError or ValueError.
         preset: ``"default"`` turns the picture upright by its EXIF tag and lays transparency on
             white; ``"official"`` does neither, as the authors' plain ``convert("RGB")``. 16-bit
             samples are scaled in both.
     """
     if preset not in ("default", "official"):
         raise ValueError(f"preset must be 'default' or 'official', got {preset!r}")
-    if isinstance(source, bytes):
-        return _decoded(source, "the bytes", preset)
     if isinstance(source, str | os.PathLike):
         token = being_read.set(os.fspath(source))
         try:
             return _from_path(os.fspath(source), preset)
         finally:
             being_read.reset(token)
-    if isinstance(source, Image.Image):
-        return _decoded(source, "the PIL image", preset)
+    if isinstance(source, bytes | Image.Image):
+        name = "the bytes" if isinstance(source, bytes) else "the PIL image"
+        return _decoded(source, name, preset)
     if "torch" in sys.modules and isinstance(source, sys.modules["torch"].Tensor):
         source = _array_of(source)
     if not isinstance(source, np.ndarray):
@@ -147,7 +129,7 @@ def announced_pixels(source: "Source | Picture") -> int:
         if not isinstance(source, bytes) and _file_status(os.fspath(source)) != "ok":
             return 0  # to open a pipe is to wait for ever
         with BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as stream:
-            return math.prod(size_in_header(stream))
+            return math.prod(formats.size_in_header(stream))
     except (OSError, ValueError):  # reading it will say what is wrong
         return 0
 
@@ -156,8 +138,8 @@ def find_pictures(folder: str | os.PathLike[str]) -> list[Path]:
     """Picture files below a folder, by extension, in natural order (``2.jpg`` before ``10.jpg``).
 
     Links are followed, each folder once. Hidden files, and the copies that macOS and storage
-    servers leave behind, are skipped. Other pictures are left out with a warning that counts them
-    by kind: of formats that are not read, or under names that do not say what they are.
+    servers leave behind, are skipped. Pictures of formats that are not read, or whose names do not
+    say what they are, are left out with a warning that counts them.
     """
     root = Path(folder).expanduser()
     if not root.exists():
@@ -167,21 +149,21 @@ def find_pictures(folder: str | os.PathLike[str]) -> list[Path]:
     pictures, left, unreadable = list[Path](), Counter[str](), list[str]()
     for name, regular in files_below(str(root), unreadable):
         path, suffix = root / name, Path(name).suffix.lower()
-        if suffix in EXTENSIONS:
+        if suffix in formats.EXTENSIONS:
             pictures.append(path)
-        elif regular and (suffix in UNSIGNED or _begins_like_a_picture(path)):
+        elif regular and (suffix in formats.UNSIGNED or _begins_like_a_picture(path)):
             left[suffix or "without suffix"] += 1
-    for skipped in unreadable:
-        warnings.warn(f"skipped a folder that cannot be read: {root / skipped}", stacklevel=2)
+    told = [f"skipped a folder that cannot be read: {root / skipped}" for skipped in unreadable]
     if left:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(left.items()))
-        heif = not HEIF and {".heic", ".heif", ".hif"} & set(left)
-        warnings.warn(
+        told.append(
             f"{left.total()} pictures under {root} are left out: {kinds}. A search takes files "
-            f"named {' '.join(sorted(EXTENSIONS))}; rename or convert the others"
-            + ("; pillow-heif, where it is installed, reads HEIC" if heif else ""),
-            stacklevel=2,
+            f"named {' '.join(sorted(formats.EXTENSIONS))}; rename or convert the others"
         )
+        if not formats.HEIF and {".heic", ".heif", ".hif"} & set(left):
+            told[-1] += "; pillow-heif, where it is installed, reads HEIC"
+    for words in told:
+        warnings.warn(words, stacklevel=2)
     return sorted(pictures, key=lambda path: _natural_key(path.relative_to(root)))
 
 
@@ -195,11 +177,7 @@ def path_hint(path: str) -> str:
 
 
 def eight_bit(values: np.ndarray) -> np.ndarray:
-    """Samples of 16 bit to the nearest of 256 levels.
-
-    >>> eight_bit(np.array([0, 128, 129, 65535]))
-    array([  0,   0,   1, 255], dtype=uint8)
-    """
+    """Samples of 16 bit to the nearest of 256 levels."""
     return ((values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
 
 
@@ -269,7 +247,7 @@ def _decoded(source: bytes | Image.Image, name: str, preset: Preset) -> Picture:
     try:
         if isinstance(source, bytes):
             sha256 = hashlib.sha256(source).hexdigest()
-            source = open_picture(source)
+            source = formats.open_picture(source)
         size = source.size
         return replace(_decode(source, preset), sha256=sha256)
     except Refused as refusal:
@@ -285,15 +263,16 @@ def _decoded(source: bytes | Image.Image, name: str, preset: Preset) -> Picture:
 
 def _decode(image: Image.Image, preset: Preset) -> Picture:
     width, height = image.size
-    if width * height > MAX_PIXELS:
-        mega, most = width * height / 1e6, MAX_PIXELS / 1e6
-        reason = f"{mega:.1f} megapixels, more than the {most:.1f} that are read; scale it down"
-        raise Refused("too_large", f"{width} x {height} = {reason}", image.size)
+    megapixels, most = width * height / 1e6, MAX_PIXELS / 1e6
+    if megapixels > most:
+        size = f"{width} x {height} = {megapixels:.1f} megapixels"
+        reason = f"{size}, more than the {most:.1f} that are read; scale it down"
+        raise Refused("too_large", reason, image.size)
     if image.mode == "F":
         advice = "map them to 8 or 16 bit yourself, or pass a float tensor in [0, 1]"
         reason = f"floating-point samples have no fixed range: {advice}"
         raise Refused("float_data", reason, image.size)
-    refuse_what_comes_out_wrong(image)
+    formats.refuse_what_comes_out_wrong(image)
     flags = _flags_before_loading(image)
     wide = image.mode == "I" or image.mode.startswith("I;16")
     flag, profile = colour.said(image, "L" if wide else image.mode)
@@ -317,12 +296,12 @@ def _flags_before_loading(image: Image.Image) -> tuple[str, ...]:
     paged = "multipage" if image.format in ("TIFF", "MPO") else "animated"
     checks = {
         "grey": image.mode in _GREY_MODES or image.mode.startswith("I;16"),
-        "16bit": is_16bit(image),
+        "16bit": formats.is_16bit(image),
         "palette": image.mode in ("P", "PA"),
         "cmyk": image.mode == "CMYK",
         "lab": image.mode == "LAB",
         "alpha": image.has_transparency_data,
-        paged: bool(getattr(image, "is_animated", False)),
+        paged: getattr(image, "is_animated", False) or Tag.SubIFDs in getattr(image, "tag_v2", ()),
         "exif_rotated": _orientation(image) in _UPRIGHT,
         "truncation_unchecked": isinstance(image, ImageFile.ImageFile)
         and ImageFile.LOAD_TRUNCATED_IMAGES,
@@ -332,7 +311,7 @@ def _flags_before_loading(image: Image.Image) -> tuple[str, ...]:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+        return int(image.getexif().get(Tag.Orientation, 1))
     except Exception:  # a garbled tag block says nothing about the pixels
         return 1
 
@@ -347,10 +326,7 @@ def _scaled_to_8bit(image: Image.Image) -> Image.Image:
 
 
 def _in_low_range(image: Image.Image) -> bool:
-    """Whether 16-bit samples, here at 8 bit, would fit 12 bits: a 16th of their range, near black.
-
-    Alpha does not count; black throughout does, as 8 bits in 16 may have come to that.
-    """
+    """Whether 16-bit samples, here at 8 bit, would fit 12 bits or are black throughout."""
     bands = [image.getchannel(band) for band in image.getbands() if band != "A"]
     return all(int(np.asarray(band).max()) <= 16 for band in bands)
 
@@ -380,7 +356,7 @@ def _convert(image: Image.Image, mode: str) -> Image.Image:
 
 def _begins_like_a_picture(path: Path) -> bool:
     with suppress(OSError), path.open("rb") as stream:
-        return is_picture(stream.read(HEADER))
+        return formats.is_picture(stream.read(formats.HEADER))
     return False
 
 

@@ -34,8 +34,8 @@ ATTRIBUTES = {
     "resolution": ("High resolution image", "low resolution image"),
 }
 """Named axes, good first: 1 is free of noise. Resolution asks as MA-CLIP does, exposure and
-compression in this project's words, the others as CLIP-IQA, but that its "Dull" is "Gray" here: a
-word that the embedded backbones have read."""
+compression in this project's words, the others as CLIP-IQA, but for its "Dull", which the embedded
+backbones have never read."""
 
 PROMPT_SETS: dict[str, PromptPairs] = {
     "maclip": MACLIP_PROMPTS,

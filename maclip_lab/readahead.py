@@ -25,9 +25,9 @@ def map_ahead(
 ) -> Iterator[Result]:
     """Results in the order of the items, computed in threads ahead of the consumer.
 
-    Items are read from the calling thread, as late as may be. ``cost`` is of an item's result in
-    memory; the items under way, the consumer's included, cost no more than ``budget`` together,
-    and at most twice as many as ``workers`` (by default one a core, at most 16) are under way.
+    Items are read from the calling thread, as late as may be. Those under way, the consumer's
+    included, ``cost`` no more than ``budget`` together, unless one does alone, and are at most
+    twice as many as ``workers``: by default one a core, at most 16.
     """
     workers = workers or min(16, os.cpu_count() or 1)
     priced = ((item, cost(item) if cost else 0) for item in items)

@@ -1,37 +1,21 @@
 """What scoring a picture gives: the number, the cues behind it, and where they lie."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
-from math import isfinite, nan
+from math import nan
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor
 
-from maclip_lab.crops import CropGrid
+from maclip_lab.crops import CropGrid, PreparedPicture
 from maclip_lab.cues import cosine_cue, l2_norm, magnitude_cue, mean_magnitude
 from maclip_lab.fusion import FusionSettings, fuse
 from maclip_lab.prompts import ATTRIBUTES, PromptPairs
 
 NONFINITE = "a feature or what follows from it is not finite"
 """What a row says whose numbers are lost."""
-
-_MEANS = ("score", "q_cos", "q_mag", "w_cos", "mean_magnitude", "norm")
-
-
-@dataclass(frozen=True)
-class PictureFeatures:
-    """The raw features ``(P, D)`` float32 of a picture's crops; the rest is as in `Score`."""
-
-    features: Tensor
-    grid: CropGrid
-    source: str = ""
-    width: int = 0
-    height: int = 0
-    flags: tuple[str, ...] = ()
-    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,38 +32,25 @@ class Score(float):
     """A picture's quality, a number with what is behind it. Higher is better, always.
 
     It is not bounded by 1 and compares only with numbers of the same backbone, prompts, protocol
-    and settings.
-
-    Attributes:
-        q_cos, w_cos: cosine cue and its weight, in [0, 1]; as all numbers means over the crops.
-        q_mag: magnitude cue, at least 0.
-        mean_magnitude, norm: ``mean |f|`` and Euclidean length of the features.
-        status: ``"ok"``, or ``"nonfinite"`` where a feature or what follows from it is not
-            finite; then the score and all of the above are NaN.
-        flags, width, height: as in `maclip_lab.images.Picture`.
-        source: the picture's path or description.
-        cues: ``(P,)`` numbers of the crops, by the names of `crops`.
-        attributes: probability of the good member on each of `maclip_lab.prompts.ATTRIBUTES`;
-            empty unless the scorer was made with ``attributes=True``.
-        sha256: of the file that was read; empty where there was none.
+    and settings. Where a feature, or what follows from it, is not finite, ``status`` is
+    ``"nonfinite"`` and every number NaN. ``flags``, ``width``, ``height`` and ``sha256`` are as in
+    `maclip_lab.images.Picture`.
     """
 
-    q_cos: float
-    q_mag: float
-    w_cos: float
-    mean_magnitude: float
-    norm: float
+    q_cos: float  #: the cosine cue, in [0, 1]; as all numbers the mean over the crops
+    q_mag: float  #: the magnitude cue, at least 0
+    w_cos: float  #: weight of the cosine cue, in [0, 1]
     status: str
     message: str
     flags: tuple[str, ...]
     width: int
     height: int
-    source: str
+    source: str  #: the picture's path or description
     backbone: str
     settings: FusionSettings
     grid: CropGrid
-    cues: Mapping[str, np.ndarray]
-    attributes: Mapping[str, float]
+    cues: Mapping[str, np.ndarray]  #: ``(P,)`` numbers of the crops, by the columns of `crops`
+    attributes: Mapping[str, float]  #: of the named axes, in [0, 1]; empty unless asked for
     sha256: str
 
     def __repr__(self) -> str:
@@ -180,7 +151,7 @@ def read_cues(
 
 
 def score_features(
-    picture: PictureFeatures,
+    picture: PreparedPicture,
     anchors: TextAnchors,
     settings: FusionSettings = FusionSettings(),
     backbone: str = "",
@@ -190,19 +161,22 @@ def score_features(
 
     Without ``axes``, prompts of the named axes, ``attributes`` is empty.
     """
-    cues = read_cues(picture.features, anchors, settings)
-    numbers = {name: float(cues[name].mean()) for name in _MEANS}
+    features, read = picture.features, picture.picture
+    if features is None:
+        raise ValueError(f"{picture.source} has no features: {read.message or 'encode it first'}")
+    cues = read_cues(features, anchors, settings)
+    numbers = {name: float(cues[name].mean()) for name in ("score", "q_cos", "q_mag", "w_cos")}
     attributes: dict[str, float] = {}
     if axes is not None:
-        on_axes = cosine_cue(picture.features, axes.features, axes.logit_scale, axes.logit_bias)
+        on_axes = cosine_cue(features, axes.features, axes.logit_scale, axes.logit_bias)
         attributes = dict(zip(ATTRIBUTES, on_axes.double().mean(0).tolist(), strict=True))
-    finite = bool(torch.isfinite(picture.features).all()) and all(map(isfinite, numbers.values()))
+    finite = all(np.isfinite(column).all() for column in cues.values())
     if not finite:
         numbers, attributes = dict.fromkeys(numbers, nan), dict.fromkeys(attributes, nan)
+    status, message = ("ok", "") if finite else ("nonfinite", NONFINITE)
     result = Score(numbers.pop("score"))
-    facts = {field.name: getattr(picture, field.name) for field in fields(picture)[1:]}
-    vars(result).update(
-        numbers | facts, cues=cues, attributes=attributes, settings=settings, backbone=backbone
-    )
-    result.status, result.message = ("ok", "") if finite else ("nonfinite", NONFINITE)
+    vars(result).update(numbers, status=status, message=message, attributes=attributes, cues=cues)
+    vars(result).update(settings=settings, backbone=backbone)
+    vars(result).update(source=picture.source, grid=picture.grid, sha256=read.sha256)
+    vars(result).update(flags=read.flags, width=read.width, height=read.height)
     return result

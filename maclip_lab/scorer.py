@@ -12,21 +12,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from torch import Tensor
 from tqdm.auto import tqdm
 
+from maclip_lab import crops
 from maclip_lab.clip.foreign import Encoders, ForeignClip, Tokenizer, weights_sha256
 from maclip_lab.clip.model import CLIP
-from maclip_lab.crops import (
-    NATIVE,
-    WHOLE,
-    PreparedPicture,
-    Protocol,
-    fitted,
-    is_published,
-    prepare_picture,
-    protocol_for,
-)
+from maclip_lab.crops import PreparedPicture, Protocol, prepare_picture
 from maclip_lab.encoder import ImageEncoder, choose_device
 from maclip_lab.errors import IntegrityError, PictureError
 from maclip_lab.files.identity import joint_sha256
@@ -35,17 +26,19 @@ from maclip_lab.fusion import FusionSettings, option
 from maclip_lab.images import Picture, Preset, Source, announced_pixels, find_pictures
 from maclip_lab.prompts import ATTRIBUTES, PromptPairs, encode_prompts, prompt_pairs
 from maclip_lab.readahead import map_ahead
-from maclip_lab.score import PictureFeatures, Score, TextAnchors, score_features
+from maclip_lab.score import Score, TextAnchors, score_features
 from maclip_lab.weights.loading import Backbone, activation, fetch, load_backbone
 from maclip_lab.weights.names import shape_and_seed
 
 _NUMBERS = ("score", "q_cos", "q_mag", "w_cos")
 TABLE_COLUMNS = ("path", *_NUMBERS, "n_crops", "width", "height", "status", "flags", "message")
 
+PROTOCOL = "Follow a data set's crop protocol; of a published one, read files as the authors do."
 READING = (
     'How files are read: "official" as the authors do, the rule for published sets; "default" with '
     "EXIF orientation and transparency respected, the rule for all else."
 )
+ACTIVATION = "Activation of a weights file that does not say; OpenAI's is QuickGELU."
 
 
 @dataclass(frozen=True)
@@ -58,29 +51,17 @@ class ScoreConfig:
 
     backbone: str = "RN50"
     weights_sha256: str = ""
-    dataset: str | Protocol | None = option(
-        None,
-        "Follow a data set's crop protocol and, of a published one, read files as the authors do.",
-        type=str | None,
-    )
+    dataset: str | Protocol | None = option(None, PROTOCOL, type=str | None)
     preset: Preset | None = option(None, READING)
-    prompts: str | PromptPairs = option(
-        "maclip", "Prompt set: maclip, clip-iqa or attributes.", type=str
-    )
+    prompts: str | PromptPairs = option("maclip", "maclip, clip-iqa or attributes.", type=str)
     settings: FusionSettings = FusionSettings()
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps.")
     precision: str = option("fp32", "fp32, bf16 or fp16, of the encoder alone.")
     pos_embedding: bool = False
     weights_dir: str | None = option(None, "Folder to look for weights in first.")
     offline: bool | None = option(None, "Never use the network.", flags="--offline")
-    quick_gelu: bool | None = option(
-        None,
-        "Activation of a weights file that does not say; OpenAI's is QuickGELU.",
-        flags="--quick-gelu/--gelu",
-    )
-    attributes: bool = option(
-        False, "A column for sharpness, noise, ...; 1 is good.", flags="--attributes"
-    )
+    quick_gelu: bool | None = option(None, ACTIVATION, flags="--quick-gelu/--gelu")
+    attributes: bool = option(False, "A column for each named axis.", flags="--attributes")
 
     def __post_init__(self) -> None:
         pairs = prompt_pairs(self.prompts)
@@ -90,22 +71,20 @@ class ScoreConfig:
     @property
     def protocol(self) -> Protocol:
         """The crop protocol that ``dataset`` means."""
-        if self.dataset is None:
-            return NATIVE
-        return self.dataset if isinstance(self.dataset, Protocol) else protocol_for(self.dataset)
+        return crops.protocol_for(crops.NATIVE if self.dataset is None else self.dataset)
 
     @property
     def reading(self) -> Preset:
         """How files are read: unless told, as the authors do where a published set is named."""
         if self.preset is not None:
             return self.preset
-        published = isinstance(self.dataset, str) and is_published(self.dataset)
+        published = isinstance(self.dataset, str) and crops.is_published(self.dataset)
         return "official" if published else "default"
 
     @property
     def facts(self) -> dict[str, object]:
         """What the numbers depend on, every choice resolved, as results record it."""
-        return {
+        facts: dict[str, object] = {
             "backbone": self.backbone,
             "weights_sha256": self.weights_sha256,
             "protocol": asdict(self.protocol),
@@ -115,8 +94,8 @@ class ScoreConfig:
             "pos_embedding": self.pos_embedding,
             "quick_gelu": self.quick_gelu,
             **vars(self.settings),
-            **({"attributes": True} if self.attributes else {}),
         }
+        return facts | ({"attributes": True} if self.attributes else {})
 
     @property
     def sha256(self) -> str:
@@ -146,7 +125,7 @@ class ScoreConfig:
 
 
 class Maclip:
-    """MA-CLIP with one backbone and one prompt set.
+    """MA-CLIP with one backbone and one prompt set: ``float(Maclip("RN50")("photo.jpg"))``.
 
     Args:
         backbone: ``"RN50"`` and OpenAI's other names, ``"tiny-rn"``, ``"tiny-vit"``,
@@ -166,11 +145,6 @@ class Maclip:
 
     Raises:
         WeightsError: no weights can be had; the message says what to do.
-
-    Example:
-        >>> scorer = Maclip("tiny-rn")                      # doctest: +SKIP
-        >>> float(scorer("photo.jpg"))                      # doctest: +SKIP
-        0.78
     """
 
     def __init__(
@@ -207,15 +181,11 @@ class Maclip:
             quick_gelu=self.backbone.quick_gelu,
             attributes=attributes,
         )
+        self.pos_embedding = self.base.pos_embedding
         self._texts: dict[object, TextAnchors] = {}
         self.encoder = ImageEncoder(self.backbone.clip, device=where, precision=precision)
         self.anchors = self.text_anchors(pairs)
         self.axes = self.text_anchors("attributes") if attributes else None
-
-    @property
-    def pos_embedding(self) -> bool:
-        """Whether the visual positional embedding is added."""
-        return self.base.pos_embedding
 
     @classmethod
     def from_config(cls, config: ScoreConfig) -> "Maclip":
@@ -247,11 +217,11 @@ class Maclip:
         *,
         preset: Preset | None = None,
     ) -> ScoreConfig:
-        """All settings of the scores that these arguments of a call give."""
+        """All settings of the scores that these arguments give."""
         config = replace(self.base, dataset=dataset, settings=settings, preset=preset)
         if self.backbone.crop is None:
             return config
-        protocol = fitted(config.protocol, self.backbone.crop)
+        protocol = crops.fitted(config.protocol, self.backbone.crop)
         return replace(config, dataset=protocol, preset=config.reading)
 
     def text_anchors(self, prompts: str | Sequence[tuple[str, str]]) -> TextAnchors:
@@ -259,10 +229,9 @@ class Maclip:
         pairs = prompt_pairs(prompts)
         if pairs not in self._texts:
             clip = self.backbone.clip
-            bias = clip.logit_bias if isinstance(clip, ForeignClip) else None
-            self._texts[pairs] = TextAnchors(
-                pairs, encode_prompts(clip, pairs).cpu(), float(clip.logit_scale.exp()), bias
-            )
+            features, scale = encode_prompts(clip, pairs).cpu(), float(clip.logit_scale.exp())
+            bias = getattr(clip, "logit_bias", None)
+            self._texts[pairs] = TextAnchors(pairs, features, scale, bias)
         return self._texts[pairs]
 
     def __call__(
@@ -276,19 +245,12 @@ class Maclip:
         alpha: float = 1.0,
         preset: Preset | None = None,
     ) -> Score:
-        """The score of one picture.
+        """The score of one picture, a source of `maclip_lab.images.load_picture`.
 
-        Args:
-            picture: as ``source`` in `maclip_lab.images.load_picture`.
-            dataset: data set whose crop protocol to follow, by name, or a `Protocol`; None
-                keeps the native size.
-            box_lam: as in `FusionSettings`, like the next three.
-            base_cos: likewise.
-            base_norm: likewise.
-            alpha: likewise.
-            preset: how files are read. ``"official"`` as the authors do, ``"default"`` with EXIF
-                orientation and transparency respected; None means official where ``dataset`` names
-                one of the nine sets and default elsewhere.
+        The crop protocol is a data set's, by name, or a `Protocol`; None keeps the native size. The
+        next four are `FusionSettings`. ``preset`` says how files are read: ``"official"`` as the
+        authors do, ``"default"`` with EXIF orientation and transparency respected; None means
+        official where ``dataset`` names one of the nine sets and default elsewhere.
 
         Raises:
             PictureError: the picture cannot be read or cut; the message says why.
@@ -296,11 +258,9 @@ class Maclip:
         settings = FusionSettings(box_lam, base_cos, base_norm, alpha)
         return self.score(self.extract(picture, dataset, preset=preset), settings)
 
-    def score(
-        self, features: PictureFeatures, settings: FusionSettings = FusionSettings()
-    ) -> Score:
+    def score(self, picture: PreparedPicture, settings: FusionSettings = FusionSettings()) -> Score:
         """The score of a picture whose features are at hand, in about a millisecond."""
-        return score_features(features, self.anchors, settings, self.backbone.name, self.axes)
+        return score_features(picture, self.anchors, settings, self.backbone.name, self.axes)
 
     def extract(
         self,
@@ -308,8 +268,8 @@ class Maclip:
         dataset: str | Protocol | None = None,
         *,
         preset: Preset | None = None,
-    ) -> PictureFeatures:
-        """The raw features of a picture's crops; arguments and errors as in the call."""
+    ) -> PreparedPicture:
+        """A picture with the raw features of its crops; arguments and errors as in the call."""
         config = self.config(dataset, preset=preset)
         prepared = prepare_picture(picture, config.protocol, config.reading)
         if prepared.pixels is None:
@@ -317,7 +277,7 @@ class Maclip:
         features = self.encoder.encode_picture(
             prepared.pixels, config.protocol, config.pos_embedding
         )
-        return _picture_features(features, prepared)
+        return replace(prepared, pixels=None, features=features)
 
     def clip_iqa(
         self, picture: Source, prompts: str | Sequence[tuple[str, str]] = "clip-iqa"
@@ -326,43 +286,38 @@ class Maclip:
 
         ``prompts="maclip"`` is its multi-prompt form. Errors as in the call.
         """
-        features = self.extract(picture, WHOLE)
+        features = self.extract(picture, crops.WHOLE)
         return score_features(features, self.text_anchors(prompts)).q_cos
 
     def score_all(
         self,
         pictures: Iterable[Source],
-        dataset: str | Protocol | None = None,
-        settings: FusionSettings = FusionSettings(),
+        config: ScoreConfig | None = None,
         *,
-        preset: Preset | None = None,
         workers: int = 1,
     ) -> Iterator[Score | Picture]:
         """Scores of many pictures of any sizes, in order, decoding ahead of the encoder.
 
-        Arguments are those of the call; ``workers`` are pictures that a CPU encodes at once, which
-        changes no number. A picture that cannot be read gives its `Picture`, which says why.
+        By default as the call scores them; ``workers`` are pictures that a CPU encodes at once,
+        which changes no number. What cannot be read gives its `Picture`, which says why.
         """
-        config = self.config(dataset, settings, preset=preset)
-        protocol = config.protocol
-        read = partial(prepare_picture, protocol=protocol, preset=config.reading)
+        config = config or self.config()
+        read = partial(prepare_picture, protocol=config.protocol, preset=config.reading)
         waiting: deque[PreparedPicture] = deque()
 
         def readable() -> Iterator[np.ndarray]:
             for prepared in map_ahead(read, pictures, announced_pixels):
-                pixels = prepared.pixels
-                prepared = replace(prepared, pixels=None)
+                pixels, prepared = prepared.pixels, replace(prepared, pixels=None)
                 waiting.append(prepared)
                 if pixels is not None:
                     yield pixels
                     del pixels  # before the next one is decoded
 
-        for features in self.encoder.encode_pictures(
-            readable(), protocol, config.pos_embedding, workers=workers
-        ):
+        encode = partial(self.encoder.encode_pictures, workers=workers)
+        for features in encode(readable(), config.protocol, config.pos_embedding):
             while waiting[0].grid is None:
                 yield waiting.popleft().picture
-            yield self.score(_picture_features(features, waiting.popleft()), settings)
+            yield self.score(replace(waiting.popleft(), features=features), config.settings)
         for prepared in waiting:
             yield prepared.picture
 
@@ -391,7 +346,8 @@ def score_folder(
     else:
         paths = [Path(path) for path in pictures]
     scorer = Maclip(scorer) if isinstance(scorer, str) else scorer
-    results = scorer.score_all(paths, dataset, settings, preset=preset)
+    config = scorer.config(dataset, settings, preset=preset)
+    results = scorer.score_all(paths, config)
     bar = tqdm(results, total=len(paths), unit="picture", disable=not progress)
     rows, content = [], []
     for path, result in zip(paths, bar, strict=True):
@@ -399,7 +355,7 @@ def score_folder(
         content.append((str(rows[-1]["path"]), result.sha256))
     table = pd.DataFrame(rows, columns=[*TABLE_COLUMNS, *(ATTRIBUTES if scorer.axes else ())])
     data = {"folder": os.getcwd(), "pictures_sha256": joint_sha256(content)}
-    table.attrs = {**scorer.config(dataset, settings, preset=preset).facts, "data": data}
+    table.attrs = {**config.facts, "data": data}
     return table
 
 
@@ -422,10 +378,3 @@ def _loaded(clip: CLIP | Encoders, tokenizer: Tokenizer | None) -> Backbone:
         return Backbone("loaded CLIP", digest, "memory", clip, metadata)
     name, own = f"loaded {type(clip).__name__}", ForeignClip(clip, tokenizer)
     return Backbone(name, own.sha256, "memory", own, crop=own.image_size)
-
-
-def _picture_features(features: Tensor, prepared: PreparedPicture) -> PictureFeatures:
-    assert prepared.grid is not None  # pixels were encoded, so there is a grid
-    picture, grid, source = prepared.picture, prepared.grid, prepared.source
-    size = (picture.width, picture.height)
-    return PictureFeatures(features, grid, source, *size, picture.flags, picture.sha256)

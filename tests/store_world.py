@@ -10,13 +10,13 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from maclip_lab.crops import NATIVE, CropGrid, crop_batches, prepare
+from maclip_lab.crops import NATIVE, CropGrid, PreparedPicture, crop_batches, prepare
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.features import open_pack
 from maclip_lab.features.features import CUT
-from maclip_lab.images import load_picture
+from maclip_lab.images import Picture, load_picture
 from maclip_lab.prompts import MACLIP_PROMPTS
-from maclip_lab.score import PictureFeatures, TextAnchors
+from maclip_lab.score import TextAnchors
 from maclip_lab.scorer import ScoreConfig
 from maclip_lab.weights.loading import Backbone
 from tests.conftest import GOLDEN
@@ -113,4 +113,5 @@ class PlainScorer:
     def extract(self, path, protocol):
         pixels, _ = prepare(load_picture(path, preset="official").image, protocol)
         features = self.encoder.encode_picture(pixels, protocol)
-        return PictureFeatures(features, CropGrid(*pixels.shape[:2], protocol))
+        grid = CropGrid(*pixels.shape[:2], protocol)
+        return PreparedPicture(str(path), Picture(None, "ok"), None, grid, features)

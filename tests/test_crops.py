@@ -50,6 +50,7 @@ def test_every_window_lies_inside_row_by_row_and_is_cut_where_the_grid_says(widt
     assert not upscaled
     assert len(crops) == len(grid)
     assert grid.corners() == sorted(grid.corners())
+    torch.testing.assert_close(crops[-1], normalise(thumbnail(pixels)))
     for crop, (top, left) in zip(crops, grid.corners(), strict=False):
         box = image.crop((left, top, left + 224, top + 224))
         assert box.size == (224, 224)
@@ -64,12 +65,6 @@ def test_the_thumbnail_is_torchs_bilinear_resize_of_the_whole_picture(width, hei
     whole = torch.from_numpy(pixels.transpose(2, 0, 1).copy()).float()[None]
     wanted = F.interpolate(whole, (side, side), mode="bilinear", align_corners=False)[0]
     torch.testing.assert_close(thumbnail(pixels, side), wanted, atol=1e-2, rtol=0)
-
-
-def test_the_thumbnail_comes_last():
-    pixels, _ = prepare(picture(500, 300))
-    last = torch.cat(list(crop_batches(pixels)))[-1]
-    torch.testing.assert_close(last, normalise(thumbnail(pixels)))
 
 
 @settings(deadline=None)
@@ -95,12 +90,9 @@ SPELLINGS = {"KONIQ": "koniq", "KonIQ-10k": "koniq", "clive": "livec", "agiqa3k"
 SPELLINGS |= {"pipal": "PIPAL", "tid2013": "TID2013", "KADID-10k": "kadid"}
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS)
-def test_names_are_found_whatever_their_case(spelling):
-    assert canonical_name(spelling) == protocol_for(spelling).name == SPELLINGS[spelling]
-
-
-def test_an_unknown_data_set_is_named_with_those_that_are_known():
+def test_names_are_found_whatever_their_case_and_unknown_ones_said():
+    for spelling, name in SPELLINGS.items():
+        assert canonical_name(spelling) == protocol_for(spelling).name == name
     with pytest.raises(ValueError, match=r"'imagenet'; known are livec, .*PIPAL"):
         protocol_for("imagenet")
 
@@ -131,13 +123,11 @@ def test_the_whole_picture_is_one_crop_at_its_own_size():
     assert (small.shape, upscaled) == ((90, 100, 3), False)
 
 
-@pytest.mark.parametrize(
-    ("protocol", "crops"), [(Protocol(windows=False), 1), (Protocol(thumbnail=False), 9)]
-)
-def test_windows_and_thumbnail_can_be_had_alone(protocol, crops):
-    pixels, _ = prepare(picture(500, 500), protocol)
-    assert len(torch.cat(list(crop_batches(pixels, protocol)))) == crops
-    assert len(CropGrid(500, 500, protocol)) == crops
+def test_windows_and_thumbnail_can_be_had_alone():
+    pixels, _ = prepare(picture(500, 500))
+    for protocol, count in ((Protocol(windows=False), 1), (Protocol(thumbnail=False), 9)):
+        assert len(torch.cat(list(crop_batches(pixels, protocol)))) == count
+        assert len(CropGrid(500, 500, protocol)) == count
 
 
 def test_coverage_is_the_share_of_pixels_in_some_window():

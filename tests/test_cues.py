@@ -53,17 +53,8 @@ def test_the_magnitude_cue_reads_shape_not_length(scale):
     torch.testing.assert_close(l2_norm(f * scale), scale * l2_norm(f))
 
 
-def test_dense_features_have_a_larger_magnitude_cue_than_spiky_ones():
-    spiky = torch.zeros(1, 64)
-    spiky[0, :3] = 1
-    assert magnitude_cue(torch.rand(1, 64) + 0.5) > magnitude_cue(spiky)
-
-
-def test_gaussian_features_give_the_documented_magnitude():
+def test_the_magnitude_is_the_documented_one_and_finite_without_spread():
     assert magnitude_cue(features(1, 200_000)).item() == pytest.approx(0.98, abs=0.01)
-
-
-def test_constant_and_zero_features_stay_finite():
     assert torch.isfinite(magnitude_cue(torch.ones(1, 8))).all()
     assert magnitude_cue(torch.zeros(1, 8)).item() == 0
 
@@ -77,13 +68,6 @@ def test_the_cosine_cue_is_the_softmax_inside_each_pair():
         [scipy.special.softmax(20 * cosine[:, i : i + 2], axis=1)[:, 0] for i in (0, 2, 4)], axis=1
     )
     np.testing.assert_allclose(cosine_cue(f, texts, 20).numpy(), wanted, rtol=1e-10)
-
-
-def test_swapping_a_pair_turns_its_probability_round():
-    f, texts = features(), features(2, seed=1)
-    torch.testing.assert_close(
-        cosine_cue(f, texts, 10) + cosine_cue(f, texts.flip(0), 10), torch.ones(6, 1)
-    )
 
 
 def test_a_length_changes_nothing_for_the_cosine_cue():

@@ -17,18 +17,13 @@ PNG, JPEG = encoded(Image.fromarray(RGB)), encoded(Image.fromarray(RGB), "JPEG",
 SIZED = [(b"gAMA", 4), (b"pHYs", 9), (b"tIME", 7), (b"tRNS", 6), (b"acTL", 8), (b"eXIf", 12)]
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_a_png_whose_pixels_have_a_false_checksum_is_damaged(share):
+@pytest.mark.parametrize(
+    ("kind", "place"), [("IHDR", 29), ("IDAT", 99), ("IDAT", -99), ("IEND", -1)]
+)
+def test_a_png_with_a_false_critical_checksum_is_damaged(kind, place):
     data = bytearray(PNG)
-    data[int(len(data) * share)] ^= 1
-    assert "checksum of b'IDAT'" in refused(load_picture(bytes(data)), "decode_error")
-
-
-@pytest.mark.parametrize("kind", [b"IHDR", b"IEND"])
-def test_any_critical_checksum_counts(kind):
-    data = bytearray(PNG)
-    data[data.index(kind) + 4 + {b"IHDR": 13, b"IEND": 0}[kind]] ^= 1
-    assert str(kind) in refused(load_picture(bytes(data)), "decode_error")
+    data[place] ^= 1
+    assert f"checksum of b'{kind}'" in refused(load_picture(bytes(data)), "decode_error")
 
 
 @pytest.mark.parametrize(("kind", "size"), [*SIZED, (b"tEXt", 9), (b"zzZz", 5)])
@@ -98,16 +93,17 @@ def test_the_end_of_a_preview_or_of_a_second_picture_is_not_that_of_the_first():
 
 
 @pytest.mark.parametrize(
-    ("samples", "flags"),
-    [((4095, 0, 12), ("16bit", "low_range")), ((60000, 0, 12), ("16bit",))],
+    ("data", "flags"),
+    [
+        (b"P6 1 1 65535\n" + struct.pack(">3H", 4095, 0, 12), ("16bit", "low_range")),
+        (b"P3 1 1 65535\n4095 0 12\n", ("16bit", "low_range")),
+        (b"P6 1 1 65535\n" + struct.pack(">3H", 60000, 0, 12), ("16bit",)),
+        (b"P6 1 1 4095\n" + struct.pack(">3H", 4095, 0, 12), ("16bit",)),
+        (b"P6 1 1 255\n\1\2\3", ()),
+    ],
 )
-def test_a_ppm_of_sixteen_bits_is_flagged_in_colour_as_in_grey(samples, flags):
-    picture = load_picture(b"P6 1 1 65535\n" + struct.pack(">3H", *samples))
-    assert picture.flags == flags
-    plain = b"P3 1 1 65535\n%d %d %d\n" % samples
-    assert load_picture(plain).flags == flags
-    assert load_picture(b"P6 1 1 255\n\1\2\3").flags == ()
-    assert load_picture(b"P6 1 1 4095\n" + struct.pack(">3H", 4095, 0, 12)).flags == ("16bit",)
+def test_a_ppm_of_sixteen_bits_is_flagged_in_colour_as_in_grey(data, flags):
+    assert load_picture(data).flags == flags
 
 
 @pytest.mark.parametrize(
@@ -144,11 +140,15 @@ def with_key(bits, colour, samples, key):
 
 
 @pytest.mark.parametrize(
-    ("bits", "samples", "key", "shown"),
-    [(1, [0b01010000], 1, [0, 255, 0, 255]), (8, [0, 51, 102, 153], 51, [0, 255, 102, 153])],
+    ("bits", "colour", "samples", "key", "shown"),
+    [
+        (1, 0, [0b01010000], [1], [0, 255, 0, 255]),
+        (8, 0, [0, 51, 102, 153], [51], [0, 255, 102, 153]),
+        (8, 2, [9] * 3 + [51] * 3 + [102] * 6, [51] * 3, [9, 255, 102, 102]),
+    ],
 )
-def test_a_transparent_level_of_a_png_is_laid_on_white(bits, samples, key, shown):
-    keyed, plain = with_key(bits, 0, samples, [key])
+def test_a_transparent_colour_of_a_png_is_laid_on_white(bits, colour, samples, key, shown):
+    keyed, plain = with_key(bits, colour, samples, key)
     picture = load_picture(keyed)
     assert "alpha" in picture.flags
     assert np.asarray(picture.image)[0, :, 0].tolist() == shown
@@ -201,4 +201,4 @@ def test_a_sound_header_of_a_depth_that_is_not_read_is_unsupported_not_damaged()
     picture = load_picture(bytes(twelve))
     assert picture.status == "unsupported"
     assert "12-bit" in picture.message
-    assert "save it as 8-bit PNG" in picture.message
+    assert "PNG loses nothing" in picture.message

@@ -44,19 +44,6 @@ def test_the_defaults_are_the_papers():
     assert FusionSettings() == FusionSettings(box_lam=0.5, base_cos=1.0, base_norm=0.6, alpha=1.0)
 
 
-def test_the_cue_that_is_ahead_gets_the_larger_weight():
-    even = FusionSettings(base_cos=0, base_norm=0)
-    w_cos, w_mag = fusion_weights(torch.tensor([0.9, 0.1]), torch.tensor([0.1, 0.9]), even)
-    assert (w_cos > w_mag).tolist() == [True, False]
-
-
-def test_without_alpha_the_weights_are_the_same_everywhere():
-    settings = FusionSettings(alpha=0)
-    q_cos, q_mag = torch.rand(5), torch.rand(5)
-    score, w_cos, _ = fuse(q_cos, q_mag, settings)
-    torch.testing.assert_close(score, fixed_fusion(q_cos, q_mag, w_cos[0].item()))
-
-
 def test_the_simple_rules():
     q_cos, q_mag = torch.tensor([0.2]), torch.tensor([0.6])
     assert fixed_fusion(q_cos, q_mag).item() == pytest.approx(0.4)

@@ -34,18 +34,13 @@ def test_a_picture_comes_out_with_its_pixels_grid_and_flags(tmp_path):
     assert found.grid == CropGrid(300, 500)
     assert found.picture.status == "ok"
     assert found.picture.image is None
+    read = load_picture(tmp_path / "p.png")
+    (tmp_path / "p.png").unlink()
+    np.testing.assert_array_equal(prepare_picture(read, NATIVE).pixels, found.pixels)
+    assert announced_pixels(read) == 500 * 300
     small = prepare_picture(np.zeros((100, 150, 3), np.uint8), NATIVE)
     assert "upscaled" in small.picture.flags
     assert small.picture.width == 150
-
-
-def test_a_picture_read_before_is_not_read_again(tmp_path):
-    picture(tmp_path / "p.png", 0)
-    read = load_picture(tmp_path / "p.png")
-    (tmp_path / "p.png").unlink()
-    for protocol in (NATIVE, WHOLE):
-        assert prepare_picture(read, protocol).pixels is not None
-    assert announced_pixels(read) == 224 * 224
 
 
 def test_what_cannot_be_used_says_why_and_has_no_pixels(tmp_path):

@@ -14,12 +14,9 @@ from maclip_lab.prompts import (
 from maclip_lab.weights.loading import load_backbone
 
 
-def test_sets_are_found_by_name():
+def test_pairs_are_found_by_the_name_of_their_set_or_taken_as_given():
     assert prompt_pairs("maclip") == MACLIP_PROMPTS
     assert prompt_pairs("clip-iqa") == CLIP_IQA_PROMPTS == (("Good photo.", "Bad photo."),)
-
-
-def test_pairs_of_ones_own_are_taken_as_given():
     assert prompt_pairs([["a calm sea", "a wild sea"]]) == (("a calm sea", "a wild sea"),)
 
 

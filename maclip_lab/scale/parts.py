@@ -95,9 +95,7 @@ def score_part(part: Part, config: ScoreConfig, folder: Path, workers: int = 1) 
     torch.set_num_threads(1)
     try:
         scorer = _scorer(replace(config, device=_device(config.device)))
-        results = scorer.score_all(
-            part.files(), config.dataset, config.settings, preset=config.preset, workers=workers
-        )
+        results = scorer.score_all(part.files(), config, workers=workers)
         rows = [
             {**score_row(Path(name), result), "sha256": result.sha256}
             for name, result in zip(part.paths, results, strict=True)

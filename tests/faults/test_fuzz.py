@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from maclip_lab.clip.tokenizer import tokenize
-from maclip_lab.crops import NATIVE, WHOLE, CropGrid, prepare
+from maclip_lab.crops import NATIVE, WHOLE, CropGrid, PreparedPicture, prepare
 from maclip_lab.cues import box_cox, magnitude_cue
 from maclip_lab.datasets import DatasetError, DatasetWarning, open_dataset
 from maclip_lab.errors import MaclipError
 from maclip_lab.fusion import FusionSettings
-from maclip_lab.images import STATUSES, load_picture
+from maclip_lab.images import STATUSES, Picture, load_picture
 from maclip_lab.prompts import MACLIP_PROMPTS, prompt_pairs
-from maclip_lab.score import PictureFeatures, TextAnchors, score_features
+from maclip_lab.score import TextAnchors, score_features
 from tests.datasets.facsimile import LAYOUTS, build, open_list
 from tests.faults.conftest import inventory
 
@@ -149,8 +149,10 @@ def test_no_settings_and_no_features_give_a_number_that_is_not_one(a, b, c, d, v
             FusionSettings(a, b, c, d)
         return
     chosen = FusionSettings(a, b, c, d)
-    result = score_features(PictureFeatures(features, CropGrid(352, 224)), anchors(32), chosen)
-    numbers = [result.score, result.q_cos, result.q_mag, result.w_cos, result.norm]
+    grid = CropGrid(352, 224)
+    picture = PreparedPicture("", Picture(None, "ok"), None, grid, features)
+    result = score_features(picture, anchors(32), chosen)
+    numbers = [result.score, result.q_cos, result.q_mag, result.w_cos]
     assert np.isfinite(numbers).all() if result.status == "ok" else np.isnan(numbers).all()
 
 
