@@ -9,7 +9,7 @@ import pandas as pd
 from maclip_lab.crops import SETS
 from maclip_lab.datasets.cards import Choices
 from maclip_lab.datasets.finding import Annotated, FileIndex, build_manifest
-from maclip_lab.datasets.lists import named_column, titles_of, usual
+from maclip_lab.datasets.lists import TITLES, named_column, titles_of, usual
 from maclip_lab.datasets.manifest import PACK_SUFFIX, Manifest
 from maclip_lab.datasets.readers import is_blank, read_table
 from maclip_lab.errors import DatasetError, DatasetWarning
@@ -17,16 +17,7 @@ from maclip_lab.evaluation import bradley_terry, count_votes, evaluate_pairs
 from maclip_lab.evaluation.correlations import spearman
 
 _NAN = float("nan")
-_SIDES = {
-    **dict.fromkeys(("a", "left", "first", "1", "image1", "img1"), "a"),
-    **dict.fromkeys(("b", "right", "second", "2", "image2", "img2"), "b"),
-}
-_TITLES = {
-    "a": ("a", "image_a", "left", "left_image", "image_left", "image_1", "img_1", "first"),
-    "b": ("b", "image_b", "right", "right_image", "image_right", "image_2", "img_2", "second"),
-    "chosen": ("chosen", "winner", "choice", "preferred", "preference", "better", "answer", "vote"),
-    "count": ("count", "votes", "n"),
-}
+_SIDES = {word: side for side, words in TITLES["sides"].items() for word in words}
 
 
 def read_choices(
@@ -86,8 +77,8 @@ def _titles(rows: pd.DataFrame, columns: Sequence[str], path: Path) -> dict[str,
     titles = dict(zip(("a", "b", "chosen"), columns, strict=False))
     for name, title in titles.items():
         titles[name] = named_column(rows, title, path)
-    for name in (name for name in _TITLES if name not in titles):
-        likely = usual(rows, _TITLES[name])
+    for name in (name for name in TITLES["choices"] if name not in titles):
+        likely = usual(rows, TITLES["choices"][name])
         if likely:
             titles[name] = likely[0]
         elif name != "count":

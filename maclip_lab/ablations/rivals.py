@@ -28,21 +28,9 @@ from maclip_lab.errors import DatasetError
 from maclip_lab.evaluation.correlations import METHODS
 from maclip_lab.files.identity import sha256_of
 
-_OPINIONS = {
-    *("mos", "dmos", "zmos", "rating", "ratings", "opinion", "opinions", "elo", "gt"),
-    *("std", "stdev", "sem", "ci", "variance"),
-}
-_COUNTS = {
-    *("seed", "seeds", "vote", "votes", "rater", "raters", "count", "counts", "num", "n", "no"),
-    *("index", "idx", "id", "fold", "epoch", "time", "seconds", "width", "height", "size", "bytes"),
-    *("total", "row", "level", "label", "class", "group", "session", "worker", "participants"),
-    *("observers", "subjects"),
-}
-_GENERIC = {"score", "scores", "quality", "qualityscore", "value", "prediction"}
-_OURS = ("quality", "status", "message", "flags", "w_cos", "n_crops", "width", "height")
-_TAKEN = {*METHODS, *METHODS.values(), *COLUMNS, *_OURS}
-_NO_METRIC = ("q_cos", "q_mag", "w_cos", "status", "flags", "mos_predicted", "mos_lo", "mos_hi")
-_NO_METRICS = {*map(fold_title, (*TITLES["deviation"], *COLUMNS, *_NO_METRIC, "Unnamed: 0"))}
+_WORDS = TITLES["no_metric"]
+_TAKEN = {*METHODS, *METHODS.values(), *COLUMNS, *_WORDS["ours"]}
+_NO_METRICS = {*map(fold_title, (*TITLES["deviation"], *COLUMNS, *_WORDS["titles"]))}
 _FEWEST_TO_TELL = 10
 
 
@@ -102,7 +90,7 @@ def _read(
     )
     wanted = [name.removeprefix("-") for name in asked if name != "-"]
     for column, numbers in _metrics(rows.drop(columns=names), path, wanted, rivals.notes):
-        own_title = fold_title(column) not in _GENERIC and not column.startswith("column ")
+        own_title = fold_title(column) not in _WORDS["generic"] and not column.startswith("column ")
         label = column if own_title and column not in _TAKEN else path.stem
         if label in {*rivals.scores, *_TAKEN}:
             raise DatasetError(f"two tables hold {label!r}; rename a file or a column")
@@ -191,10 +179,10 @@ def _metrics(
 def _is_metric(title: str, numbers: "pd.Series[float]", titled: bool) -> bool:
     """Whether a column may be a metric's; without a title among titled ones, it may be an index."""
     words, values = set(words_of(title)), np.sort(numbers.dropna())
-    if not _OPINIONS.isdisjoint(words) or fold_title(title) in _NO_METRICS:
+    if not words.isdisjoint(_WORDS["opinions"]) or fold_title(title) in _NO_METRICS:
         return False
     if (values % 1 != 0).any():
         return True
     untitled = titled and title.startswith("column ")
     runs = np.array_equal(values - values[0], np.arange(len(values)))
-    return _COUNTS.isdisjoint(words) and not (untitled and runs)
+    return words.isdisjoint(_WORDS["counts"]) and not (untitled and runs)

@@ -91,14 +91,6 @@ def test_every_prediction_asks_for_what_notebook_10_computes():
         assert name in page
 
 
-def test_any_number_of_pictures_has_an_interval():
-    rated = seen(n=300, evenness=2.0)
-    q_mag, quality = rated.table["q_mag"].to_numpy(), rated.quality.to_numpy()
-    own = rated.estimate(lambda rows: np.corrcoef(q_mag[rows], quality[rows])[0, 1])
-    assert own.low < own.value < own.high
-    assert own.n == 300
-
-
 def test_the_packs_of_controls_are_small_and_say_what_saw_which_pictures():
     packs = data_path("packs")
     paths = [*packs.glob("*-untrained-*.safetensors"), *packs.glob("*-seed-*.safetensors")]

@@ -74,7 +74,7 @@ def test_sixty_clean_photographs_and_a_harmed_copy_of_each_are_at_hand(lab):
 
 
 def test_no_weights_are_loaded_for_the_shipped_sets(lab, monkeypatch):
-    monkeypatch.setattr(lesson, "Maclip", None)
+    monkeypatch.setattr(lab, "_open_scorer", None)
     assert lab.asked.n == 332
     assert lab.cells["tiny-vit", "BIQ2021"].table["clip_iqa"].notna().all()
 
