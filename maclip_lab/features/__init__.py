@@ -1,9 +1,4 @@
-"""Features of whole data sets: extracted once into a store, and served from it to every ablation.
-
-`features` is what an ablation reads; `packs` are files of features without pictures; `extractor`
-turns picture files into packs of a `store` and finds them again; `cues` reads both cues of every
-crop at once.
-"""
+"""Features of whole data sets, extracted once into a store that serves them to every ablation."""
 
 from maclip_lab.features.extractor import Extractor
 from maclip_lab.features.features import Features

@@ -98,9 +98,7 @@ class Extractor:
             StoreError: the folder cannot hold a store, or the manifest's pack holds features of
                 another backbone, or made otherwise.
         """
-        if self._is_packed(manifest):
-            return self._pack_of(manifest, protocol).crops.subset(manifest)
-        return self._extract(manifest, protocol)[0]
+        return self._features(manifest, protocol)[0]
 
     def crops_and_whole(self, manifest: Manifest) -> tuple[Features, Features]:
         """MA-CLIP's features and CLIP-IQA's, of the whole pictures; each picture is decoded once.
@@ -111,16 +109,8 @@ class Extractor:
             StorageFullError: as `crops`.
             StoreError: as `crops`, or the manifest's pack has no whole pictures.
         """
-        if self._is_packed(manifest):
-            pack = self._pack_of(manifest)
-            if pack.whole is None:
-                raise StoreError(
-                    f"{pack.name} holds no features of whole pictures, which CLIP-IQA needs; leave "
-                    "that out (--no-clip-iqa), or make the pack anew with them"
-                )
-            return pack.crops.subset(manifest), pack.whole.subset(manifest)
         whole = replace(WHOLE, resize=protocol_for(manifest.protocol).resize)
-        crops, wholes = self._extract(manifest, None, whole)
+        crops, wholes = self._features(manifest, None, whole)
         return crops, wholes
 
     def pending(self, manifest: Manifest, protocol: Protocol | None = None) -> list[Path]:
@@ -159,20 +149,19 @@ class Extractor:
         """The pack a manifest comes from, once it is what is asked for."""
         scorer = self.scorer
         pack = scorer if isinstance(scorer, Pack) else open_pack(manifest.root)
-        if pack.manifest.pack_sha256 != manifest.pack_sha256:
-            raise StoreError(
-                f"{pack.name} is not the pack that the rows of {manifest.dataset} come from: its "
-                f"sha256 is {pack.manifest.pack_sha256}, not "
-                f"{manifest.pack_sha256 or 'that of a pack'}"
-            )
         made = pack.crops.config
         asked = replace(self, preset=self.preset or made.preset, dtype=made.dtype)
-        wanted = asked.config(manifest, protocol or made.protocol)
-        if apart := differences(wanted.fields, made.fields):
+        wanted = asked.config(manifest, protocol or made.protocol).fields
+        apart = differences(
+            {"sha256": manifest.pack_sha256 or "that of no pack", **wanted},
+            {"sha256": pack.manifest.pack_sha256, **made.fields},
+        )
+        if apart:
             whose = pack.backbone if isinstance(scorer, Pack) else scorer.backbone.name
             raise StoreError(
-                f"{pack.name} holds other features, of {pack.backbone}, than those of {whose} that "
-                f"are asked for: {'; '.join(apart)}; maclip-lab pack makes another pack"
+                f"{pack.name} holds features of {pack.backbone} that are not those asked for, of "
+                f"{whose} for the rows of {manifest.dataset}: {'; '.join(apart)}; maclip-lab pack "
+                "makes another pack"
             )
         return pack
 
@@ -181,8 +170,17 @@ class Extractor:
         memo = Memo(folder, manifest.root)
         return [FeatureStore(folder, self.config(manifest, one), memo) for one in protocols]
 
-    def _extract(self, manifest: Manifest, *protocols: Protocol | None) -> list[Features]:
-        """Features by several protocols; what some of them lack of a picture is made at once."""
+    def _features(self, manifest: Manifest, *protocols: Protocol | None) -> list[Features]:
+        """By a first protocol, and by that of whole pictures; what is lacking is made at once."""
+        if self._is_packed(manifest):
+            pack = self._pack_of(manifest, protocols[0])
+            views = [pack.crops, pack.whole][: len(protocols)]
+            if None in views:
+                raise StoreError(
+                    f"{pack.name} holds no features of whole pictures, which CLIP-IQA needs; leave "
+                    "that out (--no-clip-iqa), or make the pack anew with them"
+                )
+            return [view.subset(manifest) for view in views if view is not None]
         stores = self._stores(manifest, *protocols)
         for _ in range(_ATTEMPTS):
             seen = self._complete(manifest, stores)

@@ -164,11 +164,7 @@ def save_pack(
     scorer: Maclip,
     prompts: Iterable[PromptPairs] = tuple(PROMPT_SETS.values()),
 ) -> Path:
-    """Write a pack, of a set or of a store, a piece at a time.
-
-    Of its parts, crops and perhaps whole pictures, it is told how they were made, a row a file, and
-    what gives their features in that order.
-    """
+    """Write a pack a piece at a time: how each part was made, its rows, and what gives features."""
     anchors = [scorer.text_anchors(pairs) for pairs in prompts]
     texts = {
         text: features.numpy()

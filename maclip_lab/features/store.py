@@ -59,9 +59,8 @@ class Seen:
 class Memo:
     """What a set's files, and packs, held when they were last read, by size and times.
 
-    It spares hashing and may be lost. A file's time of change cannot be set back, so an edit that
-    keeps name, size and modification time is noticed too; where a system keeps no such time,
-    nothing is remembered.
+    It spares hashing and may be lost. A file's time of change cannot be set back, so every edit is
+    noticed; where a system keeps no such time, nothing is remembered.
     """
 
     def __init__(self, store: Path, root: Path) -> None:
@@ -98,13 +97,9 @@ class Memo:
 class FeatureStore:
     """The features of one configuration in a store: its packs, and pictures not yet in one.
 
-    Opening sweeps what dead processes left a day ago. A pack is verified when it is first seen.
-    What is damaged, or another configuration's, is set aside as ``*.corrupt`` with a warning, and
-    its pictures are computed anew.
-
-    Raises:
-        StoreError: the folder cannot be made or written, or is a store of an earlier version.
-        StorageFullError: there is no room.
+    Opening sweeps what dead processes left a day ago, and refuses a store of an earlier version. A
+    pack is verified when it is first seen. What is damaged, or another configuration's, is set
+    aside as ``*.corrupt`` with a warning, and its pictures are computed anew.
     """
 
     def __init__(self, root: Path, config: StoreConfig, memo: Memo) -> None:
@@ -142,11 +137,7 @@ class FeatureStore:
         return known or (self._look_again() and self._pack_of(sha256) is not None)
 
     def put(self, sha256: str, prepared: PreparedPicture, features: np.ndarray) -> None:
-        """Keep what a picture gave; once this returns no kill can take it back.
-
-        Raises:
-            StorageFullError: there is no room; the store is as it was.
-        """
+        """Keep what a picture gave; once this returns no kill can take it back."""
         picture, grid = prepared.picture, prepared.grid
         row = Seen(sha256, picture.status, picture.message).row
         row |= {"flags": " ".join(picture.flags), "n_crops": len(features)}
@@ -161,8 +152,7 @@ class FeatureStore:
     def serve(self, manifest: Manifest, seen: Sequence[Seen], scorer: Any) -> Features:
         """The features of files that all are held, gathered into one pack.
 
-        Raises:
-            SealError: a file was damaged, and has been set aside; FileNotFoundError where it went.
+        It is a SealError where one is damaged and set aside, a FileNotFoundError where one went.
         """
         wanted = {one.sha256 for one in seen} - {""}
         known: dict[str, dict[str, Any]] = {}

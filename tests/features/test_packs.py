@@ -255,10 +255,12 @@ def test_features_made_otherwise_are_an_error_that_names_both(world, scorer):
 
 def test_a_pack_encodes_no_pictures_and_no_other_packs_rows(world, other):
     rows, store, path = world
-    with pytest.raises(StoreError, match=r"six\.safetensors is not the pack .* not that of a pack"):
+    with pytest.raises(StoreError, match=r"six\.safetensors holds .* sha256 is 'that of no pack'"):
         Extractor(open_pack(path), store).crops(rows)
     changed = rewritten(other, logit_scale="1.0")
-    with pytest.raises(StoreError, match=r"is not the pack that the rows .* come from"):
+    with pytest.raises(
+        StoreError, match=r"not those asked for, .* for the rows of synthetic: sha256"
+    ):
         Extractor(open_pack(changed), store).crops(open_dataset(str(path)))
 
 
