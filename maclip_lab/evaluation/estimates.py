@@ -11,7 +11,6 @@ from scipy import stats
 
 from maclip_lab.evaluation.correlations import Array
 
-POWER = 0.8
 _NAN = float("nan")
 
 
@@ -72,7 +71,18 @@ class Estimate:
         if not self.clusters > 1:
             return _NAN
         t = stats.t(self.clusters - 1)
-        return float((t.ppf(1 - level / 2) + t.ppf(POWER)) * self.se)
+        return float((t.ppf(1 - level / 2) + t.ppf(0.8)) * self.se)
+
+    @classmethod
+    def counted(
+        cls, value: float, replicates: Array, level: float = 0.95, method: str = "bootstrap"
+    ) -> "Estimate":
+        """With percentiles of its replicates (B,) and a counted p, never below 2 / (B + 1)."""
+        low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2]).tolist()
+        tail, size = min(np.sum(replicates <= 0), np.sum(replicates >= 0)), replicates.size
+        p = float(min(1.0, 2 * (tail + 1) / (size + 1)))
+        se = float(replicates.std(ddof=1)) if size > 1 else _NAN
+        return cls(value, low, high, p, method=method, se=se, resamples=size)
 
     @classmethod
     def beyond(cls, value: float, null: Array) -> "Estimate":
@@ -80,15 +90,7 @@ class Estimate:
         apart = value - null[~np.isnan(null)]
         if apart.size == 0:
             return cls(_NAN, reason="no draw of chance is a number")
-        low, high = (float(end) for end in np.quantile(apart, [0.025, 0.975]))
-        found = cls(float(apart.mean()), low, high, counted_p(apart), method="draws of chance")
-        return replace(found, se=float(apart.std()), resamples=apart.size)
-
-
-def counted_p(replicates: Array) -> float:
-    """Two-sided p that a number is zero, from its replicates (B,); never below 2 / (B + 1)."""
-    tail = min(np.sum(replicates <= 0), np.sum(replicates >= 0))
-    return float(min(1.0, 2 * (tail + 1) / (replicates.size + 1)))
+        return cls.counted(float(apart.mean()), apart, method="draws of chance")
 
 
 def resamples(tests: int) -> int:

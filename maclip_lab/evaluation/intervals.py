@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from maclip_lab.evaluation.correlations import MIN_PICTURES, Array, Labels, is_constant
-from maclip_lab.evaluation.estimates import Estimate, counted_p
+from maclip_lab.evaluation.estimates import Estimate
 
 MIN_CLUSTERS = 5
 FEW_CLUSTERS = 200
@@ -121,15 +121,8 @@ class Resamples:
         elif self.jackknife:
             found = self._jackknife_t(value, drawn, correlation)
         else:
-            found = self._percentile(value, drawn[~np.isnan(drawn)])
+            found = Estimate.counted(value, drawn[~np.isnan(drawn)], self.settings.level)
         return replace(found, n=self.n, clusters=self.clusters)
-
-    def _percentile(self, value: float, drawn: Array) -> Estimate:
-        level = self.settings.level
-        low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]).tolist()
-        se = float(drawn.std(ddof=1)) if drawn.size > 1 else float("nan")
-        found = Estimate(value, low, high, counted_p(drawn), method="bootstrap")
-        return replace(found, se=se, resamples=drawn.size)
 
     def _jackknife_t(self, value: float, drawn: Array, correlation: bool) -> Estimate:
         se = _jackknife_se(drawn)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from maclip_lab.evaluation import Estimate, holm, resamples, verdicts
-from maclip_lab.evaluation.estimates import counted_p
 
 OPEN = Estimate(0.1, -0.1, 0.3)
 
@@ -77,6 +76,6 @@ def test_holm_equals_values_worked_by_hand():
 
 
 def test_a_counted_p_is_twice_the_smaller_tail_and_has_a_floor():
-    assert counted_p(np.array([-1.0] * 4 + [1.0] * 95)) == pytest.approx(2 * 5 / 100)
-    assert counted_p(np.ones(99)) == pytest.approx(2 / 100)
-    assert counted_p(np.zeros(9)) == 1.0
+    drawn = np.array([-1.0] * 4 + [1.0] * 95)
+    for replicates, p in ((drawn, 2 * 5 / 100), (np.ones(99), 2 / 100), (np.zeros(9), 1)):
+        assert Estimate.counted(0.5, replicates).p == pytest.approx(p)
