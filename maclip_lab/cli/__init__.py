@@ -49,22 +49,16 @@ class Later(typer.core.TyperCommand):
         from maclip_lab.cli.options import spread
 
         name = str(self.name)
-        found = getattr(importlib.import_module(f"maclip_lab.cli.{COMMANDS[name][0]}"), name)
-        if not isinstance(found, typer.Typer):
+        command = getattr(importlib.import_module(f"maclip_lab.cli.{COMMANDS[name][0]}"), name)
+        if not isinstance(command, typer.Typer):
             alone = typer.Typer(add_completion=False)
-            alone.command(name)(spread(found))
-            found = alone
-        return typer.main.get_command(found)
+            alone.command(name)(spread(command))
+            command = alone
+        return typer.main.get_command(command)
 
-    def make_context(
-        self,
-        info_name: str | None,
-        args: list[str],
-        parent: Any = None,
-        **extra: Any,
-    ) -> Any:
+    def make_context(self, *arguments: Any, **more: Any) -> Any:
         """The context of the command itself."""
-        return self.load().make_context(info_name, args, parent, **extra)
+        return self.load().make_context(*arguments, **more)
 
 
 class _Table(typer.core.TyperGroup):
@@ -72,8 +66,7 @@ class _Table(typer.core.TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Later | None:
-        known = COMMANDS.get(cmd_name)
-        return None if known is None else Later(cmd_name, help=known[1])
+        return Later(cmd_name, help=COMMANDS[cmd_name][1]) if cmd_name in COMMANDS else None
 
 
 app = typer.Typer(
@@ -94,9 +87,9 @@ def main() -> None:
     """Runs the command line; errors become one line, and an exit status as said above."""
     warnings.showwarning = lambda message, *_: _show_warning(message)
     handler = logging.StreamHandler()
-    handler.setFormatter(_LowerCase("%(levelname)s: %(message)s"))
+    handler.setFormatter(_LowerCase())
     logging.getLogger("maclip_lab").handlers = [handler]
-    sys.argv[1:] = [_from_home(argument) for argument in sys.argv[1:]]
+    sys.argv[1:] = map(_from_home, sys.argv[1:])
     if sys.stderr is None:  # closed by whoever started us; progress bars need something to write to
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -116,10 +109,8 @@ def main() -> None:
 
 
 class _LowerCase(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return super().format(
-            logging.makeLogRecord({**vars(record), "levelname": record.levelname.lower()})
-        )
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return f"{record.levelname.lower()}: {record.message}"
 
 
 def _show_warning(message: Warning | str) -> None:
@@ -151,21 +142,17 @@ def never_lose_interrupts() -> None:
     report = sys.unraisablehook
 
     def again(lost: "sys.UnraisableHookArgs") -> None:
-        if not issubclass(lost.exc_type, KeyboardInterrupt):
+        if issubclass(lost.exc_type, KeyboardInterrupt):
+            threading.Timer(_AGAIN, _interrupt).start()
+        else:
             report(lost)
-            return
-        threading.Timer(_AGAIN, _interrupt).start()
 
     sys.unraisablehook = again
 
 
 def _interrupt() -> None:
-    """Interrupts the main thread, from any other.
-
-    A signal raised in another thread is noted, but does not wake a main thread that waits.
-    """
-    main = threading.main_thread().ident
-    if main is not None and hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(main, signal.SIGINT)
+    """Interrupts the main thread, and wakes it where it waits, which a signal here would not."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
     else:
         signal.raise_signal(signal.SIGINT)

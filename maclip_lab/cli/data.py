@@ -1,9 +1,8 @@
 """``maclip-lab features|pack|evaluate|sweep|calibrate``: data sets to features and tables."""
 
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import pandas as pd
 import typer
@@ -17,31 +16,11 @@ from maclip_lab.datasets import Choices
 from maclip_lab.datasets.manifest import PACK_SUFFIX
 from maclip_lab.evaluation import EvaluationSettings
 from maclip_lab.evaluation import calibrate as fit
-from maclip_lab.features import Extractor, write_pack
+from maclip_lab.features import write_pack
 from maclip_lab.files.provenance import provenance_record, write_result, write_table
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.scorer import Maclip, ScoreConfig
 
-Encoder = Annotated[ScoreConfig, options.ENCODER]
-Details = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder for the scores of every picture, the differences, and the SRCC by type.",
-        file_okay=False,
-    ),
-]
-Also = Annotated[
-    list[str], typer.Option(help="Other metrics' scores: FILE, or FILE:COLUMN,-LOWER_IS_BETTER.")
-]
-AlsoPath = Annotated[
-    str | None, typer.Option(help="Column of those tables that holds the pictures.")
-]
-Pairs = Annotated[
-    Path | None, typer.Option(help="A table of a, b, chosen[, count]: choices in place of scores.")
-]
-PairsColumns = Annotated[
-    str | None, typer.Option(help="Its columns by name, in that order: LEFT,RIGHT,WINNER.")
-]
 _SHOWN = [
     *("dataset", "backbone", "method", "n", "n_dropped", "srcc", "srcc_lo", "srcc_hi", "krcc"),
     *("plcc_4p", "rmse_4p", "paper_rn50_srcc", "minus_paper_rn50", "published_srcc"),
@@ -52,78 +31,92 @@ _TESTS += ["p_srcc_holm", "verdict", "detectable"]
 _DETAILS = ("predictions", "differences", "by_type")
 
 
-def features(
-    dataset: options.Dataset,
-    choices: Choices,
-    encoder: Encoder,
-    extract: partial[Extractor],
-    root: options.Root = None,
-    backbone: options.Backbones = None,
-    quiet: options.Quiet = False,
-) -> None:
+@dataclass
+class Judges:
+    """What scores are held against beside opinions: other metrics, or people's choices."""
+
+    also: Annotated[
+        list[str] | None,
+        typer.Option(help="Other metrics' scores: FILE, or FILE:COLUMN,-LOWER_IS_BETTER."),
+    ] = None
+    also_path: Annotated[
+        str | None, typer.Option(help="Column of those tables that holds the pictures.")
+    ] = None
+    pairs: Annotated[
+        Path | None,
+        typer.Option(help="A table of a, b, chosen[, count]: choices in place of scores."),
+    ] = None
+    pairs_columns: Annotated[
+        str | None, typer.Option(help="Its columns by name, in that order: LEFT,RIGHT,WINNER.")
+    ] = None
+    n_boot: Annotated[
+        int | None, typer.Option(help="Resamples; else as many as the comparisons take.")
+    ] = None
+
+    def refuse_unused(self, choices: Choices) -> None:
+        """Stops where an option is given that is not looked at."""
+        unused: dict[str, object] = {"pairs_columns": self.pairs_columns}
+        mode = "without --pairs"
+        if self.pairs is not None:
+            unused = {**choices.given, "n_boot": self.n_boot}
+            unused |= {"on_collision": None, "on_duplicate": None}
+            mode = "with --pairs"
+        if not self.also and self.also_path is not None:
+            unused, mode = {"also_path": self.also_path}, "without --also"
+        for name, value in unused.items():
+            if value is not None:
+                hint = f"--{name.replace('_', '-')}"
+                raise typer.BadParameter(f"{mode} it is not used", param_hint=hint)
+
+
+def features(sets: options.Sets) -> None:
     """Extract a data set's features into a store; stopped, it goes on from there."""
-    manifests = options.manifests(dataset, root, choices)
-    failed = 0
-    for scorer in options.scorers(encoder, backbone, manifests):
-        for manifest in manifests:
-            view = extract(scorer, progress=not quiet).crops(manifest)
+    for extractor in sets.extractors():
+        for manifest in sets.manifests:
+            view = extractor.crops(manifest)
             typer.echo(repr(view))
-            failed += options.report_failures(view.table, manifest)
-    if failed:
-        raise typer.Exit(1)
+            sets.report(view.table, manifest)
+    sets.end()
 
 
 def pack(
-    dataset: options.Dataset,
+    sets: options.Sets,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", help="Pack to write: .safetensors.", show_default=False),
     ],
-    choices: Choices,
-    encoder: Encoder,
-    extract: partial[Extractor],
-    root: options.Root = None,
-    backbone: options.Backbone = "RN50",
     clip_iqa: options.ClipIqa = True,
     overwrite: options.Overwrite = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Put a data set's features, opinions and prompts into one file, without its pictures."""
-    options.refuse_existing(output, overwrite, suffixes=[PACK_SUFFIX])
-    manifest, *others = options.manifests(dataset, root, choices)
-    if others or not manifest.has_pictures:
-        raise typer.BadParameter("a pack is made of the pictures of one data set")
-    scorer = Maclip.from_config(replace(encoder, backbone=backbone))
-    extractor = extract(scorer, progress=not quiet)
-    crops, whole = (
-        extractor.crops_and_whole(manifest) if clip_iqa else (extractor.crops(manifest), None)
-    )
-    write_pack(output, crops, whole, scorer)
+    options.refuse_existing(output, overwrite, [PACK_SUFFIX])
+    extractor, manifest = sets.only("a pack")
+    if not manifest.has_pictures:
+        raise typer.BadParameter("a pack is made of pictures, not of a pack")
+    if clip_iqa:
+        crops, whole = extractor.crops_and_whole(manifest)
+    else:
+        crops, whole = extractor.crops(manifest), None
+    write_pack(output, crops, whole, cast(Maclip, extractor.scorer))
     typer.echo(f"{crops!r}\nwritten to {output}, {output.stat().st_size / 1e6:.1f} MB")
-    if options.report_failures(crops.table, manifest):
-        raise typer.Exit(1)
+    sets.report(crops.table, manifest)
+    sets.end()
 
 
 def evaluate(
-    dataset: options.Dataset,
-    choices: Choices,
+    sets: options.Sets,
+    judges: Judges,
     fusion: FusionSettings,
-    encoder: Encoder,
-    extract: partial[Extractor],
-    root: options.Root = None,
     output: options.Output = None,
-    details: Details = None,
-    backbone: options.Backbones = None,
-    clip_iqa: options.ClipIqa = True,
-    also: Also = [],  # noqa: B006
-    also_path: AlsoPath = None,
-    pairs: Pairs = None,
-    pairs_columns: PairsColumns = None,
-    n_boot: Annotated[
-        int | None, typer.Option(help="Resamples; else as many as the comparisons take.")
+    details: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the scores of every picture, the differences, and the SRCC by type.",
+            file_okay=False,
+        ),
     ] = None,
+    clip_iqa: options.ClipIqa = True,
     overwrite: options.Overwrite = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Evaluate backbones on data sets: correlations with intervals, beside the paper's.
 
@@ -135,69 +128,49 @@ def evaluate(
         files |= {details / f"{part}.csv": part for part in _DETAILS}
     for path in files:
         options.refuse_existing(path, overwrite, folder=details)
-    unused: dict[str, object] = {"pairs_columns": pairs_columns}
-    if pairs is not None:
-        unused = {**choices.given, "n_boot": n_boot, "on_collision": None, "on_duplicate": None}
-    unused |= {} if also else {"also_path": also_path}
-    for name, value in unused.items():
-        if value is not None:
-            mode = "with" if pairs is not None and name != "also_path" else "without"
-            other = "--also" if name == "also_path" else "--pairs"
-            option = f"--{name.replace('_', '-')}"
-            raise typer.BadParameter(f"{mode} {other} it is not used", param_hint=option)
-    votes: pd.DataFrame | None = None
-    if pairs is None:
-        manifests = options.manifests(dataset, root, choices)
-    else:
-        titles = [title.strip() for title in pairs_columns.split(",")] if pairs_columns else ()
-        votes, listed = read_choices(pairs, dataset, root, titles, choices)
-        manifests = [listed]
+    judges.refuse_unused(sets.choices)
+    votes = None
+    if judges.pairs is not None:
+        columns = judges.pairs_columns.split(",") if judges.pairs_columns else []
+        titles = [title.strip() for title in columns]
+        votes, listed = read_choices(judges.pairs, sets.dataset, sets.root, titles, sets.choices)
+        sets.manifests = [listed]
         typer.echo(listed.note, err=True)
-    rivals = [read_rivals(also, manifest, also_path) for manifest in manifests]
+    rivals = [read_rivals(judges.also or [], each, judges.also_path) for each in sets.manifests]
     for note in (note for read in rivals for note in read.notes):
         typer.echo(note, err=True)
-    studies, failed = [], 0
-    for scorer in options.scorers(encoder, backbone, manifests):
-        for manifest, others in zip(manifests, rivals, strict=True):
+    statistics = None if judges.n_boot is None else EvaluationSettings(judges.n_boot)
+    studies = []
+    for extractor in sets.extractors():
+        for manifest, others in zip(sets.manifests, rivals, strict=True):
             result = study(
-                extract(scorer, progress=not quiet),
+                extractor,
                 manifest,
                 fusion,
-                None if n_boot is None else EvaluationSettings(n_boot),
+                statistics,
                 clip_iqa=clip_iqa,
                 rivals=others,
                 votes=votes,
             )
             studies.append(result)
-            failed += options.report_failures(result.predictions, manifest)
-            lost = result.predictions.query("status == 'ok' and message != ''")
-            for row in lost[:1].itertuples():
-                said = (
-                    f"{len(lost)} of {len(result.predictions)} pictures have no CLIP-IQA, such as"
-                )
-                reason = row.message.removeprefix("no CLIP-IQA: ")
-                typer.secho(f"{said} {row.path}: {reason}", fg="yellow", err=True)
+            sets.report(result.predictions, manifest)
+            _name_without_whole(result.predictions)
             if votes is not None:
-                _show(result.table.set_index("method").T, index=True)
+                options.show(result.table.set_index("method").T, index=True)
                 continue
-            _show(result.table[_SHOWN])
-            if also:
-                _show(result.differences[_TESTS])
+            options.show(result.table[_SHOWN])
+            if judges.also:
+                options.show(result.differences[_TESTS])
     for path, part in files.items():
         tables = [_labelled(getattr(each, part), each.table) for each in studies]
         filled = [table for table in tables if len(table)] or tables[:1]
         path.parent.mkdir(exist_ok=True)
         _write(filled, [each.record for each in studies], path)
-    if failed:
-        raise typer.Exit(1)
+    sets.end()
 
 
 def sweep(
-    dataset: options.Dataset,
-    choices: Choices,
-    encoder: Encoder,
-    extract: partial[Extractor],
-    root: options.Root = None,
+    sets: options.Sets,
     output: options.Output = None,
     grid: Annotated[
         Literal["lambda", "bases", "prompts", "crops", "rules"],
@@ -206,72 +179,59 @@ def sweep(
             "the crops; fusion rules and fixed weights."
         ),
     ] = "lambda",
-    backbone: options.OneBackbone = None,
     overwrite: options.Overwrite = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Sweep the method's constants over stored features, without touching a picture again."""
     options.refuse_existing(output, overwrite)
-    manifests = options.manifests(dataset, root, choices)
-    (scorer,) = options.scorers(encoder, [backbone], manifests)
-    tables, records, failed = [], [], 0
-    for manifest in manifests:
-        view = extract(scorer, progress=not quiet).crops(manifest)
-        score_store(view, scorer.anchors)  # which says where opinions are scores of our own
-        table = named_sweep(grid, view, scorer.text_anchors)
-        table.insert(0, "dataset", manifest.dataset)
-        tables.append(table)
-        config = scorer.config(view.config.protocol, preset=view.config.preset)
-        made = {
-            "grid": grid,
-            "dtype": view.config.dtype,
-            "prompts": list(table["prompts"].unique()),
-            "data": manifest.data(view.table),
-        }
-        records.append(provenance_record({**config.facts, **manifest.facts, **made}))
-        failed += options.report_failures(view.table, manifest)
-        _show(table)
+    tables, records = [], []
+    for extractor in sets.extractors():
+        for manifest in sets.manifests:
+            view, scorer = extractor.crops(manifest), extractor.scorer
+            score_store(view, scorer.anchors)  # which says where opinions are scores of our own
+            config = scorer.config(view.config.protocol, preset=view.config.preset)
+            table = named_sweep(grid, view, scorer.text_anchors)
+            table.insert(0, "dataset", manifest.dataset)
+            table.insert(1, "backbone", config.backbone)
+            made = {
+                "grid": grid,
+                "dtype": view.config.dtype,
+                "prompts": list(table["prompts"].unique()),
+                "data": manifest.data(view.table),
+            }
+            tables.append(table)
+            records.append(provenance_record({**config.facts, **manifest.facts, **made}))
+            sets.report(view.table, manifest)
+            options.show(table)
     if output is not None:
         _write(tables, records, output)
-    if failed:
-        raise typer.Exit(1)
+    sets.end()
 
 
 def calibrate(
-    dataset: options.Dataset,
+    sets: options.Sets,
+    read: Annotated[ScoreConfig, ("prompts", "settings")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Calibration to write: .json.")],
-    choices: Choices,
-    fusion: FusionSettings,
-    encoder: Annotated[ScoreConfig, (*options.ENCODER, "prompts")],
-    extract: partial[Extractor],
-    root: options.Root = None,
-    backbone: options.OneBackbone = None,
     level: Annotated[float, typer.Option(help="Share of pictures in the interval.")] = 0.95,
     overwrite: options.Overwrite = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Fit the curve from scores to people's own scale, with an interval for a new picture.
 
     Example: maclip-lab calibrate mine --annotations scores.csv -b tiny-rn -o mine.json,
     then: maclip-lab score photos/ -b tiny-rn --calibration mine.json
     """
-    options.refuse_existing(output, overwrite, suffixes=[".json"])
-    manifest, *others = options.manifests(dataset, root, choices)
-    if others:
-        raise typer.BadParameter("a calibration is of one data set", param_hint="DATASET")
-    (scorer,) = options.scorers(encoder, [backbone], [manifest])
-    anchors = scorer.text_anchors(encoder.prompts)
-    view = extract(scorer, progress=not quiet).crops(manifest)
+    options.refuse_existing(output, overwrite, [".json"])
+    extractor, manifest = sets.only("a calibration")
+    view, anchors = extractor.crops(manifest), extractor.scorer.text_anchors(read.prompts)
     references = manifest.table["ref_id"]
-    config = scorer.config(view.config.protocol, fusion, preset=view.config.preset)
-    config = replace(config, prompts=anchors.pairs)
+    made = view.config.protocol, read.settings
+    config = extractor.scorer.config(*made, preset=view.config.preset)
     result = fit(
-        score_store(view, anchors, fusion)["score"],
+        score_store(view, anchors, read.settings)["score"],
         manifest.table["mos"],
         higher_is_better=manifest.higher_is_better,
         clusters=references if references.notna().all() else None,
         level=level,
-        facts={**config.facts, **manifest.facts},
+        facts={**replace(config, prompts=anchors.pairs).facts, **manifest.facts},
     )
     record = {**result.facts, "level": level, "data": manifest.data(view.table)}
     write_result(result.to_json().encode(), output, provenance_record(record))
@@ -279,12 +239,17 @@ def calibrate(
         f"{level:.0%} of new pictures should lie within {result.margin:.3g} of the curve through "
         f"{result.n}; written to {output}"
     )
-    if options.report_failures(view.table, manifest):
-        raise typer.Exit(1)
+    sets.report(view.table, manifest)
+    sets.end()
 
 
-def _show(table: pd.DataFrame, *, index: bool = False) -> None:
-    typer.echo(table.to_string(index=index, float_format="{:.4f}".format))
+def _name_without_whole(predictions: pd.DataFrame) -> None:
+    """Says how many pictures have a score, but are too large to be encoded whole."""
+    lost = predictions.query("status == 'ok' and message != ''")
+    for row in lost[:1].itertuples():
+        reason = row.message.removeprefix("no CLIP-IQA: ")
+        said = f"{len(lost)} of {len(predictions)} pictures have no CLIP-IQA, such as"
+        typer.secho(f"{said} {row.path}: {reason}", fg="yellow", err=True)
 
 
 def _write(tables: list[pd.DataFrame], records: list[dict[str, object]], path: Path) -> None:

@@ -15,15 +15,8 @@ from PIL import ImageFile
 
 from maclip_lab.encoder import choose_device
 from maclip_lab.files.provenance import versions
+from maclip_lab.weights import places
 from maclip_lab.weights.loading import verify
-from maclip_lab.weights.places import (
-    CACHE_VARIABLE,
-    OFFLINE_VARIABLES,
-    cache_folder,
-    hub_folders,
-    is_offline,
-    named_backbones,
-)
 
 Row = tuple[str, str, str]
 
@@ -51,26 +44,30 @@ def examine() -> pd.DataFrame:
         advice = f"; pip install {name}" if absent else ""
         rows.append((name, "bad" if absent else "ok", version + advice))
     device = choose_device("auto")
-    processor = (
-        torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
-    )
+    cuda = device.type == "cuda"
+    processor = torch.cuda.get_device_name(device) if cuda else platform.processor()
     rows.append(("device", "ok", f"{device} {processor}, {torch.get_num_threads()} threads"))
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         rows.append(("Pillow", "bad", "LOAD_TRUNCATED_IMAGES is on: cut pictures pass as whole"))
-    for what, folder in (("cache", cache_folder()), ("hub's cache", hub_folders()[0])):
+    for what, folder in (
+        ("cache", places.cache_folder()),
+        ("hub's cache", places.hub_folders()[0]),
+    ):
         nearest = next(path for path in (folder, *folder.parents) if path.exists())
         writable = nearest.is_dir() and os.access(nearest, os.W_OK)
-        advice = "" if writable else f"; not writable, set {CACHE_VARIABLE} to a folder that is"
-        rows.append((what, "ok" if writable else "bad", f"{folder}{advice}"))
-    names = (*OFFLINE_VARIABLES, "HF_ENDPOINT", "HF_HOME", CACHE_VARIABLE)
+        advice = f"; not writable, set {places.CACHE_VARIABLE} to a folder that is"
+        rows.append((what, "ok", str(folder)) if writable else (what, "bad", f"{folder}{advice}"))
+    names = (*places.OFFLINE_VARIABLES, "HF_ENDPOINT", "HF_HOME", places.CACHE_VARIABLE)
     settings = [f"{name}={os.environ[name]}" for name in names if os.environ.get(name)]
-    state = "offline" if is_offline() else "online, used only for weights that are asked for"
+    online = "online, used only for weights that are asked for"
+    state = "offline" if places.is_offline() else online
     rows += [*_weights(), ("network", "ok", ", ".join([state, *settings]))]
     return pd.DataFrame(rows, columns=["what", "verdict", "finding"])
 
 
 def _weights() -> Iterator[Row]:
-    for name, embedded in ((model.name, model.kind == "embedded") for model in named_backbones()):
+    for model in places.named_backbones():
+        name, embedded = model.name, model.kind == "embedded"
         advice = "install this package anew" if embedded else f"maclip-lab weights fetch {name}"
         for copy in verify(name):
             if copy.status == "missing":

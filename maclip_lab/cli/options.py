@@ -1,15 +1,16 @@
-"""Options: those of the package's settings objects, made of their fields, and those of commands.
+"""Options: those of settings objects, made of their fields, and those that commands share.
 
-A command takes a settings object, a dataclass, as one argument; each of its fields whose metadata
-has a ``help`` is an option. `spread` shows Typer the options and hands the command the object.
+A command takes a settings object, a dataclass, as one argument. Its fields that are options are
+those annotated as such and those whose metadata has a ``help``; a field may be a settings object in
+turn. `spread` shows Typer the options and hands the command the objects.
 """
 
 import functools
 import inspect
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import MISSING, Field, fields, is_dataclass, replace
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -17,14 +18,11 @@ import pandas as pd
 import typer
 
 from maclip_lab.datasets import Choices, Manifest, find_datasets, open_dataset
-from maclip_lab.features import Pack, open_pack
+from maclip_lab.features import Extractor, open_pack
 from maclip_lab.files.atomic import try_to_write
 from maclip_lab.files.provenance import record_path
 from maclip_lab.scorer import Maclip, ScoreConfig
 from maclip_lab.weights.names import parse_name, shape_and_seed
-
-ENCODER = ("device", "precision", "weights_dir", "offline", "quick_gelu")
-"""Fields of `ScoreConfig` that say where and how a backbone runs, and where its weights lie."""
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:
@@ -33,59 +31,70 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
     Of ``Annotated[Settings, names]`` the fields named are options, of ``partial[Settings]`` the
     command gets a partial that lacks the other fields.
     """
-    hints = get_type_hints(command, include_extras=True)
-    parameters: list[inspect.Parameter] = []
-    behind: list[inspect.Parameter] = []
-    groups: dict[str, tuple[bool, Any, list[str]]] = {}
-    for parameter in inspect.signature(command).parameters.values():
-        hint, names = hints[parameter.name], None
-        if get_origin(hint) is Annotated and isinstance(get_args(hint)[1], tuple):
-            hint, names = get_args(hint)
-        settings: Any = get_args(hint)[0] if get_origin(hint) is partial else hint
-        if not is_dataclass(settings):
-            parameters.append(parameter.replace(annotation=hint, kind=parameter.KEYWORD_ONLY))
-            continue
-        kinds = get_type_hints(settings)
-        shown = [
-            field
-            for field in fields(settings)
-            if "help" in field.metadata and (names is None or field.name in names)
-        ]
-        groups[parameter.name] = hint is not settings, settings, [field.name for field in shown]
-        behind += [_option(field, kinds[field.name]) for field in shown]
-
-    parameters += behind
+    taken = _Taken(command)
+    options = list(taken.all_options())
 
     @functools.wraps(command)
     def spreading(**given: object) -> None:
-        objects: dict[str, object] = {}
-        for name, (lacking, settings, names) in groups.items():
-            values = {field: given.pop(field) for field in names}
-            objects[name] = partial(settings, **values) if lacking else settings(**values)
-        command(**given, **objects)
+        taken.call(given)
 
-    spreading.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    spreading.__annotations__ = {each.name: each.annotation for each in parameters}
+    spreading.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+    spreading.__annotations__ = {each.name: each.annotation for each in options}
     return spreading
 
 
-def _option(field: "Field[Any]", kind: object) -> inspect.Parameter:
+class _Taken:
+    """What a command, or a settings object, is called with: options, and settings objects."""
+
+    def __init__(self, made: Callable[..., Any], names: Sequence[str] | None = None) -> None:
+        self.made = made
+        self.options: list[inspect.Parameter] = []
+        self.settings: dict[str, _Taken] = {}
+        hints = get_type_hints(made, include_extras=True)
+        described = {each.name: each for each in fields(made)} if is_dataclass(made) else {}
+        for name, parameter in inspect.signature(made).parameters.items():
+            hint, chosen = hints[name], None
+            if get_origin(hint) is Annotated and isinstance(get_args(hint)[1], tuple):
+                hint, chosen = get_args(hint)
+            settings: Any = get_args(hint)[0] if get_origin(hint) is partial else hint
+            if names is not None and name not in names:
+                continue
+            if is_dataclass(settings):
+                inner = self.settings[name] = _Taken(settings, chosen)  # type: ignore[arg-type]
+                if settings is not hint:
+                    inner.made = partial(partial, inner.made)
+            elif get_origin(hint) is Annotated:
+                kind = inspect.Parameter.KEYWORD_ONLY
+                self.options.append(parameter.replace(annotation=hint, kind=kind))
+            elif name in described and "help" in described[name].metadata:
+                self.options.append(_option(described[name], hint))
+
+    def all_options(self) -> Iterator[inspect.Parameter]:
+        yield from self.options
+        for settings in self.settings.values():
+            yield from settings.all_options()
+
+    def call(self, given: Mapping[str, object]) -> object:
+        values = {each.name: given[each.name] for each in self.options}
+        objects = {name: settings.call(given) for name, settings in self.settings.items()}
+        return self.made(**values, **objects)
+
+
+def _option(described: "Field[Any]", kind: object) -> inspect.Parameter:
     """A field of a settings object as the parameter that Typer makes an option of.
 
     Metadata: ``help``, ``flags`` where the name is not the field's, ``type`` where Typer cannot
-    take the field's, ``min``.
+    take the field's, and whatever else `typer.Option` takes.
     """
-    flags = [field.metadata["flags"]] if "flags" in field.metadata else []
-    default = None if field.default is MISSING else field.default
-    option = typer.Option(
-        *flags,
-        help=field.metadata["help"],
-        min=field.metadata.get("min"),
-        show_default=default is not None,
-    )
-    annotation: Any = Annotated[field.metadata.get("type", kind), option]
+    words = dict(described.metadata)
+    flags = [words.pop("flags")] if "flags" in words else []
+    kind = words.pop("type", kind)
+    option = typer.Option(*flags, **words, show_default=described.default is not None)
+    annotation: Any = Annotated[kind, option]
     keyword = inspect.Parameter.KEYWORD_ONLY
-    return inspect.Parameter(field.name, keyword, default=default, annotation=annotation)
+    return inspect.Parameter(
+        described.name, keyword, default=described.default, annotation=annotation
+    )
 
 
 def known_backbones(value: str | list[str] | None) -> str | list[str] | None:
@@ -99,33 +108,14 @@ def known_backbones(value: str | list[str] | None) -> str | list[str] | None:
     return value
 
 
-Dataset = Annotated[
-    str, typer.Argument(help='koniq, ..., "all", what your own list is called, or a pack.')
-]
-Root = Annotated[
-    Path | None, typer.Option(help="Folder of the data set, or one above it.", exists=True)
-]
+def backbone_option(help: str, default: str | bool = True) -> Any:
+    """``--backbone``, ``-b``; of a list, it may be given repeatedly."""
+    names = ("--backbone", "-b")
+    return typer.Option(*names, help=help, show_default=default, callback=known_backbones)
+
+
 Backbone = Annotated[
-    str,
-    typer.Option(
-        *("--backbone", "-b"),
-        help="RN50, ViT-B/32, ..., tiny-rn, tiny-vit, hf-hub:org/name or a file.",
-        callback=known_backbones,
-    ),
-]
-OR_THE_PACKS = "RN50, or a pack's own"
-OneBackbone = Annotated[
-    str | None,
-    typer.Option(*("--backbone", "-b"), show_default=OR_THE_PACKS, callback=known_backbones),
-]
-Backbones = Annotated[
-    list[str] | None,
-    typer.Option(
-        *("--backbone", "-b"),
-        help="May be given repeatedly.",
-        show_default=OR_THE_PACKS,
-        callback=known_backbones,
-    ),
+    str, backbone_option("RN50, ViT-B/32, ..., tiny-rn, tiny-vit, hf-hub:org/name or a file.")
 ]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="Table to write: .parquet or .csv.")
@@ -139,43 +129,75 @@ Overwrite = Annotated[
 ]
 
 
-def manifests(dataset: str, root: Path | None, choices: Choices) -> list[Manifest]:
-    """The manifests of a data set by name, or of all that lie under the root."""
-    found = {dataset: root}
-    if dataset == "all" and choices.annotations is None:
-        if root is None:
-            raise typer.BadParameter("say where the data sets lie", param_hint="--root")
-        found = dict(find_datasets(root))
-        if not found:
-            raise typer.BadParameter("no data set was found there", param_hint="--root")
-    opened = [open_dataset(name, folder, choices) for name, folder in found.items()]
-    for manifest in opened:
-        if manifest.note:
-            typer.echo(f"{manifest.dataset} in {manifest.root}: {manifest.note}", err=True)
-    return opened
+@dataclass
+class Sets:
+    """The data sets of a command, and the backbones that look at them; counts what goes wrong."""
+
+    dataset: Annotated[
+        str, typer.Argument(help='koniq, ..., "all", what your own list is called, or a pack.')
+    ]
+    choices: Choices
+    encoder: Annotated[ScoreConfig, ("device", "precision", "weights_dir", "offline", "quick_gelu")]
+    extract: partial[Extractor]
+    root: Annotated[
+        Path | None, typer.Option(help="Folder of the data set, or one above it.", exists=True)
+    ] = None
+    backbone: Annotated[
+        list[str] | None, backbone_option("May be given repeatedly.", "RN50, or a pack's own")
+    ] = None
+    quiet: Quiet = False
+    failed: int = field(default=0, init=False)
+
+    @cached_property
+    def manifests(self) -> list[Manifest]:
+        """The manifests of a data set by name, or of all that lie under the root."""
+        found = {self.dataset: self.root}
+        if self.dataset == "all" and self.choices.annotations is None:
+            if self.root is None:
+                raise typer.BadParameter("say where the data sets lie", param_hint="--root")
+            found = dict(find_datasets(self.root))
+            if not found:
+                raise typer.BadParameter("no data set was found there", param_hint="--root")
+        opened = [open_dataset(name, folder, self.choices) for name, folder in found.items()]
+        for manifest in opened:
+            if manifest.note:
+                typer.echo(f"{manifest.dataset} in {manifest.root}: {manifest.note}", err=True)
+        return opened
+
+    def extractors(self) -> Iterator[Extractor]:
+        """One a backbone; where none is named, the paper's or a pack's own."""
+        if not self.backbone and not self.manifests[0].has_pictures:
+            yield self.extract(open_pack(self.manifests[0].root), progress=not self.quiet)
+            return
+        for name in self.backbone or ["RN50"]:
+            scorer = Maclip.from_config(replace(self.encoder, backbone=name))
+            yield self.extract(scorer, progress=not self.quiet)
+
+    def only(self, what: str) -> tuple[Extractor, Manifest]:
+        """The one backbone and the one data set of a command that makes ``what`` of them."""
+        if len(self.manifests) > 1 or len(self.backbone or ()) > 1:
+            raise typer.BadParameter(f"{what} is made of one data set, by one backbone")
+        return next(self.extractors()), self.manifests[0]
+
+    def report(self, table: pd.DataFrame, manifest: Manifest) -> None:
+        """Says which pictures could not be used, and how many of all.
+
+        Those that the copy at hand lacks count too; what a pack was made without is no failure.
+        """
+        failed = name_failures(table)
+        if failed:
+            typer.secho(f"{failed} of {len(table)} pictures could not be used", err=True)
+        self.failed += failed + len(manifest.missing) * manifest.has_pictures
+
+    def end(self) -> None:
+        """Exit status 1 where a picture could not be used."""
+        if self.failed:
+            raise typer.Exit(1)
 
 
-def scorers(
-    config: ScoreConfig, backbones: Sequence[str | None] | None, opened: Sequence[Manifest]
-) -> Iterator[Maclip | Pack]:
-    """The metric with each of the backbones; None for the paper's, or a pack's own."""
-    names = [name for name in backbones or () if name is not None]
-    if not names and not opened[0].has_pictures:
-        yield open_pack(opened[0].root)
-        return
-    for name in names or ["RN50"]:
-        yield Maclip.from_config(replace(config, backbone=name))
-
-
-def report_failures(table: pd.DataFrame, manifest: Manifest) -> int:
-    """Says which pictures could not be used, and how many of all; returns how many.
-
-    Those that the copy at hand lacks are counted; what a pack was made without is no failure.
-    """
-    failed = name_failures(table)
-    if failed:
-        typer.secho(f"{failed} of {len(table)} pictures could not be used", err=True)
-    return failed + len(manifest.missing) * manifest.has_pictures
+def show(table: pd.DataFrame, digits: str = ".4f", *, index: bool = False) -> None:
+    """Prints a table, its numbers with so many digits."""
+    typer.echo(table.to_string(index=index, float_format=f"{{:{digits}}}".format))
 
 
 def name_failures(table: pd.DataFrame) -> int:
@@ -191,8 +213,8 @@ def name_failures(table: pd.DataFrame) -> int:
 def refuse_existing(
     output: Path | None,
     overwrite: bool,
-    folder: Path | None = None,
     suffixes: Sequence[str] = (".parquet", ".csv"),
+    folder: Path | None = None,
 ) -> None:
     """Stops, before any work is done, where an output exists or cannot be written.
 
@@ -200,8 +222,9 @@ def refuse_existing(
     """
     if output is None:
         return
-    made = output.parent == folder and not output.parent.exists()
-    parent = output.parent.parent if made else output.parent
+    parent = output.parent
+    if parent == folder and not parent.exists():
+        parent = parent.parent
     reasons = {
         f"{output} does not end in {' or '.join(suffixes)}": output.suffix.lower() not in suffixes,
         f"{output} is a folder": os.path.isdir(output),
@@ -212,7 +235,7 @@ def refuse_existing(
         if holds:
             raise typer.BadParameter(reason, param_hint="-o")
     try:
-        try_to_write(record_path(parent / output.name))
+        try_to_write(parent / record_path(output).name)
     except OSError as error:
         raise typer.BadParameter(
             f"{output} and its record cannot be written: {error.strerror}", param_hint="-o"

@@ -4,9 +4,9 @@ import importlib.util
 import os
 import subprocess
 import sys
-from io import BytesIO
+from functools import partial
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import pandas as pd
 import typer
@@ -37,24 +37,28 @@ def demo(
     """Score a dozen photographs, clean and degraded, offline; print the ranking, draw a figure."""
     types = ", ".join(EDITION.types)
     typer.echo(f"Scoring a dozen photographs, clean and under {types}, with {backbone}")
-    found = run_demo(output, backbone, progress=not quiet)
-    shown = found.table[["name", "score", "q_cos", "q_mag", "w_cos"]]
+    scorer = Maclip(backbone, offline=True)
+    table = ranked_photographs(output, scorer, progress=not quiet)
+    shown = table[["name", "score", "q_cos", "q_mag", "w_cos"]]
     shown.insert(0, "rank", range(1, len(shown) + 1))
-    typer.echo("\nThe ten best and the ten worst of " + str(len(shown)))
+    typer.echo(f"\nThe ten best and the ten worst of {len(shown)}")
     for part in (shown.head(10), shown.tail(10)):
-        typer.echo(part.to_string(index=False, float_format="{:.3f}".format))
+        options.show(part, ".3f")
+    agreement = agreement_with_severity(table)
     typer.echo(f"\nSRCC with severity ({backbone}, synthetic pictures, pseudo-MOS)")
-    typer.echo(found.agreement.to_string(float_format="{:+.3f}".format))
+    options.show(agreement, "+.3f", index=True)
     typer.echo(
         f"\nSRCC with people's opinion, another question ({backbone}, packs of real pictures)"
     )
-    if len(found.opinion.columns):
-        typer.echo(found.opinion.to_string(float_format="{:+.3f}".format))
-    for reason in found.without:
+    opinion, absent = agreement_with_opinion(scorer)
+    if len(opinion.columns):
+        options.show(opinion, "+.3f", index=True)
+    for reason in absent:
         typer.echo(reason)
-    figure, table = write_demo(found, output)
+    within = agreement.loc["MA-CLIP", "within a photograph"]
+    figure, written = write_demo(table, within, output)
     typer.echo(
-        f"\nFigure: {figure}\nTable:  {table}\n\nNext:\n"
+        f"\nFigure: {figure}\nTable:  {written}\n\nNext:\n"
         "  maclip-lab score your/photos -o scores.csv --backbone tiny-rn    your own pictures\n"
         "  maclip-lab weights fetch RN50                                   the paper's backbone\n"
         "  make lab                                                        the notebooks"
@@ -80,71 +84,56 @@ def lab(
     raise typer.Exit(subprocess.call(command))
 
 
-class Demo(NamedTuple):
-    """What the demonstration found; ``without`` says in words why a set is absent from opinion."""
-
-    table: pd.DataFrame  # one row a picture, best first; settings and hashes in ``attrs``
-    agreement: pd.DataFrame  # one row a cue: SRCC with severity, within a photograph and over all
-    opinion: pd.DataFrame  # one row a cue: SRCC with people's opinion of each shipped set
-    without: tuple[str, ...] = ()
-
-
-def run_demo(folder: Path, backbone: str = "tiny-rn", *, progress: bool = False) -> Demo:
-    """Makes the degraded photographs under ``folder`` and scores them all."""
+def ranked_photographs(folder: Path, scorer: Maclip, *, progress: bool = False) -> pd.DataFrame:
+    """Degraded photographs made under ``folder`` and scored, best first."""
     manifest = make_synthetic(folder, EDITION)
     paths = [manifest.root / path for path in manifest.table["path"]]
-    scorer = Maclip(backbone, offline=True)
     scores = score_folder(paths, scorer, progress=progress)
     facts = manifest.table[["name", "ref_id", "dist_type", "dist_level", "mos"]]
     table = pd.concat([facts.reset_index(drop=True), scores], axis=1)
-    predictions = table[list(CUES.values())].rename(columns={v: k for k, v in CUES.items()})
-    whole = evaluate(predictions, table["mos"], clusters=table["ref_id"])
+    table = table.sort_values("score", ascending=False, ignore_index=True)
+    table.attrs = {**scores.attrs, **manifest.facts}
+    return table
+
+
+def agreement_with_severity(table: pd.DataFrame) -> pd.DataFrame:
+    """SRCC of every cue with severity, within a photograph and over all."""
+    predictions = table[list(CUES.values())].set_axis(list(CUES), axis=1)
+    whole = evaluate(predictions, table["mos"], clusters=table["ref_id"]).set_index("method")
     within = breakdown(predictions, table["mos"], table["ref_id"], min_n=5)
-    agreement = pd.DataFrame(
-        {
-            "within a photograph": within.groupby("method")["srcc"].mean(),
-            "over all": whole.set_index("method")["srcc"],
-            "95 % from": whole.set_index("method")["srcc_lo"],
-            "to": whole.set_index("method")["srcc_hi"],
-        }
-    ).rename_axis("cue")
-    ranked = table.sort_values("score", ascending=False, ignore_index=True)
-    ranked.attrs = {**scores.attrs, **manifest.facts}
-    return Demo(ranked, agreement, *read_opinion(scorer))
+    agreement = whole[["srcc", "srcc_lo", "srcc_hi"]].set_axis(
+        ["over all", "95 % from", "to"], axis=1
+    )
+    agreement.insert(0, "within a photograph", within.groupby("method")["srcc"].mean())
+    return agreement.rename_axis("cue")
 
 
-def read_opinion(scorer: Maclip) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """How the cues follow people's opinion on the shipped packs: see `Demo`."""
-    columns, without = {}, []
+def agreement_with_opinion(scorer: Maclip) -> tuple[pd.DataFrame, list[str]]:
+    """SRCC of every cue with people's opinion of the shipped packs, and why some are absent."""
+    columns, absent = {}, []
     for name in SHIPPED:
         try:
             view = open_pack(shipped_pack(name, scorer.backbone.name)).crops
         except MaclipError as error:
-            without.append(str(error))
+            absent.append(str(error))
             continue
         rated = score_store(view, scorer.anchors).dropna(subset=["score", "mos"])
         columns[f"{name}, n={len(rated)}"] = {
             cue: spearman(rated[column].to_numpy(), rated["mos"].to_numpy())
             for cue, column in CUES.items()
         }
-    return pd.DataFrame(columns, index=list(CUES)).rename_axis("cue"), tuple(without)
+    return pd.DataFrame(columns, index=list(CUES)).rename_axis("cue"), absent
 
 
-def write_demo(demo: Demo, folder: Path) -> tuple[Path, Path]:
+def write_demo(table: pd.DataFrame, within: float, folder: Path) -> tuple[Path, Path]:
     """Writes ``ranking.png`` and ``scores.csv``, each whole or not at all, with its record."""
-    table, content = demo.table.copy(), BytesIO()
-    levels = table["dist_level"].fillna(0).astype(int)
+    levels = table["dist_level"].fillna(0).astype(int).astype(str).replace("0", "")
     kinds = table["dist_type"].fillna("clean").str.replace("_", " ")
-    table["label"] = table["ref_id"] + "\n" + kinds + " " + levels.astype(str).replace("0", "")
+    shown = table.assign(label=table["ref_id"] + "\n" + kinds + " " + levels)
     steps = [round(i * (len(table) - 1) / 11) for i in range(12)]
-    within = demo.agreement.loc["MA-CLIP", "within a photograph"]
-    drawing = plots.ranking(
-        table,
-        table["path"].iloc[steps].tolist(),
-        title=f"Better pictures rank first: SRCC {within:.2f} with severity within a photograph "
-        f"({table.attrs['backbone']})",
-    )
-    drawing.savefig(content, format="png")
-    record = provenance_record(table.attrs)
-    figure = write_result(content.getvalue(), folder / "ranking.png", record)
-    return figure, write_table(demo.table, folder / "scores.csv")
+    title = f"Better pictures rank first: SRCC {within:.2f} with severity within a photograph"
+    title += f" ({table.attrs['backbone']})"
+    drawing = plots.ranking(shown, table["path"].iloc[steps].tolist(), title=title)
+    save = partial(drawing.savefig, format="png")
+    figure = write_result(save, folder / "ranking.png", provenance_record(table.attrs))
+    return figure, write_table(table, folder / "scores.csv")

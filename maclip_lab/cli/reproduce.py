@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
@@ -19,53 +19,39 @@ from maclip_lab.datasets.cards import CARDS
 from maclip_lab.errors import MaclipError, WeightsError
 from maclip_lab.features import Extractor
 from maclip_lab.files.identity import data_path
-from maclip_lab.files.provenance import provenance_record, read_record, write_result
+from maclip_lab.files.provenance import explain, provenance_record, write_result
 from maclip_lab.scorer import Maclip, ScoreConfig
+from maclip_lab.weights.names import EMBEDDED
 from maclip_lab.weights.places import WEIGHTS_VARIABLE
 
 NOTEBOOK = "10_reproduce.ipynb"
-SETTINGS = "settings.json"
-_EMBEDDED = ("tiny-rn", "tiny-vit")
-_SAME = ("versions", "code_sha256")
-_FROM_ELSEWHERE = ("mathjax_url", "require_js_url", "jquery_url", "mermaid_js_url")
 
 
 class MixedReportError(MaclipError, ValueError):
     """A folder holds something else than an earlier state of the same report."""
 
 
-Folder = Annotated[
-    Path, typer.Option("--output", "-o", help="Folder of the report.", file_okay=False)
-]
-Sets = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder with any of the nine data sets; without it the shipped packs are taken.",
-        exists=True,
-        file_okay=False,
-    ),
-]
-Backbones = Annotated[
-    list[str] | None,
-    typer.Option(
-        *("--backbone", "-b"),
-        help="May be given repeatedly.",
-        show_default="RN50; tiny-rn without --root",
-        callback=options.known_backbones,
-    ),
-]
-Fetch = Annotated[
-    bool, typer.Option("--fetch", help="Download weights that are missing.", show_default=False)
-]
-
-
 def reproduce(
     encoder: Annotated[ScoreConfig, ("device", "precision", "weights_dir", "offline")],
     kept: Annotated[partial[Extractor], ("folder",)],
-    root: Sets = None,
-    backbone: Backbones = None,
-    output: Folder = Path("report"),
-    fetch: Fetch = False,
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with any of the nine data sets; without it the shipped packs are taken.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
+    backbone: Annotated[
+        list[str] | None,
+        options.backbone_option("May be given repeatedly.", "RN50; tiny-rn without --root"),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of the report.", file_okay=False)
+    ] = Path("report"),
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Download weights that are missing.", show_default=False)
+    ] = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Reproduce the paper's claims: a page, tables, figures, packs; stopped, it goes on from there.
@@ -75,11 +61,11 @@ def reproduce(
 
     Examples: maclip-lab reproduce -o report/; maclip-lab reproduce --root ~/iqa -b RN50 -o report/
     """
-    sets, left_out = ({}, {}) if root is None else find_sets(root)
-    if root is not None and not sets and not left_out:
+    sets, failed = ({}, {}) if root is None else find_sets(root)
+    if root is not None and not sets and not failed:
         raise typer.BadParameter("no data set was found there", param_hint="--root")
     encoder = replace(encoder, offline=encoder.offline or not fetch)
-    weights, failed = {}, dict(left_out)
+    weights = {}
     for name in backbone or (["tiny-rn"] if root is None else [PAPER_BACKBONE]):
         try:
             weights[name] = Maclip.from_config(replace(encoder, backbone=name)).backbone.sha256
@@ -92,92 +78,98 @@ def reproduce(
         os.environ[WEIGHTS_VARIABLE] = str(Path(encoder.weights_dir).absolute())
     if encoder.offline:
         os.environ["MACLIP_LAB_OFFLINE"] = "1"
-    record = _claim_folder(output, {"variant": VARIANT, "precision": encoder.precision}, weights)
+    config: dict[str, object] = {"variant": VARIANT, "precision": encoder.precision}
+    config |= {f"weights of {name}": sha256 for name, sha256 in weights.items()}
+    record = _claim_folder(output, config)
     tables = []
     for name in weights:
         typer.echo(f"notebook 10 with {name}", err=True)
-        parameters = {
-            "BACKBONE": name, "DATASET": "clive-part" if name in _EMBEDDED else "severity",
-            "ROOT": None if root is None else str(root.absolute()), "DEVICE": encoder.device,
-            "PRECISION": encoder.precision, "STORE": str(kept.keywords["folder"].absolute()),
-        }  # fmt: skip
         folder = output / "".join(c if c.isalnum() or c in ".-_" else "-" for c in Path(name).name)
-        page = _execute(folder, parameters, record, quiet=quiet)
+        parameters = {
+            "BACKBONE": name,
+            "DATASET": "clive-part" if name in EMBEDDED else "severity",
+            "ROOT": None if root is None else str(root.absolute()),
+            "DEVICE": encoder.device,
+            "PRECISION": encoder.precision,
+            "STORE": str(kept.keywords["folder"].absolute()),
+            "OUT": str(folder.absolute()),
+        }
+        page = _page(_executed(folder, parameters, progress=not quiet))
+        typer.echo(f"written to {write_result(page.encode(), folder / 'report.html', record)}")
         tables.append(pd.read_csv(folder / "claims.csv", keep_default_na=False))
-        typer.echo(f"written to {page}")
     if tables:
         claims = pd.concat(tables, ignore_index=True)
         claims.to_csv(output / "claims.csv", index=False)
-        parts = claims["dataset"][claims["dataset"].str.endswith("(part)")]
-        failed |= {name: "a part of the set" for name in parts if name[:-7] in sets}
+        parts = set(claims["dataset"]) & {f"{name} (part)" for name in sets}
+        failed |= {name: "a part of the set" for name in sorted(parts)}
         for verdict, count in claims["verdict"].str.partition(":")[0].value_counts().items():
             typer.echo(f"{count:4} {verdict}")
     for name, why in failed.items():
         typer.secho(f"not run as it should be: {name}: {why}", fg="yellow", err=True)
-    if failed or not tables:
+    if failed:
         raise typer.Exit(1)
 
 
-def _execute(
-    folder: Path, parameters: Mapping[str, object], record: Mapping[str, object], *, quiet: bool
-) -> Path:
-    """The notebook executed into a folder, and the page made of it."""
+def _executed(folder: Path, parameters: Mapping[str, object], *, progress: bool) -> Path:
+    """The notebook with these parameters, executed into a folder."""
     try:
-        import nbformat
         import papermill
-        from nbconvert import HTMLExporter
         from papermill.exceptions import PapermillExecutionError
     except ImportError as error:
         raise MaclipError(f"{error}; reproduce needs pip install 'maclip-lab[lab]'") from error
     folder.mkdir(parents=True, exist_ok=True)
-    unfinished, finished = folder / f"unfinished-{NOTEBOOK}", folder / NOTEBOOK
+    unfinished = folder / f"unfinished-{NOTEBOOK}"
     notebook = data_path(NOTEBOOK)  # beside the package, or in the checkout
     if not notebook.is_file():
         notebook = data_path().parent / "notebooks" / NOTEBOOK
+    how = {"kernel_name": "python3", "progress_bar": progress, "cwd": folder}
     try:
-        papermill.execute_notebook(
-            notebook, unfinished, {**parameters, "OUT": str(folder.absolute())},
-            kernel_name="python3", progress_bar=not quiet, cwd=folder,
-        )  # fmt: skip
+        papermill.execute_notebook(notebook, unfinished, parameters, **how)
     except PapermillExecutionError as error:
         raise MaclipError(f"{unfinished}: {error.ename}: {error.evalue}") from error
-    unfinished.replace(finished)
-    executed = nbformat.read(finished, as_version=4)
-    executed.metadata.pop("widgets", None)  # progress bars, for which a page would ask a server
+    return unfinished.replace(folder / NOTEBOOK)
+
+
+def _page(notebook: Path) -> str:
+    """An executed notebook as a page that asks no server for anything."""
+    import nbformat
+    from nbconvert import HTMLExporter
+
+    executed = nbformat.read(notebook, as_version=4)
+    executed.metadata.pop("widgets", None)  # progress bars, whose script lies elsewhere
     for cell in executed.cells:  # whose links lead nowhere outside the checkout
         if cell.cell_type == "markdown":
             cell.source = re.sub(r"\[([^\]]+)\]\((?!http)[^)]*\)", r"\1", cell.source)
     exporter = HTMLExporter(exclude_input_prompt=True, exclude_output_prompt=True)
-    for url in _FROM_ELSEWHERE:
+    for url in ("mathjax_url", "require_js_url", "jquery_url", "mermaid_js_url"):
         setattr(exporter, url, "")
     page, _ = exporter.from_notebook_node(executed)
-    return write_result(page.encode(), folder / "report.html", record)
+    return str(page)
 
 
-def _claim_folder(
-    folder: Path, config: Mapping[str, object], weights: Mapping[str, str]
-) -> dict[str, object]:
+def _claim_folder(folder: Path, config: dict[str, object]) -> dict[str, object]:
     """The record of a report that is begun, or gone on with, in a folder.
 
     Raises:
         MixedReportError: what lies there was made by other versions, weights or settings, or is no
             report.
     """
-    record, path = provenance_record({**config, "weights": dict(weights)}), folder / SETTINGS
+    path, then = folder / "settings.json", dict[str, Any]()
     if path.exists():
-        old = read_record(path)
-        then = dict(old["config"])
-        pairs = [(key, old.get(key), record[key]) for key in _SAME]
-        pairs += [(key, then.get(key), value) for key, value in config.items()]
-        pairs += [(name, then["weights"].get(name, sha), sha) for name, sha in weights.items()]
-        apart = [f"{key} was {was} and is {now}" for key, was, now in pairs if was != now]
-        if apart:
+        before = explain(path)
+        then = before.record["config"]  # type: ignore[assignment]
+        apart = [
+            f"{name} was {then[name]} and is {value}"
+            for name, value in config.items()
+            if then.get(name, value) != value
+        ]
+        if before.differences or apart:
             raise MixedReportError(
-                f"{folder} holds a report that this one cannot be mixed with: {'; '.join(apart)}. "
-                "Name a new folder"
+                f"{folder} holds a report that this one cannot be mixed with: "
+                f"{'; '.join([*before.differences, *apart])}. Name a new folder"
             )
-        record = provenance_record({**config, "weights": then["weights"] | weights})
     elif folder.exists() and any(folder.iterdir()):
         raise MixedReportError(f"{folder} holds other things than a report; name a new folder")
+    record = provenance_record(then | config)
     write_result(json.dumps(record["config"], indent=2).encode(), path, record)
     return record

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from packaging.requirements import Requirement
 from PIL import Image
+from scipy import stats
 
 from maclip_lab import Maclip
 from maclip_lab.cli import project as demo
-from maclip_lab.cli.project import run_demo, write_demo
 from maclip_lab.datasets import Edition
 from maclip_lab.features import packs
 from maclip_lab.files.atomic import StorageFullError
@@ -25,22 +25,17 @@ WRITTEN = ["ranking.png", "ranking.png.provenance.json", "scores.csv", "scores.c
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def ranked(tmp_path_factory):
     """A demonstration of five pictures a photograph."""
     with pytest.MonkeyPatch.context() as patch:
         small = Edition(demo.EDITION.name, ("jpeg", "darken"), (1, 5))
         patch.setattr(demo, "EDITION", small)
-        yield run_demo(tmp_path_factory.mktemp("demo"))
+        scorer = Maclip("tiny-rn", offline=True)
+        yield demo.ranked_photographs(tmp_path_factory.mktemp("demo"), scorer)
 
 
-@pytest.fixture(autouse=True)
-def same_code(monkeypatch):
-    """A checkout that nobody edits while a test runs."""
-    monkeypatch.setattr("maclip_lab.files.provenance.current_commit", lambda: "c0ffee")
-
-
-def test_the_figure_and_the_table_carry_a_record_that_explains_them(found, tmp_path):
-    figure, table = write_demo(found, tmp_path)
+def test_the_figure_and_the_table_carry_a_record_that_explains_them(ranked, tmp_path):
+    figure, table = demo.write_demo(ranked, 0.9, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == WRITTEN
     for result in (figure, table):
         record = read_record(result)
@@ -55,8 +50,8 @@ def test_the_figure_and_the_table_carry_a_record_that_explains_them(found, tmp_p
     assert len(frame) == 12 * (1 + 2 * 2)
 
 
-def test_a_full_disk_leaves_the_older_figure_and_table_alone(found, tmp_path, monkeypatch):
-    write_demo(found, tmp_path)
+def test_a_full_disk_leaves_the_older_figure_and_table_alone(ranked, tmp_path, monkeypatch):
+    demo.write_demo(ranked, 0.9, tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
 
     def full(temporary, name, data, durable):
@@ -65,19 +60,23 @@ def test_a_full_disk_leaves_the_older_figure_and_table_alone(found, tmp_path, mo
 
     monkeypatch.setattr("maclip_lab.files.atomic._write", full)
     with pytest.raises(StorageFullError):
-        write_demo(found, tmp_path)
+        demo.write_demo(ranked, 0.9, tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_opinion_is_told_apart_from_severity_and_absent_packs_are_said(
-    found, tmp_path, monkeypatch
+    ranked, tmp_path, monkeypatch
 ):
-    assert len(found.opinion.columns) + len(found.without) == len(demo.SHIPPED)
-    assert list(found.opinion.index) == list(found.agreement.index)
+    severity, scorer = demo.agreement_with_severity(ranked), Maclip("tiny-rn", offline=True)
+    opinion, absent = demo.agreement_with_opinion(scorer)
+    assert len(opinion.columns) + len(absent) == len(demo.SHIPPED)
+    assert list(opinion.index) == list(severity.index) == list(demo.CUES)
+    srcc = stats.spearmanr(ranked["score"], ranked["mos"]).statistic
+    assert severity.loc["MA-CLIP", "over all"] == pytest.approx(srcc)
     monkeypatch.setattr(packs, "data_path", lambda *parts: tmp_path.joinpath(*parts))
-    table, without = demo.read_opinion(Maclip("tiny-rn", offline=True))
+    table, absent = demo.agreement_with_opinion(scorer)
     assert table.empty
-    assert [reason.split(" as ")[0] for reason in without] == [
+    assert [reason.split(" as ")[0] for reason in absent] == [
         f"there is no pack of {name}" for name in demo.SHIPPED
     ]
 

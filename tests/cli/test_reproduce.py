@@ -101,7 +101,7 @@ def test_there_are_packs_figures_tables_and_a_page_with_its_record(world):
         assert (world.own / "packs" / f"{name}.rn.safetensors").is_file()
     kinds = {path.suffix for path in world.own.iterdir()}
     assert {".pdf", ".png", ".csv", ".tex", ".ipynb", ".html"} <= kinds
-    assert read_record(world.own / "report.html")["config"]["weights"][str(RN)]
+    assert read_record(world.own / "report.html")["config"][f"weights of {RN}"]
 
 
 def test_stopped_and_called_again_it_encodes_nothing_twice(world):

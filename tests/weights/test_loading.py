@@ -155,47 +155,38 @@ def test_the_nine_backbones_are_known_by_name_repository_and_archive():
         assert (model.sha256 is None) == (model.revision == "main")
 
 
-def test_an_unknown_name_suggests_the_nearest():
-    with pytest.raises(WeightsError, match=r"called 'RN5O'.*Did you mean 'RN50'.*tiny-rn"):
-        load_backbone("RN5O")
-
-
-@pytest.mark.parametrize("name", ["hf-hub:clip", "hf-hub:a/b/c", "hf-hub:../x", "hf-hub:"])
-def test_a_malformed_hub_name_is_shown(name):
-    with pytest.raises(WeightsError, match=r"org/name\[@revision\].*got"):
-        load_backbone(name)
-
-
-def test_a_hub_name_can_carry_a_revision_and_an_openai_name_is_found_however_it_is_written():
+def test_names_are_found_however_they_are_written_and_an_unknown_one_suggests_the_nearest():
     assert parse_name("HF-hub:org/x@abc") == Named("hf-hub:org/x@abc", None, "org/x", "abc")
     assert parse_name("hf-hub:org/x").revision == "main"
     for written in ("ViT-L/14@336px", "vit-l/14@336PX", "ViT-L-14-336px"):
         assert parse_name(written).name == "ViT-L/14@336px"
+    with pytest.raises(WeightsError, match=r"called 'RN5O'.*Did you mean 'RN50'.*tiny-rn"):
+        load_backbone("RN5O")
+    for name in ("hf-hub:clip", "hf-hub:a/b/c", "hf-hub:../x", "hf-hub:"):
+        with pytest.raises(WeightsError, match=r"org/name\[@revision\].*got"):
+            load_backbone(name)
 
 
-def test_a_hub_checkpoint_is_fetched_verified_and_loaded(server, home):
+def test_a_hub_checkpoint_is_fetched_verified_and_serves_again_with_the_server_gone(server, home):
     backbone = load_backbone(HUB_NAME)
     assert same(backbone.clip)
-    assert backbone.name == HUB_NAME
-    assert backbone.sha256 == sha256(BYTES)
+    assert (backbone.name, backbone.sha256) == (HUB_NAME, sha256(BYTES))
     assert backbone.metadata["quick_gelu"] == "false"
     assert weights_below(home) == sorted([sha256(BYTES), HUB_WEIGHTS])
     assert verify(HUB_NAME)[0].status == "ok"
     assert verify(backbone.metadata["path"])[0].status == "ok"
-
-
-def test_a_fetched_checkpoint_serves_again_with_the_server_gone(server):
-    fetch(HUB_NAME)
     asked = len(server.requests)
-    again = load_backbone(HUB_NAME)
-    assert again.source == "Hugging Face cache"
+    assert load_backbone(HUB_NAME).source == "Hugging Face cache"
     assert len(server.requests) == asked
 
 
 @pytest.mark.parametrize("said", [True, False], ids=["where you say", "with the client's own"])
 def test_a_fetched_checkpoint_lies_in_the_hub_clients_cache(said, server, home, monkeypatch):
+    assert cache_folder() == home / "cache"
     if not said:
         monkeypatch.delenv("MACLIP_LAB_CACHE")
+        monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+        assert cache_folder() == Path("/somewhere/maclip-lab")
     path = fetch(HUB_NAME).path
     assert path.is_relative_to(home / "cache" / "hub" if said else home / "hub")
 
@@ -260,32 +251,26 @@ def test_the_environment_names_the_mirror(server, home):
     assert "GET /cdn/org/tiny-clip" in "".join(server.requests)
 
 
-def test_a_checkpoint_the_hub_client_has_is_used(server, no_sockets_after, home):
+def test_a_checkpoint_the_hub_client_has_is_used(server, request):
     from huggingface_hub import hf_hub_download
 
     for name in (HUB_CONFIG, HUB_WEIGHTS):
         hf_hub_download(REPO, name)
-    no_sockets_after()
+    request.getfixturevalue("no_sockets")
     assert load_backbone(HUB_NAME, offline=True).source == "Hugging Face cache"
 
 
-@pytest.fixture
-def no_sockets_after(request):
-    return lambda: request.getfixturevalue("no_sockets")
-
-
-def test_an_openai_name_is_fetched_from_its_repository(spec, server, home):
+def test_an_openai_name_is_fetched_and_a_moved_file_does_not_pass_for_it(spec, server, home):
+    whole, others = dict(server.files), b"another"
+    server.misbehave(HUB_WEIGHTS, body=others)
+    with pytest.raises(WeightsError, match=f"expected {spec.sha256}.*begins with b'another'"):
+        load_backbone("RN50")
+    assert weights_below(home) == []
+    server.files = whole
     backbone = load_backbone("rn50")
     assert same(backbone.clip)
     assert (backbone.name, backbone.metadata["quick_gelu"]) == ("RN50", "true")
     assert weights_below(home) == sorted([sha256(BYTES), HUB_WEIGHTS])
-
-
-def test_a_moved_hub_file_does_not_pass_for_the_pinned_one(spec, server, home):
-    server.misbehave(HUB_WEIGHTS, body=b"another")
-    with pytest.raises(WeightsError, match=f"expected {spec.sha256}.*begins with b'another'"):
-        load_backbone("RN50")
-    assert weights_below(home) == []
 
 
 def test_the_folder_given_is_looked_in_first_and_a_wrong_file_there_stays(spec, home, no_sockets):
@@ -345,22 +330,6 @@ def test_a_cache_that_cannot_be_written_names_the_variable(server, home, monkeyp
         load_backbone(HUB_NAME)
 
 
-def test_the_cache_is_the_platforms_unless_the_environment_says(monkeypatch, home):
-    assert cache_folder() == home / "cache"
-    monkeypatch.delenv("MACLIP_LAB_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert cache_folder() == Path("/somewhere/maclip-lab")
-
-
-@pytest.mark.parametrize("suffix", ["safetensors", "pt", "pth", "bin"])
-def test_a_state_dict_in_a_file_is_loaded(suffix, home):
-    path = home / f"clip.{suffix}"
-    save_file(STATE, path) if suffix == "safetensors" else torch.save(STATE, path)
-    backbone = load_backbone(path)
-    assert same(backbone.clip)
-    assert (backbone.source, backbone.sha256) == ("file", sha256(path.read_bytes()))
-
-
 TEXT = ("transformer.", "token_embedding.", "positional_embedding", "ln_final.", "text_proj")
 SPELLINGS = {
     "in half precision": {name: tensor.half() for name, tensor in STATE.items()},
@@ -371,6 +340,20 @@ SPELLINGS = {
         for prefix in ("module.", "model.", "clip_model.", "module.model.")
     },
 }
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "pt", "pth", "bin"])
+def test_a_state_dict_in_a_file_is_loaded_of_which_nothing_is_on_record(suffix, home):
+    path = home / f"clip.{suffix}"
+    with pytest.raises(WeightsError, match=rf"clip\.{suffix}: no such file"):
+        load_backbone(path)
+    save_file(STATE, path) if suffix == "safetensors" else torch.save(STATE, path)
+    backbone, (copy,) = load_backbone(path), verify(path)
+    assert same(backbone.clip)
+    assert (backbone.source, backbone.sha256) == ("file", sha256(path.read_bytes()))
+    assert (copy.status, copy.sha256) == ("unrecorded", backbone.sha256)
+    with pytest.raises(WeightsError, match=f"{HUB_WEIGHTS}: no such file"):
+        load_backbone(home)
 
 
 @pytest.mark.parametrize("how", SPELLINGS)
@@ -384,30 +367,24 @@ def test_a_clip_is_recognised_however_it_is_spelt(how, home):
 
 def test_token_embeddings_stored_by_row_are_expanded(home):
     rows = torch.tensor([3, 7], dtype=torch.int32)
-    kept = {
-        "token_embedding.weight": STATE["token_embedding.weight"][rows],
-        "token_embedding.rows": rows,
-    }
-    save_file(STATE | kept, home / "sparse.safetensors")
+    save_file(STATE | {WEIGHT: STATE[WEIGHT][rows], ROWS: rows}, home / "sparse.safetensors")
     table = load_backbone(home / "sparse.safetensors").clip.token_embedding.weight
     assert len(table) == 49408
-    torch.testing.assert_close(table[[3, 7]], STATE["token_embedding.weight"][[3, 7]])
+    torch.testing.assert_close(table[[3, 7]], STATE[WEIGHT][[3, 7]])
 
 
 def test_every_row_that_was_not_kept_is_the_mean_of_those_that_were():
-    rows = torch.tensor([0, 2], dtype=torch.int32)
-    sparse = {WEIGHT: torch.tensor([[1.0, 3.0], [3.0, 5.0]]), ROWS: rows}
-    full = expand_token_rows(sparse, vocabulary=4)
+    def sparse(rows):
+        known = torch.tensor([[1.0, 3.0], [3.0, 5.0]])
+        return {WEIGHT: known, ROWS: torch.tensor(rows, dtype=torch.int32)}
+
+    full = expand_token_rows(sparse([0, 2]), vocabulary=4)
     assert set(full) == {WEIGHT}
     assert full[WEIGHT].tolist() == [[1.0, 3.0], [2.0, 4.0], [3.0, 5.0], [2.0, 4.0]]
     assert expand_token_rows(full)[WEIGHT] is full[WEIGHT]
-
-
-@pytest.mark.parametrize("rows", [[0], [0, 9], [-1, 0]])
-def test_rows_that_do_not_fit_are_refused(rows):
-    sparse = {WEIGHT: torch.zeros(2, 3), ROWS: torch.tensor(rows, dtype=torch.int32)}
-    with pytest.raises(ValueError, match=r"token_embedding\.rows"):
-        expand_token_rows(sparse, vocabulary=5)
+    for rows in ([0], [0, 9], [-1, 0]):
+        with pytest.raises(ValueError, match=r"token_embedding\.rows"):
+            expand_token_rows(sparse(rows), vocabulary=5)
 
 
 @pytest.mark.parametrize(
@@ -430,13 +407,6 @@ def test_tensors_that_are_no_clip_are_named(state, message, home):
         load_backbone(home / "odd.pt")
     assert "odd.pt" in str(caught.value)
     assert len(str(caught.value)) < 1500
-
-
-def test_a_missing_file_and_a_folder_without_weights_say_so(home):
-    with pytest.raises(WeightsError, match=r"none\.pt: no such file"):
-        load_backbone(home / "none.pt")
-    with pytest.raises(WeightsError, match=f"{HUB_WEIGHTS}: no such file"):
-        load_backbone(home)
 
 
 def test_a_folder_copied_from_the_hub_is_enough_and_its_activation_is_honoured(home):
@@ -528,13 +498,6 @@ def test_the_list_has_every_name_and_what_is_here(spec, home):
     assert list(copies) == [*EMBEDDED, *(s.name for s in OPENAI), HUB_NAME]
     assert copies["RN101"].status == "missing"
     assert (copies[HUB_NAME].status, copies[HUB_NAME].expected) == ("ok", sha256(BYTES))
-
-
-def test_a_file_of_which_nothing_is_on_record_is_unrecorded(home):
-    save_file(STATE, home / "x.safetensors")
-    (report,) = verify(home / "x.safetensors")
-    digest = sha256((home / "x.safetensors").read_bytes())
-    assert (report.status, report.sha256) == ("unrecorded", digest)
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
