@@ -27,14 +27,11 @@ def read_choices(
     columns: Sequence[str] = (),
     choices: Choices = Choices(),  # noqa: B008
 ) -> tuple[pd.DataFrame, Manifest]:
-    """The votes of a table for `count_votes`, and a manifest of the pictures, without scores.
+    """The votes of a table, as `count_votes` gives them, and a manifest without scores.
 
-    Args:
-        file: the table, in any form a list may have.
-        dataset: a known set, whose crop protocol applies, or a name of one's own.
-        root: folder that the pictures lie below; None for the file's.
-        columns: titles of the two pictures and of the choice; none for the usual ones.
-        choices: what a name borne by several files, or several names of one file, mean.
+    The crop protocol is that of ``dataset``, where it is a known set; ``root`` is the folder that
+    the pictures lie below, None for the file's; ``columns`` are titles of the two pictures and of
+    the choice, none for the usual ones.
 
     Raises:
         DatasetError: the data set is a pack, which holds no pictures, or the table is none.

@@ -50,15 +50,9 @@ class Rivals:
 def read_rivals(files: Sequence[str], manifest: Manifest, path_column: str | None = None) -> Rivals:
     """Other metrics' scores of a manifest's pictures, joined by path.
 
-    Of a name's folders at least the last has to agree, unless all rows name the same one and the
-    manifest's paths have none.
-
-    Args:
-        files: tables, in any form a list may have, of which all metrics are taken; or, with
-            ``table.csv:niqe,-mine``, those named, ``-`` where lower is better; ``table.csv:-`` is
-            all, and lower is better.
-        manifest: the pictures.
-        path_column: column of the pictures; None for the likeliest.
+    Of a table all metrics are taken; with ``table.csv:niqe,-mine`` those named, ``-`` where lower
+    is better; ``table.csv:-`` is all, and lower is better. Of a name's folders at least the last
+    has to agree, unless all rows name the same one and the manifest's paths have none.
 
     Raises:
         DatasetError: a file cannot be read, names none of the pictures, or one of them twice.

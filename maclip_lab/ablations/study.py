@@ -55,18 +55,8 @@ def study(
 ) -> Study:
     """Evaluates a backbone on a data set; features come from the store where it has them.
 
-    Args:
-        extractor: the backbone and its store.
-        manifest: the data set; its pictures must have scores.
-        settings: the fusion's constants.
-        statistics: of the bootstrap.
-        clip_iqa: show the encoder the whole pictures as well, for CLIP-IQA's row; that is about
-            half as much work again.
-        rivals: other metrics' scores, judged beside ours.
-        votes: people's choices, from `read_choices`, to judge by in place of scores.
-
-    Raises:
-        ValueError: the manifest has no scores.
+    With ``clip_iqa`` the encoder is shown the whole pictures too, which is about half as much work
+    again; ``votes``, from `read_choices`, are judged by in place of scores.
     """
     if not manifest.labelled and votes is None:
         raise ValueError(f"{manifest.dataset} has no scores to compare with; score it instead")

@@ -23,7 +23,6 @@ RANGES = {
     "alpha": (0.0, 5.0, 0.1),
 }
 """Least value, greatest value and step of every slider."""
-
 PRESETS = {
     "paper": FusionSettings(),
     "plain mean": FusionSettings(base_cos=0.0, base_norm=0.0, alpha=0.0),
@@ -31,7 +30,6 @@ PRESETS = {
     "alpha 5": FusionSettings(alpha=5.0),
 }
 """Places worth a visit, by the words on their buttons."""
-
 NODES = tuple((1 - np.cos(np.pi * np.arange(9) / 8)).tolist())
 MOST_PICTURES = 400
 _TEMPLATE = Path(__file__).with_name("explorer.html")

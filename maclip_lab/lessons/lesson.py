@@ -13,7 +13,6 @@ import pandas as pd
 from maclip_lab.ablations.claims import find_sets
 from maclip_lab.ablations.rated import Rated
 from maclip_lab.evaluation import Estimate, EvaluationSettings
-from maclip_lab.features import Features
 from maclip_lab.features.packs import SEVERITY, SHIPPED, open_pack, shipped_pack, write_pack
 from maclip_lab.files.identity import data_path
 from maclip_lab.lessons.explorer import Explorer
@@ -21,7 +20,6 @@ from maclip_lab.lessons.outputs import Outputs
 from maclip_lab.lessons.sets import Folder, extract, open_pictures, open_set
 from maclip_lab.lessons.verdicts import Cell, Claim, Direction, Matrix, Prediction, Verdict
 from maclip_lab.plots.style import PALETTE, backbone_label, palette, set_house_style
-from maclip_lab.score import TextAnchors
 from maclip_lab.scorer import Maclip
 from maclip_lab.weights.names import UNTRAINED
 
@@ -34,10 +32,11 @@ N_BOOT = 2000
 _TWINS = 3
 _SYNTHETIC = "synthetic"  # what severity is made of, for a backbone that has no pack of it
 _TITLES = {dataset: name for name, dataset in SETS.items()}
+Judges = Mapping[str, Callable[[Any, "Lesson"], object]]
 
 
 @cache
-def judges() -> Mapping[str, Callable[[Any, "Lesson"], object]]:
+def judges() -> Judges:
     """What exercises are judged by, out of a reader's sight: it lies beside the solutions.
 
     Raises:
@@ -46,9 +45,7 @@ def judges() -> Mapping[str, Callable[[Any, "Lesson"], object]]:
     checkout = data_path().parent / "notebooks" / "solutions" / "judges.py"
     for file in (Path("solutions", "judges.py"), Path("judges.py"), checkout):
         if file.is_file():
-            table: Mapping[str, Callable[[Any, Lesson], object]] = runpy.run_path(str(file))[
-                "JUDGES"
-            ]
+            table: Judges = runpy.run_path(str(file))["JUDGES"]
             return table
     raise FileNotFoundError("exercises are judged by solutions/judges.py, which is not here")
 
@@ -67,26 +64,16 @@ class Cells(UserDict[Cell, Any]):
 
 
 class Lesson:
-    """What a notebook works with, from its parameters.
+    """What a notebook, such as ``"04"``, works with, from its parameters.
 
-    Args:
-        number: of the notebook, such as ``"04"``.
-        backbone: as `Maclip` takes it.
-        dataset: ``"clive-part"``, ``"biq2021-part"``, or as `open_dataset` takes it.
-        root: folder of the data set.
-        seed: of every bootstrap.
-        n_boot: resamples of every bootstrap.
-        n_pictures: of the data set asked for, at most so many; None for all.
-        device: as `Maclip` takes it.
-        precision: as `Maclip` takes it.
-        variant: of the data set.
-        store: folder of the feature store; None for the one that all notebooks share.
-        out: folder for every figure and table that the notebook shows; None for none.
-        choices: further arguments of `open_dataset`, such as ``score_column``: ``CHOICES``.
+    Backbone, device and precision are as `Maclip` takes them; data set, root, variant and further
+    choices (``score_column``, ...) as `open_dataset` does, or ``"clive-part"``, ``"biq2021-part"``.
+    Of the set asked for at most ``n_pictures`` are taken. Every bootstrap has ``n_boot`` resamples
+    and this seed. ``store`` is the folder of the feature store, None for the one that all notebooks
+    share; ``out`` one for every figure and table that is shown, None for none.
 
-    Attributes:
-        cells: the shipped rated sets, ``{(backbone, set): Rated}``, each opened when first asked
-            for; before them what the parameters ask for.
+    ``cells`` are the shipped rated sets, ``{(backbone, set): Rated}``, each opened when first asked
+    for; before them what the parameters ask for.
     """
 
     def __init__(
@@ -109,7 +96,7 @@ class Lesson:
         self.number, self.backbone = number, backbone_label(backbone)
         self._given, self._root, self._store, self._out = backbone, root, store, out
         self._open_scorer = partial(Maclip, device=device, precision=precision)
-        self._statistics = EvaluationSettings(n_boot, seed)
+        self._rated = partial(Rated, statistics=EvaluationSettings(n_boot, seed))
         self._choices = {"n_pictures": n_pictures, "variant": variant, **choices}
         is_synthetic = dataset.lower() == _SYNTHETIC and root is None
         self._dataset = SEVERITY if is_synthetic else dataset
@@ -159,7 +146,8 @@ class Lesson:
         rated = {}
         for name, manifest in manifests.items():
             crops, wholes = extract(manifest, self.scorer, self._store)
-            rated[name] = self._rated(crops, self.scorer.anchors, wholes, self.backbone, name)
+            anchors = self.scorer.anchors
+            rated[name] = self._rated(crops, anchors, wholes, backbone=self.backbone, name=name)
             if self._out is not None:
                 path = Path(self._out) / "packs" / f"{name}.{Path(self.backbone).stem}.safetensors"
                 write_pack(path, crops, wholes, self.scorer)
@@ -204,7 +192,7 @@ class Lesson:
         clean = {}
         for name in BACKBONES:
             pack = open_pack(shipped_pack("clean", name))
-            clean[name] = self._rated(pack.crops, pack.anchors, None, name, "BSDS500")
+            clean[name] = self._rated(pack.crops, pack.anchors, backbone=name, name="BSDS500")
         if self.backbone not in BACKBONES:
             clean[self.backbone] = self.cells[self.backbone, "severity"]
         return clean
@@ -285,19 +273,8 @@ class Lesson:
             manifest = crops.manifest.sample(n_pictures)
             crops = crops.subset(manifest)
             wholes = None if wholes is None else wholes.subset(manifest)
-        return self._rated(crops, anchors, wholes, backbone_label(network), _title(dataset))
-
-    def _rated(
-        self,
-        crops: Features,
-        anchors: TextAnchors,
-        wholes: Features | None,
-        backbone: str,
-        name: str,
-    ) -> Rated:
-        return Rated(
-            crops, anchors, wholes, name=name, backbone=backbone, statistics=self._statistics
-        )
+        backbone, name = backbone_label(network), _title(dataset)
+        return self._rated(crops, anchors, wholes, backbone=backbone, name=name)
 
 
 def _title(dataset: str) -> str:

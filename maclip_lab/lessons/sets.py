@@ -34,14 +34,8 @@ def open_set(
 ) -> Manifest:
     """`open_dataset`, as a notebook's parameters say it.
 
-    Args:
-        name: as there, or ``"name=path"``: your own list, and what it is called.
-        root: as there.
-        store: folder that a synthetic set without a root is made in; None for the one that all
-            notebooks share.
-        n_pictures: at most so many, drawn at random and always the same; None for all.
-        variant: of one of the nine sets; anything else has none, and is opened as it is.
-        choices: further fields of `Choices`.
+    ``"name=path"`` is your own list, and what it is called. A synthetic set without a root is made
+    in the store. At most so many pictures are drawn; a variant is of the nine sets alone.
     """
     title, is_named, path = name.partition("=")
     if is_named and not Path(name).exists():
@@ -59,15 +53,10 @@ def open_set(
 def open_pictures(
     name: str, root: Folder = None, n_pictures: int | None = None, **choices: Any
 ) -> list[Path]:
-    """Pictures to look at one by one.
+    """Pictures to look at one by one: of a folder, or a set or list as for `open_set`.
 
-    Args:
-        name: a folder of pictures; your own list, as for `open_set`; or one of the nine sets with
-            its root. A name without anything of yours gives the photographs that ship with the
-            project, or those of the root.
-        root: as for `open_set`.
-        n_pictures: at most so many, drawn at random and always the same; None for all.
-        choices: as for `open_set`.
+    A name without anything of yours gives the photographs that ship with the project, or those of
+    the root.
     """
     folder = Path(name)
     if name.lower() in ("native", *EDITIONS, *SHIPPED, SEVERITY):
