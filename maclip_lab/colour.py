@@ -49,10 +49,10 @@ def said(image: Image.Image, mode: str) -> Said:
     if (cicp := info.get("cicp")) and cicp[:2] != (2, 2) and mode in _OF_LIGHT:
         return _by_number(*cicp)
     if profile:
-        wanted = _mode_of(profile)
-        if wanted is None or mode not in _FITTING[wanted]:
+        wanted, differs = _meaning(profile)
+        if mode not in _FITTING.get(wanted, ()):
             return "icc_broken", b""
-        return ("icc", profile) if _differs(profile, wanted) else ("", b"")
+        return ("icc", profile) if differs else ("", b"")
     if mode not in _OF_LIGHT or "srgb" in info:
         return "", b""
     gamma = info.get("gamma")
@@ -71,7 +71,7 @@ def said(image: Image.Image, mode: str) -> Said:
 
 def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     """An image as sRGB, mode RGB or RGBA; the profile is one that `said` returned for it."""
-    mode = _mode_of(profile) or "RGB"
+    mode = _meaning(profile)[0]
     if mode == "CMYK" or not image.has_transparency_data:
         return _converted(image if image.mode == mode else image.convert(mode), profile)
     layer = image.convert(image.mode.upper()).convert("RGBA")
@@ -108,9 +108,12 @@ def _by_light(light: tuple[float, ...], gamma: float) -> Said:
         return "", b""
     try:
         profile = _profile(light, gamma)
-        return ("not_srgb", profile) if _differs(profile, "RGB") else ("", b"")
+        mode, differs = _meaning(profile)
     except Exception:  # numbers that no light has
+        mode = ""
+    if not mode:
         return "colour_untold", b""
+    return ("not_srgb", profile) if differs else ("", b"")
 
 
 def _profile(light: tuple[float, ...], gamma: float) -> bytes:
@@ -139,27 +142,18 @@ def _fixed(numbers: "np.ndarray | tuple[float, ...]") -> list[int]:
 
 
 @lru_cache(maxsize=32)
-def _mode_of(profile: bytes) -> str | None:
-    """The mode of the pixels that a profile is for; None where it cannot be used."""
+def _meaning(profile: bytes) -> tuple[str, bool]:
+    """The mode of a profile's pixels, empty if it cannot be used; if it means other than sRGB."""
+    steps = np.arange(0, 256, 15, dtype=np.uint8)
+    grid = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(len(steps), -1, 3)
     try:
         space = ImageCms.ImageCmsProfile(BytesIO(profile)).profile.xcolor_space
-        mode = _MODES[space.strip()]
-        _converted(Image.new(mode, (1, 1)), profile)
+        probe = Image.fromarray(grid).convert(_MODES[space.strip()])
+        levels = np.asarray(_converted(probe, profile)).astype(int)
     except Exception:  # a damaged profile says nothing about the pixels
-        return None
-    return mode
-
-
-@lru_cache(maxsize=32)
-def _differs(profile: bytes, mode: str) -> bool:
-    """Whether a profile means other colours than sRGB."""
-    if mode == "CMYK":
-        return True
-    steps = np.arange(0, 256, 15 if mode == "RGB" else 1, dtype=np.uint8)
-    grid = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(len(steps), -1, 3)
-    probe = Image.fromarray(grid if mode == "RGB" else steps[None])
-    levels = np.asarray(_converted(probe, profile)).astype(int)
-    return bool(np.abs(levels - np.asarray(probe.convert("RGB"))).max() > _NEAR)
+        return "", False
+    apart = np.abs(levels - np.asarray(probe.convert("RGB"))).max() > _NEAR
+    return probe.mode, bool(apart) or probe.mode == "CMYK"
 
 
 def _converted(image: Image.Image, profile: bytes) -> Image.Image:

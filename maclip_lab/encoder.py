@@ -48,14 +48,11 @@ def choose_device(device: str = "auto") -> torch.device:
 class ImageEncoder:
     """Raw image features of crops, in float32 whatever the encoder's precision.
 
-    Args:
-        clip: the model; its image tower is copied and stays as published, its text tower moves
-            to the device. A `ForeignClip` is used as it is, its positions too.
-        device: where to run.
-        precision: ``"fp32"``, ``"bf16"`` or ``"fp16"``, of the encoder alone.
-        micro_batch: crops encoded at once; the default keeps activations in a CPU's cache and
-            fills a GPU. It is halved, with a warning in the log, when a GPU runs out of memory.
-        pack: fill batches with crops of several pictures; by default on CUDA alone.
+    A model's image tower is copied and stays as published, its text tower moves to the device; a
+    `ForeignClip` is used as it is, its positions too. ``micro_batch`` crops are encoded at once: by
+    default what keeps activations in a CPU's cache and fills a GPU, halved, with a warning in the
+    log, when a GPU runs out of memory. ``pack`` fills batches with crops of several pictures, by
+    default on CUDA alone.
     """
 
     def __init__(
@@ -113,10 +110,9 @@ class ImageEncoder:
     ) -> Iterator[Tensor]:
         """Features ``(P, D)`` of many pictures of any sizes, in their order.
 
-        On a CPU pictures go one by one, and their features are those of `encode_picture` to
-        the bit. On a GPU their crops fill common batches, of which one is computed while the next
-        is cut; features then agree to rounding. ``workers`` are pictures that a CPU encodes at
-        once, each in a thread of its own.
+        On a CPU those of `encode_picture` to the bit, ``workers`` pictures at once, each in a
+        thread. On a GPU crops fill common batches, of which one is computed while the next is
+        cut, and features agree to rounding.
         """
         if self.pack and not protocol.whole:
             return self._packed(pictures, protocol, pos_embedding)

@@ -44,6 +44,8 @@ _SIGNATURES: dict[str, dict[bytes, str]] = {
 }
 """First bytes and what a message calls such a file, as data/signatures.toml has them."""
 
+PICTURES = {*_SIGNATURES["pictures"].values(), *_SIGNATURES["ftyp"].values()}
+
 
 class Refused(Exception):
     """Ends the decoding of one picture with a status; never leaves `maclip_lab.images`."""
@@ -54,24 +56,14 @@ class Refused(Exception):
 
 
 def named(header: bytes) -> str:
-    """A name for a file of these first bytes, and the bytes, in words that follow "is"."""
+    """What a file of these first bytes is, in words that follow "is"."""
     if header[4:8] == b"ftyp":
-        other = "a video or other media file"
-        return f"{_SIGNATURES['ftyp'].get(header[8:11], other)} ({header[8:12]!r})"
+        return _SIGNATURES["ftyp"].get(header[8:11], "a video or other media file")
     text = header.removeprefix(b"\xef\xbb\xbf").lstrip()
-    start = (header[8:] if header.startswith(b"RIFF") else text).upper()
+    start = header[8:] if header.startswith(b"RIFF") else text
+    start = start.upper() if start.startswith(b"<") else start
     names = _SIGNATURES["pictures"] | _SIGNATURES["others"]
-    name = next((names[known] for known in names if start.startswith(known.upper())), "a file")
-    return f"{name}: it begins with {header[:16]!r}"
-
-
-def is_picture(header: bytes) -> bool:
-    """Whether a file of these first bytes is a picture of any kind."""
-    if header[4:8] == b"ftyp":
-        return header[8:11] in _SIGNATURES["ftyp"]
-    bitmap = header.startswith(b"BM") and header[6:10] == b"\0\0\0\0"
-    webp = header.startswith(b"RIFF") and header[8:12] == b"WEBP"
-    return bitmap or webp or header.startswith(tuple(_SIGNATURES["pictures"]))
+    return next((names[known] for known in names if start.startswith(known)), "a file")
 
 
 def is_16bit(image: Image.Image) -> bool:
@@ -94,7 +86,7 @@ def open_picture(data: bytes) -> Image.Image:
         raise Refused("empty", "zero bytes")
     kind, factory = _plugin(data[:HEADER])
     if not factory:
-        what = named(data[:HEADER])
+        what = f"{named(data[:HEADER])}: it begins with {data[:16]!r}"
         hint = "; pillow-heif, where it is installed, reads it" if "HEIC" in what else ""
         advice = f"accepted are {', '.join(FORMATS)}. Convert it, PNG loses nothing{hint}"
         raise Refused("unsupported", f"this is {what}; {advice}")

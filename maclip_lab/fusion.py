@@ -51,18 +51,6 @@ def fuse(
     return w_cos * q_cos + w_mag * q_mag, w_cos, w_mag
 
 
-def fusion_slopes(
-    q_cos: Tensor, q_mag: Tensor, settings: FusionSettings = FusionSettings()
-) -> tuple[Tensor, Tensor]:
-    """How fast a crop's score rises with its cosine and with its magnitude cue.
-
-    Negative where the rule works backwards: a cue far ahead of the other takes weight away.
-    """
-    w_cos, w_mag = fusion_weights(q_cos, q_mag, settings)
-    lead = 2 * settings.alpha * (q_cos - q_mag)
-    return w_cos * (1 + w_mag * lead), w_mag * (1 - w_cos * lead)
-
-
 def fixed_fusion(q_cos: Tensor, q_mag: Tensor, w_cos: float = 0.5) -> Tensor:
     """Fusion by a weight that is the same everywhere; 0.5 gives the mean of the cues."""
     return w_cos * q_cos + (1 - w_cos) * q_mag

@@ -356,7 +356,7 @@ def _convert(image: Image.Image, mode: str) -> Image.Image:
 
 def _begins_like_a_picture(path: Path) -> bool:
     with suppress(OSError), path.open("rb") as stream:
-        return formats.is_picture(stream.read(formats.HEADER))
+        return formats.named(stream.read(formats.HEADER)) in formats.PICTURES
     return False
 
 

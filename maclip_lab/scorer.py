@@ -337,9 +337,9 @@ def score_folder(
     ``dataset`` and ``preset`` are those of `Maclip.__call__`.
 
     Returns:
-        One row a picture: ``path, score, q_cos, q_mag, w_cos, n_crops, width, height, status,
-        flags, message``, and the named axes where they are read. Where ``status`` is not ``"ok"``
-        the numbers are NaN and the message says why. Backbone and settings stand in ``attrs``.
+        One row a picture, of ``TABLE_COLUMNS`` and the named axes where they are read. Where
+        ``status`` is not ``"ok"`` the numbers are NaN and ``message`` says why. Backbone and
+        settings stand in ``attrs``.
     """
     if isinstance(pictures, str | os.PathLike):
         paths = find_pictures(pictures)

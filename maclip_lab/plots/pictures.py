@@ -14,7 +14,7 @@ from PIL import Image
 
 from maclip_lab.crops import CropGrid
 from maclip_lab.errors import PictureError
-from maclip_lab.fusion import FusionSettings, fuse, fusion_slopes
+from maclip_lab.fusion import FusionSettings, fuse
 from maclip_lab.images import load_picture
 from maclip_lab.plots.style import (
     CMAP,
@@ -156,13 +156,12 @@ def fusion_plane(
     constants = settings or FusionSettings()
     top = max(1.2, float(np.max(q_mag)) * 1.1)
     cos, mag = np.meshgrid(np.linspace(0, 1, 121), np.linspace(0, top, 121))
-    given = torch.from_numpy(cos), torch.from_numpy(mag)
-    filled = ax.contourf(cos, mag, fuse(*given, constants)[0], levels=12, cmap=CMAP)
+    score = fuse(torch.from_numpy(cos), torch.from_numpy(mag), constants)[0].numpy()
+    filled = ax.contourf(cos, mag, score, levels=12, cmap=CMAP)
     plt.colorbar(filled, ax=ax, label="fused score of a crop")
     keys = []
-    hatches = {"cosine": "..", "magnitude": "//"}
-    for slope, (cue, hatch) in zip(fusion_slopes(*given, constants), hatches.items(), strict=True):
-        falls = (slope < 0).double()
+    for axis, cue, hatch in ((1, "cosine", ".."), (0, "magnitude", "//")):
+        falls = (np.gradient(score, axis=axis) < 0).astype(float)
         ax.contourf(cos, mag, falls, levels=[-0.5, 0.5, 1.5], colors="none", hatches=["", hatch])
         said = f"more {cue}, lower score"
         keys.append(Patch(facecolor="white", edgecolor="black", hatch=hatch, label=said))
