@@ -13,8 +13,8 @@ from maclip_lab.datasets.lists import TITLES, named_column, titles_of, usual
 from maclip_lab.datasets.manifest import PACK_SUFFIX, Manifest
 from maclip_lab.datasets.readers import is_blank, read_table
 from maclip_lab.errors import DatasetError, DatasetWarning
-from maclip_lab.evaluation import bradley_terry, count_votes, evaluate_pairs
 from maclip_lab.evaluation.correlations import spearman
+from maclip_lab.evaluation.preferences import bradley_terry, count_votes, evaluate_pairs
 
 _NAN = float("nan")
 _SIDES = {word: side for side, words in TITLES["sides"].items() for word in words}
@@ -46,12 +46,13 @@ def read_choices(
     table = pd.DataFrame({name: rows[title] for name, title in titles.items()})
     sides = table["chosen"].astype(str).str.strip().str.lower().map(_SIDES)
     is_name = table["chosen"].isin([*table["a"], *table["b"]])
-    blank = table["chosen"].map(is_blank).sum()
-    votes = count_votes(table.assign(chosen=table["chosen"].where(is_name | sides.isna(), sides)))
+    blank = table["chosen"].map(is_blank) & ~is_name
+    table["chosen"] = table["chosen"].where(is_name | sides.isna(), sides)
+    votes = count_votes(table[~blank])
     named = ", ".join(f"{name} by {title!r}" for name, title in titles.items())
     count, ties = votes[["votes_a", "votes_b", "ties"]].to_numpy().sum(), votes["ties"].sum()
     note = f"from {file.name}: {named}; {count} choices, {ties} of them ties"
-    note += f"; {blank} rows without an answer are left out" if blank else ""
+    note += f"; {blank.sum()} rows without an answer are left out" if blank.any() else ""
     names = pd.unique(votes[["a", "b"]].to_numpy().ravel())
     protocol = dataset if dataset in SETS else "native"
     manifest = build_manifest(

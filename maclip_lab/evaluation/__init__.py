@@ -7,12 +7,7 @@ from maclip_lab.evaluation.correlations import METHODS, spearman
 from maclip_lab.evaluation.estimates import Estimate, holm, resamples, verdicts
 from maclip_lab.evaluation.fits import Calibration, calibrate, fit_logistic
 from maclip_lab.evaluation.intervals import Correlations, EvaluationSettings, correlate
-from maclip_lab.evaluation.preferences import (
-    bradley_terry,
-    count_votes,
-    evaluate_pairs,
-    pairs_from_mos,
-)
+from maclip_lab.evaluation.preferences import count_votes, evaluate_pairs, pairs_from_mos
 from maclip_lab.evaluation.table import breakdown, evaluate
 
 __all__ = [
@@ -21,7 +16,6 @@ __all__ = [
     "Correlations",
     "Estimate",
     "EvaluationSettings",
-    "bradley_terry",
     "breakdown",
     "calibrate",
     "correlate",

@@ -1,7 +1,6 @@
 """Predictions lined up with mean opinion scores, and correlations without surprises.
 
-Correlations of two vectors (N,) of finite numbers keep the sign, and are NaN, never a warning,
-where they do not exist.
+Those of two finite vectors (N,) keep the sign, and are NaN, never a warning, where none exists.
 """
 
 from collections.abc import Mapping, Sequence

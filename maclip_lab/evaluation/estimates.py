@@ -12,6 +12,8 @@ from scipy import stats
 from maclip_lab.evaluation.correlations import Array
 
 _NAN = float("nan")
+_LEVEL = 0.05
+_LEAST = 40  # resamples a test: their counted p, of none beyond zero, passes at that level
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Estimate:
     @property
     def detectable(self) -> float:
         """The smallest number that these pictures could have shown, four times in five, at 5 %."""
-        return self.shown_at(0.05)
+        return self.shown_at(_LEVEL)
 
     def shown_at(self, level: float) -> float:
         """The smallest number found at a level, such as one that many tests share, in 80 %."""
@@ -95,12 +97,7 @@ class Estimate:
 
 def resamples(tests: int) -> int:
     """How many resamples a family of tests takes: twice what Holm's correction needs at least."""
-    return max(2000, 2 * _least_resamples(tests, 0.05))
-
-
-def _least_resamples(tests: int, level: float) -> int:
-    """The smallest number whose counted p, of no resample beyond zero, passes the correction."""
-    return math.ceil(2 * max(tests, 1) / level - 1e-9)
+    return max(2000, 2 * _LEAST * tests)
 
 
 def holm(p_values: ArrayLike) -> Array:
@@ -117,14 +114,11 @@ def holm(p_values: ArrayLike) -> Array:
     return adjusted
 
 
-def verdicts(
-    estimates: Mapping[Hashable, Estimate] | Sequence[Estimate], level: float = 0.05
-) -> pd.DataFrame:
-    """What one family of numbers allows to say, after one correction (Holm) for all of them.
+def verdicts(estimates: Mapping[Hashable, Estimate] | Sequence[Estimate]) -> pd.DataFrame:
+    """What one family of numbers allows to say, after one correction (Holm, 5 %) for all of them.
 
     A counted p has a floor: where so few resamples cannot pass the correction, the verdict is
-    refused, and the reason names the number that would do. An estimate without a p is no test and
-    does not count. Any verdict at all is wrong at most as often as ``level`` says.
+    refused, and the reason names the number that would do. An estimate without a p is no test.
 
     One row each, the name as index: ``value, low, high, p, p_holm, verdict`` ("above" or "below"
     zero, or "cannot tell"), ``detectable``, what these pictures could have shown at the strictest
@@ -132,21 +126,18 @@ def verdicts(
     """
     named = dict(estimates if isinstance(estimates, Mapping) else enumerate(estimates))
     p = np.array([estimate.p for estimate in named.values()], dtype=float)
-    tests = int(np.isfinite(p).sum())
-    least = _least_resamples(tests, level)
+    tests = max(1, int(np.isfinite(p).sum()))
     rows = []
     for estimate, corrected in zip(named.values(), holm(p), strict=True):
         verdict, reason = "cannot tell", estimate.reason
-        detectable = estimate.shown_at(level / max(tests, 1))
-        if corrected <= level:
+        detectable = estimate.shown_at(_LEVEL / tests)
+        if corrected <= _LEVEL:
             verdict = "above" if estimate.value > 0 else "below"
         elif np.isnan(estimate.p):
             reason = reason or "no test"
-        elif estimate.p <= level and 0 < estimate.resamples < least:
-            reason = (
-                f"{estimate.resamples} resamples cannot pass a correction for {tests} tests, "
-                f"{least} would do"
-            )
+        elif estimate.p <= _LEVEL and 0 < estimate.resamples < _LEAST * tests:
+            few = f"{estimate.resamples} resamples cannot pass a correction for {tests} tests"
+            reason = f"{few}, {_LEAST * tests} would do"
         elif np.isfinite(detectable):
             reason = f"could have shown {detectable:.2f}"
         rows.append((*estimate, estimate.p, corrected, verdict, detectable, reason))

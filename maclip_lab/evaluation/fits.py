@@ -212,10 +212,9 @@ def calibrate(
     """A calibration from rated pictures; those without a score or an opinion are left out.
 
     Arguments are as in `evaluate`, with ``level``, the share of new pictures that the interval
-    should hold, and ``facts``, what made the scores. The interval is cross-conformal: the errors'
-    quantile, corrected for finite samples, of curves fitted without the picture's fold, which holds
-    whole clusters, for new contents. Source: Barber et al., "Predictive inference with the
-    jackknife+", Ann. Stat. 49 (2021).
+    should hold, and ``facts``, what made the scores. It is cross-conformal (Barber et al., Ann.
+    Stat. 49, 2021): the errors' quantile, corrected for finite samples, of curves fitted without
+    the picture's fold, which holds whole clusters, for new contents.
     """
     if not 0 < level < 1:
         raise ValueError(f"expected a level between 0 and 1 such as 0.95, got {level}")

@@ -17,7 +17,6 @@ from maclip_lab.evaluation.estimates import holm
 
 TIES = ("tie", "equal", "same", "draw")
 """What stands for a vote for neither, in any letter case."""
-_BLANK = ("", "-", "none", "nan", "na", "n/a", "null")
 _MOST_PICTURES = 1000  # half a million pairs
 _Z = 1.959964
 
@@ -26,32 +25,28 @@ def count_votes(table: pd.DataFrame) -> pd.DataFrame:
     """The votes on every pair; a sign test at 95 % finds it different.
 
     A row of the table has ``a``, ``b`` and ``chosen``: the name of either, ``"a"``, ``"b"``, or one
-    of `TIES`, while blank ones, which nobody answered, are left out; and optionally ``count``.
+    of `TIES`; and optionally ``count``.
     """
     missing = [name for name in ("a", "b", "chosen") if name not in table]
     if missing or table.empty:
-        raise ValueError(f"expected rows with a, b and chosen; missing {missing or 'any row'}")
+        raise ValueError(f"expected answers with a, b and chosen; missing {missing or 'any row'}")
     a, b, chosen = (table[n].fillna("").astype(str).str.strip() for n in ("a", "b", "chosen"))
     counts = pd.to_numeric(table.get("count", pd.Series(1, table.index)), "coerce")
-    tie, blank = (chosen.str.lower().isin(words) for words in (TIES, _BLANK))
-    blank &= ~table["chosen"].isin([*table["a"], *table["b"]])
-    if blank.all():
-        raise ValueError("not one of the comparisons was answered")
+    tie = chosen.str.lower().isin(TIES)
     for_a, for_b = (chosen == a) | (chosen == "a"), (chosen == b) | (chosen == "b")
     sense = (counts > 0) & (counts % 1 == 0) & (a != b) & (a != "") & (b != "")
-    wrong = table[~blank & ~(sense & (tie | for_a | for_b))]
+    wrong = table[~(sense & (tie | for_a | for_b))]
     if len(wrong):
         raise ValueError(
-            f"{len(wrong)} of {(~blank).sum()} rows make no sense, such as "
-            f"{wrong.iloc[0].to_dict()}; a row names two pictures, which of them was chosen (or "
-            "tie), and a whole count"
+            f"{len(wrong)} of {len(table)} rows make no sense, such as {wrong.iloc[0].to_dict()}; "
+            "a row names two pictures, which of them was chosen (or tie), and a whole count"
         )
     first = a < b
     votes = pd.DataFrame({"a": a.where(first, b), "b": b.where(first, a)})
     votes["votes_a"] = counts * (~tie & for_a.where(first, for_b))
     votes["votes_b"] = counts * (~tie & for_b.where(first, for_a))
     votes["ties"] = counts * tie
-    votes = votes[~blank].groupby(["a", "b"], sort=False).sum().astype(int).reset_index()
+    votes = votes.groupby(["a", "b"], sort=False).sum().astype(int).reset_index()
     less, n = votes[["votes_a", "votes_b"]].min(axis=1), votes["votes_a"] + votes["votes_b"]
     different = 2 * stats.binom.cdf(less, n, 0.5) <= 0.05
     return votes.assign(verdict=np.sign(votes["votes_a"] - votes["votes_b"]) * different)
@@ -62,9 +57,8 @@ def pairs_from_mos(
 ) -> pd.DataFrame:
     """All pairs of rated pictures; a z test at 95 % finds them different, which counts as a vote.
 
-    Arguments are as in `evaluate`, with ``mos_std``, the opinions' standard deviation, and
-    ``n_votes``, how many there are, (N,) or one number. Of more than a thousand pictures a thousand
-    are drawn.
+    Arguments are as in `evaluate`, with ``mos_std``, the opinions' standard deviation, and how many
+    there are, (N,) or one number. Of more than a thousand pictures a thousand are drawn.
     """
     _, quality = align({"mos": mos}, mos, higher_is_better)
     error = numbers(mos_std, mos, "mos_std") ** 2 / np.asarray(n_votes, dtype=float)

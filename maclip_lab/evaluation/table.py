@@ -13,7 +13,6 @@ from maclip_lab.evaluation.correlations import (
     Predictions,
     align,
     aligned_labels,
-    is_constant,
     kendall,
     pearson,
     spearman,
@@ -101,12 +100,8 @@ def evaluate(
 
 def _numbers(x: Array, quality: Array, srcc: Estimate, higher_is_better: bool) -> dict[str, object]:
     """Columns of the pictures that a method scored."""
-    problem = "constant MOS" if is_constant(quality) else ""
-    problem = "constant predictions" if is_constant(x) else problem
     if quality.size < MIN_PICTURES:
-        problem = f"{quality.size} usable pictures, at least {MIN_PICTURES} are needed"
-    if problem:
-        return {"fit_status": "degenerate", "reason": problem}
+        return {"fit_status": "degenerate", "reason": srcc.reason}
     four, five = fit_logistic(x, quality), fit_logistic(x, quality, line=True)
     mos = quality if higher_is_better else -quality
     srcc_official, plcc_official, fell_back = official_evaluation(x, mos)
