@@ -98,9 +98,9 @@ def judge_choices(
     scale = bradley_terry(votes).set_index("picture")
     named = methods.set_axis(predictions["name"])
     table = evaluate_pairs(named.reindex(scale.index), votes, "MA-CLIP")
-    known = named.join(scale["strength"]).dropna().astype(float)
-    ranked = known.pop("strength").to_numpy()
-    table["srcc_scale"] = [spearman(known[name].to_numpy(), ranked) for name in named]
+    scores = named.join(scale["strength"]).dropna().astype(float)
+    strength = scores.pop("strength").to_numpy()
+    table["srcc_scale"] = [spearman(scores[name].to_numpy(), strength) for name in named]
     sizes = scale["part"].value_counts().tolist()
     if len(sizes) > 1:
         message = f"{len(sizes)} parts of {', '.join(map(str, sizes))} pictures were never compared"

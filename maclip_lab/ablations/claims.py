@@ -241,9 +241,11 @@ def find_sets(root: str | os.PathLike[str]) -> tuple[dict[str, Manifest], dict[s
         if name not in DATASETS:
             continue
         report = check_dataset(name, folder, Choices(variant=VARIANT), decode=False)
-        wrong = [one for one in report.findings if one.severity == "error"]
-        beyond = [one for one in wrong if one.kind not in ("rows", "missing")]
-        reasons = [f"{one.kind}: {one.message}" for one in beyond]
+        reasons = [
+            f"{finding.kind}: {finding.message}"
+            for finding in report.findings
+            if finding.severity == "error" and finding.kind not in ("rows", "missing")
+        ]
         if reasons:
             left_out[name] = "; ".join(reasons)
             continue

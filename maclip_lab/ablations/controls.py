@@ -45,7 +45,7 @@ def mean_features(rated: Rated, of: Rated | None = None, rows: ArrayLike | None 
         DatasetError: fewer than two pictures are left, or all their features are alike.
     """
     of = rated if of is None else of
-    ours, theirs = (one.features.config.weights_sha256 for one in (rated, of))
+    ours, theirs = (seen.features.config.weights_sha256 for seen in (rated, of))
     if ours != theirs:
         raise StoreError(
             f"{rated!r} and {of!r} are of different weights, {ours[:12]} and {theirs[:12]}: a mean "

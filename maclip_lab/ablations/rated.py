@@ -146,7 +146,7 @@ class Rated:
 
     def correlate(self, *predictions: ArrayLike) -> Correlations:
         """SRCC of several predictions (N,), from the same resamples."""
-        columns = np.column_stack([np.asarray(one, dtype=float) for one in predictions])
+        columns = np.column_stack([np.asarray(scores, dtype=float) for scores in predictions])
         return correlate(columns, self.quality, self.clusters, self.statistics)
 
     def evaluate(self, predictions: pd.DataFrame) -> pd.DataFrame:

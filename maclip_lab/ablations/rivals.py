@@ -162,8 +162,8 @@ def _metrics(
             notes.append(f"{path.name}: no metrics are {', '.join(map(repr, left))}")
     lacking = [name for name in wanted if name not in numbers or numbers[name].isna().all()]
     if lacking or not wanted:
-        shown = lacking[0] if lacking else rows.columns[0]
-        why = f": {shown!r} holds {rows[shown].iloc[0]!r}" if shown in rows else ""
+        column = lacking[0] if lacking else rows.columns[0]
+        why = f": {column!r} holds {rows[column].iloc[0]!r}" if column in rows else ""
         raise DatasetError(
             f"{str(path)!r} lacks the scores asked for; it has {titles_of(rows)}{why}"
         )

@@ -89,7 +89,8 @@ def assess(
     methods = predictions[[name for name in METHODS if name in predictions]].rename(columns=METHODS)
     if rivals is not None:
         scores = rivals.scores.set_axis(predictions.index)
-        methods, predictions = (pd.concat([one, scores], axis=1) for one in (methods, predictions))
+        methods = pd.concat([methods, scores], axis=1)
+        predictions = pd.concat([predictions, scores], axis=1)
     statistics = statistics or EvaluationSettings(resamples(len(methods.columns) - 1))
     record = {
         **config.facts,

@@ -117,7 +117,7 @@ def sweep(
     Raises:
         ValueError: the manifest has no scores, or there is no such rule, subset or box_lam.
     """
-    cues = _cues(source, anchors, [one.box_lam for one in settings])
+    cues = _cues(source, anchors, [constants.box_lam for constants in settings])
     sign = 1 if cues.features.manifest.higher_is_better else -1
     mos = sign * cues.pictures["mos"].to_numpy(dtype=float)
     if not np.isfinite(mos).any():
@@ -125,13 +125,13 @@ def sweep(
     rows, ranks = [], dict[bytes, np.ndarray]()
     for subset in crops:
         chosen = cues.select(subset)
-        for prompts, one, rule in product(cues.q_cos, settings, rules):
-            q_cos, q_mag = cues.q_cos[prompts][chosen], cues.q_mag[one.box_lam][chosen]
-            scores = cues.means(_fuse(q_cos, q_mag, one, rule)[0], chosen)
+        for prompts, constants, rule in product(cues.q_cos, settings, rules):
+            q_cos, q_mag = cues.q_cos[prompts][chosen], cues.q_mag[constants.box_lam][chosen]
+            scores = cues.means(_fuse(q_cos, q_mag, constants, rule)[0], chosen)
             kept = np.isfinite(scores) & np.isfinite(mos)
             if kept.tobytes() not in ranks:
                 ranks[kept.tobytes()] = rankdata(mos[kept])
-            row = {"prompts": prompts, "crops": subset, "rule": rule, **vars(one)}
+            row = {"prompts": prompts, "crops": subset, "rule": rule, **vars(constants)}
             if not isinstance(rule, str):
                 row["rule"] = f"fixed {float(rule):g}"
             row["srcc"] = pearson(rankdata(scores[kept]), ranks[kept.tobytes()])
@@ -166,8 +166,8 @@ def _cues(
         raise ValueError("features need anchors, the text features of a prompt set; cues have them")
     unread = sorted(set(lams) - set(cues.q_mag))
     if unread:
-        known = ", ".join(map(str, cues.q_mag))
-        raise ValueError(f"the cues were read for box_lam {known}, not for {unread[0]}")
+        read = ", ".join(map(str, cues.q_mag))
+        raise ValueError(f"the cues were read for box_lam {read}, not for {unread[0]}")
     return cues
 
 

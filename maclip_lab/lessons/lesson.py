@@ -236,11 +236,11 @@ class Lesson:
         if answer is None or answer is ...:
             return Verdict("…", "your turn")
         try:
-            known = judges()
+            table = judges()
         except FileNotFoundError:
             return Verdict("…", "this exercise is judged by your instructor, not here")
         try:
-            right = bool(known[number](answer, self))
+            right = bool(table[number](answer, self))
         except Exception as error:  # the answer may be of any kind, and the judge may trip over it
             return Verdict("✗", f"not yet: this cannot be judged ({error})")
         if right:

@@ -72,14 +72,14 @@ class Outputs:
 
 def latex_table(table: pd.DataFrame) -> str:
     """A table for LaTeX; ``x_lo`` and ``x_hi`` become an interval behind the number in ``x``."""
-    shown = table.copy()
+    result = table.copy()
     for column in table:
         low, high = f"{column}_lo", f"{column}_hi"
         if low in table and high in table:
             numbers = table[[column, low, high]].itertuples(index=False)
-            shown[column] = [
+            result[column] = [
                 "" if pd.isna(x) else f"{x:g} [{lo:g}, {hi:g}]" for x, lo, hi in numbers
             ]
-            shown = shown.drop(columns=[low, high])
+            result = result.drop(columns=[low, high])
     index = not isinstance(table.index, pd.RangeIndex)
-    return str(shown.to_latex(index=index, escape=True, float_format="{:g}".format, na_rep=""))
+    return str(result.to_latex(index=index, escape=True, float_format="{:g}".format, na_rep=""))

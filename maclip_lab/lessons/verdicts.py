@@ -70,30 +70,27 @@ class Prediction:
         """What the data say, one of the choices, beside what was predicted."""
         if answer not in self._choices:
             raise ValueError(f"the choices are {', '.join(self._choices)}; {answer!r} is none")
-        said = self._radio.value
-        if said is None:
+        guess = self._radio.value
+        if guess is None:
             return Verdict("✓", f"these data say: {answer}")
-        if said == answer:
+        if guess == answer:
             return Verdict("✓", f"well predicted, these data say: {answer}")
-        return Verdict("✗", f"you predicted: {said}; these data say: {answer}")
+        return Verdict("✗", f"you predicted: {guess}; these data say: {answer}")
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
-        shown: dict[str, object] = dict(self._panel._repr_mimebundle_() or {})
+        bundle: dict[str, object] = dict(self._panel._repr_mimebundle_() or {})
         listed = "".join(f"<li>{html.escape(choice)}</li>" for choice in self._choices)
-        shown["text/plain"] = "\n".join([self._question, *(f"- {c}" for c in self._choices)])
-        shown["text/html"] = f"<b>Predict: {html.escape(self._question)}</b><ul>{listed}</ul>"
-        return shown
+        bundle["text/plain"] = "\n".join([self._question, *(f"- {c}" for c in self._choices)])
+        bundle["text/html"] = f"<b>Predict: {html.escape(self._question)}</b><ul>{listed}</ul>"
+        return bundle
 
 
 @dataclass(frozen=True)
 class Claim:
     """A sentence that is true where a number is above zero, asked of several cells.
 
-    Attributes:
-        statement: the sentence.
-        estimates: the number in each cell, usually a lead of one SRCC over another.
-        paper: the sign that the paper reports; None where it says nothing.
-        note: what a reader should know of this row.
+    The number is usually a lead of one SRCC over another; ``paper`` is the sign that the paper
+    reports, None where it says nothing; ``note`` is what a reader should know of this row.
     """
 
     statement: str
@@ -113,20 +110,19 @@ class Matrix:
         if not claims:
             raise ValueError("there is no claim to judge yet")
         self._claims = claims
-        asked = [(claim, cell, one) for claim in claims for cell, one in claim.estimates.items()]
-        rows = []
-        for (claim, (backbone, name), one), row in zip(
-            asked, verdicts([one for *_, one in asked]).itertuples(), strict=True
-        ):
+        asked = [(claim, cell) for claim in claims for cell in claim.estimates]
+        estimates = [claim.estimates[cell] for claim, cell in asked]
+        judged, rows = verdicts(estimates).itertuples(), []
+        for (claim, (backbone, name)), number, row in zip(asked, estimates, judged, strict=True):
             verdict = _WORDS[claim.paper].get(row.verdict, row.verdict)
             if name == "severity":
                 verdict = _OF_SIGNS.get(verdict, verdict)
             rows.append(
                 {
                     "claim": claim.statement, "backbone": backbone, "set": name,
-                    "verdict": verdict, "value": one.value, "low": one.low, "high": one.high,
-                    "p": one.p, "n": one.n, "clusters": one.clusters, "method": one.method,
-                    "detectable": row.detectable, "reason": row.reason, "shown": repr(one),
+                    "verdict": verdict, "value": row.value, "low": row.low, "high": row.high,
+                    "p": row.p, "n": number.n, "clusters": number.clusters, "method": number.method,
+                    "detectable": row.detectable, "reason": row.reason, "shown": repr(number),
                 }
             )  # fmt: skip
         self.table = pd.DataFrame(rows)
@@ -159,7 +155,7 @@ class Matrix:
             f"<th style='text-align:center'>{html.escape(backbone)}<br>{html.escape(name)}</th>"
             for backbone, name in head
         )
-        shown = {
+        cells = {
             (row.claim, row.backbone, row.set): (
                 f"<td style='text-align:center;color:black;background:{_SHADES[mark]}'>"
                 f"<b>{html.escape(row.shown)}</b><br>{html.escape(verdict)}</td>"
@@ -170,7 +166,7 @@ class Matrix:
         for claim in self._claims:
             note = f"<br><small>{html.escape(claim.note)}</small>" if claim.note else ""
             body += f"<tr><td style='text-align:left'>{html.escape(claim.statement)}{note}</td>"
-            body += "".join(shown.get((claim.statement, *cell), "<td></td>") for cell in head)
+            body += "".join(cells.get((claim.statement, *cell), "<td></td>") for cell in head)
             body += "</tr>"
         return (
             "<table style='color:black;background:white;font-size:0.85em'>"
