@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
@@ -22,18 +22,16 @@ from maclip_lab.images import load_picture
 
 Severity = Literal["error", "warning", "note"]
 Progress = Callable[[Iterable[Path]], Iterable[Path]]
-
 _FEWEST_FOR_DIRECTION = 10
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One doubt about a copy, and the first twenty of the ``count`` files or rows it concerns."""
+    """One doubt about a copy, and the first twenty of the files or rows it concerns."""
 
     severity: Severity
     kind: str
     message: str
-    count: int = 0
     files: tuple[str, ...] = ()
 
 
@@ -80,7 +78,6 @@ def check_dataset(
         progress: wraps the pictures as they are decoded, such as ``tqdm.tqdm``.
     """
     card, choices = card_for(name), replace(choices or Choices(), missing="keep")
-    choices.check(card)
     folder, findings = Path(root), []
     try:
         index = FileIndex.scan(root)
@@ -90,14 +87,14 @@ def check_dataset(
         except DatasetError as error:
             lenient = replace(choices, on_collision="first", on_duplicate="keep")
             manifest = published_manifest(card, index, lenient)
-            findings.append(Finding("error", "duplicate", str(error), 1))
+            findings.append(Finding("error", "duplicate", str(error)))
     except DatasetError as error:
         return Report(card.name, folder, 0, (Finding("error", "annotations", str(error)),))
     complete = complete_rows(card, choices)
     if len(manifest) not in complete:
         expected = " or ".join(map(str, complete))
         message = f"{len(manifest)} annotated rows, expected {expected}"
-        findings.append(Finding("error", "rows", message, abs(len(manifest) - complete[0])))
+        findings.append(Finding("error", "rows", message))
     if choices.resolution is not None:
         width, _, height = choices.resolution.partition("x")
         card = replace(card, size=(int(width), int(height)))
@@ -111,7 +108,7 @@ def check_dataset(
         *_doubts(manifest, card),
         *(_pictures(manifest, card, workers, progress) if decode else []),
         *_some("duplicate", repeated, twice, "warning"),
-        *_some("extra", unused, _extra(manifest, index), "warning"),
+        *_some("extra", unused, map(str, _extra(manifest, index)), "warning"),
     ]
     order = ["error", "warning", "note"]
     findings.sort(key=lambda finding: order.index(finding.severity))
@@ -156,8 +153,7 @@ def _some(
 ) -> list[Finding]:
     """A finding that begins with its count, where there are any such files."""
     names = tuple(files)
-    counted = f"{len(names)} {message}"
-    return [Finding(severity, kind, counted, len(names), names[:20])] if names else []
+    return [Finding(severity, kind, f"{len(names)} {message}", names[:20])] if names else []
 
 
 def _expected(card: Card, name: str) -> tuple[int, int] | None:
@@ -166,14 +162,14 @@ def _expected(card: Card, name: str) -> tuple[int, int] | None:
     return others.get(fold_name(name), card.size)  # type: ignore[return-value]
 
 
-def _extra(manifest: Manifest, index: FileIndex) -> list[str]:
+def _extra(manifest: Manifest, index: FileIndex) -> list[Path]:
     """Pictures without a score in the folders of those with one, but for their references."""
-    held = {(manifest.root / path).as_posix() for path in manifest.table["path"]}
-    folders = {path.rpartition("/")[0] for path in held}
+    held = {manifest.root / path for path in manifest.table["path"]}
+    folders = {path.parent for path in held}
     references = {fold_name(ref) for ref in manifest.table["ref_id"].dropna().unique()}
-    under = [(index.root / image).as_posix() for image in index.images]
-    extra = [path for path in under if path not in held and path.rpartition("/")[0] in folders]
-    return [path for path in extra if fold_name(PurePosixPath(path).stem) not in references]
+    extra = [path for image in index.images if (path := index.root / image) not in held]
+    beside = [path for path in extra if path.parent in folders]
+    return [path for path in beside if fold_name(path.stem) not in references]
 
 
 def _doubts(manifest: Manifest, card: Card) -> list[Finding]:

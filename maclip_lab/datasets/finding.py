@@ -14,7 +14,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -81,14 +80,17 @@ class FileIndex:
         return frozenset(self.files)
 
     @cached_property
-    def _by_name(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-        """The files by their folded names, and the pictures by theirs without suffix."""
-        names, stems = defaultdict(list), defaultdict(list)
-        for file in self.files:
-            names[fold_name(file).rpartition("/")[2]].append(file)
-        for file in self.images:
-            stems[fold_name(PurePosixPath(file).stem)].append(file)
-        return names, stems
+    def _by_ending(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+        """The files by every ending of their folded paths, and the pictures without suffix."""
+        by_name: dict[str, list[str]] = defaultdict(list)
+        by_stem: dict[str, list[str]] = defaultdict(list)
+        stems = [(file, str(PurePosixPath(file).with_suffix(""))) for file in self.images]
+        for table, named in ((by_name, zip(self.files, self.files, strict=True)), (by_stem, stems)):
+            for file, name in named:
+                parts = fold_name(f"{self.root.as_posix()}/{name}").split("/")
+                for first in range(len(parts)):
+                    table["/".join(parts[first:])].append(file)
+        return by_name, by_stem
 
     def candidates(self, name: str, home: str = "") -> tuple[str, ...]:
         """The files below ``home``, relative to ``root``, that a name may mean.
@@ -96,22 +98,14 @@ class FileIndex:
         Of its folders at least the last has to agree, and where more agree nothing else is meant.
         What is not found may be a picture's name without its suffix.
         """
-        *folders, last = fold_name(name).split("/")
-        for table in self._by_name:
-            same = [f for f in table.get(last, ()) if not home or f.startswith(home + "/")]
-            if folders:
-                agreeing = {file: self._common_tail(folders, file) for file in same}
-                best = max(agreeing.values(), default=0)
-                same = [file for file, tail in agreeing.items() if tail == best >= 1]
-            if same:
-                return tuple(same)
+        parts = fold_name(name).split("/")
+        endings = ["/".join(parts[first:]) for first in range(max(1, len(parts) - 1))]
+        for table in self._by_ending:
+            for ending in endings:
+                held = table.get(ending, ())
+                if same := tuple(f for f in held if not home or f.startswith(home + "/")):
+                    return same
         return ()
-
-    def _common_tail(self, wanted: list[str], file: str) -> int:
-        """How many of the last folders agree."""
-        folders = fold_name(f"{self.root.as_posix()}/{file}").split("/")[:-1]
-        pairs = zip(reversed(wanted), reversed(folders), strict=False)
-        return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
 
 
 @dataclass(frozen=True)
@@ -150,17 +144,16 @@ class _Finder:
     def find(self, name: str, home: str) -> str | None:
         """The file that a name is the path of, else the one that a search finds; absolute."""
         exact = self.exact(name, home)
-        if exact is not None:
-            return exact
-        files = self._candidates(name, home)
+        files = () if exact else self._candidates(name, home)
         if len(files) > 1 and self.on_collision == "error":
             raise DatasetError(
                 f"{name!r} is {len(files)} files under {str(self.index.root / home)!r}: "
                 f"{', '.join(files[:4])}; keep one copy, give a narrower root, "
                 'or pass on_collision="first" (--on-collision first)'
             )
-        nearest = min(files, key=lambda file: (file.count("/"), file), default=None)
-        return None if nearest is None else str(self.index.root / nearest)
+        for nearest in sorted(files, key=lambda file: (file.count("/"), file)):
+            return str(self.index.root / nearest)
+        return exact
 
     def exact(self, name: str, home: str = "") -> str | None:
         """The file that a name is the path of, from the root or a list's own folder."""
@@ -230,7 +223,8 @@ def build_manifest(
     for name, file in zip(names, files, strict=True):  # a mistake whatever repeated rows mean
         if file is not None and fold_name(owner.setdefault(file, name)) != fold_name(name):
             raise DatasetError(f"{owner[file]!r} and {name!r} both lead to {file!r}")
-    where, of = f"under {str(index.root / home)!r}", f"of {len(names)} pictures"
+    inner = index.root / home
+    where, of = f"under {str(inner)!r}", f"of {len(names)} pictures"
     if absent and choices.missing == "error":
         raise DatasetError(
             f"{facts['dataset']}: {len(absent)} {of} are not {where}, the first "
@@ -243,7 +237,9 @@ def build_manifest(
             f"are {_examples(index.images) or 'no pictures'}. Names are written as on the disk, "
             "and the root is the set's own folder or one above it"
         )
-    root = _shared_root(index.root / home, files)
+    folders = {os.path.dirname(file) for file in files if file}
+    outside = [folder for folder in folders if not Path(folder).is_relative_to(inner)]
+    root = Path(os.path.commonpath([inner, *outside]))
     table["path"] = [
         Path(file).relative_to(root).as_posix() if file else _as_posix(name)
         for name, file in zip(names, files, strict=True)
@@ -261,16 +257,6 @@ def build_manifest(
         missing=absent,
         **{**facts, "mos_range": annotated.mos_range or facts["mos_range"]},
     )
-
-
-def _shared_root(home: Path, files: list[str | None]) -> Path:
-    """The home of the pictures, or the nearest folder above it that holds those elsewhere too."""
-    folders = {os.path.dirname(file) for file in files if file}
-    outside = [folder for folder in folders if not Path(folder).is_relative_to(home)]
-    try:
-        return Path(os.path.commonpath([home, *outside]))
-    except ValueError as error:
-        raise DatasetError(f"the pictures lie on several drives, {home.drive} and more") from error
 
 
 def _with_facets(table: pd.DataFrame, card: Card) -> pd.DataFrame:

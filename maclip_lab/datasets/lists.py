@@ -69,8 +69,7 @@ def picture_columns(rows: pd.DataFrame) -> list[str]:
 
     Names of files come first, then other texts, numbers, and last what merely counts the rows.
     """
-    titled = usual(rows, TITLES["picture"])
-    references = usual(rows, TITLES["reference"])
+    titled, references = usual(rows, TITLES["picture"]), usual(rows, TITLES["reference"])
     ranks = {column: _rank(rows[column]) for column in rows if column not in references}
     likely = [*titled, *(c for c, rank in ranks.items() if rank == 0 and c not in titled)]
     return sorted(likely, key=lambda column: ranks[column])
@@ -158,8 +157,8 @@ def _columns(rows: pd.DataFrame, choices: Choices, path: Path) -> tuple[pd.DataF
         pictures, scores = ["column 1"], ["column 2"]
         if is_number(rows.iloc[0, 0]):
             pictures, scores = scores, pictures
-    picture = _chosen(rows, choices.path_column, pictures, "path", path)
-    score = _chosen(rows, choices.score_column, scores, "score", path)
+    picture, by_picture = _chosen(rows, choices.path_column, pictures, "path", path)
+    score, by_score = _chosen(rows, choices.score_column, scores, "score", path)
 
     def other(kind: str, fits: Callable[["pd.Series[Any]"], bool] = lambda _: True) -> str | None:
         found = (c for c in usual(rows, TITLES[kind]) if c not in (picture, score))
@@ -167,10 +166,7 @@ def _columns(rows: pd.DataFrame, choices: Choices, path: Path) -> tuple[pd.DataF
 
     table = pd.DataFrame({"name": [_name(value, path) for value in rows[picture]]}, rows.index)
     table["mos"] = to_numbers(rows[score], f"{path.name}, {score}")
-    said = [
-        f"from {path.name}: pictures by column {picture!r}{_passed_over(pictures, picture)}",
-        f"scores by {score!r}{_passed_over(scores, score)}",
-    ]
+    said = [f"from {path.name}: pictures by column {by_picture}", f"scores by {by_score}"]
     if (spread := other("deviation")) is not None:
         table["mos_std"] = to_numbers(rows[spread], f"{path.name}, {spread}", optional=True)
         said.append(f"deviations by {spread!r}")
@@ -189,23 +185,19 @@ def _columns(rows: pd.DataFrame, choices: Choices, path: Path) -> tuple[pd.DataF
     return table, ", ".join(said), score
 
 
-def _passed_over(candidates: list[str], column: str) -> str:
-    others = [other for other in candidates if other != column]
-    return f" (not {', '.join(map(repr, others))})" if others else ""
-
-
 def _chosen(
     rows: pd.DataFrame, named: str | None, candidates: list[str], what: str, path: Path
-) -> str:
-    if named is not None:
-        return named_column(rows, named, path)
-    if not candidates:
+) -> tuple[str, str]:
+    """A column, and in words which one it is and which were passed over."""
+    if named is None and not candidates:
         held = "picture" if what == "path" else what
         raise DatasetError(
             f"{str(path)!r}: which column holds the {held}? It has {titles_of(rows)}; "
             f"pass {what}_column= (--{what}-column)"
         )
-    return candidates[0]
+    column = candidates[0] if named is None else named_column(rows, named, path)
+    others = [repr(other) for other in candidates if other != column]
+    return column, f"{column!r} (not {', '.join(others)})" if others else repr(column)
 
 
 def _names_parts(values: "pd.Series[Any]") -> bool:

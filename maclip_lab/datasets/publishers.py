@@ -91,15 +91,20 @@ def read_columns(index: FileIndex, source: str, layout: Layout, choices: Choices
             if len(values) != len(rows):
                 raise DatasetError(f"{file!r} has {len(values)} rows, {source!r} {len(rows)}")
             rows[column] = values.to_numpy()
-    table = pd.DataFrame({"name": rows["name"].astype(str).str.strip()})
-    table["name"] = table["name"].replace(layout.get("renamed", {}))
+    return Annotated(_scored(rows, source, layout), source)
+
+
+def _scored(rows: pd.DataFrame, source: str, layout: Layout) -> pd.DataFrame:
+    """A manifest's columns of rows that have ours."""
+    names = rows["name"].astype(str).str.strip()
+    table = pd.DataFrame({"name": names.replace(layout.get("renamed", {}))})
     for column in ("mos", "mos_std"):
         if column in rows:
             title = layout["columns"].get(column, column)
             table[column] = to_numbers(rows[column], f"{source}, {title}")
     if "split" in rows:
         table["split"] = rows["split"].replace(TITLES["parts"])
-    return Annotated(table, source)
+    return table
 
 
 def _picked(index: FileIndex, source: str, layout: Layout) -> pd.DataFrame:
@@ -140,10 +145,8 @@ def _csiq(index: FileIndex, source: str, layout: Layout, choices: Choices) -> An
         unknown = rows["kind"][token.isna()].iloc[0]
         words = ", ".join(layout["tokens"])
         raise DatasetError(f"{source!r}: unknown distortion {unknown!r}, expected {words}")
-    table = pd.DataFrame({"name": rows["image"] + "." + token + "." + rows["level"] + ".png"})
-    for column in ("mos", "mos_std"):
-        table[column] = to_numbers(rows[column], f"{source}, {layout['columns'][column]}")
-    return Annotated(table, source)
+    rows["name"] = rows["image"] + "." + token + "." + rows["level"] + ".png"
+    return Annotated(_scored(rows, source, layout), source)
 
 
 def _koniq(index: FileIndex, source: str, layout: Layout, choices: Choices) -> Annotated:
@@ -152,18 +155,18 @@ def _koniq(index: FileIndex, source: str, layout: Layout, choices: Choices) -> A
     The paper has it rounded to two decimals, halves upwards, in order of names.
     """
     rows = _picked(index, source, layout)
-    table, note, mos_range = rows[["name"]].copy(), "", None
+    note, mos_range = "", None
     if choices.scores == "zscore":
         note, mos_range = "MOS of z-scores, 0 to 100", (0.0, 100.0)
-        table["mos"] = to_numbers(rows["zscore"], f"{source}, {layout['columns']['zscore']}")
+        rows = rows.drop(columns="mos_std").assign(mos=rows["zscore"])
     else:
-        table["mos"] = _five_point(rows, source, rounded=choices.variant == "paper")
-        table["mos_std"] = to_numbers(rows["mos_std"], f"{source}, SD")
+        rows["mos"] = _five_point(rows, source, rounded=choices.variant == "paper")
     for file in _locate(index, ["koniq10k_distributions_sets.csv"]):
         columns = {"name": "image_name", "set": "set"}
         sets = pick_columns(read_table(index.root / file), columns, index.root / file)
         part = sets.drop_duplicates("name").set_index("name")["set"]
-        table["split"] = table["name"].map(part).map(TITLES["parts"])
+        rows["split"] = rows["name"].map(part)
+    table = _scored(rows, source, layout)
     if choices.variant == "paper":
         table = table.sort_values("name", kind="stable")
         note = "5-point MOS rounded to 2 decimals, halves upwards"

@@ -54,7 +54,7 @@ def read_table(path: Path, *, sheet: str | int = 0, header: int = 1) -> pd.DataF
     try:
         table = read(path)
     except Exception as error:  # what readers of damaged files raise is anything
-        raise DatasetError(f"{str(path)!r} is no table as expected: {error}") from error
+        raise DatasetError(f"{str(path)!r} cannot be read as a table: {error}") from error
     if table.empty:
         raise DatasetError(f"{str(path)!r} holds no rows")
     return table

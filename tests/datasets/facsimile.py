@@ -8,6 +8,7 @@ with distortion level). ``rows_of`` returns what a faithful reader should find.
 
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -46,13 +47,12 @@ def build(
     folder = root / name.lower()
     folder.mkdir(parents=True, exist_ok=True)
     publisher.write(folder, layout, table, native if rows is None else None)
-    stamp = _Stamp(folder.parent, size)
-    for picture in dict.fromkeys(table["name"]):
-        if not skip(picture):
-            for place in publisher.places(layout, picture):
-                stamp.put(folder / place)
-    for extra in publisher.extras(layout, table["name"]):
-        stamp.put(folder / extra)
+    wanted = [picture for picture in dict.fromkeys(table["name"]) if not skip(picture)]
+    places = [place for picture in wanted for place in publisher.places(layout, picture)]
+    for place in [*places, *publisher.extras(layout, table["name"])]:
+        file = folder / place
+        file.parent.mkdir(parents=True, exist_ok=True)
+        os.link(_stamp(root / ".stamps", size, file.suffix.lower()), file)
     return folder
 
 
@@ -72,23 +72,15 @@ def real_rows(name: str, native: Path) -> pd.DataFrame | None:
     return PUBLISHERS[name].real(native)
 
 
-class _Stamp:
-    """Puts one picture of a kind in many places."""
-
-    def __init__(self, folder: Path, size: tuple[int, int]) -> None:
-        self.folder, self.size, self.made = folder / ".stamps", size, set[str]()
-
-    def put(self, path: Path) -> None:
-        kind = path.suffix.lower()
-        master = self.folder / f"{self.size[0]}x{self.size[1]}{kind}"
-        if kind not in self.made and not master.exists():
-            self.folder.mkdir(exist_ok=True)
-            x, y = np.meshgrid(*map(np.arange, self.size))
-            pixels = np.stack([x % 256, y % 256, (x + y) // 4 % 256], axis=-1)
-            Image.fromarray(pixels.astype(np.uint8)).save(master)
-        self.made.add(kind)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.link(master, path)
+@cache
+def _stamp(folder: Path, size: tuple[int, int], suffix: str) -> Path:
+    """The one picture of a kind that all are links to."""
+    folder.mkdir(exist_ok=True)
+    x, y = np.meshgrid(*map(np.arange, size))
+    pixels = np.stack([x % 256, y % 256, (x + y) // 4 % 256], axis=-1)
+    file = folder / f"{size[0]}x{size[1]}{suffix}"
+    Image.fromarray(pixels.astype(np.uint8)).save(file)
+    return file
 
 
 def _invented(publisher: Publisher) -> pd.DataFrame:

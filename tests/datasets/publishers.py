@@ -1,8 +1,10 @@
 """How each of the nine data sets is shipped: names, places and score files, a class a publisher."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import openpyxl
@@ -13,10 +15,10 @@ from scipy.io import loadmat, savemat
 class Publisher:
     """How one set is shipped, in ``layouts`` of which the first is the publisher's.
 
-    Each has ``names()`` of all pictures with a score, in its order; ``places(layout, picture)``
-    below the set's folder; and ``write(folder, layout, table, native)`` of the score files.
-    ``scores`` is the range of invented ones; ``levels`` is 1 where a higher distortion level has a
-    higher score, -1 where a lower one.
+    Each has ``names()`` of all pictures with a score, in its order, and ``write(folder, layout,
+    table, native)`` of the score files. ``scores`` is the range of invented ones; ``levels`` is 1
+    where a higher distortion level has a higher score, -1 where a lower one; ``pictures`` is their
+    folder, below the ``nests`` of some layouts.
     """
 
     layouts: tuple[str, ...]
@@ -24,6 +26,18 @@ class Publisher:
     size: tuple[int, int] | None = None
     scores: tuple[float, float] = (0, 5)
     levels = 0
+    pictures = ""
+    nests: Mapping[str, str] = MappingProxyType({})
+
+    def top(self, folder: Path, layout: str) -> Path:
+        """The folder of the score files."""
+        top = folder / self.nests.get(layout, "")
+        top.mkdir(parents=True, exist_ok=True)
+        return top
+
+    def places(self, layout: str, picture: str) -> list[str]:
+        """Where a picture lies below the set's folder."""
+        return [f"{self.nests.get(layout, '')}{self.pictures}{picture}"]
 
     def extras(self, layout: str, names: Sequence[str]) -> list[str]:
         """References and other pictures that have no score."""
@@ -78,6 +92,7 @@ class Livec(Publisher):
 class Agiqa3k(Publisher):
     layouts = ("native", "nested")
     count = 2982
+    nests = MappingProxyType({"nested": "AGIQA-3K/"})
 
     def names(self):
         absent = {
@@ -89,9 +104,6 @@ class Agiqa3k(Publisher):
         modes += [f"sd1.5_{mode}" for mode in ("normal", "lowcorr", "highcorr", "lowstep")]
         every = ((mode, i) for mode in sorted(modes) for i in range(300))
         return [f"{mode}_{i:03d}.jpg" for mode, i in every if i not in absent.get(mode, ())]
-
-    def places(self, layout, picture):
-        return [picture if layout == "native" else f"AGIQA-3K/{picture}"]
 
     def write(self, folder, layout, table, native):
         if native is not None:
@@ -112,22 +124,17 @@ class Agiqa3k(Publisher):
 class Agiqa1k(Publisher):
     layouts = ("native", "flat")
     count = 1080
+    nests = MappingProxyType({"native": "file/"})
 
     def names(self):
         grids = {"deepai": (12, 15), "dreamStudio": (9, 10)}
         names = [
             f"{model}_{a}_{b}_{c}_{d}.jpg"
             for model, (first, second) in grids.items()
-            for a in range(first)
-            for b in range(second)
-            for c in range(2)
-            for d in range(2)
+            for a, b, c, d in product(range(first), range(second), range(2), range(2))
         ]
         names.remove("dreamStudio_8_5_0_0.jpg")
         return [*sorted(names), "dreamStudio_8_9_1_1.jpg"]
-
-    def places(self, layout, picture):
-        return [picture if layout == "flat" else f"file/{picture}"]
 
     def write(self, folder, layout, table, native):
         if native is not None:
@@ -149,16 +156,15 @@ class Spaq(Publisher):
     layouts = ("native", "dataset", "std")
     count = 11125
     scores = (2, 96)
+    pictures = "TestImage/"
+    nests = MappingProxyType({"dataset": "Dataset/"})
 
     def names(self):
         return [f"{i:05d}.jpg" for i in range(1, 11126)]
 
-    def places(self, layout, picture):
-        return [f"{'Dataset/' if layout == 'dataset' else ''}TestImage/{picture}"]
-
     def write(self, folder, layout, table, native):
-        place = folder / ("Dataset/Annotations" if layout == "dataset" else "Annotations")
-        place.mkdir(parents=True)
+        place = self.top(folder, layout) / "Annotations"
+        place.mkdir()
         if native is not None and layout != "std":
             for book in (native / "SPAQ/Annotations").glob("MOS*.xlsx"):
                 shutil.copyfile(book, place / book.name)
@@ -233,36 +239,33 @@ class Csiq(Publisher):
 class Tid2013(Publisher):
     layouts = ("native", "lower", "nested")
     count = 3000
+    pictures = "distorted_images/"
+    nests = MappingProxyType({"nested": "tid2013/"})
     size = (512, 384)
     scores = (0.3, 7.2)
     levels = -1
 
     def names(self):
         names = []
-        for ref in range(1, 26):
-            for kind in range(1, 25):
-                for level in range(1, 6):
-                    stem = f"{ref:02d}_{kind:02d}_{level}"
-                    odd = {1: f"I{stem}.bmp", 11: f"I{stem}.BMP", 13: f"I{stem}.BMP"}
-                    names.append(odd.get(kind, f"i{stem}.bmp") if level == 1 else f"i{stem}.bmp")
+        for ref, kind, level in product(range(1, 26), range(1, 25), range(1, 6)):
+            stem = f"{ref:02d}_{kind:02d}_{level}"
+            odd = {1: f"I{stem}.bmp", 11: f"I{stem}.BMP", 13: f"I{stem}.BMP"}
+            names.append(odd.get(kind, f"i{stem}.bmp") if level == 1 else f"i{stem}.bmp")
         return names
 
     def places(self, layout, picture):
         shown = picture.lower() if layout == "lower" else picture.replace("_1.BMP", "_1.bmp")
-        return [f"{'tid2013/' if layout == 'nested' else ''}distorted_images/{shown}"]
+        return super().places(layout, shown)
 
     def extras(self, layout, names):
-        top = "tid2013/" if layout == "nested" else ""
         refs = sorted({name[:3].upper() for name in names})
-        return [f"{top}reference_images/{ref}.BMP" for ref in refs]
+        return [f"{self.nests.get(layout, '')}reference_images/{ref}.BMP" for ref in refs]
 
     def write(self, folder, layout, table, native):
-        top = folder / "tid2013" if layout == "nested" else folder
-        top.mkdir(exist_ok=True)
+        top = self.top(folder, layout)
+        _write_lines(top / "mos_with_names.txt", "{mos:.5f} {name}", table)
         if native is not None:
             shutil.copyfile(native / "tid2013_mos_with_names.txt", top / "mos_with_names.txt")
-        else:
-            _write_lines(top / "mos_with_names.txt", "{mos:.5f} {name}", table)
         _write_lines(top / "mos_std.txt", "{std:.5f}", table)
 
     def real(self, native):
@@ -273,27 +276,21 @@ class Tid2013(Publisher):
 class Kadid(Publisher):
     layouts = ("native", "nested")
     count = 10125
+    pictures = "images/"
+    nests = MappingProxyType({"nested": "kadid10k/"})
     size = (512, 384)
     scores = (1, 4.9)
     levels = -1
 
     def names(self):
-        return [
-            f"I{ref:02d}_{kind:02d}_{level:02d}.png"
-            for ref in range(1, 82)
-            for kind in range(1, 26)
-            for level in range(1, 6)
-        ]
-
-    def places(self, layout, picture):
-        return [f"{'kadid10k/' if layout == 'nested' else ''}images/{picture}"]
+        every = product(range(1, 82), range(1, 26), range(1, 6))
+        return [f"I{ref:02d}_{kind:02d}_{level:02d}.png" for ref, kind, level in every]
 
     def extras(self, layout, names):
         return [self.places(layout, f"{ref}.png")[0] for ref in sorted({n[:3] for n in names})]
 
     def write(self, folder, layout, table, native):
-        top = folder / "kadid10k" if layout == "nested" else folder
-        top.mkdir(exist_ok=True)
+        top = self.top(folder, layout)
         frame = pd.DataFrame({"dist_img": table["name"], "ref_img": table["name"].str[:3] + ".png"})
         frame["dmos"], frame["var"] = table["mos"], table["std"]
         frame.to_csv(top / "dmos.csv", index=False)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maclip_lab.datasets import DatasetError, Edition, open_dataset, synthetic
+from maclip_lab.datasets import Edition, open_dataset, synthetic
 from tests.datasets.facsimile import build
 
 
@@ -41,15 +41,6 @@ def test_a_list_of_ones_own_is_read_with_its_pictures_beside_it(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::maclip_lab.datasets.DatasetWarning")
-def test_one_of_the_nine_is_read_as_asked(tmp_path):
-    folder = build("koniq", tmp_path, rows=12)
-    choices = {"variant": "standard", "resolution": "512x384", "scores": "zscore"}
-    opened = open_dataset("KonIQ-10k", folder, **choices)
-    assert opened.sha256 == open_dataset("koniq", folder, **choices).sha256
-    assert opened.mos_range == (0, 100)
-
-
-@pytest.mark.filterwarnings("ignore::maclip_lab.datasets.DatasetWarning")
 def test_some_pictures_are_always_the_same_ones(tmp_path):
     folder = build("kadid", tmp_path, rows=30)
     some, again = (open_dataset("kadid", folder, n_pictures=9) for _ in range(2))
@@ -72,11 +63,6 @@ def test_a_set_needs_a_known_name_and_its_folder(root):
         open_dataset("konik", root)
     with pytest.raises(ValueError, match="say where koniq lies: ROOT"):
         open_dataset("koniq")
-
-
-def test_a_folder_without_the_set_is_our_own_error(tmp_path):
-    with pytest.raises(DatasetError, match="no annotations of KonIQ-10k"):
-        open_dataset("koniq", tmp_path)
 
 
 @pytest.mark.parametrize("called", ["csiq", "koniq", "mine"])

@@ -37,14 +37,6 @@ def test_a_name_means_the_files_it_may_mean_and_no_others(tmp_path, case):
     assert place(tmp_path / "Root", *files).candidates(name) == meant
 
 
-@pytest.mark.parametrize("on_disk", ["NFC", "NFD"])
-@pytest.mark.parametrize("in_list", ["NFC", "NFD"])
-def test_unicode_form_does_not_matter(tmp_path, on_disk, in_list):
-    name = "fjörð é.jpg"
-    index = place(tmp_path, unicodedata.normalize(on_disk, name))
-    assert index.candidates(unicodedata.normalize(in_list, name)) == (index.files[0],)
-
-
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
 def test_a_file_unzipped_with_backslashes_in_its_name_is_found(tmp_path):
     index = place(tmp_path, r"Images\1.jpg")

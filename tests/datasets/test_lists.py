@@ -1,17 +1,13 @@
 """Lists of one's own: how they are written, which columns are taken, and where names lead."""
 
-import contextlib
 import csv
 import json
 import os
-import string
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from maclip_lab.datasets import CARDS, DatasetError, DatasetWarning, Manifest, open_dataset
@@ -285,15 +281,9 @@ def test_absolute_paths_find_their_own_root(tmp_path):
 @pytest.mark.parametrize("spelling", ["a.png", "./a.png", "../set/a.png", "{set}/a.png"])
 def test_a_name_that_is_a_path_means_that_file_beside_any_copy(tmp_path, spelling):
     pictures(tmp_path, "set/a.png", "set/a.PNG", "set/backup/a.png", "set/backup/set/a.png")
-    manifest = names_to(tmp_path / "set", spelling.format(set=tmp_path / "set"))
-    assert manifest.paths == [tmp_path / "set" / "a.png"]
+    manifest = names_to(tmp_path / "set", spelling.format(set=tmp_path / "set"), "a.PNG")
+    assert manifest.paths == [tmp_path / "set" / "a.png", tmp_path / "set" / "a.PNG"]
     assert "search" not in manifest.note
-
-
-def test_two_spellings_that_are_two_files_are_two_pictures(tmp_path):
-    pictures(tmp_path, "a.png", "a.PNG")
-    manifest = names_to(tmp_path, "a.PNG", "a.png")
-    assert [path.name for path in manifest.paths] == ["a.PNG", "a.png"]
 
 
 @pytest.mark.parametrize("root", [None, "elsewhere"])
@@ -331,86 +321,3 @@ def test_names_may_lack_their_suffix(tmp_path):
     pictures(tmp_path, "img/17.png")
     with pytest.raises(DatasetError, match="'17' is 2 files"):
         names_to(tmp_path, "1600.AWGN.1", 17)
-
-
-def test_pictures_on_two_drives_are_told_in_words(tmp_path, monkeypatch):
-    pictures(tmp_path, "list/a.png", "elsewhere/b.png")
-    names = ("a.png", str(tmp_path / "elsewhere/b.png"))
-    assert len(names_to(tmp_path / "list", *names)) == 2
-
-    def refuse(paths):
-        raise ValueError("Paths don't have the same drive")
-
-    monkeypatch.setattr("maclip_lab.datasets.finding.os.path.commonpath", refuse)
-    with pytest.raises(DatasetError, match="several drives"):
-        names_to(tmp_path / "list", *names)
-
-
-# Junk ------------------------------------------------------------------------------------------
-
-NAMES = st.one_of(
-    st.sampled_from(["1.png", "2.png", "1.PNG", "./1.png", "a/1.png", "..", "../1.png", "/1.png"]),
-    st.sampled_from(["", " ", "C:\\1.png", "\ud800", "x" * 300, "a\x00b"]),
-    st.text(max_size=5),
-)
-VALUES = st.one_of(
-    st.floats(), st.text(max_size=5), st.none(), st.booleans(), st.integers(), st.lists(st.none())
-)
-ROWS = st.one_of(
-    st.fixed_dictionaries({"img_path": NAMES, "gt_score": VALUES}),
-    st.dictionaries(
-        st.sampled_from(["img_path", "gt_score", "mos", "path", "", "SD"]),
-        st.one_of(NAMES, VALUES),
-        max_size=3,
-    ),
-)
-CELLS_OF_ROWS = st.tuples(NAMES.filter(str.isprintable), st.text(string.printable, max_size=6))
-OPTIONS = st.fixed_dictionaries(
-    {
-        "missing": st.sampled_from(["drop", "keep", "error"]),
-        "on_duplicate": st.sampled_from(["error", "keep"]),
-        "dataset": st.sampled_from([None, "koniq", "tid2013", "mine"]),
-    }
-)
-anything = settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-
-
-def accept_only_our_errors(file: Path, options: dict) -> None:
-    with contextlib.suppress(DatasetError):
-        manifest = open_list(file, **options)
-        assert np.isfinite(manifest.table["mos"]).all()
-        assert len(manifest) > 0
-
-
-@quiet
-@anything
-@given(rows=st.lists(ROWS, max_size=4), options=OPTIONS)
-def test_junk_in_json_gives_our_own_errors_only(tmp_path, rows, options):
-    pictures(tmp_path, "1.png", "2.png")
-    accept_only_our_errors(listed(tmp_path, rows), options)
-
-
-@quiet
-@anything
-@given(
-    content=st.binary(max_size=60) | st.text(string.printable, max_size=60).map(str.encode),
-    suffix=st.sampled_from([".csv", ".json", ".parquet", ".tsv"]),
-    options=OPTIONS,
-)
-def test_junk_files_give_our_own_errors_only(tmp_path, content, suffix, options):
-    (tmp_path / f"junk{suffix}").write_bytes(content)
-    accept_only_our_errors(tmp_path / f"junk{suffix}", options)
-
-
-@quiet
-@anything
-@given(rows=st.lists(CELLS_OF_ROWS, max_size=4), options=OPTIONS)
-def test_junk_in_csv_gives_our_own_errors_only(tmp_path, rows, options):
-    pictures(tmp_path, "1.png", "2.png")
-    with (tmp_path / "s.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("image", "mos"), ("1.png", "1.5"), *rows])
-    accept_only_our_errors(tmp_path / "s.csv", options)

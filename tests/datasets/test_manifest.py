@@ -39,12 +39,9 @@ def test_the_table_has_every_column_with_its_type():
     assert table["mos_std"].isna().all()
 
 
-def test_paths_are_absolute():
-    assert make().paths[2] == Path("/data/tiny/é/3.png")
-
-
 def test_a_moved_root_changes_the_paths_and_not_the_hash():
     moved = make(root=Path("/elsewhere"))
+    assert make().paths[2] == Path("/data/tiny/é/3.png")
     assert moved.paths[0] == Path("/elsewhere/a/1.png")
     assert moved.sha256 == make().sha256
 
@@ -90,13 +87,10 @@ def test_a_bad_column_is_refused_by_name(column, values, message):
         make(table=table)
 
 
-def test_a_file_name_that_is_not_unicode_is_our_own_error():
+def test_missing_columns_rows_and_ranges_are_refused():
     paths = pd.Series(["\udcff.png"], dtype=object)
     with pytest.raises(DatasetError, match="surrogates not allowed"):
         make(table=pd.DataFrame({"path": paths, "mos": [1.0]}))
-
-
-def test_missing_columns_rows_and_ranges_are_refused():
     with pytest.raises(DatasetError, match="mos is absent"):
         make(table=make().table.drop(columns="mos"))
     with pytest.raises(DatasetError, match="at least one row"):
@@ -105,16 +99,11 @@ def test_missing_columns_rows_and_ranges_are_refused():
         make(mos_range=(5, 0))
 
 
-def test_repeated_pictures_may_be_kept_on_request():
+def test_pictures_may_be_repeated_on_request_and_scores_all_be_absent():
     table = make().table.assign(path=["a", "a", "b", "c"])
     assert len(make(table=table, on_duplicate="keep")) == 4
-
-
-def test_scores_may_all_be_absent():
-    table = make().table.assign(mos=np.nan)
-    manifest = make(table=table, mos_range=(np.nan, np.nan))
-    assert not manifest.labelled
-    assert make().labelled
+    unrated = make(table=make().table.assign(mos=np.nan), mos_range=(np.nan, np.nan))
+    assert (unrated.labelled, make().labelled) == (False, True)
 
 
 def test_a_subset_is_the_rows_of_a_mask():
@@ -123,13 +112,10 @@ def test_a_subset_is_the_rows_of_a_mask():
     assert test.table["path"].tolist() == ["a/2.png", "é/3.png"]
     assert test.dataset == "tiny"
     assert len(manifest.subset([True, False, False, True])) == 2
-
-
-def test_a_subset_of_nothing_is_refused():
     with pytest.raises(DatasetError, match="no row of tiny is left"):
-        make().subset([False] * 4)
+        manifest.subset([False] * 4)
     with pytest.raises(ValueError, match="expected 4 booleans, got 1"):
-        make().subset([True])
+        manifest.subset([True])
 
 
 def test_a_sample_is_seeded_and_keeps_the_order():

@@ -215,6 +215,7 @@ VALUES = st.one_of(
     st.text(max_size=12),
     st.lists(st.integers(), max_size=2),
     st.sampled_from(["a.png", "../a.png", "/a.png", "b\\a.png", "A.PNG", "nul\0.png", "1e999"]),
+    st.sampled_from(["..", " ", "C:\\1.png", "\ud800", "x" * 300]),
 )
 KEYS = st.one_of(
     st.sampled_from(["img_path", "gt_score", "name", "mos", "dmos", "MOS ", "mos_std", "std"]),
