@@ -105,7 +105,7 @@ def card_for(dataset: str) -> Card:
     return CARDS[canonical_name(dataset)]
 
 
-def _option(default: Any, text: str, **more: Any) -> Any:
+def _option(text: str, default: Any = None, **more: Any) -> Any:
     return field(default=default, metadata={"help": text, **more})
 
 
@@ -114,42 +114,38 @@ class Choices:
     """How a data set or a list of one's own is opened; each field says what it is in ``help``."""
 
     annotations: str | os.PathLike[str] | None = _option(
-        None,
         "Your own list of pictures and scores: .csv, .txt, .xlsx, .json, .parquet.",
         type=Path | None,
     )
     variant: Variant = _option(
-        "standard", '"standard", or "paper" for exactly the list published with MA-CLIP.'
+        '"standard", or "paper" for exactly the list published with MA-CLIP.', "standard"
     )
-    resolution: str | None = _option(None, "Of KonIQ-10k: 1024x768, the default, or 512x384.")
-    scores: str | None = _option(
-        None, "KonIQ-10k: mos, the default, or zscore; AGIQA-1K: zscore or raw."
-    )
-    split: str | None = _option(None, "One part, such as test, of a set or list that has parts.")
-    path_column: str | None = _option(None, "Column of your list that holds the pictures.")
-    score_column: str | None = _option(None, "Column of your list that holds the scores.")
+    resolution: str | None = _option("Of KonIQ-10k: 1024x768, the default, or 512x384.")
+    scores: str | None = _option("KonIQ-10k: mos, the default, or zscore; AGIQA-1K: zscore or raw.")
+    split: str | None = _option("One part, such as test, of a set or list that has parts.")
+    path_column: str | None = _option("Column of your list that holds the pictures.")
+    score_column: str | None = _option("Column of your list that holds the scores.")
     reference_column: str | None = _option(
-        None, "Column of your list that says which pictures are versions of one content."
+        "Column of your list that says which pictures are versions of one content."
     )
     higher_is_better: bool | None = _option(
-        None,
         "Direction of your list's scores; higher, unless it is one of the known sets'.",
         flags="--higher-is-better/--lower-is-better",
     )
     mos_range: tuple[float, float] | None = _option(
-        None, "Lowest and highest possible score of your list."
+        "Lowest and highest possible score of your list."
     )
     on_duplicate: Literal["error", "keep", "mean"] = _option(
-        "error", "What a picture in several rows means; mean: each row is a rating."
+        "What a picture in several rows means; mean: each row is a rating.", "error"
     )
     on_collision: Literal["error", "first"] = _option(
-        "error", "What a name borne by several files means."
+        "What a name borne by several files means.", "error"
     )
     missing: Literal["drop", "keep", "error"] = _option(
-        "drop", "What becomes of rows whose picture is absent."
+        "What becomes of rows whose picture is absent.", "drop"
     )
     n_pictures: int | None = _option(
-        None, "So many pictures, drawn at random and always the same.", min=1
+        "So many pictures, drawn at random and always the same.", min=1
     )
 
     def __post_init__(self) -> None:

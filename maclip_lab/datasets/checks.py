@@ -127,11 +127,9 @@ def part_of_set(manifest: Manifest) -> str:
 
 
 def unlike_published(manifest: Manifest, sizes: Sequence[tuple[int, int]]) -> tuple[str, ...]:
-    """Why results on these rows do not stand beside the published ones, as `check_dataset` sees it.
+    """Why results on these rows do not stand beside the published ones; none for your own list.
 
-    Args:
-        manifest: of any data set; none is given for a list of your own.
-        sizes: ``(width, height)`` of its pictures as read, in its order; zeros where unread.
+    ``sizes`` are ``(width, height)`` of its pictures as read, in its order; zeros where unread.
     """
     if manifest.protocol not in CARDS:
         return ()

@@ -44,10 +44,7 @@ def _as_posix(name: str) -> str:
 
 @dataclass(frozen=True)
 class FileIndex:
-    """The files below an absolute folder, POSIX paths relative to it, found by name.
-
-    ``unreadable`` are the folders that could not be listed.
-    """
+    """The files below an absolute folder, and the folders that cannot be listed, found by name."""
 
     root: Path
     files: tuple[str, ...]
@@ -55,11 +52,7 @@ class FileIndex:
 
     @classmethod
     def scan(cls, root: str | os.PathLike[str]) -> "FileIndex":
-        """Index every file below a folder but litter and what is hidden; links are followed.
-
-        Raises:
-            DatasetError: ``root`` is not a folder.
-        """
+        """Index every file below a folder but litter and what is hidden; links are followed."""
         folder = Path(os.path.abspath(Path(root).expanduser()))
         if not folder.is_dir():
             hint = "; unpack the archive first" if folder.is_file() else ""
@@ -273,10 +266,7 @@ def _examples(names: tuple[str, ...]) -> str:
 
 
 def warn_of_gaps(manifest: Manifest, choices: Choices, complete: tuple[int, ...] = ()) -> None:
-    """One warning, at the caller's caller, for whatever a copy lacks.
-
-    Rows kept on purpose give none; ``complete`` are the row counts of a whole copy.
-    """
+    """One warning for whatever a copy lacks; ``complete`` are the row counts of a whole one."""
     missing = manifest.missing if choices.missing == "drop" else ()
     rows = len(manifest) + len(missing)
     gaps = []

@@ -65,10 +65,7 @@ def usual(rows: pd.DataFrame, titles: Sequence[str]) -> list[str]:
 
 
 def picture_columns(rows: pd.DataFrame) -> list[str]:
-    """Columns that may name the pictures, the likeliest first.
-
-    Names of files come first, then other texts, numbers, and last what merely counts the rows.
-    """
+    """Columns that may name the pictures: files, other texts, numbers, what counts the rows."""
     titled, references = usual(rows, TITLES["picture"]), usual(rows, TITLES["reference"])
     ranks = {column: _rank(rows[column]) for column in rows if column not in references}
     likely = [*titled, *(c for c, rank in ranks.items() if rank == 0 and c not in titled)]
@@ -105,11 +102,7 @@ def open_list(
     called: str,
     card: Card | None,
 ) -> Manifest:
-    """The manifest of a list; ``called`` is its name, ``card`` that of the set it is a list of.
-
-    Raises:
-        DatasetError: the file, its columns or its values are not as expected.
-    """
+    """The manifest of a list; ``called`` is its name, ``card`` that of the set it is a list of."""
     rows = read_table(path)
     _refuse_our_own(rows, choices.score_column, path)
     table, note, score = _columns(rows, choices, path)

@@ -36,8 +36,7 @@ COLUMNS = {
 
 _OUTSIDE = re.compile(r"/|[A-Za-z]:[\\/]|(.*[\\/])?\.\.([\\/]|$)", re.DOTALL)
 PACK_SUFFIX = ".safetensors"
-PACK_VERSION = "1"
-VERSION_KEY = "maclip_pack"
+_VERSION_KEY, _VERSION = "maclip_pack", "1"
 _HEADER = ("dataset", "higher_is_better", "mos_range", "protocol", "variant", "on_duplicate")
 
 
@@ -96,11 +95,9 @@ class Manifest:
 
     def __repr__(self) -> str:
         better = "higher" if self.higher_is_better else "lower"
-        absent = f", {len(self.missing)} missing" if self.missing else ""
-        return (
-            f"Manifest({self.dataset}, {self.variant}: {len(self)} pictures{absent}, "
-            f"MOS {self.mos_range[0]:g} to {self.mos_range[1]:g}, {better} is better)"
-        )
+        rows = f"{len(self)} pictures, {len(self.missing)} missing"
+        reach = "MOS {:g} to {:g}".format(*self.mos_range)
+        return f"Manifest({self.dataset}, {self.variant}: {rows}, {reach}, {better} is better)"
 
     @property
     def labelled(self) -> bool:
@@ -238,8 +235,14 @@ def _check_scores(table: pd.DataFrame, mos_range: tuple[float, float]) -> None:
         raise DatasetError("mos_std holds negative or infinite deviations")
 
 
-def read_pack_header(path: Path, *, verify: bool = False) -> dict[str, str]:
-    """What the head of a pack tells, its version checked, and on demand every byte of it.
+def pack_header(manifest: Manifest) -> dict[str, str]:
+    """What the header of a pack says of its rows."""
+    content = manifest.content | {"note": manifest.note, "missing": manifest.missing}
+    return {_VERSION_KEY: _VERSION, "manifest": json.dumps(content)}
+
+
+def read_pack_header(path: Path, *, verify: bool = False) -> tuple[Manifest, dict[str, str]]:
+    """The rows of a pack and the head that tells them; on demand every byte of it is checked.
 
     Raises:
         DatasetError: there is none, or it is damaged, or of another version than is read here.
@@ -251,24 +254,15 @@ def read_pack_header(path: Path, *, verify: bool = False) -> dict[str, str]:
         raise DatasetError(message) from None
     except (SealError, OSError) as error:
         raise DatasetError(f"{error}; maclip-lab pack makes one of a data set") from error
-    if header.get(VERSION_KEY) != PACK_VERSION:
+    version = header.get(_VERSION_KEY, "unknown")
+    if version != _VERSION:
         raise DatasetError(
-            f"{path.name} is a pack of version {header.get(VERSION_KEY, 'unknown')}, and this "
-            f"package reads version {PACK_VERSION}; make it anew, or use the package that wrote it"
+            f"{path.name} is a pack of version {version}, and this package reads version "
+            f"{_VERSION}; make it anew, or use the package that wrote it"
         )
-    return header
-
-
-def pack_manifest(manifest: Manifest) -> str:
-    """A manifest as a pack's header has it."""
-    return json.dumps(manifest.content | {"note": manifest.note, "missing": manifest.missing})
-
-
-def packed_manifest(path: Path, header: dict[str, str]) -> Manifest:
-    """The manifest in a pack's header, or a `DatasetError`."""
     try:
         content = json.loads(header["manifest"])
         rows, digest = pd.DataFrame(content.pop("rows"), dtype=object), header["file_sha256"]
-        return Manifest(rows, root=path, pack_sha256=digest, **content)
+        return Manifest(rows, root=path, pack_sha256=digest, **content), header
     except (KeyError, TypeError, ValueError) as error:
         raise DatasetError(f"{path.name} holds no manifest: {error!r}") from error

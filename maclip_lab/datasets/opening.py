@@ -10,7 +10,7 @@ from typing import Any
 from maclip_lab.datasets.cards import CARDS, Card, Choices, card_for, complete_rows
 from maclip_lab.datasets.finding import FileIndex, build_manifest, warn_of_gaps
 from maclip_lab.datasets.lists import open_list
-from maclip_lab.datasets.manifest import PACK_SUFFIX, Manifest, packed_manifest, read_pack_header
+from maclip_lab.datasets.manifest import PACK_SUFFIX, Manifest, read_pack_header
 from maclip_lab.datasets.publishers import find_scores, read_scores
 from maclip_lab.datasets.readers import READERS
 from maclip_lab.datasets.synthetic import EDITIONS, make_synthetic
@@ -90,8 +90,7 @@ def _opened(name: str, root: str | os.PathLike[str] | None, choices: Choices) ->
     if suffix == PACK_SUFFIX:
         if root is not None:
             raise ValueError(f"{name} is a pack and has no pictures: leave out the root, {root}")
-        path = Path(name).expanduser()
-        return packed_manifest(path, read_pack_header(path))
+        return read_pack_header(Path(name).expanduser())[0]
     card = card_for(name)
     if root is None:
         message = "ROOT (--root) is its folder, or any folder above it"
@@ -108,11 +107,7 @@ def _refuse(choices: Choices, options: tuple[str, ...], what: str) -> None:
 
 
 def published_manifest(card: Card, index: FileIndex, choices: Choices) -> Manifest:
-    """The rows of a known set whose files are indexed already, without warnings.
-
-    Raises:
-        DatasetError: the set is not there, or its files are not as published.
-    """
+    """The rows of a known set whose files are indexed already, without warnings."""
     choices.check(card)
     facts: Mapping[str, object] = {
         "dataset": card.name,

@@ -1,7 +1,7 @@
 """The data sets' own score files, found and read as data/datasets.toml says.
 
-Most need no code: names, columns and patterns stand there. A layout that needs some has a reader in
-`LAYOUTS`. Scores keep the publisher's units; ``"paper"`` gives the list published with MA-CLIP.
+A layout that columns alone do not describe has a reader in `LAYOUTS`. Scores keep the publisher's
+units; ``"paper"`` gives the list published with MA-CLIP.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,10 +39,7 @@ def find_scores(card: Card, index: FileIndex, choices: Choices) -> tuple[str, La
 
 
 def _locate(index: FileIndex, names: list[str], contains: str = "") -> list[str]:
-    """The file of one of these names, the least deep where copies are equal; or nothing.
-
-    ``contains`` tells a file of the set from another of its name.
-    """
+    """The file of one of these names that holds a text, the least deep of equal ones; or none."""
     held = {file: (index.root / file).read_bytes() for n in names for file in index.candidates(n)}
     fitting = [file for file in held if contains.lower().encode() in held[file].lower()]
     files = sorted(fitting, key=lambda file: (file.count("/"), file))
@@ -55,11 +52,7 @@ def _locate(index: FileIndex, names: list[str], contains: str = "") -> list[str]
 
 
 def read_scores(card: Card, index: FileIndex, choices: Choices) -> Annotated:
-    """The publisher's rows of a data set, before any picture is looked for.
-
-    Raises:
-        DatasetError: no score file of the set lies under the index.
-    """
+    """The publisher's rows of a data set, before any picture is looked for."""
     match = find_scores(card, index, choices)
     if match is None:
         raise DatasetError(
@@ -91,7 +84,11 @@ def read_columns(index: FileIndex, source: str, layout: Layout, choices: Choices
             if len(values) != len(rows):
                 raise DatasetError(f"{file!r} has {len(values)} rows, {source!r} {len(rows)}")
             rows[column] = values.to_numpy()
-    return Annotated(_scored(rows, source, layout), source)
+    table = _scored(rows, source, layout)
+    if choices.variant == "paper":
+        return Annotated(table, source, note=layout.get("paper_note", ""))
+    extra = table["name"].str.fullmatch(layout.get("paper_only", ""), case=False)
+    return Annotated(table[~extra], source)
 
 
 def _scored(rows: pd.DataFrame, source: str, layout: Layout) -> pd.DataFrame:
@@ -111,16 +108,6 @@ def _picked(index: FileIndex, source: str, layout: Layout) -> pd.DataFrame:
     path = index.root / source
     rows = read_table(path, sheet=layout.get("sheet", 0), header=layout.get("header", 1))
     return pick_columns(rows, layout["columns"], path)
-
-
-def _livec(index: FileIndex, source: str, layout: Layout, choices: Choices) -> Annotated:
-    """Three MATLAB files in one order; t1 to t7, which trained the subjects, are the paper's."""
-    annotated = read_columns(index, source, layout, choices)
-    if choices.variant == "paper":
-        note = "includes t1 to t7, the pictures that trained the subjects"
-        return replace(annotated, note=note)
-    training = annotated.table["name"].str.fullmatch(r"t[1-7]\.bmp", case=False)
-    return replace(annotated, table=annotated.table[~training])
 
 
 def _agiqa1k(index: FileIndex, source: str, layout: Layout, choices: Choices) -> Annotated:
@@ -221,7 +208,6 @@ def _labels(index: FileIndex, part: Layout) -> list[str]:
 
 
 LAYOUTS: Mapping[str, Reader] = {
-    "livec": _livec,
     "agiqa1k": _agiqa1k,
     "csiq": _csiq,
     "koniq": _koniq,

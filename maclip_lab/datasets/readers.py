@@ -63,13 +63,9 @@ def read_table(path: Path, *, sheet: str | int = 0, header: int = 1) -> pd.DataF
 def to_numbers(
     values: "pd.Series[str]", source: str, *, optional: bool = False
 ) -> NDArray[np.float64]:
-    """Finite numbers from a column of numbers or their decimal spelling.
+    """Finite numbers, or their decimal spelling, of a column; else a `DatasetError`.
 
-    The message names the source, a file and column; an ``optional`` value may be empty, which
-    is NaN.
-
-    Raises:
-        DatasetError: a value is empty, text, a truth value, NaN or infinite.
+    It names the source, a file and column. An ``optional`` value may be empty, which is NaN.
     """
     numbers = np.array([_number(value) for value in values], dtype=np.float64)
     allowed = [optional and (value is None or is_blank(value)) for value in values]

@@ -18,15 +18,7 @@ import torch
 from torch import Tensor
 
 from maclip_lab.crops import Protocol
-from maclip_lab.datasets.manifest import (
-    PACK_SUFFIX,
-    PACK_VERSION,
-    VERSION_KEY,
-    Manifest,
-    pack_manifest,
-    packed_manifest,
-    read_pack_header,
-)
+from maclip_lab.datasets.manifest import PACK_SUFFIX, Manifest, pack_header, read_pack_header
 from maclip_lab.errors import DatasetError
 from maclip_lab.features.features import (
     CUT,
@@ -178,10 +170,9 @@ def save_pack(
     facts = {"dtype": made.dtype, "data": manifest.data(pictures)}
     record = provenance_record({**config.facts, **manifest.facts, **facts})
     header = {
-        VERSION_KEY: PACK_VERSION,
+        **pack_header(manifest),
         "backbone": scorer.backbone.name,
         "logit_scale": repr(anchors[0].logit_scale),
-        "manifest": pack_manifest(manifest),
         "record": json.dumps(record),
         "texts": json.dumps(list(texts)),
     }
@@ -205,8 +196,7 @@ def open_pack(path: str | os.PathLike[str], *, verify: bool = True) -> Pack:
         DatasetError: there is none, or it is damaged, or of another version than is read here.
     """
     path = Path(path).expanduser()
-    header = read_pack_header(path, verify=verify)
-    manifest = packed_manifest(path, header)
+    manifest, header = read_pack_header(path, verify=verify)
     try:
         tensors = map_tensors(path)
         names = json.loads(header["texts"])

@@ -7,6 +7,7 @@ with distortion level). ``rows_of`` returns what a faithful reader should find.
 """
 
 import os
+import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -16,7 +17,7 @@ import pandas as pd
 from PIL import Image
 
 from maclip_lab.datasets import Manifest, open_dataset
-from tests.datasets.publishers import PUBLISHERS, Publisher
+from tests.datasets.publishers import NATIVE, PUBLISHERS, Publisher
 
 LAYOUTS = {name: publisher.layouts for name, publisher in PUBLISHERS.items()}
 """Layouts of each set; the first is the publisher's."""
@@ -46,7 +47,10 @@ def build(
     table, publisher = rows_of(name, rows=rows, native=native), PUBLISHERS[name]
     folder = root / name.lower()
     folder.mkdir(parents=True, exist_ok=True)
-    publisher.write(folder, layout, table, native if rows is None else None)
+    publisher.write(folder, layout, table)
+    for source, shipped in NATIVE.items() if native and rows is None else ():
+        for file in folder.rglob(shipped):
+            shutil.copyfile(native / source, file)
     wanted = [picture for picture in dict.fromkeys(table["name"]) if not skip(picture)]
     places = [place for picture in wanted for place in publisher.places(layout, picture)]
     for place in [*places, *publisher.extras(layout, table["name"])]:

@@ -1,6 +1,5 @@
 """How each of the nine data sets is shipped: names, places and score files, a class a publisher."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -16,7 +15,7 @@ class Publisher:
     """How one set is shipped, in ``layouts`` of which the first is the publisher's.
 
     Each has ``names()`` of all pictures with a score, in its order, and ``write(folder, layout,
-    table, native)`` of the score files. ``scores`` is the range of invented ones; ``levels`` is 1
+    table)`` of the score files. ``scores`` is the range of invented ones; ``levels`` is 1
     where a higher distortion level has a higher score, -1 where a lower one; ``pictures`` is their
     folder, below the ``nests`` of some layouts.
     """
@@ -48,6 +47,17 @@ class Publisher:
         return None
 
 
+NATIVE = {
+    "agiqa3k_data.csv": "data.csv",
+    "AIGC_MOS_Zscore.xlsx": "AIGC_MOS_Zscore.xlsx",
+    "AIGC_all.csv": "AIGC_all.csv",
+    "SPAQ/Annotations/MOS and Image attribute scores.xlsx": "MOS and Image attribute scores.xlsx",
+    "tid2013_mos_with_names.txt": "mos_with_names.txt",
+    "koniq10k_distributions_sets.csv": "koniq10k_distributions_sets.csv",
+}
+"""Publishers' own files, and as what they are shipped."""
+
+
 def _write_lines(path: Path, template: str, table: pd.DataFrame) -> None:
     rows = table.to_dict("records")
     path.write_text("".join(template.format(**row) + "\n" for row in rows))
@@ -70,7 +80,7 @@ class Livec(Publisher):
         training = "trainingImages/" if picture.startswith("t") else ""
         return [f"{nest}Images/{training}{picture}"]
 
-    def write(self, folder, layout, table, native):
+    def write(self, folder, layout, table):
         data = folder if layout == "flat" else folder / "Data"
         data.mkdir(exist_ok=True)
         cells = np.empty((len(table), 1), dtype=object)
@@ -105,10 +115,7 @@ class Agiqa3k(Publisher):
         every = ((mode, i) for mode in sorted(modes) for i in range(300))
         return [f"{mode}_{i:03d}.jpg" for mode, i in every if i not in absent.get(mode, ())]
 
-    def write(self, folder, layout, table, native):
-        if native is not None:
-            shutil.copyfile(native / "agiqa3k_data.csv", folder / "data.csv")
-            return
+    def write(self, folder, layout, table):
         frame = pd.DataFrame({"name": table["name"], "prompt": "a man, oil, detailed"})
         for column in ("adj1", "adj2", "style"):
             frame[column] = ""
@@ -136,11 +143,7 @@ class Agiqa1k(Publisher):
         names.remove("dreamStudio_8_5_0_0.jpg")
         return [*sorted(names), "dreamStudio_8_9_1_1.jpg"]
 
-    def write(self, folder, layout, table, native):
-        if native is not None:
-            shutil.copyfile(native / "AIGC_MOS_Zscore.xlsx", folder / "AIGC_MOS_Zscore.xlsx")
-            shutil.copyfile(native / "AIGC_all.csv", folder / "AIGC_all.csv")
-            return
+    def write(self, folder, layout, table):
         frame = pd.DataFrame({"Image": table["name"], "Prompt": "bird, wild", "MOS": table["mos"]})
         frame.to_excel(folder / "AIGC_MOS_Zscore.xlsx", index=False)
         raw = frame.rename(columns={"MOS": "Score"})[["Image", "Score"]]
@@ -162,13 +165,9 @@ class Spaq(Publisher):
     def names(self):
         return [f"{i:05d}.jpg" for i in range(1, 11126)]
 
-    def write(self, folder, layout, table, native):
+    def write(self, folder, layout, table):
         place = self.top(folder, layout) / "Annotations"
         place.mkdir()
-        if native is not None and layout != "std":
-            for book in (native / "SPAQ/Annotations").glob("MOS*.xlsx"):
-                shutil.copyfile(book, place / book.name)
-            return
         frame = pd.DataFrame({"Image name": table["name"], "MOS": table["mos"]})
         if layout == "std":
             frame["MOS std"] = table["std"]
@@ -211,7 +210,7 @@ class Csiq(Publisher):
         top = "" if layout == "root" else "src_imgs/"
         return [f"{top}{ref}.png" for ref in dict.fromkeys(n.rsplit(".", 3)[0] for n in names)]
 
-    def write(self, folder, layout, table, native):
+    def write(self, folder, layout, table):
         if layout in ("waterloo", "flat"):
             _write_lines(folder / "csiq_label.txt", "{name} {mos:.6f}", table)
             return
@@ -261,11 +260,9 @@ class Tid2013(Publisher):
         refs = sorted({name[:3].upper() for name in names})
         return [f"{self.nests.get(layout, '')}reference_images/{ref}.BMP" for ref in refs]
 
-    def write(self, folder, layout, table, native):
+    def write(self, folder, layout, table):
         top = self.top(folder, layout)
         _write_lines(top / "mos_with_names.txt", "{mos:.5f} {name}", table)
-        if native is not None:
-            shutil.copyfile(native / "tid2013_mos_with_names.txt", top / "mos_with_names.txt")
         _write_lines(top / "mos_std.txt", "{std:.5f}", table)
 
     def real(self, native):
@@ -289,7 +286,7 @@ class Kadid(Publisher):
     def extras(self, layout, names):
         return [self.places(layout, f"{ref}.png")[0] for ref in sorted({n[:3] for n in names})]
 
-    def write(self, folder, layout, table, native):
+    def write(self, folder, layout, table):
         top = self.top(folder, layout)
         frame = pd.DataFrame({"dist_img": table["name"], "ref_img": table["name"].str[:3] + ".png"})
         frame["dmos"], frame["var"] = table["mos"], table["std"]
@@ -323,7 +320,7 @@ class Koniq(Publisher):
     def places(self, layout, picture):
         return [f"1024x768/{picture}", f"512x384/{picture}"]
 
-    def write(self, folder, layout, table, native):
+    def write(self, folder, layout, table):
         counts, total = koniq_votes(table)
         points = counts @ np.arange(1, 6) / total
         z = table["z"] if "z" in table else (points - 1) * 25
@@ -333,15 +330,12 @@ class Koniq(Publisher):
             frame = frame.assign(c_total=total, MOS=points, SD=table["std"], MOS_zscore=z)
             frame.to_csv(folder / "koniq10k_scores_and_distributions.csv", index=False, quoting=2)
         if layout in ("sets", "both"):
-            target = folder / "koniq10k_distributions_sets.csv"
-            if native is not None:
-                shutil.copyfile(native / target.name, target)
-                return
             shares = (counts / total[:, None]).T
             frame = pd.DataFrame({"image_name": names, **dict(zip(votes, shares, strict=True))})
             frame = frame.assign(c_total=total, MOS=z, SD=table["std"])
             frame["set"] = np.resize(["training", "training", "validation", "test"], len(frame))
-            frame.to_csv(target, index=False, float_format="%.12g")
+            file = folder / "koniq10k_distributions_sets.csv"
+            frame.to_csv(file, index=False, float_format="%.12g")
 
     def real(self, native):
         table = pd.read_csv(native / "koniq10k_distributions_sets.csv")
@@ -377,7 +371,7 @@ class Pipal(Publisher):
     def extras(self, layout, names):
         return [f"Train_Ref/{ref}.bmp" for ref in sorted({name[:5] for name in names})]
 
-    def write(self, folder, layout, table, native):
+    def write(self, folder, layout, table):
         val = table["name"].str[6:8] == "10"
         parts = {"pipal22_train.txt": table[~val], "pipal21_val.txt": table[val]}
         for file, part in parts.items():

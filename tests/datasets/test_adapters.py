@@ -309,6 +309,7 @@ def test_two_different_score_files_are_an_error(tmp_path):
         ("koniq", {"variant": "paper", "resolution": "512x384"}, "the paper uses resolution="),
         ("AGIQA-1k", {"variant": "paper", "scores": "raw"}, "the paper uses scores='zscore'"),
         ("kadid", {"on_duplicate": "mean"}, "is for a list of your own"),
+        ("kadid", {"path_column": "shot"}, "are for a list of your own"),
     ],
 )
 def test_a_choice_that_does_not_exist_is_named(tmp_path, name, options, message):

@@ -29,17 +29,6 @@ def test_without_a_folder_a_synthetic_set_is_made_under_build(small, tmp_path, m
     assert open_dataset("synthetic-full").root == tmp_path / "build" / "synthetic-full"
 
 
-def test_a_list_of_ones_own_is_read_with_its_pictures_beside_it(tmp_path):
-    for name in "ab":
-        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / f"{name}.png")
-    (tmp_path / "mine.csv").write_text("path,mos\na.png,1.5\nb.png,3\n")
-    manifest = open_dataset(str(tmp_path / "mine.csv"))
-    assert manifest.dataset == "mine"
-    assert manifest.table["mos"].tolist() == [1.5, 3]
-    named = open_dataset("synthetic", annotations=tmp_path / "mine.csv")
-    assert (named.dataset, len(named)) == ("synthetic", 2)
-
-
 @pytest.mark.filterwarnings("ignore::maclip_lab.datasets.DatasetWarning")
 def test_some_pictures_are_always_the_same_ones(tmp_path):
     folder = build("kadid", tmp_path, rows=30)
@@ -73,14 +62,5 @@ def test_a_lists_file_name_says_nothing_of_direction_or_protocol(called, tmp_pat
     assert (manifest.dataset, manifest.protocol) == (called, "native")
     assert manifest.higher_is_better is True
     assert manifest.preset == "default"
-
-
-def test_columns_and_direction_of_ones_own_list_are_for_the_asking(tmp_path):
-    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "a.png")
-    (tmp_path / "mine.csv").write_text("shot,blurriness\na.png,0.5\n")
-    choices = {"path_column": "shot", "score_column": "blurriness", "higher_is_better": False}
-    manifest = open_dataset(str(tmp_path / "mine.csv"), **choices)
-    assert manifest.table["mos"].tolist() == [0.5]
-    assert manifest.higher_is_better is False
-    with pytest.raises(ValueError, match="are for a list of your own"):
-        open_dataset("koniq", tmp_path, **choices)
+    named = open_dataset("synthetic", annotations=tmp_path / f"{called}.csv")
+    assert (named.dataset, named.paths) == ("synthetic", [tmp_path / "a.png"])
