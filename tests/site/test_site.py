@@ -155,6 +155,7 @@ def test_the_prose_is_spelt():
     if not Path(codespell).exists():
         pytest.skip("needs the extra: pip install -e '.[site]'")
     pages = ["*.md", "docs/*.md", "benchmarks/*.md", "data/*/*.md", "notebooks/*.ipynb"]
+    pages += ["course/*.md", "course/*.toml", "course/handout/*.html"]
     pages += ["course/*.md", "course/*.toml", "course/*.py"]
     files = [path for pattern in pages for path in ROOT.glob(pattern)]
     done = subprocess.run(
