@@ -58,9 +58,7 @@ NATIVE = Protocol()
 WHOLE = Protocol(name="whole", thumbnail=False, windows=False, whole=True)
 """CLIP-IQA's protocol: the whole picture at native size (Wang et al., AAAI 2023)."""
 
-WHOLE_PIXELS = 4096 * 3072
-"""Largest picture that a ``whole`` protocol encodes: its memory grows with the picture. Phones call
-no larger one 12 megapixels."""
+WHOLE_PIXELS = 4096 * 3072  # at most, as memory grows with a whole picture: a phone's 12 megapixels
 
 _MINIMUM_WHOLE = 32  # the ResNets' total stride, and no less than a ViT's patch
 _MOST_UPSCALED = 2**22  # pixels, 145 windows: a thin strip would else take minutes
@@ -88,10 +86,9 @@ def protocol_for(dataset: str | Protocol) -> Protocol:
     """The crop protocol of a data set; ``"native"`` and ``"whole"`` are protocols as well."""
     if isinstance(dataset, Protocol):
         return dataset
-    if dataset.lower() in ("native", "synthetic"):
-        return NATIVE
-    if dataset.lower() == "whole":
-        return WHOLE
+    known = {"native": NATIVE, "synthetic": NATIVE, "whole": WHOLE}
+    if dataset.lower() in known:
+        return known[dataset.lower()]
     name = canonical_name(dataset)
     resize = SETS[name].get("resize")
     return replace(NATIVE, name=name, resize=tuple(resize) if resize else None)

@@ -32,17 +32,14 @@ _MICRO_BATCH = {"cpu": 10, "cuda": 128, "mps": 16}
 def choose_device(device: str = "auto") -> torch.device:
     """The device asked for; ``"auto"`` is CUDA, else Apple's MPS, else the CPU."""
     if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        other = "mps" if torch.backends.mps.is_available() else "cpu"
+        return torch.device("cuda" if torch.cuda.is_available() else other)
     try:
-        chosen = torch.device(device)
-        torch.zeros(1, device=chosen).item()
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(
-            f'device {device!r} cannot be used here ({error}); "auto" picks one that can'
-        ) from error
-    return chosen
+        reason = f'cannot be used here ({error}); "auto" picks one that can'
+        raise ValueError(f"device {device!r} {reason}") from error
+    return torch.device(device)
 
 
 class ImageEncoder:

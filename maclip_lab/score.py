@@ -82,35 +82,24 @@ class Score(float):
         positive member; places are in pixels of the picture as it was cut.
         """
         protocol, corners = self.grid.protocol, self.grid.corners()
-        kinds = ["thumbnail"] * protocol.thumbnail + ["whole"] * protocol.whole
-        places = corners + [(0, 0)] * len(kinds)
-        return pd.DataFrame(
-            {
-                "kind": ["window"] * len(corners) + kinds,
-                "top": [top for top, _ in places],
-                "left": [left for _, left in places],
-                **self.cues,
-            }
-        )
+        others = ["thumbnail"] * protocol.thumbnail + ["whole"] * protocol.whole
+        table = pd.DataFrame({"kind": ["window"] * len(corners) + others})
+        table[["top", "left"]] = corners + [(0, 0)] * len(others)
+        return table.assign(**self.cues)
 
     def quality_map(self, column: str = "score") -> np.ndarray:
-        """The crops' numbers laid back on the picture.
+        """A numeric column of `crops` laid back on the picture, ``(H, W)`` as it was cut.
 
-        Args:
-            column: of `crops`, for example ``"score"``, ``"q_cos"`` or ``"q_mag"``.
-
-        Returns:
-            ``(H, W)`` float64 of the picture as it was cut: the mean over the windows that hold
-            a pixel, NaN in the strips at the right and bottom that no window reaches.
+        The mean over the windows that hold a pixel, NaN in the strips at the right and bottom
+        that no window reaches.
         """
-        if column not in self.crops.select_dtypes("number").columns:
-            numbers = ", ".join(self.crops.select_dtypes("number").columns)
-            raise ValueError(f"crops has no numeric column {column!r}; it has {numbers}")
+        numbers = self.crops.select_dtypes("number")
+        if column not in numbers:
+            known = ", ".join(numbers)
+            raise ValueError(f"crops has no numeric column {column!r}; it has {known}")
         total = np.zeros((self.grid.height, self.grid.width))
-        seen = np.zeros_like(total)
-        side = self.grid.protocol.crop
-        corners = self.grid.corners()
-        for (top, left), value in zip(corners, self.crops[column][: len(corners)], strict=True):
+        seen, side = np.zeros_like(total), self.grid.protocol.crop
+        for (top, left), value in zip(self.grid.corners(), numbers[column], strict=False):
             window = slice(top, top + side), slice(left, left + side)
             total[window] += value
             seen[window] += 1

@@ -116,10 +116,8 @@ class ScoreConfig:
             return replace(here, weights_sha256=drawn.sha256, quick_gelu=drawn.quick_gelu)
         checkpoint = fetch(here.backbone, **where)
         if self.weights_sha256 not in ("", checkpoint.sha256):
-            raise IntegrityError(
-                f"{self.backbone} is {checkpoint.sha256} here, not the {self.weights_sha256} that "
-                "was asked for"
-            )
+            ours = f"{self.backbone} is {checkpoint.sha256} here"
+            raise IntegrityError(f"{ours}, not the {self.weights_sha256} that was asked for")
         quick_gelu = activation(checkpoint, self.quick_gelu)
         return replace(here, weights_sha256=checkpoint.sha256, quick_gelu=quick_gelu)
 
@@ -198,10 +196,8 @@ class Maclip:
         names = [name for name in signature(cls).parameters if hasattr(config, name)]
         scorer = cls(**{name: getattr(config, name) for name in names})
         if config.weights_sha256 not in ("", scorer.backbone.sha256):
-            raise IntegrityError(
-                f"this worker's {config.backbone} is {scorer.backbone.sha256}, "
-                f"not the {config.weights_sha256} of the run"
-            )
+            ours = f"this worker's {config.backbone} is {scorer.backbone.sha256}"
+            raise IntegrityError(f"{ours}, not the {config.weights_sha256} of the run")
         return scorer
 
     def __repr__(self) -> str:
@@ -274,9 +270,8 @@ class Maclip:
         prepared = prepare_picture(picture, config.protocol, config.reading)
         if prepared.pixels is None:
             raise PictureError(prepared.picture.message)
-        features = self.encoder.encode_picture(
-            prepared.pixels, config.protocol, config.pos_embedding
-        )
+        encode, positions = self.encoder.encode_picture, config.pos_embedding
+        features = encode(prepared.pixels, config.protocol, positions)
         return replace(prepared, pixels=None, features=features)
 
     def clip_iqa(

@@ -198,13 +198,6 @@ def test_clip_iqa_is_the_cosine_cue_of_the_whole_picture(scorer, golden_clips):
     assert scorer.clip_iqa(picture, "maclip") != pytest.approx(wanted, rel=1e-5)
 
 
-def test_the_positional_embedding_is_left_out_unless_asked_for(scorer, expected):
-    with_positions = Maclip(RN, device="cpu", pos_embedding=True).extract(PICTURE, "koniq")
-    wanted = expected["models"]["rn"]["with_pos_embedding_a_500x500_feature0_first8"]
-    feature = with_positions.features[0]
-    assert (feature[:8] - torch.tensor(wanted)).norm() < 1e-5 * feature.norm()
-
-
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
