@@ -24,7 +24,8 @@ from traitlets.config import Config, PyFileConfigLoader
 
 DOCS = HERE.parent / "docs"
 GIVEN = ("glossary.md", "references.md")  # what the lessons look up
-ASK = '"What do you see?"'
+ASK = '"What do you see?"'  # in place of a title; of a sentence that is checked:
+SAID = '"what these data were seen to say before holds"'
 SAW = "## What did you see?\n\nSay it in three sentences, before you discuss it.\n\n"
 ALL_OR_NOTHING = "The tests give all or nothing; half is for a person to give, in the form grader."
 PAGE = """<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Rubric</title><style>
@@ -48,18 +49,17 @@ def without_titles(source: str) -> str:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call):
             call = getattr(node.func, "attr", "")
-            told += node.args[:1] if call in TITLES else node.args[1:2] if call == "check" else []
-            told += [k.value for k in node.keywords if k.arg == "title"]
+            told += [(one, ASK) for one in node.args[:1] if call in TITLES]
+            told += [(one, SAID) for one in node.args[1:] if call == "check"]
+            told += [(one.value, ASK) for one in node.keywords if one.arg == "title"]
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "title":
-            told.append(node.value)
-    places = {
-        (n.lineno, n.col_offset, n.end_lineno, n.end_col_offset)
-        for n in told
-        if isinstance(n, ast.Constant)
-    }
+            told.append((node.value, ASK))
     lines = source.encode().split(b"\n")
-    for first, begin, last, end in sorted(places, reverse=True):
-        lines[first - 1 : last] = [lines[first - 1][:begin] + ASK.encode() + lines[last - 1][end:]]
+    for node, said in sorted(told, key=lambda one: (-one[0].lineno, -one[0].col_offset)):
+        if isinstance(node, ast.Constant):
+            first, last = node.lineno - 1, node.end_lineno or node.lineno
+            begin, end = lines[first][: node.col_offset], lines[last - 1][node.end_col_offset :]
+            lines[first:last] = [begin + said.encode() + end]
     return b"\n".join(lines).decode()
 
 

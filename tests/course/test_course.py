@@ -146,24 +146,29 @@ def test_the_rubric_names_every_exercise_its_points_and_every_wrong_answer(cours
             assert say in page.said
 
 
-def hand_in(folder, student, change, *, solved=True):
+def hand_in(folder, student, change, *, solved=True, name=SHEET):
     """Puts a sheet as a student hands it in where nbgrader collects it."""
-    given = nbformat.read(folder / "release" / SHEET / f"{SHEET}.ipynb", as_version=4)
+    given = nbformat.read(folder / "release" / name / f"{name}.ipynb", as_version=4)
     known = {
-        cell.id: cell
-        for cell in nbformat.read(folder / "source" / SHEET / f"{SHEET}.ipynb", 4).cells
+        cell.id: cell for cell in nbformat.read(folder / "source" / name / f"{name}.ipynb", 4).cells
     }
     for cell in given.cells if solved else []:
         if cell.metadata.get("nbgrader", {}).get("solution"):
             cell.source = known[cell.id].source
     change({cell.id: cell for cell in given.cells}, given)
-    archive = folder / "downloaded" / SHEET / "archive"
+    archive = folder / "downloaded" / name / "archive"
     archive.mkdir(parents=True, exist_ok=True)
-    nbformat.write(given, archive / f"{student}_{SHEET}.ipynb")
+    nbformat.write(given, archive / f"{student}_{name}.ipynb")
 
 
 def as_it_is(cells, notebook):
     pass
+
+
+def warns(cells, notebook):
+    cells["exercise-2"].source = cells["exercise-2"].source.replace(
+        "return", "__import__('warnings').warn('loud')\n    return"
+    )
 
 
 def ends(cells, notebook):
@@ -184,16 +189,16 @@ def runs_nothing(cells, notebook):
     cells["own"].source = "get_ipython().input_transformers_cleanup.append(lambda lines: [])"
 
 
-def graded(folder, *options):
+def graded(folder, name=SHEET):
     """Points by student, and why a test gave none, after nbgrader's own steps."""
     environment = os.environ | {"PATH": PATH, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     environment.pop("MPLBACKEND", None)
-    for step in (["zip_collect", SHEET], ["autograde", SHEET, *options], ["export"]):
+    for step in (["zip_collect", name], ["autograde", name], ["export"]):
         command = [sys.executable, "-m", "nbgrader", *step]
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-3000:]
     with (folder / "grades.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["assignment"] == SHEET]
+        rows = [row for row in csv.DictReader(file) if row["assignment"] == name]
     reasons = {}
     for path in (folder / "autograded").rglob("*.ipynb"):
         for cell in nbformat.read(path, as_version=4).cells:
@@ -205,7 +210,7 @@ def graded(folder, *options):
 
 def test_nbgrader_grades_a_solution_an_empty_sheet_a_crash_and_lost_cells(course, tmp_path):
     folder = shutil.copytree(course / "instructor", tmp_path / "instructor")
-    hand_in(folder, "ada", as_it_is)
+    hand_in(folder, "ada", warns)
     hand_in(folder, "bob", as_it_is, solved=False)
     hand_in(folder, "eve", ends)
     hand_in(folder, "kim", gone_and_renamed)
@@ -225,6 +230,17 @@ def test_an_answer_that_never_ends_is_stopped_and_the_rest_is_graded(course, tmp
     points, reasons = graded(folder)
     assert points == {"eve": 3}
     assert "30 seconds" in reasons["eve", "exercise-1-test"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [path.stem for path in lessons() if path.stem != SHEET])
+def test_nbgrader_gives_a_solution_all_points_and_an_empty_sheet_none(course, tmp_path, name):
+    folder = shutil.copytree(course / "instructor", tmp_path / "instructor")
+    hand_in(folder, "ada", as_it_is, name=name)
+    hand_in(folder, "bob", as_it_is, solved=False, name=name)
+    path = next(path for path in lessons() if path.stem == name)
+    whole = 1 + sum(one.points for one in exercises(path))
+    assert graded(folder, name)[0] == {"ada": whole, "bob": 0}
 
 
 CUT_OFF = """() => Reveal.getSlides().flatMap(slide => {
