@@ -59,16 +59,13 @@ def _other_weights(record: Mapping[str, Any], backbone: str | None) -> Iterator[
 def _other_data(record: Mapping[str, Any], result: Path) -> Iterator[str]:
     """What keeps the rows and pictures found here from being those that made a result."""
     data = record.get("data") or {}
-    if "opened" in data:
-        yield from _other_rows(record, data)
-    elif "folder" in data:
+    opened = data.get("opened")
+    if "folder" in data:
         yield from _other_scored(result, data)
-    else:
+        return
+    if opened is None:
         yield "its data were not looked at: the record does not say where they come from"
-
-
-def _other_rows(record: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[str]:
-    opened = data["opened"]
+        return
     if opened["name"].lower() in EDITIONS and "annotations" not in opened:
         return  # made anew where it is not as it was
     try:

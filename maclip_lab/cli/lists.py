@@ -114,11 +114,13 @@ def verify(
             raise typer.BadParameter(f"no known answer for {picture.name}; known: {answers}")
     found = loading.verify(name, places.weights_dir)[0]
     if found.status == "missing":
-        typer.echo(f"{found.name}: missing; there is no such file on this machine", err=True)
+        typer.echo(f"{found.model.name}: missing; there is no such file on this machine", err=True)
         raise typer.Exit(1)
     if found.status == "unrecorded":  # nothing to compare with, so at least it must be a CLIP
         loading.load_backbone(name, weights_dir=places.weights_dir, offline=True)
-    typer.echo(f"{found.name}: {found.status}\nfile     {found.path}\nsha256   {found.sha256}")
+    typer.echo(
+        f"{found.model.name}: {found.status}\nfile     {found.path}\nsha256   {found.sha256}"
+    )
     typer.echo(f"expected {found.expected or 'unknown: nothing on record to compare with'}")
     if found.status == "mismatch":
         raise typer.Exit(1)

@@ -27,10 +27,6 @@ from maclip_lab.weights.places import WEIGHTS_VARIABLE
 NOTEBOOK = "10_reproduce.ipynb"
 
 
-class MixedReportError(MaclipError, ValueError):
-    """A folder holds something else than an earlier state of the same report."""
-
-
 def reproduce(
     encoder: Annotated[ScoreConfig, ("device", "precision", "weights_dir", "offline")],
     kept: Annotated[partial[Extractor], ("folder",)],
@@ -94,7 +90,7 @@ def reproduce(
             "STORE": str(kept.keywords["folder"].absolute()),
             "OUT": str(folder.absolute()),
         }
-        page = _page(_executed(folder, parameters, progress=not quiet))
+        page = _execute(folder, parameters, progress=not quiet)
         typer.echo(f"written to {write_result(page.encode(), folder / 'report.html', record)}")
         tables.append(pd.read_csv(folder / "claims.csv", keep_default_na=False))
     if tables:
@@ -110,10 +106,11 @@ def reproduce(
         raise typer.Exit(1)
 
 
-def _executed(folder: Path, parameters: Mapping[str, object], *, progress: bool) -> Path:
-    """The notebook with these parameters, executed into a folder."""
+def _execute(folder: Path, parameters: Mapping[str, object], *, progress: bool) -> str:
+    """The notebook with these parameters executed into a folder, as a page that asks no server."""
     try:
         import papermill
+        from nbconvert import HTMLExporter
         from papermill.exceptions import PapermillExecutionError
     except ImportError as error:
         raise MaclipError(f"{error}; reproduce needs pip install 'maclip-lab[lab]'") from error
@@ -124,18 +121,10 @@ def _executed(folder: Path, parameters: Mapping[str, object], *, progress: bool)
         notebook = data_path().parent / "notebooks" / NOTEBOOK
     how = {"kernel_name": "python3", "progress_bar": progress, "cwd": folder}
     try:
-        papermill.execute_notebook(notebook, unfinished, parameters, **how)
+        executed = papermill.execute_notebook(notebook, unfinished, parameters, **how)
     except PapermillExecutionError as error:
         raise MaclipError(f"{unfinished}: {error.ename}: {error.evalue}") from error
-    return unfinished.replace(folder / NOTEBOOK)
-
-
-def _page(notebook: Path) -> str:
-    """An executed notebook as a page that asks no server for anything."""
-    import nbformat
-    from nbconvert import HTMLExporter
-
-    executed = nbformat.read(notebook, as_version=4)
+    unfinished.replace(folder / NOTEBOOK)
     executed.metadata.pop("widgets", None)  # progress bars, whose script lies elsewhere
     for cell in executed.cells:  # whose links lead nowhere outside the checkout
         if cell.cell_type == "markdown":
@@ -148,12 +137,7 @@ def _page(notebook: Path) -> str:
 
 
 def _claim_folder(folder: Path, config: dict[str, object]) -> dict[str, object]:
-    """The record of a report that is begun, or gone on with, in a folder.
-
-    Raises:
-        MixedReportError: what lies there was made by other versions, weights or settings, or is no
-            report.
-    """
+    """The record of a report that is begun, or gone on with, in a folder that has nothing else."""
     path, then = folder / "settings.json", dict[str, Any]()
     if path.exists():
         before = explain(path)
@@ -164,12 +148,12 @@ def _claim_folder(folder: Path, config: dict[str, object]) -> dict[str, object]:
             if then.get(name, value) != value
         ]
         if before.differences or apart:
-            raise MixedReportError(
+            raise MaclipError(
                 f"{folder} holds a report that this one cannot be mixed with: "
                 f"{'; '.join([*before.differences, *apart])}. Name a new folder"
             )
     elif folder.exists() and any(folder.iterdir()):
-        raise MixedReportError(f"{folder} holds other things than a report; name a new folder")
+        raise MaclipError(f"{folder} holds other things than a report; name a new folder")
     record = provenance_record(then | config)
     write_result(json.dumps(record["config"], indent=2).encode(), path, record)
     return record

@@ -82,10 +82,10 @@ def load_backbone(
     facts = {"quick_gelu": str(quick_gelu).lower()}
     if seed is None:
         facts = {**metadata, "path": str(file.path), **facts}
-        return Backbone(file.name, file.sha256, file.source, clip, facts)
+        return Backbone(file.model.name, file.sha256, file.source, clip, facts)
     clip = untrained_clip(clip.state_dict(), seed, quick_gelu=quick_gelu)
     digest = weights_sha256(clip.state_dict())
-    return Backbone(f"{file.name}{UNTRAINED}{seed}", digest, "drawn", clip, facts)
+    return Backbone(f"{file.model.name}{UNTRAINED}{seed}", digest, "drawn", clip, facts)
 
 
 def activation(file: Copy, quick_gelu: bool | None = None) -> bool:
@@ -96,7 +96,7 @@ def activation(file: Copy, quick_gelu: bool | None = None) -> bool:
     Raises:
         WeightsError: the caller says one thing and the file another.
     """
-    openai = file.kind == "openai" or file.sha256 in ARCHIVES
+    openai = file.model.kind == "openai" or file.sha256 in ARCHIVES
     stated = True if openai else stated_activation(file.path)
     if stated is None and quick_gelu is None:
         _LOGGER.warning(

@@ -14,13 +14,13 @@ FILE_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 
 
 @dataclass(frozen=True)
-class Named:
-    """A backbone that has a name: shipped with this project, or open_clip's on the hub.
+class Model:
+    """A backbone that can be had: shipped with this project, open_clip's on the hub, or a file.
 
-    ``name`` is such as ``"tiny-rn"``, ``"ViT-B/32"`` or ``"hf-hub:org/name[@revision]"``; ``repo``
-    empty for one that is shipped; ``revision`` a commit, branch or tag; ``sha256`` of its
-    safetensors file, where that is on record; ``archive`` of OpenAI's TorchScript archive of the
-    same tensors, of their nine.
+    ``name`` is such as ``"tiny-rn"``, ``"ViT-B/32"``, ``"hf-hub:org/name[@revision]"`` or a path;
+    ``sha256`` of its safetensors file, where that is on record; ``repo`` and ``revision`` (a
+    commit, branch or tag) of the hub; ``archive`` the sha256 of OpenAI's TorchScript archive of the
+    same tensors, of their nine; ``path`` of one that is a file.
     """
 
     name: str
@@ -28,10 +28,13 @@ class Named:
     repo: str = ""
     revision: str = "main"
     archive: str | None = None
+    path: Path | None = None
 
     @property
     def kind(self) -> str:
-        """``"embedded"``, ``"openai"`` or ``"hf-hub"``."""
+        """``"file"``, ``"embedded"``, ``"openai"`` or ``"hf-hub"``."""
+        if self.path is not None:
+            return "file"
         if not self.repo:
             return "embedded"
         return "openai" if self.archive else "hf-hub"
@@ -44,11 +47,9 @@ class Named:
         return self.name.replace("/", "-").replace("@", "-")
 
 
-Model = Named | Path
-
 _FACTS = tomllib.loads(data_path("backbones.toml").read_text(encoding="utf-8"))
-OPENAI = tuple(Named(name, **facts) for name, facts in _FACTS["openai"].items())
-EMBEDDED = {name: Named(name, sha256) for name, sha256 in _FACTS["embedded"].items()}
+OPENAI = tuple(Model(name, **facts) for name, facts in _FACTS["openai"].items())
+EMBEDDED = {name: Model(name, sha256) for name, sha256 in _FACTS["embedded"].items()}
 ARCHIVES = {str(model.archive): model.name for model in OPENAI}
 """OpenAI's names by the sha256 of their archives."""
 
@@ -80,7 +81,7 @@ def parse_name(name: str) -> Model:
         address = name[len(HUB_PREFIX) :].strip("/")
         repo, _, revision = address.partition("@")
         if repo.count("/") == 1 and ".." not in address:
-            return Named(HUB_PREFIX + address, repo=repo, revision=revision or "main")
+            return Model(HUB_PREFIX + address, repo=repo, revision=revision or "main")
         raise UnknownBackboneError(
             f"a hub backbone is '{HUB_PREFIX}org/name[@revision]', got {name!r}"
         )
@@ -89,7 +90,7 @@ def parse_name(name: str) -> Model:
         return _BY_STEM[stem]
     path = Path(name).expanduser()
     if path.suffix.lower() in FILE_SUFFIXES or path.exists():
-        return path
+        return Model(str(path), path=path)
     names = {model.name.lower(): model.name for model in _BY_STEM.values()}
     close = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
     nearest = " or ".join(repr(names[match]) for match in close)

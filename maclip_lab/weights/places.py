@@ -15,7 +15,7 @@ import platformdirs
 from maclip_lab.errors import IntegrityError, OfflineError, WeightsError
 from maclip_lab.files.atomic import try_to_write
 from maclip_lab.files.identity import data_path, is_sha256, sha256_of
-from maclip_lab.weights.names import ARCHIVES, EMBEDDED, HUB_PREFIX, OPENAI, Model, Named
+from maclip_lab.weights.names import ARCHIVES, EMBEDDED, HUB_PREFIX, OPENAI, Model
 
 CACHE_VARIABLE = "MACLIP_LAB_CACHE"
 OFFLINE_VARIABLES = ("MACLIP_LAB_OFFLINE", "HF_HUB_OFFLINE")
@@ -35,16 +35,6 @@ class Copy:
     source: str
     promised: str | None = None
 
-    @property
-    def name(self) -> str:
-        """The backbone's name, or its file's path."""
-        return self.model.name if isinstance(self.model, Named) else str(self.model)
-
-    @property
-    def kind(self) -> str:
-        """``"embedded"``, ``"openai"``, ``"hf-hub"`` or ``"file"``."""
-        return self.model.kind if isinstance(self.model, Named) else "file"
-
     @cached_property
     def sha256(self) -> str:
         """What the file hashes to; empty where there is none."""
@@ -53,13 +43,11 @@ class Copy:
     @property
     def expected(self) -> str | None:
         """What it should hash to: as promised, as published, or as the hub's client names it."""
-        published = self.promised
-        if published is None and isinstance(self.model, Named):
-            published = self.model.archive if self.path.suffix == ".pt" else self.model.sha256
+        published = self.model.archive if self.path.suffix == ".pt" else self.model.sha256
         name = (
             self.path.resolve().name
         )  # the client links to a large file that it calls by its sha256
-        return published or (name if is_sha256(name) else None)
+        return self.promised or published or (name if is_sha256(name) else None)
 
     @property
     def status(self) -> str:
@@ -80,7 +68,7 @@ class Copy:
         """
         if self.status == "missing":
             raise WeightsError(f"{self.path}: no such file")
-        if self.kind == "hf-hub" and not self.path.with_name(HUB_CONFIG).is_file():
+        if self.model.kind == "hf-hub" and not self.path.with_name(HUB_CONFIG).is_file():
             raise WeightsError(
                 f"{self.path} lacks its {HUB_CONFIG}, which names the activation; put it beside"
             )
@@ -127,8 +115,9 @@ def is_offline(offline: bool | None = None) -> bool:
 
 def copies(model: Model, weights_dir: str | os.PathLike[str] | None = None) -> list[Copy]:
     """Where a backbone's file may lie on this machine, there or not, the preferred place first."""
-    if isinstance(model, Path):
-        return [Copy(model, model / HUB_WEIGHTS if model.is_dir() else model, "file")]
+    if model.path is not None:
+        path = model.path / HUB_WEIGHTS if model.path.is_dir() else model.path
+        return [Copy(model, path, "file")]
     if model.kind == "embedded":
         return [Copy(model, data_path("backbones", f"{model.name}.safetensors"), "embedded")]
     places = []
@@ -159,19 +148,18 @@ def find_checkpoint(
     """
     tried, failure = list[str](), OfflineError if is_offline(offline) else WeightsError
     for copy in copies(model, weights_dir):
-        embedded = copy.kind == "embedded"
         fate = "It was left where it is; replace it"
-        fate = "It ships with this package; install the package anew" if embedded else fate
+        if model.kind == "embedded":
+            fate = "It ships with this package; install the package anew"
         try:
             copy.check(fate)
             return copy
         except WeightsError as error:
             asked_for = copy.source == "weights_dir" and copy.sha256 != ""
-            if isinstance(model, Path) or embedded or asked_for:
+            if model.kind in ("file", "embedded") or asked_for:
                 raise
             tried.append(str(error))
             failure = IntegrityError if isinstance(error, IntegrityError) else failure
-    assert isinstance(model, Named)  # a path is no more than tried
     source = f"{HUB_PREFIX}{model.repo} at {model.revision}"
     if is_offline(offline):
         switches = " or ".join(OFFLINE_VARIABLES)
@@ -188,13 +176,13 @@ def find_checkpoint(
     raise failure(_advice(model, tried))
 
 
-def named_backbones() -> list[Named]:
+def named_backbones() -> list[Model]:
     """The backbones that are shipped, OpenAI's, and those of the hub that are on this machine."""
     openai, fetched = {model.repo for model in OPENAI}, set()
     for folder in hub_folders():
         for path in folder.glob(f"models--*--*/snapshots/*/{HUB_WEIGHTS}"):
             repo = path.parents[2].name.removeprefix("models--").replace("--", "/", 1)
-            model, commit = Named(HUB_PREFIX + repo, repo=repo), path.parent.name
+            model, commit = Model(HUB_PREFIX + repo, repo=repo), path.parent.name
             if _cached(model, folder) != path:
                 model = replace(model, name=f"{model.name}@{commit}", revision=commit)
             if repo not in openai:
@@ -202,7 +190,7 @@ def named_backbones() -> list[Named]:
     return [*EMBEDDED.values(), *OPENAI, *sorted(fetched, key=lambda model: model.name)]
 
 
-def _cached(model: Named, folder: Path) -> Path:
+def _cached(model: Model, folder: Path) -> Path:
     """A backbone's file in a cache of the hub's client; the repository's folder if it is absent."""
     from huggingface_hub import try_to_load_from_cache
 
@@ -211,7 +199,7 @@ def _cached(model: Named, folder: Path) -> Path:
     return Path(path) if isinstance(path, str) else absent
 
 
-def _fetch(model: Named, source: str) -> Copy:
+def _fetch(model: Model, source: str) -> Copy:
     """Fetches a checkpoint into the cache of the hub's client, with its locks, retries and mirror.
 
     The client compares sizes, not hashes; the sha256 is checked here, and a wrong file removed: the
@@ -254,7 +242,7 @@ def _fetch(model: Named, source: str) -> Copy:
     return fetched
 
 
-def _advice(model: Named, tried: list[str]) -> str:
+def _advice(model: Model, tried: list[str]) -> str:
     from huggingface_hub import hf_hub_url
 
     address = hf_hub_url(model.repo, HUB_WEIGHTS, revision=model.revision)

@@ -16,16 +16,6 @@ from tests.datasets.facsimile import build
 from tests.store_world import picture
 
 
-def test_pictures_that_a_list_names_and_nobody_has_are_a_failure(rated):
-    store = rated.parent / "store"
-    rated.write_text(rated.read_text() + "gone.png,3\n")
-    with pytest.warns(DatasetWarning, match=r"gone\.png"):
-        code, _, _ = run(
-            "features", "mine", "--annotations", rated, "--store", store, "-b", VIT, "-q"
-        )
-    assert code == 1
-
-
 def test_the_nine_data_sets_are_listed_and_shown_and_a_partial_copy_does_not_pass(tmp_path):
     code, output, _ = run("datasets", "list")
     assert code == 0
@@ -60,16 +50,13 @@ def test_the_check_takes_a_variant_and_a_resolution(tmp_path):
 
 def test_features_are_extracted_once_and_evaluated_from_the_store(tmp_path, common):
     code, output, errors = run("features", *common)
-    assert code == 0, errors
-    assert "8 of 8 pictures" in output
+    assert (code, "8 of 8 pictures" in output) == (0, True), errors
     out = tmp_path / "table.csv"
     code, output, errors = run("evaluate", *common, "-o", out, "--n-boot", "20")
-    assert code == 0, errors
+    assert (code, "MA-CLIP" in output) == (0, True), errors
     table = pd.read_csv(out)
     assert table["method"].tolist() == ["CLIP-IQA", "cosine cue", "magnitude cue", "MA-CLIP"]
     assert (table["n"] == 8).all()
-    assert table["srcc"].between(-1, 1).all()
-    assert "MA-CLIP" in output
 
 
 def test_an_evaluation_leaves_the_scores_of_every_picture_on_request(rated, tmp_path):
@@ -166,13 +153,30 @@ def test_a_list_that_repeats_a_picture_is_read_on_request(rated, tmp_path, commo
     assert " 9 " in output
 
 
-def test_a_broken_picture_of_a_data_set_is_reported_with_exit_status_1(rated, tmp_path, common):
+def test_pictures_that_are_broken_or_absent_are_said_and_a_failure(rated, tmp_path, common):
     (rated.parent / "p3.png").write_text("no picture")
-    for command in (["features"], ["evaluate", "--n-boot", "0"], ["sweep"]):
+    out = tmp_path / "part.safetensors"
+    whole = ["--no-clip-iqa"]
+    for command in (
+        ["features"],
+        ["evaluate", "--n-boot", "0"],
+        ["sweep"],
+        ["pack", *whole, "-o", out],
+    ):
         code, _, errors = run(command[0], *common, *command[1:])
         assert code == 1, command
         assert "p3.png: unsupported" in errors
         assert "1 of 8 pictures could not be used" in errors
+    code, _, errors = run("evaluate", out, *whole, "--n-boot", "0", "-q")
+    assert (code, "1 of 8 pictures could not be used" in errors) == (1, True)
+    error, _, said = run("evaluate", out, "-q")
+    assert error.__name__ == "StoreError"
+    assert "--no-clip-iqa" in said
+    picture(rated.parent / "p3.png", 3)
+    rated.write_text(rated.read_text() + "gone.png,3\n")
+    for command in (["features"], ["pack", *whole, "--overwrite", "-o", out]):
+        with pytest.warns(DatasetWarning, match=r"gone\.png"):
+            assert run(command[0], *common, *command[1:])[0] == 1
 
 
 def test_all_data_sets_without_a_place_are_a_wrong_call(tmp_path):
@@ -219,23 +223,6 @@ def test_a_pack_is_refused_for_another_backbone_and_made_of_pictures_alone(packe
     code, _, said = run("pack", packed, "-b", VIT, "-o", packed)
     assert (code, "exists" in said) == (2, True)
     assert run("pack", packed, "-b", VIT, "-o", tmp_path / "x.csv")[0] == 2
-
-
-def test_pictures_that_failed_or_were_absent_when_packed_are_said(rated, tmp_path):
-    (rated.parent / "p3.png").write_text("no picture")
-    rated.write_text(rated.read_text() + "gone.png,3\n")
-    out = tmp_path / "part.safetensors"
-    common = ["--store", tmp_path / "store", "-b", VIT, "-q"]
-    rows = ["--annotations", rated, "--no-clip-iqa"]
-    with pytest.warns(DatasetWarning, match="gone"):
-        code, _, said = run("pack", "mine", *rows, *common, "-o", out)
-    assert (code, "p3.png: " in said) == (1, True)
-    code, _, said = run("evaluate", out, "--no-clip-iqa", "--n-boot", "0", "-q")
-    assert (code, "p3.png: " in said) == (1, True)
-    assert "1 of 8 pictures could not be used" in said
-    error, _, said = run("evaluate", out, "-q")
-    assert error.__name__ == "StoreError"
-    assert "--no-clip-iqa" in said
 
 
 def test_every_result_records_the_same_settings(rated, tmp_path):
