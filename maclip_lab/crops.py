@@ -189,11 +189,9 @@ def thumbnail(pixels: np.ndarray | Tensor, side: int = 224) -> Tensor:
     (top, bottom, down), (left, right, across) = (
         _neighbours(size, side, source.device) for size in source.shape[:2]
     )
-    across, down = across[:, None], down[:, None, None]
-    top, bottom = top[:, None], bottom[:, None]
-    upper = _mix(source[top, left], source[top, right], across)
-    lower = _mix(source[bottom, left], source[bottom, right], across)
-    return _mix(upper, lower, down).permute(2, 0, 1)
+    upper = _mix(source[top][:, left], source[top][:, right], across[:, None])
+    lower = _mix(source[bottom][:, left], source[bottom][:, right], across[:, None])
+    return _mix(upper, lower, down[:, None, None]).permute(2, 0, 1)
 
 
 def _neighbours(size: int, side: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:

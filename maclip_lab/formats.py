@@ -119,11 +119,8 @@ def size_in_header(stream: IO[bytes]) -> tuple[int, int]:
     if header.startswith(b"\x89PNG"):
         return struct.unpack_from(">II", header.ljust(24, b"\0"), 16)
     stream.seek(0)
-    try:
-        factory = _plugin(header)[1]
-        return factory(stream, "").size if factory else (0, 0)
-    except Exception:  # parsers of damaged bytes raise anything; reading it will say what is wrong
-        return 0, 0
+    factory = _plugin(header)[1]
+    return factory(stream, "").size if factory else (0, 0)
 
 
 def refuse_what_comes_out_wrong(image: Image.Image) -> None:

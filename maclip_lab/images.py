@@ -62,8 +62,7 @@ class Picture:
     """A decoded picture, or the reason why there is none.
 
     Attributes:
-        image: mode RGB, 8 bit; None unless ``status`` is ``"ok"``.
-        status: a key of ``STATUSES``.
+        image: mode RGB, 8 bit; None unless ``status``, a key of ``STATUSES``, is ``"ok"``.
         flags: what was found or done. The mode: ``grey``, ``16bit``, ``palette``, ``cmyk``,
             ``lab``, ``alpha``. ``animated`` and ``multipage``: first frame or page used.
             ``exif_rotated``: carries an orientation tag. Colours: ``icc`` and ``not_srgb``, other
@@ -75,7 +74,7 @@ class Picture:
             library has switched off Pillow's check for files cut short.
         message: what is wrong and what to do; empty when ok.
         width, height: pixels, after orientation; 0 when unknown.
-        sha256: of the bytes that were read, of a file or bytes; else empty.
+        sha256: of the bytes of a file; else empty.
     """
 
     image: Image.Image | None
@@ -130,7 +129,7 @@ def announced_pixels(source: "Source | Picture") -> int:
             return 0  # to open a pipe is to wait for ever
         with BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as stream:
             return math.prod(formats.size_in_header(stream))
-    except (OSError, ValueError):  # reading it will say what is wrong
+    except Exception:  # parsers of damaged bytes raise anything; reading it will say what is wrong
         return 0
 
 
