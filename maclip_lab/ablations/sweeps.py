@@ -68,8 +68,9 @@ def score_store(
     columns = {"score": score, "q_cos": q_cos, "q_mag": q_mag, "w_cos": w_cos}
     columns |= {"mean_magnitude": cues.mean_magnitude, "norm": cues.norm}
     table = cues.pictures[["name", "path", "mos"]].copy()
+    every_crop = cues.select()
     for name, values in columns.items():
-        table[name] = cues.means(values, cues.select())
+        table[name] = cues.means(values, every_crop)
     table["n_crops"] = 0
     table.loc[cues.features.ok, "n_crops"] = np.diff(cues.features.offsets)
     table[["status", "flags", "message"]] = cues.pictures[["status", "flags", "message"]]
