@@ -44,18 +44,18 @@ def test_pairs_of_absent_pictures_are_named_and_left_out(choices):
     assert table["srcc_scale"].sum() == pytest.approx(0)
 
 
-def test_a_table_without_choices_or_pictures_is_refused(choices):
-    (choices / "pairs.csv").write_text("a,b\nx,y\n")
-    with pytest.raises(DatasetError, match="which column is 'chosen'"):
-        read_choices(choices / "pairs.csv", "mine", None)
-    (choices / "pairs.csv").write_text("a,b,chosen\nx,y,x\n")
-    with pytest.raises(DatasetError, match="none of 2 pictures is under"):
-        read_choices(choices / "pairs.csv", "mine", None)
-
-
-def test_choices_between_the_pictures_of_a_pack_are_refused(choices):
-    with pytest.raises(DatasetError, match=r"six\.safetensors is a pack"):
-        read_choices(choices / "pairs.csv", "six.safetensors", None)
+@pytest.mark.parametrize(
+    ("text", "dataset", "said"),
+    [
+        ("a,b\nx,y\n", "mine", "which column is 'chosen'"),
+        ("a,b,chosen\nx,y,x\n", "mine", "none of 2 pictures is under"),
+        ("a,b,chosen\nx,y,x\n", "six.safetensors", r"six\.safetensors is a pack"),
+    ],
+)
+def test_a_table_without_choices_or_pictures_is_refused(tmp_path, text, dataset, said):
+    (tmp_path / "pairs.csv").write_text(text)
+    with pytest.raises(DatasetError, match=said):
+        read_choices(tmp_path / "pairs.csv", dataset, None)
 
 
 @pytest.mark.parametrize(

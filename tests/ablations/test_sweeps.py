@@ -70,6 +70,11 @@ def test_scores_from_the_store_are_those_of_the_scorer(view):
         for name in ("score", "q_cos", "q_mag", "w_cos", "mean_magnitude", "norm"):
             assert getattr(row, name) == pytest.approx(one.crops[name].mean(), rel=2e-6)
         assert row.n_crops == one.n_crops
+    row = table.loc[4]  # a picture without features
+    assert row["status"] == "unsupported"
+    assert "bad.png" in row["message"]
+    assert row[["score", "q_cos", "q_mag", "w_cos", "norm"]].isna().all()
+    assert row["n_crops"] == 0
 
 
 @pytest.mark.parametrize(
@@ -91,14 +96,6 @@ def test_opinions_that_are_a_methods_own_scores_are_named(tmp_path, column, chan
     said = [str(warning.message) for warning in recwarn]
     start = f"the opinions equal the scores of {named}: this is a method compared with itself"
     assert [text[: len(start)] for text in said] == [start] * bool(named)
-
-
-def test_a_picture_without_features_is_a_row_of_nan_that_says_why(view):
-    row = score_store(view, ANCHORS).loc[4]
-    assert row["status"] == "unsupported"
-    assert "bad.png" in row["message"]
-    assert row[["score", "q_cos", "q_mag", "w_cos", "norm"]].isna().all()
-    assert row["n_crops"] == 0
 
 
 def test_a_feature_that_is_not_finite_gives_nan_and_a_status(tmp_path, monkeypatch):
@@ -162,22 +159,15 @@ def test_a_subset_of_crops_is_what_that_protocol_would_have_cut(view, tmp_path, 
 
 
 def test_correlations_are_scipys_on_the_pictures_that_have_both(view, cues):
-    table = sweep(cues, settings=[FusionSettings()])
     kept = view.manifest.table["mos"].to_numpy()[view.ok]
     scores = [one.score for one in direct(view, settings=FusionSettings())]
-    row = table[table["prompts"] == "maclip"].iloc[0]
-    assert row["srcc"] == pytest.approx(stats.spearmanr(scores, kept).statistic)
-    assert row["plcc_raw"] == pytest.approx(stats.pearsonr(scores, kept).statistic, rel=1e-5)
-    assert (row["n"], row["n_dropped"]) == (9, 1)
-
-
-def test_where_lower_is_better_the_sign_turns(view, tmp_path):
-    names = list(view.manifest.table["path"])
-    rows = manifest(view.manifest.root, names, higher_is_better=False)
-    turned = sweep(Extractor(PlainScorer(), tmp_path).crops(rows), ANCHORS)
-    straight = sweep(view, ANCHORS)
-    assert turned["srcc"][0] == pytest.approx(-straight["srcc"][0])
-    assert turned["plcc_raw"][0] == pytest.approx(-straight["plcc_raw"][0])
+    turned = replace(view, manifest=replace(view.manifest, higher_is_better=False))
+    for table, sign in ((sweep(cues), 1), (sweep(turned, ANCHORS), -1)):
+        row = table[table["prompts"] == "maclip"].iloc[0]
+        assert row["srcc"] == pytest.approx(sign * stats.spearmanr(scores, kept).statistic)
+        plcc = sign * stats.pearsonr(scores, kept).statistic
+        assert row["plcc_raw"] == pytest.approx(plcc, rel=1e-5)
+        assert (row["n"], row["n_dropped"]) == (9, 1)
 
 
 def test_every_combination_is_one_row_and_the_grids_are_the_papers(cues):
@@ -191,14 +181,6 @@ def test_every_combination_is_one_row_and_the_grids_are_the_papers(cues):
     paper = sweep(cues)
     assert usual.query("base_norm == 0.6")["srcc"].tolist() == paper["srcc"].tolist()
     assert [LAMBDA_GRID[end].box_lam for end in (0, 5, -1)] == [0, 0.5, 2]
-
-
-def test_the_work_is_the_same_however_it_is_cut(view, monkeypatch):
-    whole = store_cues(view, ANCHORS)
-    monkeypatch.setattr("maclip_lab.features.cues._SERIAL", 100)
-    cut = store_cues(view, ANCHORS)
-    np.testing.assert_allclose(cut.q_mag[0.5], whole.q_mag[0.5], rtol=1e-6)
-    np.testing.assert_allclose(cut.q_cos["maclip"], whole.q_cos["maclip"], rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -233,21 +215,22 @@ def test_what_cannot_be_swept_says_why(view, cues, tmp_path):
         sweep(only_bad, ANCHORS)
 
 
-def test_cues_are_read_in_threads_without_losing_their_place(view, monkeypatch):
-    seen = []
-    map_ahead = readahead.map_ahead
+def test_cues_are_the_same_however_the_work_is_cut_over_threads(view, monkeypatch):
+    whole, blocks, sizes = store_cues(view, ANCHORS), type(view).blocks, []
 
     def watched(work, items):
-        for result in map_ahead(work, items):
-            seen.append(result.shape[1])
+        for result in readahead.map_ahead(work, items):
+            sizes.append(result.shape[1])
             yield result
 
-    blocks = type(view).blocks
+    monkeypatch.setattr("maclip_lab.features.cues._SERIAL", 100)
     monkeypatch.setattr(type(view), "blocks", lambda view: blocks(view, crops=9))
     monkeypatch.setattr("maclip_lab.features.cues.map_ahead", watched)
-    store_cues(view, ANCHORS)
-    assert sum(seen) == view.offsets[-1]
-    assert len(seen) > 4
+    cut = store_cues(view, ANCHORS)
+    assert sum(sizes) == view.offsets[-1]
+    assert len(sizes) > 4
+    np.testing.assert_allclose(cut.q_mag[0.5], whole.q_mag[0.5], rtol=1e-6)
+    np.testing.assert_allclose(cut.q_cos["maclip"], whole.q_cos["maclip"], rtol=1e-4)
 
 
 def test_named_ablations_are_those_of_the_general_sweep(view):
