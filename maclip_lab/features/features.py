@@ -126,9 +126,9 @@ class Features:
         return self.table[GRID].to_numpy(np.int64)[self.ok]
 
     @cached_property
-    def contents(self) -> dict[str, dict[str, Any]]:
-        """The row of every file content of which anything is known, by sha256."""
-        return {row["sha256"]: row for row in self.table.to_dict("records") if row["sha256"]}
+    def contents(self) -> dict[str, int]:
+        """Position of every file content of which anything is known, by sha256."""
+        return {sha256: row for row, sha256 in enumerate(self.table["sha256"]) if sha256}
 
     def subset(self, manifest: Manifest) -> "Features":
         """The features of some of the same pictures, in another manifest's order.

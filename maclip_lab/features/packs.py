@@ -233,7 +233,9 @@ def _features(
         raise ValueError(f"the {name} do not fit their grids")
     if offsets[-1] != len(feats):
         raise ValueError(f"{len(feats)} features for {offsets[-1]} {name}")
-    return Features(manifest, config, table, feats).subset(manifest)
+    view = Features(manifest, config, table, feats)
+    in_order = table["path"].tolist() == manifest.table["path"].tolist()
+    return view if in_order else view.subset(manifest)
 
 
 def shipped_pack(dataset: str, backbone: str) -> Path:

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -155,16 +156,20 @@ class FeatureStore:
         It is a SealError where one is damaged and set aside, a FileNotFoundError where one went.
         """
         wanted = {one.sha256 for one in seen} - {""}
-        known: dict[str, dict[str, Any]] = {}
-        feats = np.zeros((0, scorer.encoder.embed_dim), DTYPES[self.config.dtype])
+        failed = pd.DataFrame([one.row for one in seen if not one.sha256])
         if wanted:
             holding = (path for path, one in self.packs.items() if wanted <= one.contents.keys())
             path = next(holding, None) or self._gather(manifest, seen, scorer)
             self._tidy(path)
-            known, feats = self.packs[path].contents, self.packs[path].feats
-        table = pd.DataFrame([known[one.sha256] if one.sha256 else one.row for one in seen])
-        table["path"] = manifest.table["path"].to_numpy()
-        return Features(manifest, self.config, table, feats)
+            pack = self.packs[path]
+        else:
+            nothing = np.zeros((0, scorer.encoder.embed_dim), DTYPES[self.config.dtype])
+            pack = Features(manifest, self.config, failed[:0], nothing)
+        following = count(len(pack))
+        rows = [pack.contents[one.sha256] if one.sha256 else next(following) for one in seen]
+        table = (pd.concat([pack.table, failed]) if len(failed) else pack.table).iloc[rows]
+        table = table.assign(path=manifest.table["path"].to_numpy()).reset_index(drop=True)
+        return Features(manifest, self.config, table, pack.feats)
 
     def _gather(self, manifest: Manifest, seen: Sequence[Seen], scorer: Any) -> Path:
         """Put the pictures, and only these, into one pack; a picture in several rows once."""
@@ -191,7 +196,7 @@ class FeatureStore:
     def _row(self, sha256: str) -> dict[str, Any]:
         """What is told of a content, once the single picture that holds it is verified."""
         if (pack := self._pack_of(sha256)) is not None:
-            return pack.contents[sha256]
+            return dict(pack.table.iloc[pack.contents[sha256]])
         path = self._picture(sha256)
         try:
             header = read_seal(path, "a file of features")
@@ -206,7 +211,7 @@ class FeatureStore:
         """The features of a content that `_row` has told of."""
         if (pack := self._pack_of(sha256)) is None:
             return map_tensors(self._picture(sha256))["feats"]
-        row = pack.contents[sha256]
+        row = pack.table.iloc[pack.contents[sha256]]
         return pack.feats[row["start"] : row["start"] + row["n_crops"]]
 
     def _tidy(self, path: Path) -> None:
