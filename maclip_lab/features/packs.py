@@ -116,10 +116,10 @@ def write_pack(
     *,
     prompts: Iterable[PromptPairs] = tuple(PROMPT_SETS.values()),
 ) -> Path:
-    """Write a pack, and its record beside it.
+    """Write a pack, ``*.safetensors``, and its record beside it; an older one is replaced whole.
 
     Args:
-        path: ends in ``.safetensors``. An older file is replaced whole.
+        path: of the pack.
         crops: from `Extractor`; written as it stores them, in fp32 or fp16.
         whole: of the same pictures' whole; None for a pack that CLIP-IQA cannot be computed from.
         scorer: that made them, and encodes the prompts.
@@ -132,11 +132,9 @@ def write_pack(
     path, manifest, weights = Path(path), crops.manifest, scorer.backbone.sha256
     if path.suffix != PACK_SUFFIX:
         raise ValueError(f"a pack's name ends in {PACK_SUFFIX}, got {path.name!r}")
-    if crops.config.weights_sha256 != weights:
-        raise StoreError(
-            f"the features are of weights {crops.config.weights_sha256}, the scorer is "
-            f"{scorer.backbone.name} with weights {weights}"
-        )
+    if (made := crops.config.weights_sha256) != weights:
+        whose = f"{scorer.backbone.name} with weights {weights}"
+        raise StoreError(f"the features are of weights {made}, the scorer is {whose}")
     if not len(crops.ok):
         raise StoreError(f"none of the {len(crops)} pictures of {manifest.dataset} has features")
     if scorer.anchors.logit_bias is not None:
@@ -165,10 +163,10 @@ def save_pack(
         for text, features in zip(chain(*one.pairs), one.features, strict=True)
     }
     made, table, _ = parts["crops"]
+    facts = scorer.config(made.protocol, preset=made.preset).facts | manifest.facts
     pictures = table.set_index("path", drop=False).loc[manifest.table["path"]]
-    config = scorer.config(made.protocol, preset=made.preset)
-    facts = {"dtype": made.dtype, "data": manifest.data(pictures)}
-    record = provenance_record({**config.facts, **manifest.facts, **facts})
+    facts |= {"dtype": made.dtype, "data": manifest.data(pictures)}
+    record = provenance_record(facts)
     header = {
         **pack_header(manifest),
         "backbone": scorer.backbone.name,

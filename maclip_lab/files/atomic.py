@@ -29,10 +29,8 @@ def write_bytes(path: Path, data: Content, *, durable: bool = True) -> None:
     """Put ``data`` under ``path``; a reader sees the old file or the new one, never a part.
 
     Missing folders are made. What is not durable outlives this process and may be lost or torn
-    when the power goes: for what a seal tells whole from torn, and is made anew.
-
-    Raises:
-        StorageFullError: the disk, the quota or the process's file size limit is exhausted.
+    when the power goes: for what a seal tells whole from torn, and is made anew. Where the disk,
+    the quota or the process's file size limit is exhausted it is a StorageFullError.
     """
     write_together({path: data}, durable=durable)
 

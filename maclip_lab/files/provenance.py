@@ -99,10 +99,7 @@ def write_table(
     """Write a table as ``.parquet`` or ``.csv`` and its record; both replace older ones whole.
 
     The record is from `provenance_record`, or ``{"parts": [...]}`` of several; None makes one of
-    the table's ``attrs``.
-
-    Raises:
-        StorageFullError: there is no room; older files are as they were.
+    the table's ``attrs``. Without room it is a StorageFullError, and older files are as they were.
     """
     kind = Path(path).suffix.lower()
     if kind == ".parquet":
@@ -122,11 +119,7 @@ def write_result(
     path: str | Path,
     record: Mapping[str, object],
 ) -> Path:
-    """Write a result of any kind, its bytes or what writes them into an open file, and its record.
-
-    Raises:
-        StorageFullError: as `write_table`.
-    """
+    """As `write_table`, a result of any kind: its bytes, or what writes them into an open file."""
     path, told = Path(path), dict(record)
 
     def result(file: BufferedRandom) -> None:

@@ -1,8 +1,8 @@
 """The contract of scale-out: a part of the pictures in, one immutable Parquet file out.
 
 A part's name is a hash of its pictures, as they are on disk, and of everything its numbers depend
-on, and a hash of its rows. Whoever computes it, whenever, writes the same file under the same name,
-so to resume is to skip the parts that exist and verify, and to do one twice is harmless.
+on, and a hash of its rows. Whoever computes it writes the same file under the same name, so to
+resume is to skip the parts that exist and verify, and to do one twice is harmless.
 """
 
 import hashlib
@@ -43,9 +43,8 @@ class Part:
     def key(self, config: ScoreConfig) -> str:
         """Hash of the pictures, with their sizes and times, and of the configuration.
 
-        Its ``device`` is one that numbers come from, never ``"auto"``, which means another on
-        another machine; cards of one machine are one kind. Where a system does not tell when a
-        file was changed, its content takes the place.
+        Its ``device`` is a kind that numbers come from, never ``"auto"``. Where a system does not
+        tell when a file was changed, its content takes the place.
         """
         config = replace(config, device=str(choose_device(config.device)).partition(":")[0])
         content: list[object] = [_COLUMNS, config.sha256]
@@ -79,10 +78,6 @@ def score_part(part: Part, config: ScoreConfig, folder: Path, workers: int = 1) 
     Every picture is encoded on one thread, so that its numbers are the same to the last bit on
     every device of a kind. The configuration is pinned, see `ScoreConfig.pinned`, the folder the
     same for all workers; ``workers`` are pictures that a CPU encodes at once.
-
-    Raises:
-        StorageFullError: there is no room.
-        WeightsError: the weights cannot be had here, or are others.
     """
     name = f"{part.number:06d}-{part.key(config)[:16]}"
     for path in sorted(folder.glob(f"{name}-*.parquet")):
@@ -110,11 +105,7 @@ def score_part(part: Part, config: ScoreConfig, folder: Path, workers: int = 1) 
 
 
 def read_part(path: Path) -> pd.DataFrame:
-    """The rows of a part.
-
-    Raises:
-        IntegrityError: the file is damaged, or another part's.
-    """
+    """The rows of a part; an IntegrityError where the file is damaged, or another part's."""
     try:
         data = path.read_bytes()
     except OSError as error:

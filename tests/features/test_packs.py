@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from maclip_lab import Maclip
 from maclip_lab.ablations.study import study
-from maclip_lab.ablations.sweeps import named_sweep, score_store
+from maclip_lab.ablations.sweeps import score_store
 from maclip_lab.crops import Protocol
 from maclip_lab.datasets import DatasetError, open_dataset
 from maclip_lab.datasets.synthetic import EDITIONS
@@ -104,14 +104,7 @@ def test_the_features_are_the_stored_ones_rounded_or_not(world, scorer, packed):
     assert (pack.crops.config.dtype, precise.crops.config) == ("fp16", stored.config)
     assert precise.record["config"]["dtype"] == "fp32"
     assert "5 of 6 pictures" in repr(pack)
-
-
-def test_a_picture_that_failed_keeps_its_reason(world):
-    pack = open_pack(world[2])
-    row = pack.crops.table.iloc[2]
-    assert row["status"] != "ok"
-    assert row["message"]
-    with pytest.raises(StoreError, match=r"p2\.png has no features: "):
+    with pytest.raises(StoreError, match=r"p2\.png has no features: unsupported, .*p2\.png"):
         pack.crops.features(2)
 
 
@@ -175,15 +168,6 @@ def test_a_picture_in_several_rows_is_packed_once(tmp_path, world, scorer, packe
     assert list(back.crops.table["path"]) == list(table["path"])
     assert torch.equal(back.crops.features(0), back.crops.features(2))
     assert len(load_file(tmp_path / "x.safetensors")["crops.offsets"]) == 1 + 4
-
-
-def test_sweeps_run_on_a_pack(world, scorer):
-    rows, store, path = world
-    stored, pack = Extractor(scorer, store).crops(rows), open_pack(path)
-    for grid in ("prompts", "crops", "rules"):
-        ours = named_sweep(grid, stored, scorer.text_anchors)
-        theirs = named_sweep(grid, pack.crops, pack.text_anchors)
-        np.testing.assert_allclose(theirs["plcc_raw"], ours["plcc_raw"], atol=0.02)
 
 
 def test_text_features_are_those_of_the_backbone(world, scorer, packed):

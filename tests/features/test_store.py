@@ -119,15 +119,6 @@ def test_half_precision_is_close_and_kept_apart(clean, copy):
     assert torch.equal(extractor.crops(rows).stack(), clean[2].stack())
 
 
-def test_too_small_a_picture_follows_the_protocol(tmp_path):
-    picture(tmp_path / "small.png", 0, (40, 60))
-    rows, extractor = manifest(tmp_path, ["small.png"]), Extractor(PlainScorer(), tmp_path / "s")
-    assert extractor.crops(rows).table["flags"][0] == "upscaled"
-    strict = extractor.crops(rows, Protocol(small="error"))
-    assert strict.table["status"][0] == "too_small"
-    assert strict.offsets.tolist() == [0]
-
-
 # Once, and for what a file holds now ---------------------------------------------------------
 
 
@@ -306,12 +297,6 @@ def test_a_store_of_before_is_refused_in_one_sentence(clean, tmp_path):
     (tmp_path / "0123456789abcdef" / "shards").mkdir(parents=True)
     with pytest.raises(StoreError, match=r"in shards.*delete it or .*--store.*maclip-lab features"):
         Extractor(PlainScorer(), tmp_path).crops(clean[0])
-
-
-def test_a_folder_that_cannot_hold_a_store_is_named(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match=r"no store can be kept in .*file .*another store folder"):
-        FeatureStore(tmp_path / "file", CONFIG, Memo(tmp_path, tmp_path))
 
 
 def test_every_field_of_the_configuration_is_in_its_hash():
