@@ -62,7 +62,7 @@ class FusedConv(nn.Module):
         self, conv: nn.Conv2d, norm: nn.BatchNorm2d, place: Placement, *, relu: bool, side: int
     ) -> None:
         super().__init__()
-        self.stride, self.padding = conv.stride[0], int(conv.padding[0])
+        self.stride, self.padding = list(conv.stride), list(map(int, conv.padding))
         self.relu, self.fused = relu, place.fused
         conv_64, norm_64 = copy.deepcopy(conv).double(), copy.deepcopy(norm).double()
         folded = fuse_conv_bn_eval(conv_64.eval(), norm_64.eval())  # rounded once, to the dtype
@@ -70,24 +70,20 @@ class FusedConv(nn.Module):
         self.weight = place.put(folded.weight).contiguous(memory_format=torch.channels_last)
         if self.fused:
             mostly = [_TYPICAL_BATCH, conv.in_channels, side, side]
-            geometry = [self.padding] * 2, [self.stride] * 2, [1, 1], 1
             reorder = torch.ops.mkldnn._reorder_convolution_weight
-            self.weight = reorder(self.weight, *geometry, mostly)
+            self.weight = reorder(self.weight, self.padding, self.stride, [1, 1], 1, mostly)
 
     def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
         """``(N, C, H, W)``, channels last, to the convolution's shape.
 
         ``shortcut`` is added before rectifying; its memory is used for the result.
         """
-        if self.fused:
-            return self._fused(x, shortcut)
-        y = F.conv2d(x, self.weight, self.bias, self.stride, self.padding)
-        y = y if shortcut is None else y.add_(shortcut)
-        return y.relu_() if self.relu else y
-
-    def _fused(self, x: Tensor, shortcut: Tensor | None) -> Tensor:
-        geometry = [self.padding] * 2, [self.stride] * 2, [1, 1], 1
-        weights, kernels = (self.weight, self.bias), torch.ops.mkldnn
+        weights, geometry = (self.weight, self.bias), (self.padding, self.stride, [1, 1], 1)
+        kernels = torch.ops.mkldnn
+        if not self.fused:
+            y = F.conv2d(x, *weights, self.stride, self.padding)
+            y = y if shortcut is None else y.add_(shortcut)
+            return y.relu_() if self.relu else y
         if shortcut is None:
             then = "relu" if self.relu else "none"
             return kernels._convolution_pointwise(x, *weights, *geometry, then, [], "")

@@ -30,9 +30,12 @@ def verdicts():
 
 
 def test_a_sound_set_up_has_nothing_bad_and_nothing_is_made(machine):
-    findings = examine()
+    findings, found = examine(), verdicts()
     assert list(findings) == ["what", "verdict", "finding"]
     assert set(findings["verdict"]) == {"ok", "note"}
+    for what in ("python", "torch", "numpy", "pillow", "device", "cache", "hub's cache", "network"):
+        assert found[what][0] == "ok", found[what]
+    assert "online, used only for weights that are asked for" in found["network"][1]
     assert inventory(machine) == {}
     assert not (machine / "cache").exists()
 
@@ -45,20 +48,12 @@ def test_the_doctor_needs_nothing_that_another_command_imports():
     assert int(done.stdout) > len(OPENAI), done.stderr
 
 
-def test_versions_device_caches_and_network_are_told():
-    found = verdicts()
-    for what in ("python", "torch", "numpy", "pillow", "device", "cache", "hub's cache", "network"):
-        assert found[what][0] == "ok", found[what]
-    assert "online, used only for weights that are asked for" in found["network"][1]
-
-
-def test_a_package_that_is_absent_is_bad(monkeypatch):
-    monkeypatch.setattr("maclip_lab.cli.doctor.versions", lambda: {"scipy": "absent"})
-    assert verdicts()["scipy"] == ("bad", "absent; pip install scipy")
-
-
-def test_absent_weights_are_a_note_with_the_command_that_fetches_them():
+def test_a_package_that_is_absent_or_a_switched_off_check_is_bad(monkeypatch):
     assert verdicts()["RN50"] == ("note", "absent; maclip-lab weights fetch RN50")
+    monkeypatch.setattr("maclip_lab.cli.doctor.versions", lambda: {"scipy": "absent"})
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    assert verdicts()["scipy"] == ("bad", "absent; pip install scipy")
+    assert verdicts()["Pillow"][0] == "bad"
 
 
 @pytest.mark.parametrize("content", [None, b"cut short"], ids=["absent", "damaged"])
@@ -132,8 +127,3 @@ def test_a_machine_that_is_offline_says_by_which_switch(switch, monkeypatch):
     finding = verdicts()["network"][1]
     assert finding.startswith("offline")
     assert f"{switch}=1" in finding
-
-
-def test_a_switched_off_check_of_pillow_is_bad(monkeypatch):
-    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
-    assert verdicts()["Pillow"][0] == "bad"
