@@ -24,8 +24,7 @@ from traitlets.config import Config, PyFileConfigLoader
 
 DOCS = HERE.parent / "docs"
 GIVEN = ("glossary.md", "references.md")  # what the lessons look up
-ASK = '"What do you see?"'  # in place of a title; of a sentence that is checked:
-SAID = '"what these data were seen to say before holds"'
+ASK = '"What do you see?"'
 SAW = "## What did you see?\n\nSay it in three sentences, before you discuss it.\n\n"
 ALL_OR_NOTHING = "The tests give all or nothing; half is for a person to give, in the form grader."
 PAGE = """<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Rubric</title><style>
@@ -37,30 +36,32 @@ TITLES = {"title", "set_title", "suptitle"}
 
 def without_answers(text: str) -> str:
     """Markdown of a lesson without what its question asks, its conclusions, and its solutions."""
-    text = re.sub(r"<!-- answer -->.*?<!-- /answer ?(.*?) ?-->", r"\1", text, flags=re.S)
+    told = r'<span class="answer"(?: data-student="([^"]*)")?>.*?</span>'
+    text = re.sub(told, r"\1", text, flags=re.S)
     text = re.sub(r"\*\*You will see\*\*.*?(?=\*\*You will be able)", "", text, flags=re.S)
     text = re.sub(r"(?:Hints and s|S)olutions are[^[]*\[solutions/[^)]*\)\.", "", text)
     return re.sub(r"## What we saw\n.*?(?=^## |\Z)", SAW, text, flags=re.S | re.M)
 
 
 def without_titles(source: str) -> str:
-    """Code between a question and its answer, in which no title or sentence tells the answer."""
+    """Code between a question and its answer, with no title that tells it, and unchecked."""
     told = []
     for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in TITLES:
+            told += [(title, ASK) for title in node.args[:1]]
         if isinstance(node, ast.Call):
-            call = getattr(node.func, "attr", "")
-            told += [(one, ASK) for one in node.args[:1] if call in TITLES]
-            told += [(one, SAID) for one in node.args[1:] if call == "check"]
             told += [(one.value, ASK) for one in node.keywords if one.arg == "title"]
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "title":
             told.append((node.value, ASK))
+        if isinstance(node, ast.Expr) and "lab.check(" in ast.unparse(node):
+            told.append((node, ""))
     lines = source.encode().split(b"\n")
     for node, said in sorted(told, key=lambda one: (-one[0].lineno, -one[0].col_offset)):
-        if isinstance(node, ast.Constant):
+        if isinstance(node, ast.Constant | ast.Expr):
             first, last = node.lineno - 1, node.end_lineno or node.lineno
             begin, end = lines[first][: node.col_offset], lines[last - 1][node.end_col_offset :]
             lines[first:last] = [begin + said.encode() + end]
-    return b"\n".join(lines).decode()
+    return b"\n".join(line for line in lines if line.strip() != b"# fmt: skip").decode()
 
 
 def linked(text: str, folder: Path) -> str:

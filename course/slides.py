@@ -33,8 +33,8 @@ def slide(cell: NotebookNode, kind: str) -> NotebookNode:
 
 
 def shown(text: str) -> str:
-    """Markdown of a slide: no comments, links or drawings, and no more of a lesson than it asks."""
-    text = re.sub(r"<!--.*?-->|!\[[^]]*\]\([^)]*\)|\*\*You need\*\*.*", "", text, flags=re.S)
+    """Markdown of a slide: no tags, links or drawings, and no more of a lesson than it asks."""
+    text = re.sub(r"</?span[^>]*>|!\[[^]]*\]\([^)]*\)|\*\*You need\*\*.*", "", text, flags=re.S)
     return re.sub(r"\[([^]]+)\]\([^)]*\)", r"\1", text)
 
 

@@ -87,12 +87,14 @@ def test_no_answer_to_a_question_is_in_a_lesson_of_the_students_edition(course):
         assert not any(cell.get("outputs") for cell in given.cells)
         assert not any("alt" in cell.metadata for cell in given.cells)
         prose = "".join(cell.source for cell in given.cells if cell.cell_type == "markdown")
-        for told in ("You will see", "What we saw", "answer -->"):
+        for told in ("You will see", "What we saw", "<span", "data-student"):
             assert told not in prose
         titles = [cell for cell in read(path).cells if cell.cell_type == "code"]
         asked = next(i for i, cell in enumerate(titles) if ".predict(" in cell.source)
         shown = next(i for i, cell in enumerate(titles) if ".reveal(" in cell.source)
         whole = "".join(cell.source for cell in given.cells)
+        codes = [cell.source for cell in given.cells if cell.cell_type == "code"]
+        assert "lab.check(" not in "".join(codes[asked : shown + 1])
         for cell in titles[asked : shown + 1]:
             for title in re.findall(r'(?:title\(|title = |title=)"([^"{]+)"', cell.source):
                 assert title not in whole
