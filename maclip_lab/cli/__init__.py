@@ -135,9 +135,8 @@ def _from_home(argument: str) -> str:
 def never_lose_interrupts() -> None:
     """From now on, Ctrl-C always stops a run.
 
-    Python raises ``KeyboardInterrupt`` wherever the main thread happens to be. Where that is a
-    callback whose exceptions nobody can catch, such as the ``__del__`` of an object, it is printed
-    and forgotten: about one press in three hundred during an extraction. Here it comes again.
+    Where Python raises it in a callback whose exceptions nobody can catch, such as a ``__del__``,
+    it is printed and forgotten: one press in 300 during an extraction. Here it comes again.
     """
     report = sys.unraisablehook
 

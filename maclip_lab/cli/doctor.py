@@ -41,8 +41,8 @@ def examine() -> pd.DataFrame:
     rows: list[Row] = []
     for name, version in versions().items():
         absent = version == "absent"
-        advice = f"; pip install {name}" if absent else ""
-        rows.append((name, "bad" if absent else "ok", version + advice))
+        advice = f"absent; pip install {name}"
+        rows.append((name, "bad", advice) if absent else (name, "ok", version))
     device = choose_device("auto")
     cuda = device.type == "cuda"
     processor = torch.cuda.get_device_name(device) if cuda else platform.processor()

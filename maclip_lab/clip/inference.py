@@ -37,14 +37,9 @@ def inference_tower(
     its limit, and there is little to average rounding out, so that folding would move the cues of
     an ill-conditioned one by more than 1e-5.
 
-    Args:
-        visual: a tower in evaluation mode; it is left as it is.
-        device: where the new tower runs.
-        dtype: of its inputs and its work; attention pooling is wider.
-
-    Returns:
-        A module called as ``visual`` is, which can be neither trained nor moved nor saved. Its
-        inputs have channels last: in the other layout AVX-512 sums odd batches in another order.
+    ``visual``, in evaluation mode, is left as it is; ``dtype`` is that of inputs and work, except
+    that attention pooling is wider. The tower is called as ``visual`` is, with channels last: in
+    the other layout AVX-512 sums odd batches in another order. It is neither trained nor moved.
     """
     place = Placement(device, dtype)
     if isinstance(visual, VisionTransformer):
@@ -105,12 +100,9 @@ class SingleQueryPool(nn.Module):
     """`AttentionPool` with its one query carried through to the tokens.
 
     ``q · (W_k t + b_k)`` equals ``(W_kᵀ q) · t`` plus a constant that the softmax ignores, and a
-    weighted mean of ``W_v t + b_v`` equals ``W_v`` of the weighted mean, plus ``b_v``. So no
-    token needs its key or value: two products of the width squared take the place of two for
-    each of the map's tokens.
-
-    A feature can be a small difference of large pooled values. Where each token had a value of its
-    own, their rounding errors averaged out; a single one would show, hence `Placement.wide`.
+    weighted mean of ``W_v t + b_v`` equals ``W_v`` of the weighted mean, plus ``b_v``: no token
+    needs its key or value. A feature can be a small difference of large pooled values, and the
+    rounding errors of many tokens no longer average out: hence `Placement.wide`.
     """
 
     def __init__(self, pool: AttentionPool, place: Placement) -> None:

@@ -1,9 +1,8 @@
-"""CLIP's two towers, with the raw image feature the method needs.
+"""CLIP's two towers, with the raw image feature the method needs (arXiv:2511.09948, section 3).
 
-The image feature is returned before L2 normalisation, and the visual positional embedding is left
-out unless asked for; MA-CLIP needs both (arXiv:2511.09948, section 3). Tensor names are OpenAI's,
-so published checkpoints load as they are. Architecture: Radford et al., "Learning Transferable
-Visual Models From Natural Language Supervision", ICML 2021, arXiv:2103.00020, section 2.4.
+It comes before L2 normalisation, and without the visual positional embedding unless that is asked
+for. Tensor names are OpenAI's. Architecture: Radford et al., "Learning Transferable Visual Models
+From Natural Language Supervision", ICML 2021, arXiv:2103.00020, section 2.4.
 """
 
 import math
@@ -265,10 +264,8 @@ def untrained_clip(state: Mapping[str, Tensor], seed: int, *, quick_gelu: bool =
     Every weight is drawn as PyTorch draws it for a new network, so that what such a network shows
     is owed to the architecture and to luck. Batch norms have seen no picture: they change nothing.
 
-    Args:
-        state: tensors under OpenAI's names; their values do not matter.
-        seed: of the draws; the global random state is left alone.
-        quick_gelu: activation; False means exact GELU.
+    Of the tensors, under OpenAI's names, the shapes alone matter; the global random state is left
+    as it is.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -280,9 +277,7 @@ def untrained_clip(state: Mapping[str, Tensor], seed: int, *, quick_gelu: bool =
 def build_clip(state: Mapping[str, Tensor], *, quick_gelu: bool = True) -> CLIP:
     """A frozen CLIP in float32 evaluation mode, its architecture read off the tensors' shapes.
 
-    Args:
-        state: tensors under OpenAI's names.
-        quick_gelu: activation the checkpoint was trained with; False means exact GELU.
+    The tensors are under OpenAI's names; ``quick_gelu=False`` means exact GELU.
 
     Raises:
         ValueError: tensors are missing, left over or of the wrong shape.

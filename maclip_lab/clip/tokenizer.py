@@ -82,15 +82,9 @@ def encode(text: str) -> list[int]:
 
 
 def tokenize(texts: Sequence[str], *, context_length: int = 77, truncate: bool = False) -> Tensor:
-    """Token ids of texts, between start and end marks and padded with zeros.
+    """Token ids ``(N, context_length)`` of texts, between start and end marks, padded with zeros.
 
-    Args:
-        texts: prompts.
-        context_length: tokens a row has room for, marks included.
-        truncate: cut an over-long prompt instead of refusing it.
-
-    Returns:
-        Integers ``(N, context_length)``.
+    ``truncate`` cuts an over-long prompt instead of refusing it.
 
     Raises:
         TypeError: ``texts`` is one string, or holds something that is not a string.

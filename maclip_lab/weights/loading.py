@@ -56,14 +56,9 @@ def load_backbone(
 ) -> Backbone:
     """A CLIP by name, its file verified, fetched first if this machine lacks it.
 
-    Args:
-        name: see the module's docstring.
-        weights_dir: folder to look in first.
-        offline: True never touches the network; None asks ``MACLIP_LAB_OFFLINE`` and
-            ``HF_HUB_OFFLINE``.
-        trust: open a TorchScript archive although its sha256 is none of OpenAI's.
-        quick_gelu: the activation, where neither the file nor a configuration beside it says;
-            None takes QuickGELU, OpenAI's, and logs a warning.
+    The other arguments are those of `Maclip`: ``weights_dir`` is looked in first; ``offline=None``
+    asks ``MACLIP_LAB_OFFLINE`` and ``HF_HUB_OFFLINE``; ``trust`` opens a TorchScript archive
+    although its sha256 is none of OpenAI's; ``quick_gelu`` counts where nothing else says.
 
     Raises:
         IntegrityError: a file is not what its sha256 promises.
