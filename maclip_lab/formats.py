@@ -202,7 +202,9 @@ def _checked_png(data: bytes) -> tuple[bytes, dict[str, object]]:
         place = end
     if kind != b"IEND" and not ImageFile.LOAD_TRUNCATED_IMAGES:
         raise Refused("decode_error", "cut short: the PNG has no end chunk", size)
-    return b"".join([*kept, view[place:]]), {"dropped": tuple(sorted(flags)), **info}
+    kept.append(view[place:])
+    whole = sum(map(len, kept)) == len(data)  # a large file is not copied for nothing
+    return data if whole else b"".join(kept), {"dropped": tuple(sorted(flags)), **info}
 
 
 def _is_readable(kind: bytes, body: memoryview) -> bool:

@@ -317,8 +317,8 @@ def _orientation(image: Image.Image) -> int:
 
 def _scaled_to_8bit(image: Image.Image) -> Image.Image:
     image = image.convert("I")
-    samples = np.asarray(image)
-    if samples.min() < 0 or samples.max() > 65535:
+    low, high = np.ravel(image.getextrema())
+    if low < 0 or high > 65535:
         reason = "only 8 and 16 bit are accepted, scale them to 0..65535"
         raise Refused("unsupported", f"32-bit samples outside 0..65535; {reason}", image.size)
     return image.point(eight_bit(np.arange(65536)).tolist(), "L")
@@ -327,7 +327,7 @@ def _scaled_to_8bit(image: Image.Image) -> Image.Image:
 def _in_low_range(image: Image.Image) -> bool:
     """Whether 16-bit samples, here at 8 bit, would fit 12 bits or are black throughout."""
     bands = [image.getchannel(band) for band in image.getbands() if band != "A"]
-    return all(int(np.asarray(band).max()) <= 16 for band in bands)
+    return all(np.max(band.getextrema()) <= 16 for band in bands)
 
 
 def _to_rgb(image: Image.Image, preset: Preset) -> Image.Image:
