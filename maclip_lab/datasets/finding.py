@@ -144,8 +144,8 @@ class _Finder:
                 f"{', '.join(files[:4])}; keep one copy, give a narrower root, "
                 'or pass on_collision="first" (--on-collision first)'
             )
-        for nearest in sorted(files, key=lambda file: (file.count("/"), file)):
-            return str(self.index.root / nearest)
+        if files:
+            return str(self.index.root / min(files, key=lambda file: (file.count("/"), file)))
         return exact
 
     def exact(self, name: str, home: str = "") -> str | None:

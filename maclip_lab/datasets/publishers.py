@@ -165,8 +165,8 @@ def _five_point(rows: pd.DataFrame, source: str, *, rounded: bool) -> NDArray[np
     grades = [f"c{grade}" for grade in range(1, 6)]
     votes = np.column_stack([to_numbers(rows[c], f"{source}, {c}") for c in grades])
     total = to_numbers(rows["c_total"], f"{source}, c_total")
-    fractions = (np.abs(votes.sum(axis=1) - 1) < 1e-6) & (total > 1)
-    counts = np.rint(np.where(fractions[:, None], votes * total[:, None], votes))
+    each = np.where(np.abs(votes.sum(axis=1) - 1) < 1e-6, total, 1)
+    counts = np.rint(votes * each[:, None])
     wrong = (counts.sum(axis=1) != total) | (total < 1) | (counts < 0).any(axis=1)
     if wrong.any():
         line = rows.index[np.flatnonzero(wrong)[0]]

@@ -188,12 +188,11 @@ def test_agiqa1k_keeps_or_drops_the_repeated_rows_and_says_so(tmp_path):
     folder = build("AGIQA-1k", tmp_path, rows=12)
     paper = open_dataset("AGIQA-1k", folder, variant="paper")
     standard = open_dataset("AGIQA-1k", folder)
-    last = paper.table.tail(2)
-    assert last["name"].tolist() == ["dreamStudio_8_9_1_1.jpg"] * 2
-    assert len(set(last["mos"])) == 2
-    assert len(set(last["path"])) == 1
-    assert "dreamStudio_8_9_1_1.jpg" not in set(standard.table["name"])
-    assert "dreamStudio_8_9_1_1.jpg" in paper.note
+    last, name = paper.table.tail(2), "dreamStudio_8_9_1_1.jpg"
+    assert last["name"].tolist() == [name] * 2
+    assert (len(set(last["mos"])), len(set(last["path"]))) == (2, 1)
+    assert name not in set(standard.table["name"])
+    assert name in paper.note
     assert "dropped" in standard.note
     (folder / "file/dreamStudio_8_9_1_1.jpg").rename(folder / "file/dreamStudio_8_9_1_.jpg")
     cut_off = open_dataset("AGIQA-1k", folder, variant="paper")

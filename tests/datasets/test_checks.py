@@ -2,7 +2,7 @@ import os
 import shutil
 from dataclasses import replace
 
-import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -111,16 +111,10 @@ def test_pictures_without_a_score_are_told(copy):
 def test_flipped_and_shuffled_scores_are_told(tmp_path):
     folder = build("CSIQ", tmp_path, layout="flat", size=SIZES["CSIQ"])
     file = folder / "csiq_label.txt"
-    flipped = [
-        f"{name} {1 - float(score):.6f}"
-        for name, score in map(str.split, file.read_text().splitlines())
-    ]
     assert of_kind(check_dataset("CSIQ", folder, decode=False), "direction")[0].severity != "error"
-    numbers = [line.split()[1] for line in flipped]
-    np.random.default_rng(0).shuffle(numbers)
-    shuffled = [f"{line.split()[0]} {n}" for line, n in zip(flipped, numbers, strict=True)]
-    for lines in (flipped, shuffled):
-        file.write_text("\n".join(lines))
+    table = pd.read_csv(file, sep=" ", names=["name", "mos"])
+    for scores in (1 - table["mos"], table["mos"].sample(frac=1, random_state=0).to_numpy()):
+        table.assign(mos=scores).to_csv(file, sep=" ", header=False, index=False)
         found = of_kind(check_dataset("CSIQ", folder, decode=False), "direction")[0]
         assert (found.severity, "look flipped or shuffled" in found.message) == ("error", True)
 

@@ -47,12 +47,10 @@ def test_bytes_stay_what_they_were(name, pattern):
     assert digest[:16] == PINNED[name]
 
 
-@pytest.mark.parametrize(
-    "name", ["white_noise", "impulse_noise", "jitter", "colour_block", "motion_blur"]
-)
-def test_other_seeds_give_other_bytes(name, photograph):
-    one, other = (degrade(photograph, name, level=4, seed=seed) for seed in (1, 2))
-    assert not np.array_equal(one, other)
+def test_other_seeds_give_other_bytes(photograph):
+    for name in ("white_noise", "impulse_noise", "jitter", "colour_block", "motion_blur"):
+        one, other = (degrade(photograph, name, level=4, seed=seed) for seed in (1, 2))
+        assert not np.array_equal(one, other), name
 
 
 @pytest.mark.parametrize("name", NAMES)
