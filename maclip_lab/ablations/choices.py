@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from maclip_lab.crops import SETS
-from maclip_lab.datasets.cards import Choices
+from maclip_lab.datasets.cards import Card, Choices
 from maclip_lab.datasets.finding import Annotated, FileIndex, build_manifest
 from maclip_lab.datasets.lists import TITLES, named_column, titles_of, usual
 from maclip_lab.datasets.manifest import PACK_SUFFIX, Manifest
@@ -59,10 +59,9 @@ def read_choices(
         Annotated(pd.DataFrame({"name": names, "mos": _NAN}), note=note),
         FileIndex.scan(file.parent if root is None else root),
         choices,
-        {
-            **{"dataset": dataset, "protocol": protocol, "variant": "pairs"},
-            **{"higher_is_better": True, "mos_range": (_NAN, _NAN)},
-        },
+        Card(name=dataset, title=dataset, rows=len(names), mos_range=(_NAN, _NAN)),
+        "pairs",
+        protocol=protocol,
     )
     if manifest.missing:
         lost = f"{len(manifest.missing)} of {len(names)} pictures, such as {manifest.missing[0]!r},"

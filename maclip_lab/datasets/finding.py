@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import pandas as pd
 
@@ -192,23 +191,22 @@ def build_manifest(
     annotated: Annotated,
     index: FileIndex,
     choices: Choices,
-    facts: Mapping[str, Any],
+    card: Card,
+    variant: str,
     *,
-    card: Card | None = None,
+    protocol: str | None = None,
     beside: Path | None = None,
 ) -> Manifest:
     """A manifest of annotated rows whose pictures lie under an index, or a `DatasetError`.
 
-    ``facts`` are further fields of the `Manifest`, ``card`` is that of the set whose names the
-    pictures bear. ``beside`` is the folder of a list that may name pictures outside the index: the
-    note then says what had to be searched for.
+    The protocol is that of the card's name unless it is given. ``beside`` is the folder of a list
+    that may name pictures outside the index: the note then says what had to be searched for.
     """
     table = annotated.table.reset_index(drop=True)
     names = [str(name) for name in table["name"]]
     if not all(map(fold_name, names)):
         raise DatasetError(f"{annotated.source!r} has rows without a name")
-    stand_in = card.stand_in if card else {}
-    finder = _Finder(index, annotated.folder, stand_in, choices.on_collision, beside)
+    finder = _Finder(index, annotated.folder, card.stand_in, choices.on_collision, beside)
     home = finder.home(annotated.source, names)
     files = [finder.find(name, home) for name in names]
     absent = tuple(name for name, file in zip(names, files, strict=True) if file is None)
@@ -220,13 +218,13 @@ def build_manifest(
     where, of = f"under {str(inner)!r}", f"of {len(names)} pictures"
     if absent and choices.missing == "error":
         raise DatasetError(
-            f"{facts['dataset']}: {len(absent)} {of} are not {where}, the first "
+            f"{card.name}: {len(absent)} {of} are not {where}, the first "
             f'{_examples(absent)}; pass missing="drop" (--missing drop) to go on without them'
         )
     if len(absent) == len(names) and choices.missing == "drop":
         folder = f" in a folder for {annotated.folder}" if annotated.folder else ""
         raise DatasetError(
-            f"{facts['dataset']}: none {of} is {where}{folder}: {_examples(absent)} ...; there "
+            f"{card.name}: none {of} is {where}{folder}: {_examples(absent)} ...; there "
             f"are {_examples(index.images) or 'no pictures'}. Names are written as on the disk, "
             "and the root is the set's own folder or one above it"
         )
@@ -237,18 +235,21 @@ def build_manifest(
         Path(file).relative_to(root).as_posix() if file else _as_posix(name)
         for name, file in zip(names, files, strict=True)
     ]
-    if card:
-        table = _with_facets(table, card)
+    table = _with_facets(table, card)
     present = pd.Series([file is not None for file in files])
     notes = [annotated.note, finder.searched(names, files) if beside else ""]
     keep = annotated.keep_duplicates or choices.on_duplicate == "keep"
     return Manifest(
         table=table[present] if choices.missing == "drop" else table,
+        dataset=card.name,
+        higher_is_better=card.higher_is_better,
+        mos_range=annotated.mos_range or card.mos_range,
+        protocol=protocol or card.name,
+        variant=variant,
         root=root,
         on_duplicate="keep" if keep else "error",
         note="; ".join(filter(None, notes)),
         missing=absent,
-        **{**facts, "mos_range": annotated.mos_range or facts["mos_range"]},
     )
 
 

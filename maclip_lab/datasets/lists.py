@@ -5,10 +5,12 @@ title. The same rules find the columns of other metrics' tables and of people's 
 (`maclip_lab.ablations`). What was taken and what was passed over stands in the manifest's note.
 """
 
+import math
 import os
 import re
 import tomllib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -106,14 +108,14 @@ def open_list(
     rows = read_table(path)
     _refuse_our_own(rows, choices.score_column, path)
     table, note, score = _columns(rows, choices, path)
-    higher = choices.higher_is_better
+    unknown = Card(name=called, title=called, rows=len(rows), mos_range=(math.nan, math.nan))
+    known, higher = card or unknown, choices.higher_is_better
     if higher is None and card is None and "dmos" in fold_title(score):
         raise DatasetError(
             f"{str(path)!r}: a DMOS may mean either direction; say higher_is_better=True "
             "(--higher-is-better) or higher_is_better=False (--lower-is-better)"
         )
-    if higher is None:
-        higher = card.higher_is_better if card else True
+    higher = known.higher_is_better if higher is None else higher
     note += f", {'higher' if higher else 'lower'} is better"
     if choices.on_duplicate == "mean":
         note += f"; means of {len(table)} ratings"
@@ -124,23 +126,21 @@ def open_list(
         note += _versions(table["name"].map(_stem))
     index = FileIndex.scan(_root_of(table["name"], path) if root is None else root)
     low, high = float(table["mos"].min()), float(table["mos"].max())
-    mos_range = choices.mos_range or ((low, high) if low < high else (low - 0.5, high + 0.5))
-    folder = None
-    if card:
-        if choices.mos_range is None and card.mos_range[0] <= low and high <= card.mos_range[1]:
-            mos_range = card.mos_range
-        if card.resolutions and index.root.name.lower() not in card.resolutions:
-            folder = card.resolutions[0]  # the paper's, of several with the same names
-    facts = {
-        "dataset": card.name if card else called,
-        "higher_is_better": higher,
-        "mos_range": mos_range,
-        "protocol": card.name if card else "native",
-        "variant": "file",
-    }
-    annotated = Annotated(table, folder=folder, note=note)
-    beside = Path(os.path.abspath(path)).parent
-    return build_manifest(annotated, index, choices, facts, card=card, beside=beside)
+    fits = known.mos_range[0] <= low and high <= known.mos_range[1]
+    seen = (low, high) if low < high else (low - 0.5, high + 0.5)
+    folder = next(iter(known.resolutions), None)  # the paper's, of several with the same names
+    if index.root.name.lower() in known.resolutions:
+        folder = None
+    mos_range = choices.mos_range or (known.mos_range if fits else seen)
+    return build_manifest(
+        Annotated(table, folder=folder, note=note),
+        index,
+        choices,
+        replace(known, higher_is_better=higher, mos_range=mos_range),
+        "file",
+        protocol=None if card else "native",
+        beside=Path(os.path.abspath(path)).parent,
+    )
 
 
 def _columns(rows: pd.DataFrame, choices: Choices, path: Path) -> tuple[pd.DataFrame, str, str]:

@@ -1,7 +1,6 @@
 """A data set by name, whichever kind it is: published, one's own list, a pack, or made here."""
 
 import os
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -109,14 +108,8 @@ def _refuse(choices: Choices, options: tuple[str, ...], what: str) -> None:
 def published_manifest(card: Card, index: FileIndex, choices: Choices) -> Manifest:
     """The rows of a known set whose files are indexed already, without warnings."""
     choices.check(card)
-    facts: Mapping[str, object] = {
-        "dataset": card.name,
-        "higher_is_better": card.higher_is_better,
-        "mos_range": card.mos_range,
-        "protocol": card.name,
-        "variant": choices.variant,
-    }
-    return build_manifest(read_scores(card, index, choices), index, choices, facts, card=card)
+    rows = read_scores(card, index, choices)
+    return build_manifest(rows, index, choices, card, choices.variant)
 
 
 def find_datasets(data_root: str | os.PathLike[str]) -> dict[str, Path]:
