@@ -35,8 +35,8 @@ MUTATIONS = (
     Mutation(
         "01_the_method",
         "crops.py",
-        "for r in range(self.rows) for c in range(self.cols)]",
-        "for r in range(self.rows) for c in range(1, self.cols)]",
+        "product(self._places(self.height), self._places(self.width))",
+        "product(self._places(self.height), self._places(self.width)[1:])",
     ),
     Mutation(
         "02_statistics_by_hand",
