@@ -26,11 +26,13 @@ DOCS = HERE.parent / "docs"
 GIVEN = ("glossary.md", "references.md")  # what the lessons look up
 ASK = '"What do you see?"'
 SAW = "## What did you see?\n\nSay it in three sentences, before you discuss it.\n\n"
-ALL_OR_NOTHING = "The tests give all or nothing; half is for a person to give, in the form grader."
+ALL_OR_NOTHING = "The tests give all or nothing; half is for a person to give, in Formgrader."
 PAGE = """<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Rubric</title><style>
 body { font: 16px/1.5 sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em }
 pre { white-space: pre-wrap; font-size: 13px }
-td { vertical-align: top; border-top: 1px solid #ccc; padding: 0.3em } </style>"""
+.anchor-link { display: none }
+td { vertical-align: top; width: 40%; border-top: 1px solid #ccc; padding: 0.3em }
+td:first-child { width: 8em } </style>"""
 TITLES = {"title", "set_title", "suptitle"}
 
 
@@ -147,6 +149,8 @@ def rubric() -> str:
                 for kind, (code, say) in graded["wrong"].items()
             )
             parts.append(f"<table>{rows}</table>")
+            excused = graded.get("instead", {}).items()
+            parts += [f"There is no attempt of the kind {kind}: {why}." for kind, why in excused]
     body = markdown2html(as_mathml("\n\n".join(parts)))
     return f"{PAGE}{body}"
 
