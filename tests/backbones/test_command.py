@@ -11,6 +11,7 @@ from backbones import __main__ as command
 from backbones import measure
 from backbones.measure import choose, read_runs
 from backbones.model import Recipe
+from maclip_lab.ablations.controls import random_rotations
 from maclip_lab.evaluation import EvaluationSettings
 
 TINY = Recipe(
@@ -36,7 +37,7 @@ def run(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(command, "RECIPES", {"rn": TINY})
     monkeypatch.setattr(command, "SIDES", (40, 64))
     monkeypatch.setattr(measure, "SETTINGS", EvaluationSettings(n_boot=50))
-    monkeypatch.setattr(measure, "ROTATIONS", 10)
+    monkeypatch.setattr(measure, "random_rotations", lambda size, _: random_rotations(size, 10))
     monkeypatch.setattr(command, "SEEN_TYPES", ("jpeg",))
     monkeypatch.setattr(command, "UNSEEN_TYPES", ("speckle",))
 
