@@ -170,7 +170,8 @@ def build(out: Path) -> None:
         instructor / "solutions",
         ignore=shutil.ignore_patterns("__pycache__"),
     )
-    print(write_slides(slides, out.parent / "reveal"), end="")
+    if problem := write_slides(slides, HERE.parent / "build" / "reveal"):
+        print(problem)
     for folder in (student, instructor, slides):
         shutil.make_archive(str(folder), "zip", folder)
         print(f"{folder}.zip")

@@ -74,10 +74,10 @@ def deck(notebook: NotebookNode) -> NotebookNode:
 
 def write_slides(out: Path, wheels: Path) -> str:
     """Writes slides of all lessons into ``out``; returns why there are none, or nothing."""
-    ask = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
-    ask += ["--requirement", str(HERE / "reveal.txt"), "--dest", str(wheels)]
-    done = subprocess.run(ask, capture_output=True, text=True, check=False)
-    if done.returncode:
+    fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+    fetch += ["--requirement", str(HERE / "reveal.txt"), "--dest", str(wheels)]
+    ways = (["--no-index", "--find-links", str(wheels)], [])  # what was fetched before, else anew
+    if all(subprocess.run([*fetch, *way], capture_output=True).returncode for way in ways):
         return "no slides: reveal.js cannot be fetched without a network; the rest is there"
     with zipfile.ZipFile(next(wheels.glob("sphinx_revealjs-*.whl"))) as package:
         for name in package.namelist():
