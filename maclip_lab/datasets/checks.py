@@ -134,14 +134,12 @@ def unlike_published(manifest: Manifest, sizes: Sequence[tuple[int, int]]) -> tu
     if manifest.protocol not in CARDS:
         return ()
     card = CARDS[manifest.protocol]
-    expected = [_expected(card, name) for name in manifest.table["name"]]
-    pairs = zip(sizes, expected, strict=True)
-    wrong = [size for size, right in pairs if right and any(size) and size != right]
+    wrong = _odd_sizes(card, manifest.table["name"], sizes)
     reasons = [doubt.message for doubt in _doubts(manifest, card) if doubt.severity == "error"]
     if wrong and card.size:
         reasons.append(
             f"{len(wrong)} of {len(sizes)} pictures are not {_times(card.size)}, the first is "
-            f"{_times(wrong[0])}"
+            f"{_times(sizes[wrong[0]])}"
         )
     return tuple(reasons)
 
@@ -154,10 +152,12 @@ def _some(
     return [Finding(severity, kind, f"{len(names)} {message}", names[:20])] if names else []
 
 
-def _expected(card: Card, name: str) -> tuple[int, int] | None:
-    """The size of a picture, where it is known."""
+def _odd_sizes(card: Card, names: Iterable[str], sizes: Sequence[tuple[int, int]]) -> list[int]:
+    """Places of the pictures that were read and are not of the size they are known to have."""
     others = {fold_name(other): tuple(size) for other, size in card.other_sizes.items()}
-    return others.get(fold_name(name), card.size)  # type: ignore[return-value]
+    known = [others.get(fold_name(name), card.size) for name in names]
+    pairs = enumerate(zip(sizes, known, strict=True))
+    return [place for place, (size, right) in pairs if right and any(size) and size != right]
 
 
 def _extra(manifest: Manifest, index: FileIndex) -> list[Path]:
@@ -202,16 +202,13 @@ def _pictures(
 ) -> list[Finding]:
     here = manifest.table[~manifest.table["name"].isin(manifest.missing)].drop_duplicates("path")
     paths = [manifest.root / path for path in here["path"]]
-    broken, wrong = [], []
     with ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1)) as pool:
-        results = pool.map(_decode, paths)
-        waiting = progress(paths) if progress else paths
-        for path, name, result in zip(waiting, here["name"], results, strict=True):
-            file = path.relative_to(manifest.root).as_posix()
-            if isinstance(result, str):
-                broken.append(f"{file}: {result}")
-            elif result != (_expected(card, name) or result):
-                wrong.append(f"{file}: {_times(result)}")
+        waiting = zip(progress(paths) if progress else paths, pool.map(_decode, paths), strict=True)
+        results = [result for _, result in waiting]
+    files, sizes = list(here["path"]), [size for size, _ in results]
+    broken = [f"{file}: {why}" for file, (_, why) in zip(files, results, strict=True) if why]
+    odd = _odd_sizes(card, here["name"], sizes)
+    wrong = [f"{files[place]}: {_times(sizes[place])}" for place in odd]
     return [
         *_some("undecodable", "pictures cannot be decoded", broken),
         *_some("size", f"pictures are not {_times(card.size or (0, 0))}", wrong),
@@ -222,9 +219,9 @@ def _times(size: tuple[int, int]) -> str:
     return f"{size[0]} x {size[1]}"
 
 
-def _decode(path: Path) -> tuple[int, int] | str:
-    """Stored size of a picture, or why it cannot be read."""
+def _decode(path: Path) -> tuple[tuple[int, int], str]:
+    """Stored size of a picture; or zeros, and why it cannot be read."""
     picture = load_picture(path, preset="official")
     if picture.image is None:
-        return f"{picture.status}: {picture.message}"
-    return picture.width, picture.height
+        return (0, 0), f"{picture.status}: {picture.message}"
+    return (picture.width, picture.height), ""
