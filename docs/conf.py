@@ -99,12 +99,20 @@ def forget_builtins(app: Sphinx, env: BuildEnvironment) -> None:
     getattr(env, "_viewcode_modules", {}).pop("builtins", None)
 
 
+EXPLORER_FOOT = (
+    '<p><a href="README.html">The project</a> · <a href="docs/method.html">the method on one '
+    'page</a> · <a href="notebooks/05_fusion.html">the notebook, for your own pictures</a> · '
+    '<a href="data/packs/README.html">where opinions and features come from</a></p>'
+)
+
+
 def write_explorer(app: Sphinx, error: Exception | None) -> None:
     """Puts the explorer, a page that stands alone, beside the others."""
     if error is None:
         cells = maclip_lab.Lesson("05").cells
         rated = [cells[cell] for cell in cells if cell[1] != "severity"]
-        (Path(app.outdir) / "explorer.html").write_text(explorer_page(rated), encoding="utf-8")
+        page = explorer_page(rated, foot=EXPLORER_FOOT)
+        (Path(app.outdir) / "explorer.html").write_text(page, encoding="utf-8")
 
 
 def describe_figures(app: Sphinx, doctree: nodes.document) -> None:

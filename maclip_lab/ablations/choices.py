@@ -71,12 +71,11 @@ def read_choices(
 
 def _titles(rows: pd.DataFrame, columns: Sequence[str], path: Path) -> dict[str, str]:
     """The column of each part of a vote."""
-    titles = dict(zip(("a", "b", "chosen"), columns, strict=False))
-    for name, title in titles.items():
-        titles[name] = named_column(rows, title, path)
-    for name in (name for name in TITLES["choices"] if name not in titles):
-        likely = usual(rows, TITLES["choices"][name])
-        if likely:
+    given, titles = dict(zip(TITLES["choices"], columns, strict=False)), {}
+    for name, words in TITLES["choices"].items():
+        if name in given:
+            titles[name] = named_column(rows, given[name], path)
+        elif likely := usual(rows, words):
             titles[name] = likely[0]
         elif name != "count":
             raise DatasetError(

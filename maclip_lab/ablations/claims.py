@@ -118,13 +118,9 @@ class Evidence:
 
     def steady(self, of: str, than: str) -> Estimate:
         """How far inside `STEADY` the lead of one column over another stays, on the nearer side."""
-        one, other = self.predictions.columns.get_indexer([of, than])
-
-        ends = [
-            self._correlations.estimate(lambda srcc: STEADY - (srcc[..., one] - srcc[..., other])),
-            self._correlations.estimate(lambda srcc: STEADY + (srcc[..., one] - srcc[..., other])),
-        ]
-        return min(ends, key=lambda end: end.value)
+        columns = self.predictions.columns.get_indexer([of, than])
+        low, high = sorted(columns, key=self._correlations.observed.__getitem__)
+        return self._correlations.estimate(lambda srcc: STEADY - (srcc[..., high] - srcc[..., low]))
 
     def best_fixed(self) -> Estimate:
         """MA-CLIP over the best fixed weight, which one half chose, on the other half."""

@@ -42,7 +42,7 @@ class Rivals:
     match and what was turned round; ``facts`` are the files' sha256 by their names.
     """
 
-    scores: pd.DataFrame
+    scores: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: list[str] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
 

@@ -50,7 +50,7 @@ def study(
     statistics: EvaluationSettings | None = None,
     *,
     clip_iqa: bool = True,
-    rivals: Rivals | None = None,
+    rivals: Rivals = Rivals(),  # noqa: B008
     votes: pd.DataFrame | None = None,
 ) -> Study:
     """Evaluates a backbone on a data set; features come from the store where it has them.
@@ -80,17 +80,15 @@ def assess(
     scorer: Maclip | Pack,
     settings: FusionSettings = FusionSettings(),
     statistics: EvaluationSettings | None = None,
-    rivals: Rivals | None = None,
+    rivals: Rivals = Rivals(),  # noqa: B008
     votes: pd.DataFrame | None = None,
 ) -> Study:
     """The statistics of predictions that are at hand, made from these features."""
     manifest, rows = view.manifest, view.manifest.table
     config = scorer.config(view.config.protocol, settings, preset=view.config.preset)
-    methods = predictions[[name for name in METHODS if name in predictions]].rename(columns=METHODS)
-    if rivals is not None:
-        scores = rivals.scores.set_axis(predictions.index)
-        methods = pd.concat([methods, scores], axis=1)
-        predictions = pd.concat([predictions, scores], axis=1)
+    predictions = predictions.join(rivals.scores)
+    shown = [name for name in (*METHODS, *rivals.scores) if name in predictions]
+    methods = predictions[shown].rename(columns=METHODS)
     statistics = statistics or EvaluationSettings(resamples(len(methods.columns) - 1))
     record = {
         **config.facts,
@@ -98,7 +96,7 @@ def assess(
         "dtype": view.config.dtype,
         "statistics": statistics,
         "data": manifest.data(view.table),
-        **({"also": rivals.facts} if rivals is not None and rivals.facts else {}),
+        **({"also": rivals.facts} if rivals.facts else {}),
     }
     named = {"dataset": manifest.dataset, "backbone": config.backbone}
     differences = by_type = pd.DataFrame()
@@ -155,10 +153,10 @@ def _beside_published(table: pd.DataFrame, view: Features) -> pd.DataFrame:
     )
 
 
-def _warn_of_falling(methods: pd.Series, agreement: pd.DataFrame, rivals: Rivals | None) -> None:
+def _warn_of_falling(methods: pd.Series, agreement: pd.DataFrame, rivals: Rivals) -> None:
     """Names the other metrics that agree with quality by less than nothing."""
     falling = (agreement.iloc[:, 0] < 0) & ~(agreement.max(axis=1) >= 0)
-    for name in methods[falling & methods.isin([] if rivals is None else list(rivals.scores))]:
+    for name in methods[falling & methods.isin(list(rivals.scores))]:
         warnings.warn(
             f"{name} falls where quality rises; if lower is better, say so by FILE:-COLUMN, or "
             "FILE:- for all of a file",

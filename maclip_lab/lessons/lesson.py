@@ -1,5 +1,6 @@
 """A notebook's one line of set-up: scorer, rated sets, checks, claims, exercises, files, style."""
 
+import html
 import runpy
 from collections import UserDict
 from collections.abc import Callable, Mapping, Sequence
@@ -9,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from IPython.display import HTML
 
 from maclip_lab.ablations.claims import find_sets
 from maclip_lab.ablations.rated import Rated
 from maclip_lab.evaluation import Estimate, EvaluationSettings
 from maclip_lab.features.packs import SEVERITY, SHIPPED, open_pack, shipped_pack, write_pack
 from maclip_lab.files.identity import data_path
-from maclip_lab.lessons.explorer import Explorer
+from maclip_lab.lessons.explorer import explorer_page
 from maclip_lab.lessons.outputs import Outputs
 from maclip_lab.lessons.sets import Folder, extract, open_pictures, open_set
 from maclip_lab.lessons.verdicts import Cell, Claim, Direction, Matrix, Prediction, Verdict
@@ -247,9 +249,13 @@ class Lesson:
             return Verdict("✓", "correct")
         return Verdict("✗", "not yet; the solutions fold a hint away")
 
-    def explorer(self) -> Explorer:
+    def explorer(self) -> HTML:
         """Sliders of the four constants over the cues of the set asked for, as a page."""
-        return Explorer(self.asked)
+        page = html.escape(explorer_page([self.asked]))
+        return HTML(  # type: ignore[no-untyped-call]
+            f'<iframe title="Explorer of MA-CLIP" srcdoc="{page}" width="100%" height="760" '
+            'style="border:1px solid #c9d1d9"></iframe><p>Nothing moves here? Run this cell.</p>'
+        )
 
     def keep(self, table: pd.DataFrame) -> pd.DataFrame:
         """The table, which goes as CSV beside the next figure where the notebook writes files."""

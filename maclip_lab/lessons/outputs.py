@@ -59,7 +59,9 @@ class Outputs:
         if self._folder is not None:
             path = self._path(title)
             table.to_csv(f"{path}.csv")
-            Path(f"{path}.tex").write_text(latex_table(table), encoding="utf-8")
+            how = {"float_format": "{:g}".format, "na_rep": "", "encoding": "utf-8"}
+            index = not isinstance(table.index, pd.RangeIndex)
+            table.to_latex(f"{path}.tex", index=index, escape=True, **how)
         return {}
 
     def _path(self, title: str) -> Path:
@@ -68,18 +70,3 @@ class Outputs:
         assert self._folder is not None
         self._folder.mkdir(parents=True, exist_ok=True)
         return self._folder / f"{self._notebook}-{self._count:02}-{words}"
-
-
-def latex_table(table: pd.DataFrame) -> str:
-    """A table for LaTeX; ``x_lo`` and ``x_hi`` become an interval behind the number in ``x``."""
-    result = table.copy()
-    for column in table:
-        low, high = f"{column}_lo", f"{column}_hi"
-        if low in table and high in table:
-            numbers = table[[column, low, high]].itertuples(index=False)
-            result[column] = [
-                "" if pd.isna(x) else f"{x:g} [{lo:g}, {hi:g}]" for x, lo, hi in numbers
-            ]
-            result = result.drop(columns=[low, high])
-    index = not isinstance(table.index, pd.RangeIndex)
-    return str(result.to_latex(index=index, escape=True, float_format="{:g}".format, na_rep=""))

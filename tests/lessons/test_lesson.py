@@ -12,7 +12,6 @@ from IPython.core.formatters import DisplayFormatter
 import maclip_lab as ml
 from maclip_lab.evaluation import Estimate
 from maclip_lab.lessons import lesson, outputs
-from maclip_lab.lessons.outputs import latex_table
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -161,19 +160,6 @@ def test_what_is_shown_is_written_with_the_table_it_was_drawn_from(monkeypatch, 
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / f"{title}.csv", index_col=0), table)
     assert b"/Type3" not in (tmp_path / f"{title}.pdf").read_bytes()
     assert r"q\_cos" in (tmp_path / "04-02-table.tex").read_text()
-
-
-def test_intervals_stand_behind_their_numbers():
-    rows = {
-        "method": ["MA-CLIP", "x"],
-        "srcc": [0.5, np.nan],
-        "srcc_lo": [0.41, 0],
-        "srcc_hi": [0.6, 0],
-    }
-    text = latex_table(pd.DataFrame(rows))
-    assert r"\toprule" in text
-    assert r"MA-CLIP & 0.5 [0.41, 0.6] \\" in text
-    assert "srcc\\_lo" not in text
 
 
 def test_the_explorer_is_one_frame_beside_which_no_picture_is_named(lab):

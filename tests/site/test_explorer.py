@@ -7,12 +7,11 @@ from scipy.stats import spearmanr
 import maclip_lab as ml
 from maclip_lab.ablations.sweeps import score_store
 from maclip_lab.fusion import FusionSettings
-from maclip_lab.lessons.explorer import PRESETS, explorer_page, half_held_out
+from maclip_lab.lessons.explorer import explorer_page
 from tests.conftest import needs_chromium
 from tests.notebooks.test_browser import LIMIT_MS, screenshot
 
 PLACES = {
-    **PRESETS,
     "between two nodes": FusionSettings(box_lam=0.35, base_cos=-1.3, base_norm=0.2, alpha=2.4),
     "ends": FusionSettings(box_lam=2.0, base_cos=-2.0, base_norm=2.0, alpha=5.0),
     "logarithm": FusionSettings(box_lam=0.0, alpha=0.0),
@@ -67,9 +66,12 @@ def places(page, plot, dots="dots"):
 def test_scores_and_agreement_are_the_packages_own(page, pack, backbone):
     choose(page, pack, backbone)
     rated = ml.Lesson("05").cells[backbone, pack]
-    held_out = half_held_out(np.arange(rated.n))
-    for name, settings in PLACES.items():
-        if name in PRESETS:
+    held_out = np.array(page.evaluate("state.set.held_out"))
+    assert held_out.sum() == rated.n // 2
+    presets = {name: FusionSettings(**place) for name, place in page.evaluate("PRESETS").items()}
+    assert presets["paper"] == FusionSettings()
+    for name, settings in (presets | PLACES).items():
+        if name in presets:
             page.get_by_role("button", name=name, exact=True).click()
         else:
             page.evaluate("settings => go(settings)", vars(settings))
