@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +12,7 @@ from maclip_lab.cli import options
 from maclip_lab.datasets import EDITIONS, open_dataset
 from maclip_lab.errors import MaclipError, WeightsError
 from maclip_lab.files.identity import content_sha256, joint_sha256
-from maclip_lab.files.provenance import explain as explain_result
-from maclip_lab.files.provenance import record_parts
+from maclip_lab.files.provenance import differences, read_record, record_parts
 from maclip_lab.images import find_pictures
 from maclip_lab.weights.loading import load_backbone, verify
 from maclip_lab.weights.names import shape_and_seed
@@ -28,15 +26,26 @@ def explain(
     ] = None,
 ) -> None:
     """Say what a result was made from, and whether this set-up would reproduce it."""
-    explanation, doubts = explain_result(result), list[str]()
-    for part in record_parts(explanation.record):
+    record = read_record(result)
+    apart = differences(result, record)
+    for part in record_parts(record):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about a data set's state, which is judged by its rows
-            doubts += [*_other_weights(part, backbone), *_other_data(part, result)]
-    explanation = replace(explanation, differences=(*explanation.differences, *doubts))
-    typer.echo(str(explanation))
-    if not explanation.reproduces:
+            apart += [*_other_weights(part, backbone), *_other_data(part, result)]
+    for key, value in record.items():
+        typer.echo(f"{key}: {_in_words(value)}")
+    verdict = "may not reproduce this result:" if apart else "would reproduce it."
+    typer.echo(f"The present set-up {verdict}")
+    for difference in dict.fromkeys(apart):
+        typer.echo(f"  {difference}")
+    if apart:
         raise typer.Exit(1)
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_in_words(item)}" for key, item in value.items())
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _other_weights(record: Mapping[str, Any], backbone: str | None) -> Iterator[str]:
@@ -62,34 +71,31 @@ def _other_data(record: Mapping[str, Any], result: Path) -> Iterator[str]:
     opened = data.get("opened")
     if "folder" in data:
         yield from _other_scored(result, data)
-        return
-    if opened is None:
+    elif opened is None:
         yield "its data were not looked at: the record does not say where they come from"
-        return
-    if opened["name"].lower() in EDITIONS and "annotations" not in opened:
-        return  # made anew where it is not as it was
-    try:
-        manifest = open_dataset(**opened)
-    except (MaclipError, OSError, ValueError, TypeError) as error:
-        yield f"the data set cannot be read as it was: {error}"
-        return
-    if manifest.sha256 != record.get("manifest_sha256"):
-        gone = f"; {len(manifest.missing)} pictures are gone" if manifest.missing else ""
-        yield f"the data set's rows differ from those of then{gone}"
-    elif manifest.has_pictures:
-        yield from _other_pictures(list(manifest.table["path"]), manifest.root, data)
+    elif opened["name"].lower() not in EDITIONS or "annotations" in opened:  # else made anew
+        try:
+            manifest = open_dataset(**opened)
+        except (MaclipError, OSError, ValueError, TypeError) as error:
+            yield f"the data set cannot be read as it was: {error}"
+            return
+        if manifest.sha256 != record.get("manifest_sha256"):
+            gone = f"; {len(manifest.missing)} pictures are gone" if manifest.missing else ""
+            yield f"the data set's rows differ from those of then{gone}"
+        elif manifest.has_pictures:
+            yield from _other_pictures(list(manifest.table["path"]), manifest.root, data)
 
 
 def _other_scored(result: Path, data: Mapping[str, Any]) -> Iterator[str]:
     """Of pictures that were scored: changed, gone, or new in a folder that was searched."""
     try:
         if result.suffix.lower() == ".parquet":
-            table = pd.read_parquet(result)
+            names = list(pd.read_parquet(result)["path"])
         else:
-            table = pd.read_csv(result, dtype=str, keep_default_na=False)
-        names = list(table["path"])
-    except (OSError, ValueError, KeyError):  # it has been changed, which is told already
-        names = []
+            names = list(pd.read_csv(result, dtype=str, keep_default_na=False)["path"])
+    except (OSError, ValueError, KeyError):
+        yield "its pictures were not looked at: the result is no table of them"
+        return
     folder = Path(data["folder"])
     yield from _other_pictures(names, folder, data)
     known = {folder / name for name in names}

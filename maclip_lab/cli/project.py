@@ -16,7 +16,7 @@ from maclip_lab.ablations.sweeps import score_store
 from maclip_lab.cli import options
 from maclip_lab.datasets import EDITIONS, make_synthetic
 from maclip_lab.errors import MaclipError
-from maclip_lab.evaluation import breakdown, evaluate, spearman
+from maclip_lab.evaluation import breakdown, evaluate
 from maclip_lab.features.packs import SHIPPED, open_pack, shipped_pack
 from maclip_lab.files.provenance import provenance_record, write_result, write_table
 from maclip_lab.scorer import Maclip, score_folder
@@ -47,9 +47,8 @@ def demo(
     agreement = agreement_with_severity(table)
     typer.echo(f"\nSRCC with severity ({backbone}, synthetic pictures, pseudo-MOS)")
     options.show(agreement, "+.3f", index=True)
-    typer.echo(
-        f"\nSRCC with people's opinion, another question ({backbone}, packs of real pictures)"
-    )
+    question = "SRCC with people's opinion, another question"
+    typer.echo(f"\n{question} ({backbone}, packs of real pictures)")
     opinion, absent = agreement_with_opinion(scorer)
     if len(opinion.columns):
         options.show(opinion, "+.3f", index=True)
@@ -92,7 +91,7 @@ def ranked_photographs(folder: Path, scorer: Maclip, *, progress: bool = False) 
     facts = manifest.table[["name", "ref_id", "dist_type", "dist_level", "mos"]]
     table = pd.concat([facts.reset_index(drop=True), scores], axis=1)
     table = table.sort_values("score", ascending=False, ignore_index=True)
-    table.attrs = {**scores.attrs, **manifest.facts}
+    table.attrs = scores.attrs | manifest.facts | {"data": {"opened": {"name": EDITION.name}}}
     return table
 
 
@@ -101,16 +100,15 @@ def agreement_with_severity(table: pd.DataFrame) -> pd.DataFrame:
     predictions = table[list(CUES.values())].set_axis(list(CUES), axis=1)
     whole = evaluate(predictions, table["mos"], clusters=table["ref_id"]).set_index("method")
     within = breakdown(predictions, table["mos"], table["ref_id"], min_n=5)
-    agreement = whole[["srcc", "srcc_lo", "srcc_hi"]].set_axis(
-        ["over all", "95 % from", "to"], axis=1
-    )
+    agreement = whole[["srcc", "srcc_lo", "srcc_hi"]]
+    agreement = agreement.set_axis(["over all", "95 % from", "to"], axis=1)
     agreement.insert(0, "within a photograph", within.groupby("method")["srcc"].mean())
     return agreement.rename_axis("cue")
 
 
 def agreement_with_opinion(scorer: Maclip) -> tuple[pd.DataFrame, list[str]]:
     """SRCC of every cue with people's opinion of the shipped packs, and why some are absent."""
-    columns, absent = {}, []
+    table, absent = pd.DataFrame(index=list(CUES.values())), []
     for name in SHIPPED:
         try:
             view = open_pack(shipped_pack(name, scorer.backbone.name)).crops
@@ -118,22 +116,20 @@ def agreement_with_opinion(scorer: Maclip) -> tuple[pd.DataFrame, list[str]]:
             absent.append(str(error))
             continue
         rated = score_store(view, scorer.anchors).dropna(subset=["score", "mos"])
-        columns[f"{name}, n={len(rated)}"] = {
-            cue: spearman(rated[column].to_numpy(), rated["mos"].to_numpy())
-            for cue, column in CUES.items()
-        }
-    return pd.DataFrame(columns, index=list(CUES)).rename_axis("cue"), absent
+        agreement = rated[table.index].corrwith(rated["mos"], method="spearman")
+        table[f"{name}, n={len(rated)}"] = agreement
+    return table.set_axis(list(CUES)).rename_axis("cue"), absent
 
 
 def write_demo(table: pd.DataFrame, within: float, folder: Path) -> tuple[Path, Path]:
     """Writes ``ranking.png`` and ``scores.csv``, each whole or not at all, with its record."""
-    levels = table["dist_level"].fillna(0).astype(int).astype(str).replace("0", "")
-    kinds = table["dist_type"].fillna("clean").str.replace("_", " ")
-    shown = table.assign(label=table["ref_id"] + "\n" + kinds + " " + levels)
+    label = table["name"].str.removesuffix(".png").str.replace(".", "\n", n=1)
+    label = label.str.replace("[._]", " ", regex=True)
     steps = [round(i * (len(table) - 1) / 11) for i in range(12)]
     title = f"Better pictures rank first: SRCC {within:.2f} with severity within a photograph"
     title += f" ({table.attrs['backbone']})"
-    drawing = plots.ranking(shown, table["path"].iloc[steps].tolist(), title=title)
+    shown = table["path"].iloc[steps].tolist()
+    drawing = plots.ranking(table.assign(label=label), shown, title=title)
     save = partial(drawing.savefig, format="png")
     figure = write_result(save, folder / "ranking.png", provenance_record(table.attrs))
     return figure, write_table(table, folder / "scores.csv")

@@ -19,7 +19,7 @@ from maclip_lab.datasets.cards import CARDS
 from maclip_lab.errors import MaclipError, WeightsError
 from maclip_lab.features import Extractor
 from maclip_lab.files.identity import data_path
-from maclip_lab.files.provenance import explain, provenance_record, write_result
+from maclip_lab.files.provenance import differences, provenance_record, read_record, write_result
 from maclip_lab.scorer import Maclip, ScoreConfig
 from maclip_lab.weights.names import EMBEDDED
 from maclip_lab.weights.places import WEIGHTS_VARIABLE
@@ -129,31 +129,25 @@ def _execute(folder: Path, parameters: Mapping[str, object], *, progress: bool) 
     for cell in executed.cells:  # whose links lead nowhere outside the checkout
         if cell.cell_type == "markdown":
             cell.source = re.sub(r"\[([^\]]+)\]\((?!http)[^)]*\)", r"\1", cell.source)
-    exporter = HTMLExporter(exclude_input_prompt=True, exclude_output_prompt=True)
-    for url in ("mathjax_url", "require_js_url", "jquery_url", "mermaid_js_url"):
-        setattr(exporter, url, "")
-    page, _ = exporter.from_notebook_node(executed)
-    return str(page)
+    urls = dict.fromkeys(("mathjax_url", "require_js_url", "jquery_url", "mermaid_js_url"), "")
+    exporter = HTMLExporter(exclude_input_prompt=True, exclude_output_prompt=True, **urls)
+    return str(exporter.from_notebook_node(executed)[0])
 
 
 def _claim_folder(folder: Path, config: dict[str, object]) -> dict[str, object]:
     """The record of a report that is begun, or gone on with, in a folder that has nothing else."""
-    path, then = folder / "settings.json", dict[str, Any]()
+    path, then, apart = folder / "settings.json", dict[str, Any](), list[str]()
     if path.exists():
-        before = explain(path)
-        then = before.record["config"]  # type: ignore[assignment]
-        apart = [
-            f"{name} was {then[name]} and is {value}"
-            for name, value in config.items()
-            if then.get(name, value) != value
-        ]
-        if before.differences or apart:
-            raise MaclipError(
-                f"{folder} holds a report that this one cannot be mixed with: "
-                f"{'; '.join([*before.differences, *apart])}. Name a new folder"
-            )
+        before = read_record(path)
+        then, apart = before["config"], differences(path, before)
     elif folder.exists() and any(folder.iterdir()):
         raise MaclipError(f"{folder} holds other things than a report; name a new folder")
+    for name in then.keys() & config.keys():
+        if then[name] != config[name]:
+            apart.append(f"{name} was {then[name]} and is {config[name]}")
+    if apart:
+        said = f"{folder} holds a report that this one cannot be mixed with"
+        raise MaclipError(f"{said}: {'; '.join(apart)}. Name a new folder")
     record = provenance_record(then | config)
     write_result(json.dumps(record["config"], indent=2).encode(), path, record)
     return record

@@ -11,7 +11,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from io import BufferedRandom
@@ -32,25 +32,6 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 class ProvenanceError(MaclipError):
     """A result has no record, or its record cannot be read."""
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """What is recorded of a result, and in words what is not as it was."""
-
-    record: Mapping[str, object]
-    differences: tuple[str, ...]
-
-    @property
-    def reproduces(self) -> bool:
-        """Whether nothing that is known to matter differs."""
-        return not self.differences
-
-    def __str__(self) -> str:
-        told = [f"{key}: {_in_words(value)}" for key, value in self.record.items()]
-        verdict = "may not reproduce this result:" if self.differences else "would reproduce it."
-        apart = [f"  {difference}" for difference in self.differences]
-        return "\n".join([*told, f"The present set-up {verdict}", *apart])
 
 
 def versions() -> dict[str, str]:
@@ -163,39 +144,32 @@ def read_record(result: str | Path) -> dict[str, Any]:
         raise ProvenanceError(message) from None
     except (ValueError, RecursionError) as error:
         raise ProvenanceError(f"{path} is not a provenance record: {error}") from error
-    return dict(record)
+    return record
 
 
-def explain(result: str | Path) -> Explanation:
-    """The record of a result, compared with the file and with the present code and versions.
-
-    Raises:
-        ProvenanceError: the result has no record.
-    """
-    record, here = read_record(result), versions()
-    apart, digest, code = [], sha256_of(Path(result)), code_sha256()
+def differences(result: str | Path, record: Mapping[str, Any]) -> list[str]:
+    """In words, what is not as it was: the file, the record, the package's code, the versions."""
+    digest, code, here = sha256_of(Path(result)), code_sha256(), versions()
+    apart = []
     if record.get("result_sha256", digest) != digest:
         apart.append("the file has been changed since it was written")
     for part in record_parts(record):
-        if part.get("code_sha256", code) != code:
-            then = part["code_sha256"]
+        if (then := part.get("code_sha256", code)) != code:
             apart.append(f"the package's code differs: its sha256 was {then} and is {code}")
-        if config_sha256(part.get("config", {})) != part["config_sha256"]:
+        if config_sha256(part["config"]) != part["config_sha256"]:
             apart.append("the record has been changed: its configuration and its hash disagree")
-        known = part.get("versions", {})
+        known = part["versions"]
         for name in sorted({*known, *here}):
             was, now = known.get(name, "absent"), here.get(name, "absent")
             if was != now:
                 apart.append(f"{name} was {was} and is {now}")
-    return Explanation(record, tuple(dict.fromkeys(apart)))
+    return apart
 
 
 def record_parts(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The records of a table joined from several results, else the record itself."""
-    parts = record.get("parts")
-    return (
-        [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else [record]
-    )
+    parts = record.get("parts", [record])
+    return [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
 
 
 def code_sha256() -> str:
@@ -211,12 +185,13 @@ def current_commit() -> str:
 
     Empty where the package is installed, or git is absent.
     """
-    root = _PACKAGE.parent
-    if not (root / ".git").exists():
+    if not (_PACKAGE.parent / ".git").exists():
         return ""
-    command = ["git", "-C", str(root), "describe", "--always", "--exclude=*", "--abbrev=40"]
+    command = ["git", "describe", "--always", "--exclude=*", "--abbrev=40", "--dirty=+"]
     try:
-        done = subprocess.run([*command, "--dirty=+"], capture_output=True, text=True, timeout=10)
+        done = subprocess.run(
+            command, cwd=_PACKAGE.parent, capture_output=True, text=True, timeout=10, check=False
+        )
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.strip()
@@ -229,9 +204,3 @@ def _jsonable(config: Mapping[str, object]) -> dict[str, Any]:
         return str(value)
 
     return dict(json.loads(json.dumps(dict(config), default=plain)))
-
-
-def _in_words(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_in_words(item)}" for key, item in value.items())
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -17,7 +17,8 @@ from maclip_lab.cli import project as demo
 from maclip_lab.datasets import Edition
 from maclip_lab.features import packs
 from maclip_lab.files.atomic import StorageFullError
-from maclip_lab.files.provenance import explain, read_record
+from maclip_lab.files.provenance import read_record
+from tests.cli.conftest import run
 from tests.conftest import posix
 from tests.store_world import ROOT
 
@@ -42,7 +43,8 @@ def test_the_figure_and_the_table_carry_a_record_that_explains_them(ranked, tmp_
         assert record["backbone"] == "tiny-rn"
         assert len(record["weights_sha256"]) == len(record["manifest_sha256"]) == 64
         assert record["dataset"] == "synthetic-demo"
-        assert explain(result).reproduces
+        code, output, _ = run("explain", result)
+        assert (code, "would reproduce it" in output) == (0, True)
     with Image.open(figure) as image:
         image.load()
     frame = pd.read_csv(table)
