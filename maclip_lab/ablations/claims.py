@@ -63,18 +63,13 @@ STEADY = float(_BY_ROWS["MA-CLIP"] - _BY_ROWS["CLIP-IQA"]) / 2
 class Evidence:
     """What one backbone shows on one data set: every number that a claim asks for.
 
-    Args:
-        rated: the set as the backbone sees it.
-        tests: how many verdicts share a correction, which asks for so many resamples.
-
-    Attributes:
-        why_not: why this is no test of the paper; empty where it is.
-        title: of the set, which says where it is a part.
+    So many ``tests`` share a correction, which asks for so many resamples. ``why_not`` is why this
+    is no test of the paper, empty where it is; ``title`` says where the set is a part.
     """
 
     def __init__(self, rated: Rated, tests: int = 1) -> None:
-        self.rated = rated
         n_boot = max(rated.statistics.n_boot, resamples(tests))
+        self.rated = rated
         self.statistics = replace(rated.statistics, n_boot=n_boot)
         manifest, seen = rated.features.manifest, rated.features.table
         faults = [

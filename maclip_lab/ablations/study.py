@@ -61,12 +61,12 @@ def study(
     if not manifest.labelled and votes is None:
         raise ValueError(f"{manifest.dataset} has no scores to compare with; score it instead")
     anchors = extractor.scorer.anchors
-    if not clip_iqa:
-        crops = extractor.crops(manifest)
-        predictions = score_store(crops, anchors, settings)
-    else:
+    if clip_iqa:
         crops, wholes = extractor.crops_and_whole(manifest)
-        predictions = score_store(crops, anchors, settings)
+    else:
+        crops, wholes = extractor.crops(manifest), None
+    predictions = score_store(crops, anchors, settings)
+    if wholes is not None:
         whole = score_store(wholes, anchors, settings)
         predictions["clip_iqa"] = whole["q_cos"]
         lost = (predictions["status"] == "ok") & (whole["status"] != "ok")
@@ -141,15 +141,14 @@ def _beside_published(table: pd.DataFrame, view: Features) -> pd.DataFrame:
         )
     native = manifest.protocol == "native"  # a list may be called like one of the nine
     dataset = "" if reasons or native or part_of_set(manifest) else manifest.dataset
-    paper, rivals = published_results(), pd.read_csv(data_path("rivals.csv"))
+    paper, others = published_results(), pd.read_csv(data_path("rivals.csv"))
     paper = paper[(paper["dataset"] == dataset) & (paper["metric"] == "srcc")]
-    rivals = rivals[rivals["dataset"] == dataset]
-    others = rivals["srcc"].set_axis(rivals["method"].map(fold_title))
+    others = others[others["dataset"] == dataset].set_index("method").rename(index=fold_title)
     beside = table["method"].map(paper.set_index("method")["value"])
     return table.assign(
         paper_rn50_srcc=beside,
         minus_paper_rn50=table["srcc_official"] - beside,
-        published_srcc=table["method"].map(fold_title).map(others),
+        published_srcc=table["method"].map(fold_title).map(others["srcc"]),
     )
 
 

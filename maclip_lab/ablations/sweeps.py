@@ -67,22 +67,16 @@ def score_store(
     score, w_cos = _fuse(q_cos, q_mag, settings, rule)
     columns = {"score": score, "q_cos": q_cos, "q_mag": q_mag, "w_cos": w_cos}
     columns |= {"mean_magnitude": cues.mean_magnitude, "norm": cues.norm}
-    table = cues.pictures[["name", "path", "mos"]].copy()
     every_crop = cues.select()
-    for name, values in columns.items():
-        table[name] = cues.means(values, every_crop)
-    table["n_crops"] = 0
+    means = {name: cues.means(values, every_crop) for name, values in columns.items()}
+    table = cues.pictures[["name", "path", "mos"]].assign(**means, n_crops=0)
     table.loc[cues.features.ok, "n_crops"] = np.diff(cues.features.offsets)
     table[["status", "flags", "message"]] = cues.pictures[["status", "flags", "message"]]
     lost = (table["status"] == "ok") & ~np.isfinite(table["score"])
     table.loc[lost, ["score", "q_cos", "q_mag", "w_cos"]] = np.nan
-    table.loc[lost, "status"] = "nonfinite"
-    table.loc[lost, "message"] = NONFINITE
-    same = [
-        title
-        for name, title in METHODS.items()
-        if name in table and equals_opinions(table["mos"], table[name])
-    ]
+    table.loc[lost, ["status", "message"]] = "nonfinite", NONFINITE
+    ours = [name for name in METHODS if name in table]
+    same = [METHODS[name] for name in ours if equals_opinions(table["mos"], table[name])]
     if same:
         warnings.warn(
             f"the opinions equal the scores of {' and of '.join(same)}: this is a method compared "

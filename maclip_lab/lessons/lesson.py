@@ -9,17 +9,22 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
 from maclip_lab.ablations.claims import find_sets
 from maclip_lab.ablations.rated import Rated
+from maclip_lab.crops import canonical_name
+from maclip_lab.datasets import EDITIONS
+from maclip_lab.datasets.readers import READERS
 from maclip_lab.evaluation import Estimate, EvaluationSettings
 from maclip_lab.features.packs import SEVERITY, SHIPPED, open_pack, shipped_pack, write_pack
 from maclip_lab.files.identity import data_path
+from maclip_lab.images import find_pictures
 from maclip_lab.lessons.explorer import explorer_page
 from maclip_lab.lessons.outputs import Outputs
-from maclip_lab.lessons.sets import Folder, extract, open_pictures, open_set
+from maclip_lab.lessons.sets import Folder, extract, open_set
 from maclip_lab.lessons.verdicts import Cell, Claim, Direction, Matrix, Prediction, Verdict
 from maclip_lab.plots.style import PALETTE, backbone_label, palette, set_house_style
 from maclip_lab.scorer import Maclip
@@ -114,15 +119,11 @@ class Lesson:
         set_house_style()
         PALETTE.update(palette(self._asked))
         self._outputs = Outputs(out, number)
-        cells = {
-            (name, title): partial(self._open, name, dataset)
-            for name, (title, dataset) in product(BACKBONES, SETS.items())
-        }
+        cells = {self._asked: partial(self._open, backbone, self._dataset, is_asked=True)}
         if self.backbone not in BACKBONES:
-            cells = {(self.backbone, "severity"): partial(self._open, backbone, SEVERITY)} | cells
-        if self._asked not in cells:
-            cells = {self._asked: partial(self._open, backbone, self._dataset)} | cells
-        cells[self._asked] = partial(self._open, backbone, self._dataset, is_asked=True)
+            cells.setdefault((self.backbone, "severity"), partial(self._open, backbone, SEVERITY))
+        for name, (title, shipped) in product(BACKBONES, SETS.items()):
+            cells.setdefault((name, title), partial(self._open, name, shipped))
         self.cells = Cells(cells)
 
     @cached_property
@@ -133,8 +134,20 @@ class Lesson:
     @cached_property
     def pictures(self) -> list[Path]:
         """Pictures to look at one by one: of the folder or list asked for, else those shipped."""
-        asked = "native" if self._dataset == PHOTOS else self._dataset
-        return open_pictures(asked, self._root, **self._choices)
+        name, folder = self._dataset, Path(self._dataset)
+        is_list = "=" in name or folder.suffix.lower() in READERS
+        if name.lower() in (PHOTOS, "native", *EDITIONS, *SHIPPED, SEVERITY):
+            folder = Path(self._root or data_path("photos"))
+        elif not folder.is_dir():
+            if self._root is not None or is_list:
+                return open_set(name, self._root, self._store, **self._choices).paths
+            canonical_name(name)  # or there is no such set
+            folder = data_path("photos")
+        paths, most = find_pictures(folder), self._choices["n_pictures"]
+        if most is not None and most < len(paths):
+            drawn = np.random.default_rng(0).choice(len(paths), most, replace=False)
+            paths = [paths[i] for i in sorted(drawn)]
+        return paths
 
     def paper_sets(self) -> tuple[dict[str, Rated], dict[str, str]]:
         """The paper's data sets below the root, and why some are left out.

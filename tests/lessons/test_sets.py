@@ -8,7 +8,7 @@ from maclip_lab import Lesson, Maclip
 from maclip_lab.datasets import DatasetError, Edition, synthetic
 from maclip_lab.features import packs, write_pack
 from maclip_lab.lessons import sets
-from maclip_lab.lessons.sets import extract, is_watched, open_pictures, open_set, work_folder
+from maclip_lab.lessons.sets import extract, open_set, work_folder
 from tests.store_world import RN, pictures
 
 
@@ -20,6 +20,10 @@ def own(tmp_path):
     lines = ["image,mos", *(f"p{i}.png,{i}" for i in range(3))]
     (tmp_path / "own.csv").write_text("\n".join(lines))
     return tmp_path
+
+
+def open_pictures(name, root=None, **choices):
+    return Lesson("00", dataset=name, root=root, **choices).pictures
 
 
 def names(paths):
@@ -116,25 +120,23 @@ def front_end(**metadata):
     return lambda: SimpleNamespace(get_parent=lambda: {"metadata": metadata})
 
 
-def test_a_program_is_no_spectator_and_a_front_end_is(monkeypatch):
-    monkeypatch.setattr(sets, "get_ipython", front_end())
-    assert not is_watched()
-    monkeypatch.setattr(sets, "get_ipython", front_end(cellId="a"))
-    assert is_watched()
-    monkeypatch.setattr(sets, "get_ipython", lambda: None)
-    monkeypatch.setattr("sys.stderr", SimpleNamespace(isatty=lambda: True))
-    assert is_watched()
-
-
+@pytest.mark.parametrize(
+    ("shell", "terminal", "is_watched"),
+    [
+        (front_end(), True, False),
+        (front_end(cellId="a"), False, True),
+        (lambda: None, True, True),
+        (lambda: None, False, False),
+    ],
+)
 def test_features_lie_in_the_store_that_is_named_and_only_a_spectator_is_told(
-    own, monkeypatch, capsys
+    own, monkeypatch, capsys, shell, terminal, is_watched
 ):
+    monkeypatch.setattr(sets, "get_ipython", shell)
     scorer, manifest = Maclip(RN, device="cpu"), open_set(str(own / "own.csv"))
-    extract(manifest, scorer, own / "quiet")
-    assert (own / "quiet").is_dir()
-    assert capsys.readouterr() == ("", "")
-    monkeypatch.setattr(sets, "is_watched", lambda: True)
-    extract(manifest, scorer, own / "seen")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    extract(manifest, scorer, own / "store")
+    assert (own / "store").is_dir()
     said = capsys.readouterr()
-    assert "crops to encode" in said.out
-    assert "3/3" in said.err
+    assert ("crops to encode" in said.out) == is_watched
+    assert ("3/3" in said.err) == is_watched
