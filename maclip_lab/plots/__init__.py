@@ -4,14 +4,12 @@ Colours are Okabe and Ito's, safe for colour-blind readers; one colour has one m
 Backgrounds are white, so dark pages show them too.
 """
 
-from maclip_lab.plots.pictures import crop_grid, fusion_plane, quality_map, ranking
+from maclip_lab.plots.pictures import quality_map, ranking
 from maclip_lab.plots.style import PALETTE, backbone_label, palette
 
 __all__ = [
     "PALETTE",
     "backbone_label",
-    "crop_grid",
-    "fusion_plane",
     "palette",
     "quality_map",
     "ranking",

@@ -3,9 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import seaborn as sns
-from matplotlib.axes import Axes
 
 KNOWN_COLOURS = {
     "q_cos": "#0072B2",
@@ -27,16 +25,6 @@ KNOWN_COLOURS = {
 """One meaning a colour, by column or by name: cues and methods, backbones, data sets."""
 PALETTE = dict(KNOWN_COLOURS)
 """The same, and what a `Lesson` adds: names of the reader's own."""
-CUE_MARKERS = {"q_cos": "o", "q_mag": "s", "score": "D"}
-CUE_LABELS = {
-    "q_cos": "cosine cue $Q_{cos}$",
-    "q_mag": "magnitude cue $Q_{mag}$",
-    "score": "MA-CLIP score",
-    "mean_magnitude": "mean $|f|$",
-    "norm": "norm $\\|f\\|_2$",
-}
-CMAP = "cividis"
-
 _ELSE = ("#44AA99", "#882255", "#117733", "#88CCEE", "#CC6677", "#661100")
 """Colours of anything that is no cue, backbone or data set, so that those mean one thing."""
 _OWN_COLOURS = ("#000000", "#882255", "#117733", "#661100", "#888888")
@@ -51,7 +39,7 @@ _HOUSE = {
     "axes.spines.right": False,
     "grid.linewidth": 0.5,
     "legend.frameon": False,
-    "image.cmap": CMAP,
+    "image.cmap": "cividis",
 }
 
 
@@ -82,23 +70,3 @@ def backbone_label(backbone: str) -> str:
     """
     is_file = Path(backbone).suffix and not backbone.startswith("hf-hub:")
     return Path(backbone).name if is_file else backbone
-
-
-def new_axes(width: float, height: float) -> Axes:
-    """Of that size in inches, at 100 dpi on white."""
-    size = (width, height)
-    return plt.subplots(figsize=size, dpi=100, layout="constrained", facecolor="white")[1]
-
-
-def set_title(ax: Axes, title: str) -> None:
-    """The finding above some axes, from the left, in as many lines as it needs."""
-    ax.set_title(title, loc="left", fontsize="medium", fontweight="bold", wrap=True)
-
-
-def finish(ax: Axes, title: str, xlabel: str, ylabel: str) -> Axes:
-    """Title and labels, a light grid, no frame at the top and right."""
-    set_title(ax, title)
-    ax.set(xlabel=xlabel, ylabel=ylabel, axisbelow=True)
-    ax.grid(alpha=0.25, linewidth=0.6)
-    ax.spines[["top", "right"]].set_visible(False)
-    return ax

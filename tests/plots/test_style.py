@@ -1,20 +1,8 @@
 """What all figures share."""
 
-import matplotlib.pyplot as plt
 import pytest
-from matplotlib.text import Text
 
-from maclip_lab.plots.style import KNOWN_COLOURS, finish, new_axes, palette
-
-LONG = "A finding about one of the backbones that has been told in rather too many words " * 2
-
-
-def test_a_long_title_stays_inside_its_figure():
-    ax = finish(new_axes(6, 4), LONG, "x", "y")
-    ax.figure.draw_without_rendering()
-    title = max(ax.findobj(Text), key=lambda text: len(text.get_text()))
-    assert title.get_window_extent().x1 <= ax.figure.bbox.x1
-    plt.close("all")
+from maclip_lab.plots.style import KNOWN_COLOURS, palette
 
 
 def test_known_names_keep_their_colour_beside_ones_own():
