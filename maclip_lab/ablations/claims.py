@@ -228,9 +228,8 @@ def find_sets(root: str | os.PathLike[str]) -> tuple[dict[str, Manifest], dict[s
         DatasetError: ``root`` is no folder.
     """
     sets, left_out = {}, {}
-    for name, folder in find_datasets(root).items():
-        if name not in DATASETS:
-            continue
+    folders = {name: folder for name, folder in find_datasets(root).items() if name in DATASETS}
+    for name, folder in folders.items():
         report = check_dataset(name, folder, Choices(variant=VARIANT), decode=False)
         reasons = [
             f"{finding.kind}: {finding.message}"

@@ -15,9 +15,9 @@ from scipy.stats import rankdata
 from maclip_lab.datasets.finding import FileIndex
 from maclip_lab.datasets.lists import (
     TITLES,
+    chosen_column,
     fold_title,
     lower_is_better,
-    named_column,
     picture_columns,
     titles_of,
     words_of,
@@ -72,23 +72,22 @@ def _read(
 ) -> None:
     """Adds the metrics of one table; those asked for have a ``-`` where lower is better."""
     rows = read_table(path).reset_index(drop=True)
-    candidates = picture_columns(rows)
-    names = (candidates or [str(rows.columns[0])])[0]
-    names = named_column(rows, path_column, path) if path_column else names
+    likely = picture_columns(rows) or [str(rows.columns[0])]
+    names, by_names = chosen_column(rows, path_column, likely, "path", path)
     place, unknown = _places(rows[names].astype(str).tolist(), manifest, path)
     missed = f"; {len(unknown)} rows match none, such as {unknown[0]!r}" if unknown else ""
-    others = ", ".join(repr(column) for column in candidates if column != names)
     rivals.notes.append(
         f"{path.name}: {len(place)} of {manifest.table['path'].nunique()} pictures found by column "
-        f"{names!r}{f' (not {others})' if others else ''}{missed}"
+        f"{by_names}{missed}"
     )
     wanted = [name.removeprefix("-") for name in asked if name != "-"]
-    for column, numbers in _metrics(rows.drop(columns=names), path, wanted, rivals.notes):
+    metrics = _metrics(rows.drop(columns=names), path, wanted, rivals.notes)
+    for column, numbers in metrics.items():
         own_title = fold_title(column) not in _WORDS["generic"] and not column.startswith("column ")
         label = column if own_title and column not in _TAKEN else path.stem
         if label in {*rivals.scores, *_TAKEN}:
             raise DatasetError(f"two tables hold {label!r}; rename a file or a column")
-        by_path = pd.Series(numbers[list(place.values())], index=list(place))
+        by_path = numbers[list(place.values())].set_axis(list(place))
         scores = manifest.table["path"].map(by_path)
         if column not in wanted and equals_opinions(manifest.table["mos"], scores):
             rivals.notes.append(f"{column!r} of {path.name} repeats the opinions: left out")
@@ -147,10 +146,8 @@ def _places(names: list[str], manifest: Manifest, path: Path) -> tuple[dict[str,
     return place, unknown
 
 
-def _metrics(
-    rows: pd.DataFrame, path: Path, wanted: list[str], notes: list[str]
-) -> list[tuple[str, np.ndarray]]:
-    """Titles and numbers of a table's metrics; what is none of them is noted."""
+def _metrics(rows: pd.DataFrame, path: Path, wanted: list[str], notes: list[str]) -> pd.DataFrame:
+    """The columns of a table that are metrics; what is none of them is noted."""
     numbers = rows.astype(str).apply(pd.to_numeric, errors="coerce").astype(float)
     numbers = numbers.where(np.isfinite(numbers))
     if not wanted:
@@ -167,7 +164,7 @@ def _metrics(
         raise DatasetError(
             f"{str(path)!r} lacks the scores asked for; it has {titles_of(rows)}{why}"
         )
-    return [(name, numbers[name].to_numpy()) for name in wanted]
+    return numbers[wanted]
 
 
 def _is_metric(title: str, numbers: "pd.Series[float]", titled: bool) -> bool:

@@ -150,8 +150,8 @@ def _columns(rows: pd.DataFrame, choices: Choices, path: Path) -> tuple[pd.DataF
         pictures, scores = ["column 1"], ["column 2"]
         if is_number(rows.iloc[0, 0]):
             pictures, scores = scores, pictures
-    picture, by_picture = _chosen(rows, choices.path_column, pictures, "path", path)
-    score, by_score = _chosen(rows, choices.score_column, scores, "score", path)
+    picture, by_picture = chosen_column(rows, choices.path_column, pictures, "path", path)
+    score, by_score = chosen_column(rows, choices.score_column, scores, "score", path)
 
     def other(kind: str, fits: Callable[["pd.Series[Any]"], bool] = lambda _: True) -> str | None:
         found = (c for c in usual(rows, TITLES[kind]) if c not in (picture, score))
@@ -178,7 +178,7 @@ def _columns(rows: pd.DataFrame, choices: Choices, path: Path) -> tuple[pd.DataF
     return table, ", ".join(said), score
 
 
-def _chosen(
+def chosen_column(
     rows: pd.DataFrame, named: str | None, candidates: list[str], what: str, path: Path
 ) -> tuple[str, str]:
     """A column, and in words which one it is and which were passed over."""

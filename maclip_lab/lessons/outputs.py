@@ -32,8 +32,7 @@ class Outputs:
             return
         printers = shell.display_formatter.mimebundle_formatter
         for kind, writer in ((Figure, self.figure), (pd.DataFrame, self.table)):
-            if kind in printers:
-                printers.pop(kind)
+            printers.pop(kind, None)
             if self._folder is not None:
                 printers.for_type(kind, writer)
 

@@ -127,15 +127,6 @@ class Matrix:
             )  # fmt: skip
         self.table = pd.DataFrame(rows)
 
-    @property
-    def caption(self) -> str:
-        """What the verdicts rest on."""
-        tested = int(self.table["p"].notna().sum())
-        return (
-            f"Verdicts by Holm's correction over the {tested} tests of this table, 5 %; "
-            "intervals are 95 %, each by itself."
-        )
-
     def _cells(self) -> Iterator[tuple[Any, str, str]]:
         """Rows of the table, each with its mark, and its verdict with what stands behind it."""
         for row in self.table.itertuples():
@@ -168,10 +159,14 @@ class Matrix:
             body += f"<tr><td style='text-align:left'>{html.escape(claim.statement)}{note}</td>"
             body += "".join(cells.get((claim.statement, *cell), "<td></td>") for cell in head)
             body += "</tr>"
+        caption = (
+            f"Verdicts by Holm's correction over the {self.table['p'].count()} tests of this "
+            "table, 5 %; intervals are 95 %, each by itself."
+        )
         return (
             "<table style='color:black;background:white;font-size:0.85em'>"
             f"<caption style='caption-side:bottom;text-align:left;color:black;background:white'>"
-            f"{html.escape(self.caption)}</caption>"
+            f"{html.escape(caption)}</caption>"
             f"<thead><tr><th style='text-align:left'>The claim</th>{titles}</tr></thead>"
             f"<tbody>{body}</tbody></table>"
         )
