@@ -28,7 +28,6 @@ from maclip_lab.datasets.degradations import LEVELS, degrade
 from maclip_lab.evaluation import EvaluationSettings, correlate
 from maclip_lab.evaluation.correlations import spearman
 from maclip_lab.evaluation.intervals import Resamples
-from maclip_lab.fusion import fixed_fusion
 from maclip_lab.scorer import Maclip
 
 CUES = {"q_cos": "Q_cos", "q_mag": "Q_mag", "mean": "plain mean", "score": "MA-CLIP"}
@@ -51,7 +50,7 @@ Row = tuple[str, str, str, float, float, float, int]
 def cue_values(scorer: Maclip, picture: PreparedPicture) -> dict[str, float]:
     """``CUES`` of a picture, means over its crops."""
     score = scorer.score(picture)
-    mean = float(fixed_fusion(torch.tensor(score.q_cos), torch.tensor(score.q_mag)))
+    mean = (score.q_cos + score.q_mag) / 2
     return {"q_cos": score.q_cos, "q_mag": score.q_mag, "mean": mean, "score": score.score}
 
 

@@ -218,7 +218,7 @@ class Trainer:
                 for i, top, left, flip in zip(views, tops, lefts, flips, strict=True)
             ]
         )
-        images = normalise(torch.from_numpy(windows).to(self.device).permute(0, 3, 1, 2))
+        images = normalise(torch.from_numpy(windows).to(self.device).float())
         return images.contiguous(memory_format=torch.channels_last)
 
     def _caption_losses(

@@ -36,7 +36,7 @@ def published_score(image: Image.Image, clip: CLIP) -> float:
 def published_crops(image: Image.Image) -> Tensor:
     """All crops ``(P, 3, 224, 224)`` of the normalised picture, the thumbnail last."""
     side, stride = NATIVE.crop, NATIVE.stride
-    picture = normalise(torch.from_numpy(prepare(image)[0]).permute(2, 0, 1))
+    picture = normalise(torch.from_numpy(prepare(image)[0]).float()[None])[0]
     windows = picture.unfold(1, side, stride).unfold(2, side, stride)
     windows = windows.permute(1, 2, 0, 3, 4).reshape(-1, 3, side, side)
     small = F.interpolate(picture[None], (side, side), mode="bilinear", align_corners=False)

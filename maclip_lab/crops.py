@@ -4,9 +4,11 @@ Every window at stride 128 that fits wholly inside, row by row from the top left
 thumbnail of the whole picture (arXiv:2511.09948; the resizes are those of the authors' release).
 """
 
+import ctypes
 import os
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -19,7 +21,6 @@ from torch import Tensor
 from maclip_lab.clip.model import CLIP_MEAN, CLIP_STD
 from maclip_lab.files.identity import data_path
 from maclip_lab.images import Picture, Preset, Source, load_picture
-from maclip_lab.readahead import release_freed_memory
 
 SETS: dict[str, dict[str, Any]] = tomllib.loads(data_path("datasets.toml").read_text("utf-8"))
 """The facts of every data set by its name, as data/datasets.toml has them."""
@@ -172,13 +173,6 @@ def prepare(image: Image.Image, protocol: Protocol = NATIVE) -> tuple[np.ndarray
     return pixels, too_small
 
 
-def normalise(pixels: Tensor) -> Tensor:
-    """CLIP's input scale: ``(values / 255 - mean) / std`` per channel, ``(..., 3, H, W)``."""
-    mean = torch.tensor(CLIP_MEAN, device=pixels.device)[:, None, None]
-    std = torch.tensor(CLIP_STD, device=pixels.device)[:, None, None]
-    return (pixels.float() / 255 - mean) / std
-
-
 def thumbnail(pixels: np.ndarray | Tensor, side: int = 224) -> Tensor:
     """A picture ``(H, W, 3)`` resized bilinearly, without antialiasing, to ``(3, side, side)``.
 
@@ -226,7 +220,7 @@ def crop_batches(
         source = source.pin_memory()
     source = source.to(device, non_blocking=True)
     if protocol.whole:
-        yield _normalised(source.float()[None])
+        yield normalise(source.float()[None])
         return
     side = protocol.crop
     grid = CropGrid(height, width, protocol)
@@ -239,15 +233,18 @@ def crop_batches(
             crop.copy_(source[top : top + side, left : left + side])
         if start + len(crops) > len(corners):
             crops[-1] = thumbnail(source, side).permute(1, 2, 0)
-        yield _normalised(crops)
+        yield normalise(crops)
 
 
 def _tensor(pixels: np.ndarray) -> Tensor:
     return torch.from_numpy(np.require(pixels, requirements=["C", "W"]))
 
 
-def _normalised(crops: Tensor) -> Tensor:
-    """`normalise`, in place, of crops ``(P, H, W, 3)``; returns a view ``(P, 3, H, W)``."""
+def normalise(crops: Tensor) -> Tensor:
+    """CLIP's input scale, ``(values / 255 - mean) / std``, of float crops ``(P, H, W, 3)``.
+
+    In place; returns a view ``(P, 3, H, W)``.
+    """
     # A row at a time: with three numbers innermost the arithmetic would not vectorise.
     rows, width = crops.flatten(2), crops.shape[2]
     mean = torch.tensor(CLIP_MEAN, device=crops.device).repeat(width)
@@ -292,7 +289,7 @@ def prepare_picture(
     height, width = pixels.shape[:2]
     if height * width > _LARGE:
         del image
-        release_freed_memory()
+        _release_freed_memory()
     if protocol.whole and height * width > WHOLE_PIXELS:
         message = (
             f"{width} x {height} = {width * height:,} pixels at once, more than the "
@@ -303,3 +300,9 @@ def prepare_picture(
     if upscaled:
         picture = replace(picture, flags=(*picture.flags, "upscaled"))
     return PreparedPicture(name, picture, pixels, CropGrid(height, width, protocol))
+
+
+def _release_freed_memory() -> None:
+    """Hand what was freed back to the operating system, where the C library (glibc) keeps it."""
+    with suppress(OSError, AttributeError, TypeError):  # another C library, which has its own ways
+        ctypes.CDLL(None).malloc_trim(0)

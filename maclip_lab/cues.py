@@ -67,8 +67,3 @@ def magnitude_cue(features: Tensor, box_lam: float = 0.5) -> Tensor:
 def mean_magnitude(features: Tensor) -> Tensor:
     """``mean |f|`` over the D dimensions, the raw magnitude of the paper's motivation."""
     return features.abs().mean(-1)
-
-
-def l2_norm(features: Tensor) -> Tensor:
-    """Euclidean length of a feature, ``(..., D)`` to ``(...)``."""
-    return features.norm(dim=-1)

@@ -1,18 +1,21 @@
 """The image tower ready for inference: where it runs, how precisely, how many crops at once.
 
 A GPU wants batches of one size, so there the crops of all pictures are laid end to end and cut
-into batches wherever they fall.
+into batches wherever they fall. What the encoder is fed with is made in threads ahead of it.
 """
 
 import copy
 import logging
 import math
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from itertools import groupby, islice
 from operator import itemgetter
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -22,7 +25,13 @@ from maclip_lab.clip.foreign import ForeignClip
 from maclip_lab.clip.inference import inference_tower
 from maclip_lab.clip.model import CLIP
 from maclip_lab.crops import NATIVE, CropGrid, Protocol, crop_batches
-from maclip_lab.readahead import map_ahead
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+PIXELS_AHEAD = 48_000_000
+"""Pixels that may be decoded and not yet scored: some sixty pictures of a data set, or one large
+photograph, about half a gigabyte either way while Pillow decodes."""
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _LOGGER = logging.getLogger(__name__)
@@ -46,10 +55,9 @@ class ImageEncoder:
     """Raw image features of crops, in float32 whatever the encoder's precision.
 
     A model's image tower is copied and stays as published, its text tower moves to the device; a
-    `ForeignClip` is used as it is, its positions too. ``micro_batch`` crops are encoded at once: by
-    default what keeps activations in a CPU's cache and fills a GPU, halved, with a warning in the
-    log, when a GPU runs out of memory. ``pack`` fills batches with crops of several pictures, by
-    default on CUDA alone.
+    `ForeignClip` is used as it is, its positions too. ``micro_batch`` crops are encoded at once:
+    what keeps activations in a CPU's cache and fills a GPU, halved, with a warning in the log,
+    when a GPU runs out of memory. ``pack`` is whether crops of several pictures share a batch.
     """
 
     def __init__(
@@ -58,17 +66,13 @@ class ImageEncoder:
         *,
         device: torch.device,
         precision: str = "fp32",
-        micro_batch: int | None = None,
-        pack: bool | None = None,
     ) -> None:
         if precision not in PRECISIONS:
             raise ValueError(f"precision is one of {', '.join(PRECISIONS)}, got {precision!r}")
-        if micro_batch is not None and micro_batch < 1:
-            raise ValueError(f"a micro-batch holds at least one crop, got {micro_batch}")
         self.device = device
         self.precision = precision
-        self.micro_batch = micro_batch or _MICRO_BATCH.get(device.type, 16)
-        self.pack = device.type == "cuda" if pack is None else pack
+        self.micro_batch = _MICRO_BATCH.get(device.type, 16)
+        self.pack = device.type == "cuda"
         self.embed_dim = clip.embed_dim
         self._dtype = PRECISIONS[precision]
         clip.to(device)
@@ -178,3 +182,35 @@ def _on_the_way(features: Tensor) -> Callable[[], Tensor]:
         return copy
 
     return arrived
+
+
+def map_ahead(
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    cost: Callable[[Item], int] | None = None,
+    *,
+    budget: int = PIXELS_AHEAD,
+    workers: int | None = None,
+) -> Iterator[Result]:
+    """Results in the order of the items, computed in threads ahead of the consumer.
+
+    Items are read from the calling thread, as late as may be. Those under way, the consumer's
+    included, ``cost`` no more than ``budget`` together, unless one does alone, and are at most
+    twice as many as ``workers``: by default one a core, at most 16.
+    """
+    workers = workers or min(16, os.cpu_count() or 1)
+    waiting: deque[tuple[Future[Result], int]] = deque()
+    spent = 0
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    try:
+        for item in items:
+            price = cost(item) if cost else 0
+            while waiting and (len(waiting) == 2 * workers or spent + price > budget):
+                yield waiting[0][0].result()
+                spent -= waiting.popleft()[1]
+            waiting.append((pool.submit(work, item), price))
+            spent += price
+        while waiting:
+            yield waiting.popleft()[0].result()
+    finally:
+        pool.shutdown(cancel_futures=True)

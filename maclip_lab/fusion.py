@@ -1,4 +1,4 @@
-"""Confidence-guided fusion of the two cues, and the simpler rules it is compared with.
+"""Confidence-guided fusion of the two cues.
 
 Liao et al., "Beyond Cosine Similarity", AAAI 2026, arXiv:2511.09948.
 """
@@ -31,31 +31,14 @@ class FusionSettings:
                 raise ValueError(f"{name} is a finite number, got {value!r}")
 
 
-def fusion_weights(
-    q_cos: Tensor, q_mag: Tensor, settings: FusionSettings = FusionSettings()
-) -> tuple[Tensor, Tensor]:
-    """Weights of the cosine and the magnitude cue, of any one shape, which sum to 1."""
-    lead = settings.alpha * (q_cos - q_mag)
-    w_cos = torch.sigmoid(settings.base_cos - settings.base_norm + 2 * lead)
-    return w_cos, 1 - w_cos
-
-
 def fuse(
     q_cos: Tensor, q_mag: Tensor, settings: FusionSettings = FusionSettings()
 ) -> tuple[Tensor, Tensor, Tensor]:
     """MA-CLIP's score of every crop, and the weights of its cosine and its magnitude cue.
 
-    The cue that is ahead on a crop gets the larger weight.
+    The cue that is ahead on a crop gets the larger weight; the two, of any one shape, sum to 1.
     """
-    w_cos, w_mag = fusion_weights(q_cos, q_mag, settings)
+    lead = settings.alpha * (q_cos - q_mag)
+    w_cos = torch.sigmoid(settings.base_cos - settings.base_norm + 2 * lead)
+    w_mag = 1 - w_cos
     return w_cos * q_cos + w_mag * q_mag, w_cos, w_mag
-
-
-def fixed_fusion(q_cos: Tensor, q_mag: Tensor, w_cos: float = 0.5) -> Tensor:
-    """Fusion by a weight that is the same everywhere; 0.5 gives the mean of the cues."""
-    return w_cos * q_cos + (1 - w_cos) * q_mag
-
-
-def product_fusion(q_cos: Tensor, q_mag: Tensor) -> Tensor:
-    """Product of the cues."""
-    return q_cos * q_mag

@@ -113,9 +113,7 @@ def load_picture(source: Source, *, preset: Preset = "default") -> Picture:
     if not isinstance(source, np.ndarray):
         kind = type(source).__name__
         raise TypeError(f"a picture must be a path, bytes, PIL image, array or tensor, got {kind}")
-    image, flags = _from_array(source)
-    picture = _decoded(image, "the array", preset)
-    return replace(picture, flags=flags + picture.flags)
+    return _decoded(_from_array(source), "the array", preset)
 
 
 def announced_pixels(source: "Source | Picture") -> int:
@@ -152,17 +150,17 @@ def find_pictures(folder: str | os.PathLike[str]) -> list[Path]:
             pictures.append(path)
         elif regular and (suffix in formats.UNSIGNED or _begins_like_a_picture(path)):
             left[suffix or "without suffix"] += 1
-    told = [f"skipped a folder that cannot be read: {root / skipped}" for skipped in unreadable]
+    for skipped in unreadable:
+        warnings.warn(f"skipped a folder that cannot be read: {root / skipped}", stacklevel=2)
     if left:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(left.items()))
-        told.append(
+        heic = not formats.HEIF and {".heic", ".heif", ".hif"} & set(left)
+        warnings.warn(
             f"{left.total()} pictures under {root} are left out: {kinds}. A search takes files "
             f"named {' '.join(sorted(formats.EXTENSIONS))}; rename or convert the others"
+            f"{'; pillow-heif, where it is installed, reads HEIC' if heic else ''}",
+            stacklevel=2,
         )
-        if not formats.HEIF and {".heic", ".heif", ".hif"} & set(left):
-            told[-1] += "; pillow-heif, where it is installed, reads HEIC"
-    for words in told:
-        warnings.warn(words, stacklevel=2)
     return sorted(pictures, key=lambda path: _natural_key(path.relative_to(root)))
 
 
@@ -175,7 +173,7 @@ def path_hint(path: str) -> str:
     return ""
 
 
-def eight_bit(values: np.ndarray) -> np.ndarray:
+def _eight_bit(values: np.ndarray) -> np.ndarray:
     """Samples of 16 bit to the nearest of 256 levels."""
     return ((values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
 
@@ -223,8 +221,8 @@ def _array_of(tensor: "Tensor") -> np.ndarray:
     return np.rint(array * 255).astype(np.uint8)
 
 
-def _from_array(array: np.ndarray) -> tuple[Image.Image, tuple[str, ...]]:
-    """An array as an image of 8 bit, and its flags."""
+def _from_array(array: np.ndarray) -> Image.Image:
+    """An array as an image of 8 bit, which tells where it had 16."""
     if array.dtype not in (np.uint8, np.uint16):
         advice = "floating pictures go in as a float tensor (3, H, W) in [0, 1]"
         raise TypeError(f"a picture array must be uint8 or uint16, got {array.dtype}; {advice}")
@@ -234,10 +232,10 @@ def _from_array(array: np.ndarray) -> tuple[Image.Image, tuple[str, ...]]:
     if not (array.ndim == 2 or colour) or 0 in array.shape:
         shapes = "(H, W) or (H, W, 1 | 3 | 4)"
         raise ValueError(f"a picture array must have shape {shapes}, got {array.shape}")
-    if array.dtype == np.uint8:
-        return Image.fromarray(np.ascontiguousarray(array)), ()
-    image = Image.fromarray(np.ascontiguousarray(eight_bit(array)))
-    return image, ("16bit", "low_range") if _in_low_range(image) else ("16bit",)
+    bits = 8 * array.itemsize
+    image = Image.fromarray(np.ascontiguousarray(array if bits == 8 else _eight_bit(array)))
+    image.info["bits"] = bits
+    return image
 
 
 def _decoded(source: bytes | Image.Image, name: str, preset: Preset) -> Picture:
@@ -321,7 +319,7 @@ def _scaled_to_8bit(image: Image.Image) -> Image.Image:
     if low < 0 or high > 65535:
         reason = "only 8 and 16 bit are accepted, scale them to 0..65535"
         raise Refused("unsupported", f"32-bit samples outside 0..65535; {reason}", image.size)
-    return image.point(eight_bit(np.arange(65536)).tolist(), "L")
+    return image.point(_eight_bit(np.arange(65536)).tolist(), "L")
 
 
 def _in_low_range(image: Image.Image) -> bool:

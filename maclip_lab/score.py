@@ -10,7 +10,7 @@ import pandas as pd
 from torch import Tensor
 
 from maclip_lab.crops import CropGrid, PreparedPicture
-from maclip_lab.cues import cosine_cue, l2_norm, magnitude_cue, mean_magnitude
+from maclip_lab.cues import cosine_cue, magnitude_cue, mean_magnitude
 from maclip_lab.fusion import FusionSettings, fuse
 from maclip_lab.prompts import ATTRIBUTES, PromptPairs
 
@@ -106,22 +106,14 @@ class Score(float):
         return np.divide(total, seen, out=np.full_like(total, np.nan), where=seen > 0)
 
     def _repr_html_(self) -> str:
-        """The display of a notebook: the score large, the cues behind it as bars."""
-        rows = "".join(
-            f"<tr><td style='text-align:left'>{name}</td><td>{value:.3f}</td>"
-            f"<td style='text-align:left'><div style='background:#3f90da;height:0.8em;"
-            f"width:{0 if value != value else min(value, 1.5) * 8:.1f}em'></div></td>"
-            f"<td style='text-align:left'>{note}</td></tr>"
-            for name, value, note in (
-                ("cosine cue Q<sub>cos</sub>", self.q_cos, f"weight {self.w_cos:.2f}"),
-                ("magnitude cue Q<sub>mag</sub>", self.q_mag, f"weight {self.w_mag:.2f}"),
-            )
-        )
-        notes = ", ".join((*self.flags, *([] if self.status == "ok" else [self.status])))
+        """The display of a notebook: the score large, the cues behind it, what was done."""
+        notes = [self.backbone, f"{self.width} × {self.height} px", f"{self.n_crops} crops"]
+        notes += self.flags if self.status == "ok" else (*self.flags, self.status)
         return (
             f"<div><b style='font-size:1.6em'>{self.score:.3f}</b> MA-CLIP score, higher is better"
-            f"<table>{rows}</table><small>{self.backbone} · {self.width} × {self.height} px · "
-            f"{self.n_crops} crops{' · ' + notes if notes else ''}</small></div>"
+            f"<br>cosine cue Q<sub>cos</sub> {self.q_cos:.3f}, weight {self.w_cos:.2f}"
+            f"<br>magnitude cue Q<sub>mag</sub> {self.q_mag:.3f}, weight {self.w_mag:.2f}"
+            f"<br><small>{' · '.join(notes)}</small></div>"
         )
 
 
@@ -133,7 +125,7 @@ def read_cues(
     q_cos, q_mag = pairs.mean(-1), magnitude_cue(features, settings.box_lam)
     score, w_cos, w_mag = fuse(q_cos, q_mag, settings)
     columns = {"score": score, "q_cos": q_cos, "q_mag": q_mag, "w_cos": w_cos, "w_mag": w_mag}
-    columns |= {"mean_magnitude": mean_magnitude(features), "norm": l2_norm(features)}
+    columns |= {"mean_magnitude": mean_magnitude(features), "norm": features.norm(dim=-1)}
     names = [f"{positive} / {negative}" for positive, negative in anchors.pairs]
     columns |= dict(zip(names, pairs.unbind(-1), strict=True))
     return {name: values.double().numpy() for name, values in columns.items()}
@@ -154,15 +146,15 @@ def score_features(
     if features is None:
         raise ValueError(f"{picture.source} has no features: {read.message or 'encode it first'}")
     cues = read_cues(features, anchors, settings)
-    numbers = {name: float(cues[name].mean()) for name in ("score", "q_cos", "q_mag", "w_cos")}
-    attributes: dict[str, float] = {}
+    names = ("score", "q_cos", "q_mag", "w_cos")
+    numbers, attributes = {name: float(cues[name].mean()) for name in names}, dict[str, float]()
     if axes is not None:
         on_axes = cosine_cue(features, axes.features, axes.logit_scale, axes.logit_bias)
         attributes = dict(zip(ATTRIBUTES, on_axes.double().mean(0).tolist(), strict=True))
-    finite = all(np.isfinite(column).all() for column in cues.values())
-    if not finite:
+    status, message = "ok", ""
+    if not all(np.isfinite(column).all() for column in cues.values()):
         numbers, attributes = dict.fromkeys(numbers, nan), dict.fromkeys(attributes, nan)
-    status, message = ("ok", "") if finite else ("nonfinite", NONFINITE)
+        status, message = "nonfinite", NONFINITE
     result = Score(numbers.pop("score"))
     vars(result).update(numbers, status=status, message=message, attributes=attributes, cues=cues)
     vars(result).update(settings=settings, backbone=backbone)

@@ -18,35 +18,31 @@ from maclip_lab import crops
 from maclip_lab.clip.foreign import Encoders, ForeignClip, Tokenizer, weights_sha256
 from maclip_lab.clip.model import CLIP
 from maclip_lab.crops import PreparedPicture, Protocol, prepare_picture
-from maclip_lab.encoder import ImageEncoder, choose_device
+from maclip_lab.encoder import ImageEncoder, choose_device, map_ahead
 from maclip_lab.errors import IntegrityError, PictureError
 from maclip_lab.files.identity import joint_sha256
 from maclip_lab.files.provenance import config_sha256, versions
 from maclip_lab.fusion import FusionSettings, option
 from maclip_lab.images import Picture, Preset, Source, announced_pixels, find_pictures
 from maclip_lab.prompts import ATTRIBUTES, PromptPairs, encode_prompts, prompt_pairs
-from maclip_lab.readahead import map_ahead
 from maclip_lab.score import Score, TextAnchors, score_features
-from maclip_lab.weights.loading import Backbone, activation, fetch, load_backbone
-from maclip_lab.weights.names import shape_and_seed
+from maclip_lab.weights.loading import Backbone, load_backbone
 
 _NUMBERS = ("score", "q_cos", "q_mag", "w_cos")
 TABLE_COLUMNS = ("path", *_NUMBERS, "n_crops", "width", "height", "status", "flags", "message")
-
 PROTOCOL = "Follow a data set's crop protocol; of a published one, read files as the authors do."
+ACTIVATION = "Activation of a weights file that does not say; OpenAI's is QuickGELU."
 READING = (
     'How files are read: "official" as the authors do, the rule for published sets; "default" with '
     "EXIF orientation and transparency respected, the rule for all else."
 )
-ACTIVATION = "Activation of a weights file that does not say; OpenAI's is QuickGELU."
 
 
 @dataclass(frozen=True)
 class ScoreConfig:
     """Everything that scores depend on, except the pictures; small enough to send to a worker.
 
-    Its fields are arguments of `Maclip` and its call, and ``weights_sha256``, what every worker's
-    weights must be, empty for what is found here.
+    Fields are arguments of `Maclip` and its call; ``weights_sha256`` is empty for what is found.
     """
 
     backbone: str = "RN50"
@@ -84,7 +80,7 @@ class ScoreConfig:
     @property
     def facts(self) -> dict[str, object]:
         """What the numbers depend on, every choice resolved, as results record it."""
-        facts: dict[str, object] = {
+        return {
             "backbone": self.backbone,
             "weights_sha256": self.weights_sha256,
             "protocol": asdict(self.protocol),
@@ -94,8 +90,8 @@ class ScoreConfig:
             "pos_embedding": self.pos_embedding,
             "quick_gelu": self.quick_gelu,
             **vars(self.settings),
+            **({"attributes": True} if self.attributes else {}),
         }
-        return facts | ({"attributes": True} if self.attributes else {})
 
     @property
     def sha256(self) -> str:
@@ -108,18 +104,18 @@ class ScoreConfig:
         Raises:
             WeightsError: no weights can be had.
         """
-        path = Path(self.backbone)
-        here = replace(self, backbone=str(path.absolute())) if path.is_file() else self
+        file = Path(self.backbone)
+        named = replace(self, backbone=str(file.absolute())) if file.is_file() else self
         where: dict[str, Any] = {"weights_dir": self.weights_dir, "offline": self.offline}
-        if shape_and_seed(here.backbone)[1] is not None:  # drawn, so there is no file of it
-            drawn = load_backbone(here.backbone, **where, quick_gelu=self.quick_gelu)
-            return replace(here, weights_sha256=drawn.sha256, quick_gelu=drawn.quick_gelu)
-        checkpoint = fetch(here.backbone, **where)
-        if self.weights_sha256 not in ("", checkpoint.sha256):
-            ours = f"{self.backbone} is {checkpoint.sha256} here"
+        backbone = load_backbone(named.backbone, **where, quick_gelu=self.quick_gelu)
+        self.check(backbone)
+        return replace(named, weights_sha256=backbone.sha256, quick_gelu=backbone.quick_gelu)
+
+    def check(self, backbone: Backbone) -> None:
+        """An IntegrityError where the weights are not those that the settings name."""
+        if self.weights_sha256 not in ("", backbone.sha256):
+            ours = f"{self.backbone} is {backbone.sha256} here"
             raise IntegrityError(f"{ours}, not the {self.weights_sha256} that was asked for")
-        quick_gelu = activation(checkpoint, self.quick_gelu)
-        return replace(here, weights_sha256=checkpoint.sha256, quick_gelu=quick_gelu)
 
 
 class Maclip:
@@ -195,9 +191,7 @@ class Maclip:
         """
         names = [name for name in signature(cls).parameters if hasattr(config, name)]
         scorer = cls(**{name: getattr(config, name) for name in names})
-        if config.weights_sha256 not in ("", scorer.backbone.sha256):
-            ours = f"this worker's {config.backbone} is {scorer.backbone.sha256}"
-            raise IntegrityError(f"{ours}, not the {config.weights_sha256} of the run")
+        config.check(scorer.backbone)
         return scorer
 
     def __repr__(self) -> str:
@@ -344,19 +338,17 @@ def score_folder(
     config = scorer.config(dataset, settings, preset=preset)
     results = scorer.score_all(paths, config)
     bar = tqdm(results, total=len(paths), unit="picture", disable=not progress)
-    rows, content = [], []
-    for path, result in zip(paths, bar, strict=True):
-        rows.append(score_row(path, result))
-        content.append((str(rows[-1]["path"]), result.sha256))
+    rows = [score_row(path, result) for path, result in zip(paths, bar, strict=True)]
     table = pd.DataFrame(rows, columns=[*TABLE_COLUMNS, *(ATTRIBUTES if scorer.axes else ())])
-    data = {"folder": os.getcwd(), "pictures_sha256": joint_sha256(content)}
-    table.attrs = {**config.facts, "data": data}
+    content = joint_sha256((str(row["path"]), str(row["sha256"])) for row in rows)
+    table.attrs = {**config.facts, "data": {"folder": os.getcwd(), "pictures_sha256": content}}
     return table
 
 
 def score_row(path: Path, result: Score | Picture) -> dict[str, object]:
-    """One row of `score_folder`'s table."""
-    row: dict[str, object] = {name: getattr(result, name, nan) for name in TABLE_COLUMNS}
+    """One row of `score_folder`'s table, and the sha256 of the picture."""
+    columns = (*TABLE_COLUMNS, "sha256")
+    row: dict[str, object] = {name: getattr(result, name, nan) for name in columns}
     # a name that is not UTF-8 could not be written to any table
     row["path"] = path.as_posix().encode("utf-8", "backslashreplace").decode()
     row["flags"] = " ".join(result.flags)

@@ -1,6 +1,8 @@
 """The encoder: the plain towers' features, whatever was folded, packed or halved on the way."""
 
 import copy
+import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +20,7 @@ from maclip_lab.clip.kernels import Placement
 from maclip_lab.clip.model import ModifiedResNet, QuickGELU, VisionTransformer
 from maclip_lab.crops import NATIVE, WHOLE, crop_batches
 from maclip_lab.cues import cosine_cue, magnitude_cue
-from maclip_lab.encoder import ImageEncoder
+from maclip_lab.encoder import ImageEncoder, map_ahead
 from maclip_lab.fusion import FusionSettings, fuse
 from maclip_lab.prompts import MACLIP_PROMPTS, encode_prompts
 
@@ -70,6 +72,12 @@ def randomised(tower, seed=0):
 def small_rn():
     torch.manual_seed(0)
     return randomised(ModifiedResNet((1, 2, 1, 1), 64, 64, 32))
+
+
+def encoder_of(clip, micro_batch, pack=False):
+    encoder = ImageEncoder(clip, device=CPU)
+    encoder.micro_batch, encoder.pack = micro_batch, pack
+    return encoder
 
 
 @pytest.fixture(scope="module")
@@ -148,8 +156,8 @@ def test_a_narrow_tower_runs_as_published_to_the_bit(golden_clips):
 @pytest.mark.parametrize("model", ["rn", "vit"])
 @pytest.mark.parametrize("micro_batch", [1, 3])
 def test_features_do_not_depend_on_the_micro_batch(golden_clips, model, micro_batch):
-    few = ImageEncoder(golden_clips[model], device=CPU, micro_batch=micro_batch)
-    many = ImageEncoder(golden_clips[model], device=CPU, micro_batch=99)
+    few = encoder_of(golden_clips[model], micro_batch)
+    many = encoder_of(golden_clips[model], 99)
     picture = pixels(400, 360)
     assert distance(few.encode_picture(picture), many.encode_picture(picture)) < 5e-5
 
@@ -161,7 +169,7 @@ def test_unpacked_pictures_have_the_features_they_have_alone_to_the_bit(encoder)
 
 
 def test_packed_pictures_have_the_features_they_have_alone_to_rounding(golden_clips):
-    packed = ImageEncoder(golden_clips["vit"], device=CPU, micro_batch=4, pack=True)
+    packed = encoder_of(golden_clips["vit"], 4, pack=True)
     pictures = [pixels(260, 300, 1), pixels(480, 360, 2), pixels(224, 224, 3), pixels(230, 500, 4)]
     alone = [packed.encode_picture(picture) for picture in pictures]
     for order in ([0, 1, 2, 3], [3, 1, 0, 2], []):
@@ -171,7 +179,7 @@ def test_packed_pictures_have_the_features_they_have_alone_to_rounding(golden_cl
 
 
 def test_packing_fills_every_batch_but_the_last(golden_clips):
-    packed = ImageEncoder(golden_clips["vit"], device=CPU, micro_batch=4, pack=True)
+    packed = encoder_of(golden_clips["vit"], 4, pack=True)
     sizes, tower = [], packed._tower
     packed._tower = lambda images, pos: sizes.append(len(images)) or tower(images, pos)
     list(packed.encode_pictures([pixels(224, 224), pixels(400, 360), pixels(224, 360)]))
@@ -179,14 +187,9 @@ def test_packing_fills_every_batch_but_the_last(golden_clips):
 
 
 def test_whole_pictures_are_never_packed(golden_clips):
-    packed = ImageEncoder(golden_clips["vit"], device=CPU, pack=True)
+    packed = encoder_of(golden_clips["vit"], 16, pack=True)
     shapes = [f.shape for f in packed.encode_pictures([pixels(64, 96), pixels(80, 64)], WHOLE)]
     assert shapes == [(1, packed.embed_dim)] * 2
-
-
-def test_a_batch_without_room_is_refused(golden_clips):
-    with pytest.raises(ValueError, match="at least one crop, got 0"):
-        ImageEncoder(golden_clips["rn"], device=CPU, micro_batch=0)
 
 
 def short_of_memory(encoder, fits):
@@ -204,7 +207,7 @@ def short_of_memory(encoder, fits):
 
 
 def test_every_halving_is_logged_once_with_the_old_batch_and_the_new(golden_clips, caplog):
-    encoder = ImageEncoder(golden_clips["vit"], device=CPU, micro_batch=8)
+    encoder = encoder_of(golden_clips["vit"], 8)
     short_of_memory(encoder, 3)
     for _ in range(3):
         encoder.encode(crops(8))
@@ -216,7 +219,7 @@ def test_every_halving_is_logged_once_with_the_old_batch_and_the_new(golden_clip
 
 @pytest.mark.parametrize("pack", [False, True])
 def test_batches_are_halved_until_they_fit_the_memory_and_stay_so(golden_clips, pack):
-    encoder = ImageEncoder(golden_clips["vit"], device=CPU, micro_batch=8, pack=pack)
+    encoder = encoder_of(golden_clips["vit"], 8, pack=pack)
     pictures = [pixels(400, 360), pixels(224, 360)]
     wanted = [encoder.encode_picture(picture) for picture in pictures]
     asked = short_of_memory(encoder, 2)
@@ -275,3 +278,65 @@ def test_a_picture_of_one_windows_size_is_its_own_thumbnail(encoder):
     assert distance(torch.stack([window, thumbnail]), wanted) < 1e-5
     assert len(encoder.encode_picture(picture, replace(NATIVE, windows=False))) == 1
     assert len(encoder.encode_picture(pixels(224, 360), replace(NATIVE, thumbnail=False))) == 2
+
+
+def test_results_come_in_the_order_of_the_items():
+    def work(item):
+        time.sleep(0.002 * (item % 3))
+        return item
+
+    assert list(map_ahead(work, range(30), workers=4)) == list(range(30))
+
+
+@pytest.mark.parametrize("prices", [[10] * 12, [3, 50, 3, 50, 3], [0] * 9, [50]])
+def test_what_is_under_way_costs_no_more_than_the_budget_unless_it_goes_alone(prices):
+    lock, under_way, peaks = threading.Lock(), set(), []
+
+    def work(item):
+        with lock:
+            under_way.add(item)
+            peaks.append((sum(prices[i] for i in under_way), len(under_way)))
+        return item
+
+    for item in map_ahead(work, range(len(prices)), prices.__getitem__, budget=30, workers=3):
+        with lock:
+            under_way.discard(item)
+    assert all(cost <= 30 or count == 1 for cost, count in peaks)
+
+
+def test_the_next_item_is_worked_on_while_the_consumer_is_busy():
+    started = threading.Event()
+
+    def work(item):
+        if item == 1:
+            started.set()
+        return item
+
+    results = map_ahead(work, range(2), workers=1)
+    assert next(results) == 0
+    assert started.wait(10)
+    assert list(results) == [1]
+
+
+def test_items_are_drawn_only_as_far_ahead_as_needed():
+    drawn = []
+
+    def items():
+        for item in range(100):
+            drawn.append(item)
+            yield item
+
+    results = map_ahead(lambda item: item, items(), workers=2)
+    next(results)
+    assert len(drawn) <= 5
+    results.close()
+
+
+def test_a_failure_reaches_the_consumer():
+    def work(item):
+        return 1 // item
+
+    results = map_ahead(work, [1, 0], workers=1)
+    assert next(results) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(results)

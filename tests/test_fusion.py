@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maclip_lab.fusion import FusionSettings, fixed_fusion, fuse, fusion_weights, product_fusion
+from maclip_lab.fusion import FusionSettings, fuse
 
 CUES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 3)), min_size=1, max_size=20)
 CONSTANTS = st.builds(
@@ -25,7 +25,7 @@ def test_the_weights_are_the_softmax_of_the_paper(cues, settings):
     q_cos, q_mag = columns(cues)
     lead = settings.alpha * (q_cos - q_mag)
     logits = np.stack([settings.base_cos + lead, settings.base_norm - lead])
-    w_cos, w_mag = fusion_weights(q_cos, q_mag, settings)
+    _, w_cos, w_mag = fuse(q_cos, q_mag, settings)
     np.testing.assert_allclose(
         torch.stack([w_cos, w_mag]), scipy.special.softmax(logits, 0), atol=1e-12
     )
@@ -42,13 +42,6 @@ def test_the_score_lies_between_the_cues(cues, settings):
 
 def test_the_defaults_are_the_papers():
     assert FusionSettings() == FusionSettings(box_lam=0.5, base_cos=1.0, base_norm=0.6, alpha=1.0)
-
-
-def test_the_simple_rules():
-    q_cos, q_mag = torch.tensor([0.2]), torch.tensor([0.6])
-    assert fixed_fusion(q_cos, q_mag).item() == pytest.approx(0.4)
-    assert fixed_fusion(q_cos, q_mag, 1).item() == pytest.approx(0.2)
-    assert product_fusion(q_cos, q_mag).item() == pytest.approx(0.12)
 
 
 @pytest.mark.parametrize("value", [float("nan"), -float("inf"), 10**400, None, "0.5"])

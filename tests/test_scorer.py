@@ -145,7 +145,6 @@ def test_the_recorded_hash_is_of_the_bytes_that_were_scored(scorer, folder, monk
         return score_row(path, result)
 
     monkeypatch.setattr("maclip_lab.scorer.score_row", replaced)
-    monkeypatch.setattr("maclip_lab.readahead.PIXELS_AHEAD", 1)
     table = score_folder(paths, scorer)
     assert table.attrs["data"]["pictures_sha256"] == wanted
 
@@ -189,9 +188,9 @@ def test_clip_iqa_is_the_cosine_cue_of_the_whole_picture(scorer, golden_clips):
     clip = golden_clips["rn"]
     picture = GOLDEN / "c_640x352.png"
     with Image.open(picture) as image:
-        pixels = torch.from_numpy(np.asarray(image.convert("RGB")).transpose(2, 0, 1).copy())
+        pixels = torch.tensor(np.asarray(image.convert("RGB")), dtype=torch.float32)
     with torch.inference_mode():
-        feature = clip.encode_image(normalise(pixels)[None])
+        feature = clip.encode_image(normalise(pixels[None]))
     texts = encode_prompts(clip, CLIP_IQA_PROMPTS)
     wanted = cosine_cue(feature, texts, float(clip.logit_scale.exp())).item()
     assert scorer.clip_iqa(picture) == pytest.approx(wanted, rel=1e-5)

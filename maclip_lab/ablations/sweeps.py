@@ -19,7 +19,7 @@ from maclip_lab.errors import DatasetWarning
 from maclip_lab.evaluation.correlations import METHODS, pearson
 from maclip_lab.features import Features
 from maclip_lab.features.cues import Anchors, StoredCues, set_name, store_cues
-from maclip_lab.fusion import FusionSettings, fixed_fusion, fuse, product_fusion
+from maclip_lab.fusion import FusionSettings, fuse
 from maclip_lab.prompts import MACLIP_PROMPTS, PROMPT_SETS, PromptPairs
 from maclip_lab.score import NONFINITE, TextAnchors
 
@@ -170,16 +170,15 @@ def _fuse(
     q_cos: np.ndarray, q_mag: np.ndarray, settings: FusionSettings, rule: Rule
 ) -> tuple[np.ndarray, np.ndarray]:
     """Score of every crop, and the weight of its cosine cue."""
-    cos, mag = torch.from_numpy(q_cos), torch.from_numpy(q_mag)
     if rule == "adaptive":
-        score, w_cos, _ = fuse(cos, mag, settings)
+        score, w_cos, _ = fuse(torch.from_numpy(q_cos), torch.from_numpy(q_mag), settings)
         return score.numpy(), w_cos.numpy()
     if rule == "product":
-        return product_fusion(cos, mag).numpy(), np.full(len(q_cos), np.nan)
+        return q_cos * q_mag, np.full(len(q_cos), np.nan)
     weight = _FIXED.get(rule) if isinstance(rule, str) else float(rule)
     if weight is None or not 0 <= weight <= 1:
         raise ValueError(
             f"a rule is one of {', '.join(RULES)} or a weight of the cosine cue in [0, 1], "
             f"got {rule!r}"
         )
-    return fixed_fusion(cos, mag, weight).numpy(), np.full(len(q_cos), weight)
+    return weight * q_cos + (1 - weight) * q_mag, np.full(len(q_cos), weight)

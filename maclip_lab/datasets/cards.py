@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from maclip_lab.crops import SETS, canonical_name
+from maclip_lab.fusion import option
 
 Variant = Literal["standard", "paper"]
 _MACHINERY = ("file", "picture", "words", "ref_case", "example", "stand_in")
@@ -105,47 +106,47 @@ def card_for(dataset: str) -> Card:
     return CARDS[canonical_name(dataset)]
 
 
-def _option(text: str, default: Any = None, **more: Any) -> Any:
-    return field(default=default, metadata={"help": text, **more})
-
-
 @dataclass(frozen=True)
 class Choices:
     """How a data set or a list of one's own is opened; each field says what it is in ``help``."""
 
-    annotations: str | os.PathLike[str] | None = _option(
+    annotations: str | os.PathLike[str] | None = option(
+        None,
         "Your own list of pictures and scores: .csv, .txt, .xlsx, .json, .parquet.",
         type=Path | None,
     )
-    variant: Variant = _option(
-        '"standard", or "paper" for exactly the list published with MA-CLIP.', "standard"
+    variant: Variant = option(
+        "standard", '"standard", or "paper" for exactly the list published with MA-CLIP.'
     )
-    resolution: str | None = _option("Of KonIQ-10k: 1024x768, the default, or 512x384.")
-    scores: str | None = _option("KonIQ-10k: mos, the default, or zscore; AGIQA-1K: zscore or raw.")
-    split: str | None = _option("One part, such as test, of a set or list that has parts.")
-    path_column: str | None = _option("Column of your list that holds the pictures.")
-    score_column: str | None = _option("Column of your list that holds the scores.")
-    reference_column: str | None = _option(
-        "Column of your list that says which pictures are versions of one content."
+    resolution: str | None = option(None, "Of KonIQ-10k: 1024x768, the default, or 512x384.")
+    scores: str | None = option(
+        None, "KonIQ-10k: mos, the default, or zscore; AGIQA-1K: zscore or raw."
     )
-    higher_is_better: bool | None = _option(
+    split: str | None = option(None, "One part, such as test, of a set or list that has parts.")
+    path_column: str | None = option(None, "Column of your list that holds the pictures.")
+    score_column: str | None = option(None, "Column of your list that holds the scores.")
+    reference_column: str | None = option(
+        None, "Column of your list that says which pictures are versions of one content."
+    )
+    higher_is_better: bool | None = option(
+        None,
         "Direction of your list's scores; higher, unless it is one of the known sets'.",
         flags="--higher-is-better/--lower-is-better",
     )
-    mos_range: tuple[float, float] | None = _option(
-        "Lowest and highest possible score of your list."
+    mos_range: tuple[float, float] | None = option(
+        None, "Lowest and highest possible score of your list."
     )
-    on_duplicate: Literal["error", "keep", "mean"] = _option(
-        "What a picture in several rows means; mean: each row is a rating.", "error"
+    on_duplicate: Literal["error", "keep", "mean"] = option(
+        "error", "What a picture in several rows means; mean: each row is a rating."
     )
-    on_collision: Literal["error", "first"] = _option(
-        "What a name borne by several files means.", "error"
+    on_collision: Literal["error", "first"] = option(
+        "error", "What a name borne by several files means."
     )
-    missing: Literal["drop", "keep", "error"] = _option(
-        "What becomes of rows whose picture is absent.", "drop"
+    missing: Literal["drop", "keep", "error"] = option(
+        "drop", "What becomes of rows whose picture is absent."
     )
-    n_pictures: int | None = _option(
-        "So many pictures, drawn at random and always the same.", min=1
+    n_pictures: int | None = option(
+        None, "So many pictures, drawn at random and always the same.", min=1
     )
 
     def __post_init__(self) -> None:
@@ -164,16 +165,16 @@ class Choices:
         """Raise ``ValueError`` where a set has not the choice that is made."""
         if self.on_duplicate == "mean":
             raise ValueError('on_duplicate="mean" (--on-duplicate mean) is for a list of your own')
-        for option, allowed in (("resolution", card.resolutions), ("scores", card.scores)):
-            value = getattr(self, option)
+        for name, allowed in (("resolution", card.resolutions), ("scores", card.scores)):
+            value = getattr(self, name)
             if value is None:
                 continue
             if not allowed:
-                raise ValueError(f"{card.name} has one kind of {option}; got {option}={value!r}")
-            check_choice(option, value, *allowed)
+                raise ValueError(f"{card.name} has one kind of {name}; got {name}={value!r}")
+            check_choice(name, value, *allowed)
             if self.variant == "paper" and value != allowed[0]:
                 raise ValueError(
-                    f"the paper uses {option}={allowed[0]!r}; {option}={value!r} is for "
+                    f"the paper uses {name}={allowed[0]!r}; {name}={value!r} is for "
                     "variant='standard' (--variant standard)"
                 )
 

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from maclip_lab.cues import box_cox, cosine_cue, l2_norm, mean_magnitude, scaled_magnitude
+from maclip_lab.cues import box_cox, cosine_cue, mean_magnitude, scaled_magnitude
+from maclip_lab.encoder import map_ahead
 from maclip_lab.features.features import Features, StoreError
 from maclip_lab.prompts import PROMPT_SETS
-from maclip_lab.readahead import map_ahead
 from maclip_lab.score import TextAnchors
 
 Anchors = TextAnchors | Mapping[str, TextAnchors]
@@ -134,5 +134,5 @@ def _cues(block: np.ndarray, sets: Sequence[TextAnchors], lams: Sequence[float])
         cosines = (cosine_cue(features, s.features, s.logit_scale, s.logit_bias) for s in sets)
         magnitudes = (box_cox(scaled, lam) for lam in lams)
         means = [cue.mean(-1) for cue in (*cosines, *magnitudes)]
-        pieces.append(torch.stack([*means, mean_magnitude(features), l2_norm(features)]))
+        pieces.append(torch.stack([*means, mean_magnitude(features), features.norm(dim=-1)]))
     return torch.cat(pieces, dim=1).numpy()

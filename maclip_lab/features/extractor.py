@@ -9,7 +9,7 @@ import os
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,14 @@ from maclip_lab.crops import (
     protocol_for,
 )
 from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.encoder import map_ahead
 from maclip_lab.features.features import Features, StoreConfig, StoreError, differences
 from maclip_lab.features.packs import Pack, open_pack
 from maclip_lab.features.store import FeatureStore, Memo, Seen
 from maclip_lab.files.identity import content_sha256, file_times
 from maclip_lab.files.sealed import SealError
+from maclip_lab.fusion import option
 from maclip_lab.images import Preset, announced_pixels, load_picture
-from maclip_lab.readahead import map_ahead
 from maclip_lab.scorer import READING, Maclip
 
 _LOGGER = logging.getLogger(__name__)
@@ -56,20 +57,15 @@ class Extractor:
     """
 
     scorer: Maclip | Pack
-    folder: str | os.PathLike[str] = field(
-        default=Path("build/features"),
-        metadata={
-            "help": "Folder of the feature store; made where absent.",
-            "flags": "--store",
-            "type": Path,
-        },
+    folder: str | os.PathLike[str] = option(
+        Path("build/features"),
+        "Folder of the feature store; made where absent.",
+        flags="--store",
+        type=Path,
     )
-    dtype: str = field(
-        default="fp32",
-        metadata={"help": "How features are stored: fp32, or fp16 in half the room."},
-    )
+    dtype: str = option("fp32", "How features are stored: fp32, or fp16 in half the room.")
     progress: bool = False
-    preset: Preset | None = field(default=None, metadata={"help": READING})
+    preset: Preset | None = option(None, READING)
 
     def config(self, manifest: Manifest, protocol: Protocol | None = None) -> StoreConfig:
         """The configuration under which the store keeps a manifest's features."""

@@ -91,10 +91,8 @@ def score_part(part: Part, config: ScoreConfig, folder: Path, workers: int = 1) 
     try:
         scorer = _scorer(replace(config, device=_device(config.device)))
         results = scorer.score_all(part.files(), config, workers=workers)
-        rows = [
-            {**score_row(Path(name), result), "sha256": result.sha256}
-            for name, result in zip(part.paths, results, strict=True)
-        ]
+        named = zip(part.paths, results, strict=True)
+        rows = [score_row(Path(name), result) for name, result in named]
     finally:
         torch.set_num_threads(threads)
     columns = [*_COLUMNS, *(ATTRIBUTES if config.attributes else ())]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy import stats
 
-from maclip_lab import readahead
+from maclip_lab import encoder
 from maclip_lab.ablations.sweeps import (
     AUTHORS_GRID,
     CROP_GRID,
@@ -22,7 +22,7 @@ from maclip_lab.cues import cosine_cue, magnitude_cue
 from maclip_lab.features import Extractor
 from maclip_lab.features.cues import store_cues
 from maclip_lab.features.features import StoreError
-from maclip_lab.fusion import FusionSettings, fixed_fusion, fuse, product_fusion
+from maclip_lab.fusion import FusionSettings, fuse
 from maclip_lab.images import Picture
 from maclip_lab.prompts import CLIP_IQA_PROMPTS, MACLIP_PROMPTS
 from maclip_lab.score import TextAnchors, score_features
@@ -135,9 +135,10 @@ def test_every_rule_is_its_formula_on_every_crop_and_then_the_mean(view, rule):
         if rule == "adaptive":
             wanted = fuse(cos, mag, SETTINGS)[0]
         elif rule == "product":
-            wanted = product_fusion(cos, mag)
+            wanted = cos * mag
         else:
-            wanted = fixed_fusion(cos, mag, weights.get(rule, rule))
+            weight = weights.get(rule, rule)
+            wanted = weight * cos + (1 - weight) * mag
         assert row.score == pytest.approx(float(wanted.mean()), rel=1e-5)
 
 
@@ -219,7 +220,7 @@ def test_cues_are_the_same_however_the_work_is_cut_over_threads(view, monkeypatc
     whole, blocks, sizes = store_cues(view, ANCHORS), type(view).blocks, []
 
     def watched(work, items):
-        for result in readahead.map_ahead(work, items):
+        for result in encoder.map_ahead(work, items):
             sizes.append(result.shape[1])
             yield result
 

@@ -140,7 +140,8 @@ class Hungry(torch.nn.Module):
 
 
 def encoder_with_room_for(room, golden_clips):
-    encoder = ImageEncoder(golden_clips["vit"], device=torch.device("cpu"), micro_batch=16)
+    encoder = ImageEncoder(golden_clips["vit"], device=torch.device("cpu"))
+    encoder.micro_batch = 16
     encoder._tower = Hungry(encoder._tower, room)
     return encoder
 
