@@ -4,6 +4,7 @@ Run as ``python -m benchmarks.scale``. The pictures are generated JPEG files; on
 them, so that the workers share them out evenly.
 """
 
+import io
 import itertools
 import json
 import tempfile
@@ -20,7 +21,7 @@ import torch
 from benchmarks.memory import peak_gib
 from benchmarks.random_models import picture, save_random
 from benchmarks.timing import alternate, ratio
-from maclip_lab.files.sealed import seal
+from maclip_lab.files.sealed import write_sealed
 from maclip_lab.images import find_pictures, load_picture
 from maclip_lab.scale.run import ScaleRun, dask_client, score_many
 from maclip_lab.scorer import ScoreConfig
@@ -176,7 +177,9 @@ def _stored() -> dict[str, float]:
     found: dict[str, float] = {}
     for dtype, kind in (("fp16", np.float16), ("fp32", np.float32)):
         features = np.zeros((KONIQ_CROPS * SHARD, DIMENSIONS), dtype=kind)
-        size = len(seal({"feats": features}, {"pictures": row * SHARD}))
+        file = io.BytesIO()
+        write_sealed(file, {"feats": features}, {"pictures": row * SHARD})
+        size = len(file.getvalue())
         found[f"features in {dtype}, bytes a picture of {KONIQ_CROPS} crops"] = size / SHARD
     return found
 

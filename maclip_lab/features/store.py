@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ from maclip_lab.features.packs import open_pack, save_pack
 from maclip_lab.files.atomic import sweep, write_bytes
 from maclip_lab.files.identity import file_times
 from maclip_lab.files.provenance import record_path
-from maclip_lab.files.sealed import SealError, map_tensors, read_seal, seal
+from maclip_lab.files.sealed import SealError, map_tensors, read_seal, write_sealed
 
 _HEX = "[0-9a-f]"
 _PACKS = f"{_HEX * 12}-{_HEX * 20}{PACK_SUFFIX}"  # rows, contents; what else lies there is not ours
@@ -91,7 +92,8 @@ class Memo:
         if self.changed:
             entries = json.dumps(self.entries.copy())  # others may learn meanwhile
             with suppress(OSError):
-                write_bytes(self.path, seal({}, {"entries": entries}), durable=False)
+                content = partial(write_sealed, tensors={}, metadata={"entries": entries})
+                write_bytes(self.path, content, durable=False)
                 self.changed = False
 
 
@@ -146,9 +148,10 @@ class FeatureStore:
         if grid is not None:
             row |= {"rows": grid.rows, "cols": grid.cols}
             row |= {"cut_height": grid.height, "cut_width": grid.width}
-        content = {"feats": features.astype(DTYPES[self.config.dtype], copy=False)}
+        tensors = {"feats": features.astype(DTYPES[self.config.dtype], copy=False)}
         facts = {"config": self.config.sha256, "row": json.dumps(row)}
-        write_bytes(self._picture(sha256), seal(content, facts), durable=False)
+        content = partial(write_sealed, tensors=tensors, metadata=facts)
+        write_bytes(self._picture(sha256), content, durable=False)
 
     def serve(self, manifest: Manifest, seen: Sequence[Seen], scorer: Any) -> Features:
         """The features of files that all are held, gathered into one pack.

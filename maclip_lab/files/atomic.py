@@ -91,11 +91,8 @@ def _write(temporary: Path, name: str, data: Content, durable: bool) -> None:
     except OSError as error:
         if error.errno not in _FULL:
             raise
-        size = f"{len(data):,} " if isinstance(data, bytes) else ""
-        message = (
-            f"no room for the {size}bytes of {name} ({os.strerror(error.errno)}); "
-            "nothing was replaced: free space and run again, what is finished is kept"
-        )
+        message = f"no room for the bytes of {name} ({os.strerror(error.errno)}); nothing was "
+        message += "replaced: free space and run again, what is finished is kept"
         raise StorageFullError(error.errno, message, str(temporary.with_name(name))) from error
 
 

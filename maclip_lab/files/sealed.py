@@ -10,7 +10,6 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -38,18 +37,10 @@ class Pieces:
     pieces: Callable[[], Iterable[np.ndarray]]
 
 
-Tensors = Mapping[str, np.ndarray | Pieces]
-
-
-def seal(tensors: Tensors, metadata: Mapping[str, str]) -> bytes:
-    """The content of a sealed file; the header tells the metadata beside the tensors."""
-    file = BytesIO()
-    write_sealed(file, tensors, metadata)
-    return file.getvalue()
-
-
-def write_sealed(file: BinaryIO, tensors: Tensors, metadata: Mapping[str, str]) -> None:
-    """Write a sealed file into an open one, in the memory of a piece."""
+def write_sealed(
+    file: BinaryIO, tensors: Mapping[str, np.ndarray | Pieces], metadata: Mapping[str, str]
+) -> None:
+    """Write a sealed file, whose header has the metadata, into an open one a piece at a time."""
     names = sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))
     header: dict[str, object] = {"__metadata__": {**metadata, _DIGEST: _NO_DIGEST}}
     end = 0

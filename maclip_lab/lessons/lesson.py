@@ -26,7 +26,7 @@ from maclip_lab.lessons.explorer import explorer_page
 from maclip_lab.lessons.outputs import Outputs
 from maclip_lab.lessons.sets import Folder, extract, open_set
 from maclip_lab.lessons.verdicts import Cell, Claim, Direction, Matrix, Prediction, Verdict
-from maclip_lab.plots.style import PALETTE, backbone_label, palette, set_house_style
+from maclip_lab.plots.figures import PALETTE, backbone_label, palette, set_house_style
 from maclip_lab.scorer import Maclip
 from maclip_lab.weights.names import UNTRAINED
 

@@ -4,13 +4,6 @@ Colours are Okabe and Ito's, safe for colour-blind readers; one colour has one m
 Backgrounds are white, so dark pages show them too.
 """
 
-from maclip_lab.plots.pictures import quality_map, ranking
-from maclip_lab.plots.style import PALETTE, backbone_label, palette
+from maclip_lab.plots.figures import PALETTE, backbone_label, palette, quality_map, ranking
 
-__all__ = [
-    "PALETTE",
-    "backbone_label",
-    "palette",
-    "quality_map",
-    "ranking",
-]
+__all__ = ["PALETTE", "backbone_label", "palette", "quality_map", "ranking"]

@@ -24,7 +24,7 @@ from maclip_lab.features import (
 )
 from maclip_lab.features.features import StoreError
 from maclip_lab.files.provenance import differences, read_record
-from maclip_lab.files.sealed import read_seal, seal
+from maclip_lab.files.sealed import read_seal, write_sealed
 from maclip_lab.prompts import CLIP_IQA_PROMPTS, MACLIP_PROMPTS
 from tests.store_world import RN, grid_of, manifest, pictures
 
@@ -58,7 +58,9 @@ def rewritten(path, **changes):
     """The pack with parts of its header replaced, sealed anew."""
     header = read_seal(path, "a pack")
     del header["file_sha256"]
-    path.write_bytes(seal(load_file(path), header | changes))
+    tensors = load_file(path)
+    with path.open("wb") as file:
+        write_sealed(file, tensors, header | changes)
     return path
 
 

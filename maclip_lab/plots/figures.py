@@ -1,20 +1,58 @@
-"""Drawings that seaborn has not: photographs ranked, and a picture's quality laid over it."""
+"""A colour for every cue, and the drawings that seaborn has not: a ranking, a map of quality."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
 from maclip_lab.errors import PictureError
 from maclip_lab.images import load_picture
-from maclip_lab.plots.style import KNOWN_COLOURS
 from maclip_lab.score import Score
 
+KNOWN_COLOURS = {
+    "q_cos": "#0072B2",
+    "cosine cue": "#0072B2",
+    "q_mag": "#D55E00",
+    "magnitude cue": "#D55E00",
+    "score": "#009E73",
+    "MA-CLIP": "#009E73",
+    "clip_iqa": "#E69F00",
+    "CLIP-IQA": "#E69F00",
+    "mean_magnitude": "#CC79A7",
+    "norm": "#56B4E9",
+    "tiny-rn": "#333333",
+    "tiny-vit": "#9a9a9a",
+    "CLIVE": "#332288",
+    "BIQ2021": "#AA4499",
+    "severity": "#999933",
+}
+"""One meaning a colour, by column or by name: cues and methods, backbones, data sets."""
+PALETTE = dict(KNOWN_COLOURS)
+"""The same, and what a `Lesson` adds: names of the reader's own."""
+_ELSE = ("#44AA99", "#882255", "#117733", "#88CCEE", "#CC6677", "#661100")
+"""Colours of anything that is no cue, backbone or data set, so that those mean one thing."""
+_OWN_COLOURS = ("#000000", "#882255", "#117733", "#661100", "#888888")
+_HOUSE = {
+    "figure.figsize": (6.4, 3.4),
+    "figure.dpi": 150,
+    "figure.facecolor": "white",
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.titlesize": "medium",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.linewidth": 0.5,
+    "legend.frameon": False,
+    "image.cmap": "cividis",
+}
 _LABELS = {
     "q_cos": "cosine cue $Q_{cos}$",
     "q_mag": "magnitude cue $Q_{mag}$",
@@ -22,6 +60,33 @@ _LABELS = {
 }
 _MARKERS = {"q_cos": "o", "q_mag": "s", "score": "D"}
 _TITLE: dict[str, Any] = {"fontsize": "medium", "fontweight": "bold", "wrap": True}
+
+
+def palette(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each name, for seaborn's ``hue``: that of `KNOWN_COLOURS`, else one of nobody's.
+
+    >>> palette(["q_cos", "my cue"])
+    {'q_cos': '#0072B2', 'my cue': '#000000'}
+    """
+    own = itertools.cycle(_OWN_COLOURS)
+    return {name: KNOWN_COLOURS.get(name) or next(own) for name in dict.fromkeys(names)}
+
+
+def set_house_style() -> None:
+    """Seaborn and Matplotlib as all notebooks draw: white, a light grid, titles from the left."""
+    sns.set_theme(context="paper", style="whitegrid", palette=list(_ELSE), rc=_HOUSE)
+
+
+def backbone_label(backbone: str) -> str:
+    """A backbone's name for titles and tables: a file's own name without its folder.
+
+    >>> backbone_label("ViT-B/32"), backbone_label("models/mine.safetensors")
+    ('ViT-B/32', 'mine.safetensors')
+    >>> backbone_label("hf-hub:timm/vit_base_patch16_clip_224.openai")
+    'hf-hub:timm/vit_base_patch16_clip_224.openai'
+    """
+    is_file = Path(backbone).suffix and not backbone.startswith("hf-hub:")
+    return Path(backbone).name if is_file else backbone
 
 
 def ranking(table: pd.DataFrame, pictures: Sequence[str], *, title: str) -> Figure:
@@ -77,13 +142,8 @@ def quality_map(
     ``image`` is the picture as it was cut and scored, ``column`` one of ``score.crops``, and
     ``title`` the finding.
     """
-    size: dict[str, Any] = {
-        "figsize": (6, 4.2),
-        "dpi": 100,
-        "layout": "constrained",
-        "facecolor": "white",
-    }
-    ax = ax or plt.subplots(**size)[1]
+    if ax is None:
+        ax = plt.figure(figsize=(6, 4.2), dpi=100, layout="constrained").subplots()
     ax.imshow(image.convert("L"), cmap="gray")
     numbers = score.quality_map(column)
     laid = ax.imshow(numbers, cmap="plasma", alpha=0.55)  # no grey in it, as the picture has

@@ -6,7 +6,7 @@ from matplotlib import pyplot as plt
 from PIL import Image
 
 from maclip_lab.errors import PictureError
-from maclip_lab.plots import ranking
+from maclip_lab.plots.figures import KNOWN_COLOURS, palette, ranking
 
 mpl.use("Agg")
 
@@ -35,3 +35,15 @@ def test_a_ranking_shows_pictures_as_they_were_scored(tmp_path):
         ranking(pd.DataFrame([row]), [path], title="One")
     with pytest.raises(ValueError, match="no row has the path"):
         ranking(pd.DataFrame([row]), ["q.png"], title="One")
+
+
+def test_known_names_keep_their_colour_beside_ones_own():
+    given = palette(["mine", "q_cos", "other", "CLIVE"])
+    assert (given["q_cos"], given["CLIVE"]) == (KNOWN_COLOURS["q_cos"], KNOWN_COLOURS["CLIVE"])
+    assert len({*given.values()} - {*KNOWN_COLOURS.values()}) == 2
+
+
+@pytest.mark.parametrize("count", [1, 5, 9])
+def test_a_cue_of_ones_own_never_has_the_colour_of_a_known_one(count):
+    own = palette(f"mine {i}" for i in range(count))
+    assert not {*own.values()} & {*KNOWN_COLOURS.values()}
