@@ -98,29 +98,36 @@ def assess(
         "data": manifest.data(view.table),
         **({"also": rivals.facts} if rivals.facts else {}),
     }
-    named = {"dataset": manifest.dataset, "backbone": config.backbone}
     differences = by_type = pd.DataFrame()
     if votes is not None:
         record["votes"] = votes.to_dict("list")
         table, predictions = judge_choices(predictions, methods, votes)
-        _warn_of_falling(table["method"], table[["accuracy", "accuracy_hi"]] - 0.5, rivals)
-        table = table.assign(**named)[[*named, *table]]
-        return Study(predictions, table, differences, by_type, provenance_record(record))
-    up = manifest.higher_is_better
-    judged = evaluate(
-        methods,
-        rows["mos"],
-        baseline="MA-CLIP",
-        higher_is_better=up,
-        clusters=rows["ref_id"] if rows["ref_id"].notna().all() else None,
-        settings=statistics,
-    )
-    differences = judged.loc[judged["other"] != "", ["method", *DIFFERENCES]]
-    table = judged[COLUMNS].assign(**named)[[*named, *COLUMNS]]
-    _warn_of_falling(table["method"], table[["srcc", "srcc_lo", "srcc_hi"]], rivals)
-    if rows["dist_type"].notna().all():
-        by_type = breakdown(methods, rows["mos"], rows["dist_type"], higher_is_better=up)
-    table = _beside_published(table, view)
+        agreement = table[["accuracy", "accuracy_hi"]] - 0.5
+    else:
+        up = manifest.higher_is_better
+        judged = evaluate(
+            methods,
+            rows["mos"],
+            baseline="MA-CLIP",
+            higher_is_better=up,
+            clusters=rows["ref_id"] if rows["ref_id"].notna().all() else None,
+            settings=statistics,
+        )
+        differences = judged.loc[judged["other"] != "", ["method", *DIFFERENCES]]
+        table = _beside_published(judged[COLUMNS], view)
+        agreement = table[["srcc", "srcc_lo", "srcc_hi"]]
+        if rows["dist_type"].notna().all():
+            by_type = breakdown(methods, rows["mos"], rows["dist_type"], higher_is_better=up)
+    falls = (agreement.iloc[:, 0] < 0) & ~(agreement.max(axis=1) >= 0)
+    for name in table["method"][falls & table["method"].isin(list(rivals.scores))]:
+        warnings.warn(
+            f"{name} falls where quality rises; if lower is better, say so by FILE:-COLUMN, or "
+            "FILE:- for all of a file",
+            DatasetWarning,
+            stacklevel=2,
+        )
+    table.insert(0, "dataset", manifest.dataset)
+    table.insert(1, "backbone", config.backbone)
     return Study(predictions, table, differences, by_type, provenance_record(record))
 
 
@@ -150,15 +157,3 @@ def _beside_published(table: pd.DataFrame, view: Features) -> pd.DataFrame:
         minus_paper_rn50=table["srcc_official"] - beside,
         published_srcc=table["method"].map(fold_title).map(others["srcc"]),
     )
-
-
-def _warn_of_falling(methods: pd.Series, agreement: pd.DataFrame, rivals: Rivals) -> None:
-    """Names the other metrics that agree with quality by less than nothing."""
-    falling = (agreement.iloc[:, 0] < 0) & ~(agreement.max(axis=1) >= 0)
-    for name in methods[falling & methods.isin(list(rivals.scores))]:
-        warnings.warn(
-            f"{name} falls where quality rises; if lower is better, say so by FILE:-COLUMN, or "
-            "FILE:- for all of a file",
-            DatasetWarning,
-            stacklevel=3,
-        )
