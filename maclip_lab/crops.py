@@ -98,10 +98,8 @@ def protocol_for(dataset: str | Protocol) -> Protocol:
 def fitted(protocol: Protocol, side: int | None) -> Protocol:
     """The protocol for a backbone of one picture size; its windows overlap as before."""
     if protocol.whole and side is not None:
-        raise ValueError(
-            f"this backbone sees pictures of {side} x {side}, not whole ones at their size as "
-            "CLIP-IQA does; leave CLIP-IQA out (clip_iqa=False)"
-        )
+        size = f"this backbone sees pictures of {side} x {side}, not whole ones at their size"
+        raise ValueError(f"{size} as CLIP-IQA does; leave CLIP-IQA out (clip_iqa=False)")
     if side in (None, protocol.crop):
         return protocol
     return replace(protocol, crop=side, stride=round(protocol.stride * side / protocol.crop))
@@ -161,10 +159,8 @@ def prepare(image: Image.Image, protocol: Protocol = NATIVE) -> tuple[np.ndarray
             raise ValueError(f"{size}, a crop takes {side} x {side}; {advice}")
         width, height = (max(side, round(length * side / short)) for length in image.size)
         if width * height > _MOST_UPSCALED:
-            raise ValueError(
-                f"{size}; scaled up until a crop of {side} x {side} fits it would have {width} x "
-                f"{height} pixels: a strip so thin is not scored, cut or pad it"
-            )
+            advice = "a strip so thin is not scored, cut or pad it"
+            raise ValueError(f"{size}; scaled up until a crop fits to {width} x {height}, {advice}")
         image = image.resize((width, height), Image.Resampling.BICUBIC)
     pixels = np.empty((image.height, image.width, 3), dtype=np.uint8)
     for top in range(0, image.height, _STRIP):  # at once Pillow makes two more copies of it
@@ -226,9 +222,8 @@ def crop_batches(
     grid = CropGrid(height, width, protocol)
     corners = grid.corners()
     for start in range(0, len(grid), batch):
-        crops = torch.empty(
-            (min(batch, len(grid) - start), side, side, 3), dtype=torch.float32, device=device
-        )
+        count = min(batch, len(grid) - start)
+        crops = torch.empty((count, side, side, 3), dtype=torch.float32, device=device)
         for crop, (top, left) in zip(crops, corners[start : start + batch], strict=False):
             crop.copy_(source[top : top + side, left : left + side])
         if start + len(crops) > len(corners):
@@ -272,10 +267,7 @@ class PreparedPicture:
 def prepare_picture(
     source: "Source | Picture", protocol: Protocol, preset: Preset = "default"
 ) -> PreparedPicture:
-    """A picture as its crops are cut from it; what cannot be used is a status, never an error.
-
-    A picture that was read before will do as well.
-    """
+    """A picture as its crops are cut from it; what cannot be used is a status, never an error."""
     name = os.fspath(source) if isinstance(source, str | os.PathLike) else type(source).__name__
     picture = source if isinstance(source, Picture) else load_picture(source, preset=preset)
     if picture.image is None:
@@ -289,20 +281,13 @@ def prepare_picture(
     height, width = pixels.shape[:2]
     if height * width > _LARGE:
         del image
-        _release_freed_memory()
+        with suppress(OSError, AttributeError, TypeError):  # what is freed glibc keeps, others not
+            ctypes.CDLL(None).malloc_trim(0)
     if protocol.whole and height * width > WHOLE_PIXELS:
-        message = (
-            f"{width} x {height} = {width * height:,} pixels at once, more than the "
-            f"{WHOLE_PIXELS:,} that a whole-picture protocol sees; scale the picture down, or "
-            "score it by its crops, which have no limit"
-        )
+        size = f"{width} x {height} = {width * height:,} pixels at once, more than the "
+        seen = f"{WHOLE_PIXELS:,} that a whole-picture protocol sees; scale the picture down, or "
+        message = f"{size}{seen}score it by its crops, which have no limit"
         return PreparedPicture(name, replace(picture, status="too_large", message=message))
     if upscaled:
         picture = replace(picture, flags=(*picture.flags, "upscaled"))
     return PreparedPicture(name, picture, pixels, CropGrid(height, width, protocol))
-
-
-def _release_freed_memory() -> None:
-    """Hand what was freed back to the operating system, where the C library (glibc) keeps it."""
-    with suppress(OSError, AttributeError, TypeError):  # another C library, which has its own ways
-        ctypes.CDLL(None).malloc_trim(0)

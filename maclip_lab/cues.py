@@ -35,10 +35,8 @@ def cosine_cue(
             gives both members. None is a softmax over the two, as CLIP was trained.
     """
     if features.ndim != 2 or text_features.shape[1:] != features.shape[1:]:
-        raise ValueError(
-            f"expected features (P, D) and text features (2K, D), got {tuple(features.shape)} "
-            f"and {tuple(text_features.shape)}"
-        )
+        shapes = f"{tuple(features.shape)} and {tuple(text_features.shape)}"
+        raise ValueError(f"expected features (P, D) and text features (2K, D), got {shapes}")
     cosine = F.normalize(features, dim=-1) @ F.normalize(text_features, dim=-1).T
     pairs = (logit_scale * cosine).unflatten(-1, (-1, 2))
     if logit_bias is not None:

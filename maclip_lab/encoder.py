@@ -111,9 +111,8 @@ class ImageEncoder:
     ) -> Iterator[Tensor]:
         """Features ``(P, D)`` of many pictures of any sizes, in their order.
 
-        On a CPU those of `encode_picture` to the bit, ``workers`` pictures at once, each in a
-        thread. On a GPU crops fill common batches, of which one is computed while the next is
-        cut, and features agree to rounding.
+        On a CPU those of `encode_picture` to the bit, ``workers`` pictures at once. On a GPU, where
+        one batch is computed while the next is cut, features agree to rounding.
         """
         if self.pack and not protocol.whole:
             return self._packed(pictures, protocol, pos_embedding)

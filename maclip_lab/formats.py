@@ -1,8 +1,4 @@
-"""What a file's own structure says: which format it is, whether it is whole, what it would lose.
-
-A decoder that returns pixels does not say that the file was sound. Here a PNG's checksums and a
-JPEG's end are looked at, and what the decoder does not honour is refused by its name.
-"""
+"""What a file's structure says: its format, whether it is whole, what a decoder would get wrong."""
 
 import re
 import struct
@@ -79,8 +75,7 @@ def is_16bit(image: Image.Image) -> bool:
 def open_picture(data: bytes) -> Image.Image:
     """A file's header read and its structure checked; not yet decoded.
 
-    ``Image.open`` would do, but for its decompression-bomb warning: it obeys a process-wide
-    number instead of our own, and silencing it is not safe in threads.
+    ``Image.open`` warns by a process-wide number of pixels, which threads cannot silence safely.
     """
     if not data:
         raise Refused("empty", "zero bytes")
@@ -238,10 +233,8 @@ _DEPTHS = (1023, 4095, 16383)  # largest values of 10, 12 and 14 bits
 def _oddity_of_tiff(image: TiffImageFile) -> str:
     """What a TIFF's tags say and its pixels would not follow; empty if they are right."""
     tags = image.tag_v2
-    bits, photometric = (
-        _largest(tags, Tag.BitsPerSample, 1),
-        tags.get(Tag.PhotometricInterpretation),
-    )
+    photometric = tags.get(Tag.PhotometricInterpretation)
+    bits = _largest(tags, Tag.BitsPerSample, 1)
     whole = 2**bits - 1
     low, high = _largest(tags, Tag.SMinSampleValue, 0), _largest(tags, Tag.SMaxSampleValue, whole)
     scaled = photometric in (0, 1, 2, 5) and bits <= 16  # samples are amounts of light or ink

@@ -1,7 +1,6 @@
 """Any picture to 8-bit RGB, with what was done to it on record.
 
-Files in the wild are grey, 16-bit, CMYK, transparent, rotated by a tag, cut short or not pictures
-at all, and the plain ``convert("RGB")`` turns some into wrong numbers without a word. Here each has
+The plain ``convert("RGB")`` turns some files into wrong numbers without a word. Here each kind has
 one stated treatment and a flag; what cannot be used has a status and a message, and no run stops.
 """
 
@@ -249,10 +248,8 @@ def _decoded(source: bytes | Image.Image, name: str, preset: Preset) -> Picture:
         return replace(_decode(source, preset), sha256=sha256)
     except Refused as refusal:
         status, message, size = refusal.status, str(refusal), refusal.size
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        status, message = "too_large", str(error)
-    except MemoryError:
-        status, message = "too_large", "not enough memory to decode it"
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
+        status, message = "too_large", str(error) or "not enough memory to decode it"
     except Exception as error:  # decoders of damaged bytes raise anything
         status, message = "decode_error", f"damaged or cut short: {error or type(error).__name__}"
     return Picture(None, status, (), f"{name}: {message}", *size, sha256)
@@ -260,15 +257,13 @@ def _decoded(source: bytes | Image.Image, name: str, preset: Preset) -> Picture:
 
 def _decode(image: Image.Image, preset: Preset) -> Picture:
     width, height = image.size
-    megapixels, most = width * height / 1e6, MAX_PIXELS / 1e6
-    if megapixels > most:
-        size = f"{width} x {height} = {megapixels:.1f} megapixels"
-        reason = f"{size}, more than the {most:.1f} that are read; scale it down"
+    if width * height > MAX_PIXELS:
+        size = f"{width} x {height} = {width * height / 1e6:.1f} megapixels"
+        reason = f"{size}, more than the {MAX_PIXELS / 1e6:.1f} that are read; scale it down"
         raise Refused("too_large", reason, image.size)
     if image.mode == "F":
-        advice = "map them to 8 or 16 bit yourself, or pass a float tensor in [0, 1]"
-        reason = f"floating-point samples have no fixed range: {advice}"
-        raise Refused("float_data", reason, image.size)
+        advice = "map them to 8 or 16 bit, or pass a float tensor in [0, 1]"
+        raise Refused("float_data", f"floating-point samples have no range: {advice}", image.size)
     formats.refuse_what_comes_out_wrong(image)
     flags = _flags_before_loading(image)
     wide = image.mode == "I" or image.mode.startswith("I;16")
@@ -291,6 +286,7 @@ def _decode(image: Image.Image, preset: Preset) -> Picture:
 
 def _flags_before_loading(image: Image.Image) -> tuple[str, ...]:
     paged = "multipage" if image.format in ("TIFF", "MPO") else "animated"
+    is_file = isinstance(image, ImageFile.ImageFile)
     checks = {
         "grey": image.mode in _GREY_MODES or image.mode.startswith("I;16"),
         "16bit": formats.is_16bit(image),
@@ -300,8 +296,7 @@ def _flags_before_loading(image: Image.Image) -> tuple[str, ...]:
         "alpha": image.has_transparency_data,
         paged: getattr(image, "is_animated", False) or Tag.SubIFDs in getattr(image, "tag_v2", ()),
         "exif_rotated": _orientation(image) in _UPRIGHT,
-        "truncation_unchecked": isinstance(image, ImageFile.ImageFile)
-        and ImageFile.LOAD_TRUNCATED_IMAGES,
+        "truncation_unchecked": is_file and ImageFile.LOAD_TRUNCATED_IMAGES,
     }
     return tuple(flag for flag, present in checks.items() if present)
 

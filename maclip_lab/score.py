@@ -138,10 +138,7 @@ def score_features(
     backbone: str = "",
     axes: TextAnchors | None = None,
 ) -> Score:
-    """The score of a picture whose features are at hand.
-
-    Without ``axes``, prompts of the named axes, ``attributes`` is empty.
-    """
+    """The score of a picture with features; its ``attributes`` are by ``axes``, the named ones."""
     features, read = picture.features, picture.picture
     if features is None:
         raise ValueError(f"{picture.source} has no features: {read.message or 'encode it first'}")

@@ -211,8 +211,8 @@ class Maclip:
         config = replace(self.base, dataset=dataset, settings=settings, preset=preset)
         if self.backbone.crop is None:
             return config
-        protocol = crops.fitted(config.protocol, self.backbone.crop)
-        return replace(config, dataset=protocol, preset=config.reading)
+        dataset = crops.fitted(config.protocol, self.backbone.crop)
+        return replace(config, dataset=dataset, preset=config.reading)
 
     def text_anchors(self, prompts: str | Sequence[tuple[str, str]]) -> TextAnchors:
         """The text features of a prompt set, encoded once and kept."""
@@ -331,9 +331,8 @@ def score_folder(
         settings stand in ``attrs``.
     """
     if isinstance(pictures, str | os.PathLike):
-        paths = find_pictures(pictures)
-    else:
-        paths = [Path(path) for path in pictures]
+        pictures = find_pictures(pictures)
+    paths = [Path(path) for path in pictures]
     scorer = Maclip(scorer) if isinstance(scorer, str) else scorer
     config = scorer.config(dataset, settings, preset=preset)
     results = scorer.score_all(paths, config)

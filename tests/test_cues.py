@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.special
 import torch
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from maclip_lab.cues import (
@@ -20,21 +20,15 @@ def features(p=6, d=32, seed=0):
     return torch.randn(p, d, generator=torch.Generator().manual_seed(seed))
 
 
+@settings(deadline=None)
 @given(LAMBDAS)
+@example(0.0)
 def test_box_cox_equals_scipys(lam):
     x = torch.linspace(0, 5, 40, dtype=torch.float64)
     wanted = scipy.special.boxcox1p(x.numpy(), lam)
     if lam != 0 and abs(lam) < 1e-6:
         return  # both lose digits to cancellation on the way to the logarithm
     np.testing.assert_allclose(box_cox(x, lam).numpy(), wanted, rtol=1e-7, atol=1e-9)
-
-
-def test_box_cox_at_zero_is_the_logarithm():
-    x = torch.linspace(0, 5, 10)
-    torch.testing.assert_close(box_cox(x, 0), torch.log1p(x))
-    torch.testing.assert_close(
-        box_cox(x.double(), 1e-6), torch.log1p(x.double()), atol=1e-5, rtol=0
-    )
 
 
 def test_the_standard_deviation_is_the_unbiased_one_over_the_dimensions():
@@ -44,6 +38,7 @@ def test_the_standard_deviation_is_the_unbiased_one_over_the_dimensions():
     np.testing.assert_allclose(scaled_magnitude(f).numpy(), wanted, rtol=1e-5)
 
 
+@settings(deadline=None)
 @given(st.floats(0.01, 1000))
 def test_the_magnitude_cue_reads_shape_not_length(scale):
     f = features().double()
@@ -66,11 +61,6 @@ def test_the_cosine_cue_is_the_softmax_inside_each_pair():
         [scipy.special.softmax(20 * cosine[:, i : i + 2], axis=1)[:, 0] for i in (0, 2, 4)], axis=1
     )
     np.testing.assert_allclose(cosine_cue(f, texts, 20).numpy(), wanted, rtol=1e-10)
-
-
-def test_a_length_changes_nothing_for_the_cosine_cue():
-    f, texts = features(), features(2, seed=1)
-    torch.testing.assert_close(cosine_cue(7 * f, texts * 3, 10), cosine_cue(f, texts, 10))
 
 
 def test_shapes_that_do_not_fit_are_named():

@@ -1,3 +1,4 @@
+import hypothesis
 import numpy as np
 import pytest
 import scipy.special
@@ -20,6 +21,7 @@ def columns(cues):
     return torch.tensor(cues, dtype=torch.float64).T
 
 
+@hypothesis.settings(deadline=None)
 @given(CUES, CONSTANTS)
 def test_the_weights_are_the_softmax_of_the_paper(cues, settings):
     q_cos, q_mag = columns(cues)
@@ -31,6 +33,7 @@ def test_the_weights_are_the_softmax_of_the_paper(cues, settings):
     )
 
 
+@hypothesis.settings(deadline=None)
 @given(CUES, CONSTANTS)
 def test_the_score_lies_between_the_cues(cues, settings):
     q_cos, q_mag = columns(cues)

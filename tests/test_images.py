@@ -294,14 +294,6 @@ def test_pictures_are_found_recursively_in_natural_order(tmp_path):
     assert found == wanted
 
 
-def test_a_folder_that_is_none_is_an_error(tmp_path):
-    (tmp_path / "a.jpg").touch()
-    with pytest.raises(FileNotFoundError, match="no such folder"):
-        find_pictures(tmp_path / "none")
-    with pytest.raises(NotADirectoryError, match="to score one file, pass it directly"):
-        find_pictures(tmp_path / "a.jpg")
-
-
 def test_what_a_search_leaves_out_is_counted_by_kind(tmp_path):
     """Pictures alone: lists and notes beside them are nobody's loss."""
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
