@@ -87,8 +87,9 @@ class _Runs:
             parts = next(self._folders)
             torch.set_num_threads(threads)
             done = score_many(paths, config, parts, part_size=size, cluster=address)
-            if done.failed:
-                raise RuntimeError(done.failed[0].error)
+            for outcome in done.parts:
+                if outcome.error:
+                    raise RuntimeError(outcome.error)
             return done
 
         return score
@@ -144,11 +145,11 @@ def _parts(runs: _Runs, folder: Path, rounds: int) -> dict[str, float]:
     )
     more = len(few) - 1
     done = runs.task(listed, config, count)()
-    part = done.finished[0].path
+    part = done.parts[0].path
     begin = time.perf_counter()
     again = score_many(listed, config, part.parent, part_size=count)
     resumed = time.perf_counter() - begin
-    if not again.finished[0].resumed:
+    if not again.parts[0].resumed:
         raise RuntimeError("a finished part was not taken up again")
     tracemalloc.start()
     held = [path.resolve() for path in find_pictures(folder)]

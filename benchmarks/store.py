@@ -27,7 +27,7 @@ from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.encoder import ImageEncoder
 from maclip_lab.features import Extractor
 from maclip_lab.features.cues import store_cues
-from maclip_lab.features.store import FeatureStore, Memo, Seen
+from maclip_lab.features.store import FeatureStore, Memo
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.images import Picture, load_picture
 from maclip_lab.prompts import MACLIP_PROMPTS
@@ -122,10 +122,10 @@ def _koniq_sized(folder: Path, pictures: int) -> tuple[Extractor, Manifest, floa
     features = generator.standard_normal((CROPS, DIMENSIONS), dtype=np.float32)
     grid = CropGrid(224 + 2 * 128, 224 + 4 * 128, store.config.protocol)  # and the thumbnail
     prepared = PreparedPicture("", Picture(None, "ok"), None, grid)
-    seen = [Seen(hashlib.sha256(name.encode()).hexdigest()) for name in names]
-    for one in seen:
-        store.put(one.sha256, prepared, generator.permuted(features, axis=1))
-    gathering = _seconds(lambda: store.serve(rows, seen, extractor.scorer))
+    contents = {name: hashlib.sha256(name.encode()).hexdigest() for name in names}
+    for sha256 in contents.values():
+        store.put(sha256, prepared, generator.permuted(features, axis=1))
+    gathering = _seconds(lambda: store.serve(rows, contents, {}, extractor.scorer))
     return extractor, rows, gathering
 
 

@@ -253,7 +253,7 @@ def read_pack_header(path: Path, *, verify: bool = False) -> tuple[Manifest, dic
         message = f"there is no pack {str(path)!r}; maclip-lab pack makes one of a data set"
         raise DatasetError(message) from None
     except (SealError, OSError) as error:
-        raise DatasetError(f"{error}; maclip-lab pack makes one of a data set") from error
+        raise DatasetError(str(error)) from error
     version = header.get(_VERSION_KEY, "unknown")
     if version != _VERSION:
         raise DatasetError(

@@ -106,11 +106,8 @@ def store_cues(view: Features, anchors: Anchors, box_lams: Sequence[float] = (0.
     if not sets or not len(box_lams):
         raise ValueError("expected at least one prompt set and one box_lam")
     lams = list(dict.fromkeys(float(lam) for lam in box_lams))
-    columns = np.empty((len(sets) + len(lams) + 2, int(view.offsets[-1])), dtype=np.float32)
-    done = 0
-    for block in map_ahead(partial(_cues, sets=list(sets.values()), lams=lams), view.blocks()):
-        columns[:, done : done + block.shape[1]] = block
-        done += block.shape[1]
+    blocks = map_ahead(partial(_cues, sets=list(sets.values()), lams=lams), view.blocks())
+    columns = np.concatenate(list(blocks), axis=1)
     q_cos = dict(zip(sets, columns, strict=False))
     q_mag = dict(zip(lams, columns[len(sets) :], strict=False))
     return StoredCues(view, q_cos, q_mag, mean_magnitude=columns[-2], norm=columns[-1])

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from tqdm.auto import tqdm
 
 from maclip_lab.crops import (
@@ -28,20 +27,19 @@ from maclip_lab.crops import (
 )
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.encoder import map_ahead
-from maclip_lab.features.features import Features, StoreConfig, StoreError, differences
+from maclip_lab.features.features import Features, StoreConfig, StoreError
 from maclip_lab.features.packs import Pack, open_pack
-from maclip_lab.features.store import FeatureStore, Memo, Seen
+from maclip_lab.features.store import FeatureStore, Memo
 from maclip_lab.files.identity import content_sha256, file_times
 from maclip_lab.files.sealed import SealError
 from maclip_lab.fusion import option
-from maclip_lab.images import Preset, announced_pixels, load_picture
+from maclip_lab.images import Picture, Preset, announced_pixels, load_picture
 from maclip_lab.scorer import READING, Maclip
 
 _LOGGER = logging.getLogger(__name__)
 _ATTEMPTS = 5  # to gather what others gather and damage meanwhile
 _MEMO_SECONDS = 20.0
-_LOOKED_AT = 20  # pictures that an estimate reads; the others are taken to be alike
-_BATCH = 8
+_LOOKED_AT = 5  # pictures that an estimate encodes; the others are taken to be alike
 _WHOLE_WORK = 1.5  # how much more work it is to show the encoder the whole pictures too
 
 
@@ -109,50 +107,48 @@ class Extractor:
         crops, wholes = self._features(manifest, None, whole)
         return crops, wholes
 
-    def pending(self, manifest: Manifest, protocol: Protocol | None = None) -> list[Path]:
+    def pending(self, manifest: Manifest) -> list[Path]:
         """The pictures that the store is not known to hold anything of; no file is read."""
         if self._is_packed(manifest):
             return []
-        (store,) = self._stores(manifest, protocol)
+        (store,) = self._stores(manifest, None)
         return [path for path in manifest.paths if not store.holds(store.memo.recall(path))]
 
-    def estimate(
-        self, manifest: Manifest, protocol: Protocol | None = None, *, whole: bool = False
-    ) -> str:
-        """What extracting still costs, in a line; ``whole`` is for whole pictures as well.
-
-        A few pictures are read, and the encoder is timed on crops of nothing.
-        """
-        pending = self.pending(manifest, protocol)
-        if not pending or isinstance(self.scorer, Pack):
+    def estimate(self, manifest: Manifest) -> str:
+        """What extracting still costs, whole pictures too, in a line; a few are encoded for it."""
+        pending = self.pending(manifest)
+        if not pending:
             return f"{manifest.dataset}: every feature is in the store"
-        config = self.config(manifest, protocol)
+        config = self.config(manifest)
         looked_at = pending[:: max(1, len(pending) // _LOOKED_AT)]
-        grids = [prepare_picture(path, config.protocol, config.preset).grid for path in looked_at]
-        crops = sum(len(grid) for grid in grids if grid is not None) * len(pending) / len(grids)
-        batch, start = torch.zeros(_BATCH, 3, *[config.protocol.crop] * 2), time.perf_counter()
-        self.scorer.encoder.encode(batch)
-        minutes = crops * (time.perf_counter() - start) / _BATCH / 60
+        share, start, crops = len(pending) / len(looked_at), time.perf_counter(), 0
+        for path in looked_at:
+            prepared = prepare_picture(path, config.protocol, config.preset)
+            crops += len(_encode(self.scorer, prepared, config))
+        minutes = (time.perf_counter() - start) * share * _WHOLE_WORK / 60
         return (
-            f"{manifest.dataset}: {len(pending):,} pictures, about {crops:,.0f} crops to encode, "
-            f"{minutes * (_WHOLE_WORK if whole else 1):.1f} minutes on this machine"
+            f"{manifest.dataset}: {len(pending):,} pictures, about {crops * share:,.0f} crops to "
+            f"encode, {minutes:.1f} minutes on this machine"
         )
 
     def _is_packed(self, manifest: Manifest) -> bool:
         return not manifest.has_pictures or isinstance(self.scorer, Pack)
 
-    def _pack_of(self, manifest: Manifest, protocol: Protocol | None = None) -> Pack:
+    def _pack_of(self, manifest: Manifest, protocol: Protocol | None) -> Pack:
         """The pack a manifest comes from, once it is what is asked for."""
         scorer = self.scorer
         pack = scorer if isinstance(scorer, Pack) else open_pack(manifest.root)
         made = pack.crops.config
         asked = replace(self, preset=self.preset or made.preset, dtype=made.dtype)
-        wanted = asked.config(manifest, protocol or made.protocol).fields
-        apart = differences(
-            {"sha256": manifest.pack_sha256 or "that of no pack", **wanted},
-            {"sha256": pack.manifest.pack_sha256, **made.fields},
-        )
-        if apart:
+        wanted = asked.config(manifest, protocol or made.protocol)
+        ours = {"sha256": manifest.pack_sha256 or "that of no pack", **wanted.fields}
+        theirs = {"sha256": pack.manifest.pack_sha256, **made.fields}
+        if ours != theirs:
+            apart = [
+                f"{name} is {ours[name]!r} here and {theirs[name]!r} there"
+                for name in ours
+                if ours[name] != theirs[name]
+            ]
             whose = pack.backbone if isinstance(scorer, Pack) else scorer.backbone.name
             raise StoreError(
                 f"{pack.name} holds features of {pack.backbone} that are not those asked for, of "
@@ -179,23 +175,29 @@ class Extractor:
             return [view.subset(manifest) for view in views if view is not None]
         stores = self._stores(manifest, *protocols)
         for _ in range(_ATTEMPTS):
-            seen = self._complete(manifest, stores)
+            contents, unread = self._read(manifest, stores)
             try:
-                return [store.serve(manifest, seen, self.scorer) for store in stores]
+                return [store.serve(manifest, contents, unread, self.scorer) for store in stores]
             except (FileNotFoundError, SealError) as error:
                 _LOGGER.info("looking again: %s", error)  # another process gathered it, or damage
             finally:
                 stores[0].memo.save()
-        raise StoreError(f"files in {stores[0].root} go or are damaged while they are read")
+        raise StoreError(f"files in the store {self.folder} go or are damaged while they are read")
 
-    def _complete(self, manifest: Manifest, stores: Sequence[FeatureStore]) -> list[Seen]:
-        """Extract what some stores lack of the same pictures; what every file is, in order."""
-        memo, paths = stores[0].memo, manifest.paths
-        seen = [Seen(memo.recall(path)) for path in paths]
+    def _read(
+        self, manifest: Manifest, stores: Sequence[FeatureStore]
+    ) -> tuple[dict[str, str], dict[str, Picture]]:
+        """The contents of all files by path, which no store lacks, and what cannot be read."""
+        memo, places = (
+            stores[0].memo,
+            dict(zip(manifest.table["path"], manifest.paths, strict=True)),
+        )
+        contents = {path: memo.recall(place) for path, place in places.items()}
+        unread = dict[str, Picture]()
         jobs = [
-            (i, path)
-            for i, path in enumerate(paths)
-            if not all(store.holds(seen[i].sha256) for store in stores)
+            (path, places[path])
+            for path, sha256 in contents.items()
+            if not all(store.holds(sha256) for store in stores)
         ]
         start = random.SystemRandom().randrange(len(jobs) or 1)  # so that processes share the work
         ahead = map_ahead(
@@ -203,44 +205,47 @@ class Extractor:
             jobs[start:] + jobs[:start],
             lambda job: len(stores) * announced_pixels(job[1]),
         )
-        done, saved = len(paths) - len(jobs), time.monotonic()
-        with tqdm(total=len(paths), initial=done, unit="picture", disable=not self.progress) as bar:
-            for i, seen[i], pictures in ahead:
+        known, saved = len(places) - len(jobs), time.monotonic()
+        options = {"total": len(places), "initial": known, "unit": "picture"}
+        with tqdm(**options, disable=not self.progress) as bar:
+            for path, picture, pictures in ahead:
+                contents[path] = sha256 = picture.sha256
+                if not sha256:
+                    unread[path] = picture
                 while pictures:  # whose pixels go before the next one is waited for
                     store, prepared = pictures.pop(0)
-                    if not store.holds(seen[i].sha256):
-                        store.put(seen[i].sha256, prepared, _encode(self.scorer, prepared, store))
+                    if not store.holds(sha256):
+                        store.put(sha256, prepared, _encode(self.scorer, prepared, store.config))
                     del prepared
                 bar.update()
                 if time.monotonic() - saved > _MEMO_SECONDS:
                     memo.save()
                     saved = time.monotonic()
-        return seen
+        return contents, unread
 
 
 def _look(
-    job: tuple[int, Path], stores: Sequence[FeatureStore]
-) -> tuple[int, Seen, list[tuple[FeatureStore, PreparedPicture]]]:
+    job: tuple[str, Path], stores: Sequence[FeatureStore]
+) -> tuple[str, Picture, list[tuple[FeatureStore, PreparedPicture]]]:
     """What a file holds; read, once, if any of the stores does not know its content."""
-    position, path = job
+    name, path = job
     memo, preset = stores[0].memo, stores[0].config.preset  # all stores have files read alike
     times = file_times(path)  # of before: whoever edits it meanwhile is noticed the next time
     sha256 = memo.recall(path) or content_sha256(path)
-    pictures = []
+    picture, pictures = Picture(None, "ok", sha256=sha256), []
     if not all(store.holds(sha256) for store in stores):
         picture = load_picture(path, preset=preset)
         sha256 = picture.sha256
         if not sha256:
-            return position, Seen("", picture.status, picture.message), []
+            return name, picture, []
         lacking = [store for store in stores if not store.holds(sha256)]
         pictures = [(one, prepare_picture(picture, one.config.protocol, preset)) for one in lacking]
     memo.learn(path, times, sha256)
-    return position, Seen(sha256), pictures
+    return name, replace(picture, image=None), pictures
 
 
-def _encode(scorer: Any, prepared: PreparedPicture, store: FeatureStore) -> np.ndarray:
+def _encode(scorer: Any, prepared: PreparedPicture, config: StoreConfig) -> np.ndarray:
     if prepared.grid is None or prepared.pixels is None:
         return np.zeros((0, scorer.encoder.embed_dim), dtype=np.float32)
-    config = store.config
     features = scorer.encoder.encode_picture(prepared.pixels, config.protocol, config.pos_embedding)
     return np.asarray(features.numpy())

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -58,28 +58,14 @@ class StoreConfig:
     @property
     def fields(self) -> dict[str, object]:
         """All fields flat, those of the protocol as ``protocol.name`` and so on."""
-        protocol = {f"protocol.{name}": value for name, value in asdict(self.protocol).items()}
-        plain = {name: value for name, value in vars(self).items() if name != "protocol"}
-        return plain | protocol | {"layout": _LAYOUT}
+        fields = {**vars(self), "layout": _LAYOUT}
+        protocol = vars(fields.pop("protocol"))
+        return fields | {f"protocol.{name}": value for name, value in protocol.items()}
 
     @property
     def sha256(self) -> str:
         """The key of the features."""
         return hashlib.sha256(json.dumps(self.fields, sort_keys=True).encode()).hexdigest()
-
-
-def differences(ours: Mapping[str, object], theirs: Mapping[str, object]) -> list[str]:
-    """The fields in which two configurations differ, in words.
-
-    >>> differences({"precision": "fp32"}, {"precision": "bf16"})
-    ["precision is 'fp32' here and 'bf16' there"]
-    """
-    ours, theirs = json.loads(json.dumps([dict(ours), dict(theirs)]))
-    return [
-        f"{name} is {ours.get(name)!r} here and {theirs.get(name)!r} there"
-        for name in sorted({*ours, *theirs})
-        if ours.get(name) != theirs.get(name)
-    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,16 +148,13 @@ class Features:
     def blocks(self, crops: int = 4096) -> Iterator[np.ndarray]:
         """All features laid flat, in the order of ``segments``, ``(at most crops, D)`` at a time.
 
-        They are mapped, and of the stored type.
+        They are of the stored type.
         """
         starts = self.table["start"].to_numpy()[self.ok]
-        stops = starts + np.diff(self.offsets)
-        apart = np.flatnonzero(starts[1:] != stops[:-1]) + 1
-        for stretch in np.split(np.arange(len(starts)), apart):  # that lie one behind the other
-            if len(stretch):
-                start, stop = int(starts[stretch[0]]), int(stops[stretch[-1]])
-                for first in range(start, stop, crops):
-                    yield self.feats[first : min(first + crops, stop)]
+        shift = np.repeat(starts - self.offsets[:-1], np.diff(self.offsets))
+        places = np.arange(len(shift)) + shift
+        for first in range(0, len(places), crops):
+            yield self.feats[places[first : first + crops]]
 
     def stack(self) -> Tensor:
         """All features laid flat ``(M, D)`` float32, in memory."""

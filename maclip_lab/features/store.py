@@ -10,24 +10,23 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from maclip_lab.crops import PreparedPicture
+from maclip_lab.crops import CropGrid, PreparedPicture
 from maclip_lab.datasets.manifest import PACK_SUFFIX, Manifest
 from maclip_lab.errors import DatasetError, StorageFullError
 from maclip_lab.features.features import (
     CUT,
     DTYPES,
     GRID,
+    PICTURE,
     Features,
     StoreConfig,
     StoreError,
@@ -38,24 +37,10 @@ from maclip_lab.files.atomic import sweep, write_bytes
 from maclip_lab.files.identity import file_times
 from maclip_lab.files.provenance import record_path
 from maclip_lab.files.sealed import SealError, map_tensors, read_seal, write_sealed
+from maclip_lab.images import Picture
 
 _HEX = "[0-9a-f]"
 _PACKS = f"{_HEX * 12}-{_HEX * 20}{PACK_SUFFIX}"  # rows, contents; what else lies there is not ours
-_NO_FEATURES = dict.fromkeys(["width", "height", "n_crops", "start", *GRID, *CUT], 0)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a file holds, or why it cannot be read."""
-
-    sha256: str = ""
-    status: str = ""
-    message: str = ""
-
-    @property
-    def row(self) -> dict[str, Any]:
-        """Of a file that has no features."""
-        return {**_NO_FEATURES, "flags": "", **vars(self)}
 
 
 class Memo:
@@ -75,11 +60,9 @@ class Memo:
 
     def recall(self, path: Path) -> str:
         """The sha256 of a file untouched since it was read; empty where it must be read."""
-        entry = self.entries.get(str(path))
-        if entry is None:
-            return ""
+        *known, sha256 = self.entries.get(str(path), [""])
         times = file_times(path)
-        return str(entry[3]) if times[2] and times == tuple(entry[:3]) else ""
+        return sha256 if times[2] and known == [*times] else ""
 
     def learn(self, path: Path, times: tuple[int, int, int], sha256: str) -> None:
         """Remember what a file of these times holds."""
@@ -100,21 +83,15 @@ class Memo:
 class FeatureStore:
     """The features of one configuration in a store: its packs, and pictures not yet in one.
 
-    Opening sweeps what dead processes left a day ago, and refuses a store of an earlier version. A
-    pack is verified when it is first seen. What is damaged, or another configuration's, is set
-    aside as ``*.corrupt`` with a warning, and its pictures are computed anew.
+    Opening sweeps what dead processes left a day ago. A pack is verified when it is first seen.
+    What is damaged, or another configuration's, is set aside as ``*.corrupt`` with a warning, and
+    its pictures are computed anew.
     """
 
     def __init__(self, root: Path, config: StoreConfig, memo: Memo) -> None:
-        self.root, self.config, self.memo = root, config, memo
+        self.config, self.memo = config, memo
         self.folder = root / config.sha256[:16]
         self.pictures = self.folder / "pictures"
-        if any(root.glob("*/shards")):
-            raise StoreError(
-                f"{root} is a feature store of an earlier version, in shards, which are no longer "
-                "read: delete it or name another folder (--store), and run the same again, or "
-                "maclip-lab features, which extracts a set anew"
-            )
         about = self.folder / "config.json"
         try:
             self.pictures.mkdir(parents=True, exist_ok=True)
@@ -126,8 +103,8 @@ class FeatureStore:
             raise StoreError(
                 f"no store can be kept in {root} ({error}); name another store folder"
             ) from error
-        for folder in (self.folder, self.pictures):
-            sweep(folder)
+        sweep(self.folder)
+        sweep(self.pictures)
         self.packs: dict[Path, Features] = {}
         self.passed: set[Path] = set()  # what could not be set aside
         self._look_again()
@@ -141,62 +118,62 @@ class FeatureStore:
 
     def put(self, sha256: str, prepared: PreparedPicture, features: np.ndarray) -> None:
         """Keep what a picture gave; once this returns no kill can take it back."""
-        picture, grid = prepared.picture, prepared.grid
-        row = Seen(sha256, picture.status, picture.message).row
-        row |= {"flags": " ".join(picture.flags), "n_crops": len(features)}
-        row |= {"width": picture.width, "height": picture.height}
-        if grid is not None:
-            row |= {"rows": grid.rows, "cols": grid.cols}
-            row |= {"cut_height": grid.height, "cut_width": grid.width}
+        row = _row(prepared.picture, prepared.grid, len(features)) | {"sha256": sha256}
         tensors = {"feats": features.astype(DTYPES[self.config.dtype], copy=False)}
         facts = {"config": self.config.sha256, "row": json.dumps(row)}
         content = partial(write_sealed, tensors=tensors, metadata=facts)
         write_bytes(self._picture(sha256), content, durable=False)
 
-    def serve(self, manifest: Manifest, seen: Sequence[Seen], scorer: Any) -> Features:
-        """The features of files that all are held, gathered into one pack.
+    def serve(
+        self,
+        manifest: Manifest,
+        contents: Mapping[str, str],
+        unread: Mapping[str, Picture],
+        scorer: Any,
+    ) -> Features:
+        """The features of all files by path, gathered into one pack.
 
-        It is a SealError where one is damaged and set aside, a FileNotFoundError where one went.
+        Their contents are held; it is empty of those unread. It is a SealError where one is damaged
+        and set aside, a FileNotFoundError where one went.
         """
-        wanted = {one.sha256 for one in seen} - {""}
-        failed = pd.DataFrame([one.row for one in seen if not one.sha256])
-        if wanted:
-            holding = (path for path, one in self.packs.items() if wanted <= one.contents.keys())
-            path = next(holding, None) or self._gather(manifest, seen, scorer)
-            self._tidy(path)
-            pack = self.packs[path]
-        else:
-            nothing = np.zeros((0, scorer.encoder.embed_dim), DTYPES[self.config.dtype])
-            pack = Features(manifest, self.config, failed[:0], nothing)
-        following = count(len(pack))
-        rows = [pack.contents[one.sha256] if one.sha256 else next(following) for one in seen]
-        table = (pd.concat([pack.table, failed]) if len(failed) else pack.table).iloc[rows]
-        table = table.assign(path=manifest.table["path"].to_numpy()).reset_index(drop=True)
+        wanted = set(contents.values()) - {""}
+        holding = (path for path, pack in self.packs.items() if wanted <= pack.contents.keys())
+        path = next(holding, None) or self._gather(manifest, contents, unread, scorer)
+        self._tidy(path)
+        pack = self.packs[path]
+        table, places = pack.table, {path: len(pack) + i for i, path in enumerate(unread)}
+        if unread:
+            table = pd.concat([table, pd.DataFrame([_row(one) for one in unread.values()])])
+        paths = manifest.table["path"].tolist()
+        rows = [places[path] if path in unread else pack.contents[contents[path]] for path in paths]
+        table = table.iloc[rows].assign(path=paths).reset_index(drop=True)
         return Features(manifest, self.config, table, pack.feats)
 
-    def _gather(self, manifest: Manifest, seen: Sequence[Seen], scorer: Any) -> Path:
-        """Put the pictures, and only these, into one pack; a picture in several rows once."""
-        rows = {
-            path: {**(self._row(one.sha256) if one.sha256 else one.row), "path": path}
-            for path, one in zip(manifest.table["path"], seen, strict=True)
-        }
-        contents = [row["sha256"] for row in rows.values() if row["sha256"]]
-
-        def pieces() -> Iterator[np.ndarray]:
-            return map(self._feats, contents)
-
+    def _gather(
+        self,
+        manifest: Manifest,
+        contents: Mapping[str, str],
+        unread: Mapping[str, Picture],
+        scorer: Any,
+    ) -> Path:
+        """Put the pictures, and only these, into one pack."""
+        rows = [
+            {**(self._known(sha256) if sha256 else _row(unread[path])), "path": path}
+            for path, sha256 in contents.items()
+        ]
+        held = [sha256 for sha256 in contents.values() if sha256]
         names = json.dumps([str(manifest.root), *manifest.table["path"]])
-        keys = [names, "".join(sorted(set(contents)))]
+        keys = [names, "".join(sorted(set(held)))]
         by_rows, by_contents = (hashlib.sha256(key.encode()).hexdigest() for key in keys)
         path = self.folder / f"{by_rows[:12]}-{by_contents[:20]}{PACK_SUFFIX}"
-        table = pd.DataFrame([*rows.values()])
-        save_pack(path, manifest, {"crops": (self.config, table, pieces)}, scorer)
+        crops = self.config, pd.DataFrame(rows), lambda: map(self._feats, held)
+        save_pack(path, manifest, {"crops": crops}, scorer)
         self._look_again()
         if path not in self.packs:  # a larger one of another process has replaced it
             raise FileNotFoundError(path)
         return path
 
-    def _row(self, sha256: str) -> dict[str, Any]:
+    def _known(self, sha256: str) -> dict[str, Any]:
         """What is told of a content, once the single picture that holds it is verified."""
         if (pack := self._pack_of(sha256)) is not None:
             return dict(pack.table.iloc[pack.contents[sha256]])
@@ -211,7 +188,7 @@ class FeatureStore:
         return dict(json.loads(header["row"]))
 
     def _feats(self, sha256: str) -> np.ndarray:
-        """The features of a content that `_row` has told of."""
+        """The features of a content that is known."""
         if (pack := self._pack_of(sha256)) is None:
             return map_tensors(self._picture(sha256))["feats"]
         row = pack.table.iloc[pack.contents[sha256]]
@@ -268,3 +245,11 @@ class FeatureStore:
 
     def _picture(self, sha256: str) -> Path:
         return self.pictures / f"{sha256}{PACK_SUFFIX}"
+
+
+def _row(picture: Picture, grid: CropGrid | None = None, n_crops: int = 0) -> dict[str, Any]:
+    """What a pack tells of a picture, but for its path."""
+    told = {name: getattr(picture, name) for name in PICTURE if name != "path"}
+    cut = (0, 0, 0, 0) if grid is None else (grid.rows, grid.cols, grid.height, grid.width)
+    told |= dict(zip([*GRID, *CUT], cut, strict=True))
+    return told | {"flags": " ".join(picture.flags), "n_crops": n_crops, "start": 0}

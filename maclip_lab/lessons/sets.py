@@ -58,7 +58,7 @@ def extract(manifest: Manifest, scorer: Maclip, store: Folder = None) -> tuple[F
     watched = watched and manifest.has_pictures
     extractor = Extractor(scorer, store or work_folder("features"), progress=watched)
     if watched:
-        print(extractor.estimate(manifest, whole=True))
+        print(extractor.estimate(manifest))
     return extractor.crops_and_whole(manifest)
 
 

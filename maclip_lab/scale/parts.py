@@ -25,6 +25,7 @@ from maclip_lab.prompts import ATTRIBUTES
 from maclip_lab.scorer import TABLE_COLUMNS, Maclip, ScoreConfig, score_row
 
 _COLUMNS = [*TABLE_COLUMNS, "sha256"]
+_scorer = lru_cache(maxsize=1)(Maclip.from_config)  # a process loads its backbone once
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,10 @@ class Part:
     def key(self, config: ScoreConfig) -> str:
         """Hash of the pictures, with their sizes and times, and of the configuration.
 
-        Its ``device`` is a kind that numbers come from, never ``"auto"``. Where a system does not
-        tell when a file was changed, its content takes the place.
+        Where a system does not tell when a file was changed, its content takes the place.
         """
-        config = replace(config, device=str(choose_device(config.device)).partition(":")[0])
+        kind = str(choose_device(config.device)).partition(":")[0]  # that numbers come from
+        config = replace(config, device=kind)
         content: list[object] = [_COLUMNS, config.sha256]
         for path, file in zip(self.paths, self.files(), strict=True):
             size, edited, changed = file_times(file)
@@ -55,12 +56,14 @@ class Part:
 
 
 @dataclass(frozen=True)
-class FinishedPart:
-    """A part that lies on the disk, and whether it did so before."""
+class Outcome:
+    """Where the rows of a part lie, and if they did so before; else its pictures and the error."""
 
     number: int
-    path: Path
-    resumed: bool
+    path: Path | None = None
+    resumed: bool = False
+    lost: tuple[str, ...] = ()
+    error: str = ""
 
 
 def divide(pictures: Sequence[str | os.PathLike[str]], part_size: int) -> Iterator[Part]:
@@ -72,18 +75,18 @@ def divide(pictures: Sequence[str | os.PathLike[str]], part_size: int) -> Iterat
         yield Part(number, paths, os.getcwd())
 
 
-def score_part(part: Part, config: ScoreConfig, folder: Path, workers: int = 1) -> FinishedPart:
+def score_part(part: Part, config: ScoreConfig, folder: Path, workers: int = 1) -> Outcome:
     """Score a part and commit it, unless a verified file of it exists.
 
     Every picture is encoded on one thread, so that its numbers are the same to the last bit on
-    every device of a kind. The configuration is pinned, see `ScoreConfig.pinned`, the folder the
-    same for all workers; ``workers`` are pictures that a CPU encodes at once.
+    every device of a kind. The configuration is pinned, see `ScoreConfig.pinned`; ``workers`` are
+    pictures that a CPU encodes at once.
     """
     name = f"{part.number:06d}-{part.key(config)[:16]}"
     for path in sorted(folder.glob(f"{name}-*.parquet")):
         try:
             read_part(path)
-            return FinishedPart(part.number, path, resumed=True)
+            return Outcome(part.number, path, resumed=True)
         except IntegrityError:
             path.replace(path.with_name(path.name + ".corrupt"))
     threads = torch.get_num_threads()
@@ -99,7 +102,7 @@ def score_part(part: Part, config: ScoreConfig, folder: Path, workers: int = 1) 
     data = pd.DataFrame(rows, columns=columns).to_parquet(index=False)
     path = folder / f"{name}-{_digest(name, data)}.parquet"
     write_bytes(path, data)
-    return FinishedPart(part.number, path, resumed=False)
+    return Outcome(part.number, path)
 
 
 def read_part(path: Path) -> pd.DataFrame:
@@ -117,12 +120,6 @@ def read_part(path: Path) -> pd.DataFrame:
 def _digest(name: str, data: bytes) -> str:
     """The end of a part's file name, of its beginning and its bytes."""
     return hashlib.sha256(name.encode() + data).hexdigest()[:32]
-
-
-@lru_cache(maxsize=1)
-def _scorer(config: ScoreConfig) -> Maclip:
-    """The backbone, loaded once a process."""
-    return Maclip.from_config(config)
 
 
 def _device(asked: str) -> str:

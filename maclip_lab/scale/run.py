@@ -23,13 +23,13 @@ from tqdm.auto import tqdm
 from maclip_lab.errors import MaclipError, StorageFullError
 from maclip_lab.files.atomic import sweep
 from maclip_lab.files.identity import joint_sha256
-from maclip_lab.scale.parts import FinishedPart, Part, divide, read_part, score_part
+from maclip_lab.scale.parts import Outcome, Part, divide, read_part, score_part
 from maclip_lab.scorer import TABLE_COLUMNS, ScoreConfig
 
 if TYPE_CHECKING:
     from distributed import Client, LocalCluster
 
-LARGEST_PART, SMALLEST_PART, PARTS = 10_000, 8, 256
+LARGEST_PART, SMALLEST_PART, PARTS = 10_000, 8, 256  # work for many, and no loss that hurts
 _LOGGER = logging.getLogger(__name__)
 _IN_FLIGHT = 64  # parts, before workers are known: a cluster may grow with the work that waits
 _DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"  # Ctrl-C is ours to answer
@@ -41,24 +41,15 @@ class ScaleError(MaclipError):
 
 
 @dataclass(frozen=True)
-class FailedPart:
-    """A part that raised, or that killed its workers."""
-
-    part: Part
-    error: str
-
-
-@dataclass(frozen=True)
 class ScaleRun:
     """What came of a run, with the weights of its configuration pinned.
 
-    Parts stand in order; those that failed are done alone when the same run is started again.
+    Parts stand in order; those with an error are done alone when the same run is started again.
     Relative paths start from ``folder``.
     """
 
     config: ScoreConfig
-    finished: Sequence[FinishedPart]
-    failed: Sequence[FailedPart]
+    parts: Sequence[Outcome]
     folder: str
 
     def table(self) -> pd.DataFrame:
@@ -66,18 +57,21 @@ class ScaleRun:
 
         Pictures of failed parts have the status ``"failed"`` and the error as their message.
         """
-        pieces = {part.number: read_part(part.path) for part in self.finished}
-        for failed in self.failed:
-            rows = pd.DataFrame({"path": list(failed.part.paths)}).reindex(columns=TABLE_COLUMNS)
-            rows[["n_crops", "width", "height"]] = 0
-            rows[["status", "flags", "message", "sha256"]] = "failed", "", failed.error, ""
-            pieces[failed.part.number] = rows
-        table = pd.concat([pieces[number] for number in sorted(pieces)], ignore_index=True)
+        table = pd.concat([_rows(part) for part in self.parts], ignore_index=True)
         digests = table.pop("sha256")
         pictures = joint_sha256(zip(table["path"], digests, strict=True))
         data = {"folder": self.folder, "pictures_sha256": pictures}
         table.attrs = {**self.config.facts, "data": data}
         return table
+
+
+def _rows(outcome: Outcome) -> pd.DataFrame:
+    if outcome.path is not None:
+        return read_part(outcome.path)
+    rows = pd.DataFrame({"path": list(outcome.lost)}).reindex(columns=TABLE_COLUMNS)
+    rows[["n_crops", "width", "height"]] = 0
+    rows[["status", "flags", "message", "sha256"]] = "failed", "", outcome.error, ""
+    return rows
 
 
 def score_many(
@@ -115,29 +109,30 @@ def score_many(
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
     config = config.pinned()
-    parts = divide(pictures, part_size_for(len(pictures)) if part_size is None else part_size)
-    finished, failed = list[FinishedPart](), list[FailedPart]()
-    with tqdm(total=len(pictures), unit="picture", disable=not progress) as bar:
-        for part, outcome in _outcomes(parts, config, folder, workers, cluster, progress):
-            bar.update(len(part.paths))
-            if isinstance(outcome, FinishedPart):
-                finished.append(outcome)
-            else:
-                failed.append(FailedPart(part, f"{type(outcome).__name__}: {outcome}"))
-                _LOGGER.error("part %d failed: %s", part.number, failed[-1].error)
-    finished.sort(key=lambda part: part.number)
-    failed.sort(key=lambda failure: failure.part.number)
-    return ScaleRun(config, finished, failed, os.getcwd())
+    size = part_size_for(len(pictures)) if part_size is None else part_size
+    parts = divide(pictures, size)
+    done = list[Outcome]()
+    with ExitStack() as stack:
+        bar = tqdm(total=len(pictures), unit="picture", disable=not progress)
+        stack.enter_context(bar)
+        if workers is None and cluster is None:
+            outcomes = _here(parts, config, folder)
+        else:
+            client = stack.enter_context(dask_client(workers, cluster))
+            if progress:
+                tqdm.write(f"Dask dashboard: {client.dashboard_link}", file=sys.stderr)
+            outcomes = _on_dask(client, parts, config, folder)
+        for outcome in outcomes:
+            bar.update(min(size, len(pictures) - bar.n))
+            done.append(outcome)
+            if outcome.error:
+                _LOGGER.error("part %d failed: %s", outcome.number, outcome.error)
+    done.sort(key=lambda outcome: outcome.number)
+    return ScaleRun(config, done, os.getcwd())
 
 
 def part_size_for(pictures: int) -> int:
-    """Pictures in a part: enough parts for many workers, none so large that its loss hurts.
-
-    It follows the number of pictures alone, so that a run goes on with other workers.
-
-    >>> [part_size_for(number) for number in (12, 10_000, 10_000_000)]
-    [8, 40, 10000]
-    """
+    """Pictures in a part; it follows their number alone, so a run goes on with other workers."""
     return min(max(math.ceil(pictures / PARTS), SMALLEST_PART), LARGEST_PART)
 
 
@@ -167,8 +162,8 @@ def dask_client(workers: int | None = None, cluster: str | None = None) -> Itera
         where: str | LocalCluster | None = cluster
         if cluster in (None, "local"):
             stack.enter_context(dask.config.set(settings))
-            count = workers or torch.cuda.device_count() or CPU_COUNT
-            where = stack.enter_context(_local_cluster(count))
+            workers = workers or torch.cuda.device_count() or CPU_COUNT
+            where = stack.enter_context(_local_cluster(workers))
         try:
             client = stack.enter_context(Client(where, timeout=20))
         except (OSError, ValueError) as error:
@@ -181,15 +176,13 @@ def _local_cluster(workers: int) -> "LocalCluster":
     """Workers on this machine; each runs the caller's script again, up to its main guard."""
     from distributed import LocalCluster
 
-    main = sys.modules["__main__"]
-    spec, script = getattr(main, "__spec__", None), getattr(main, "__file__", None)
-    if spec and spec.name.endswith("__main__"):
-        script = None  # a package's own entry, which workers do not run; a notebook has no file
+    script = Path(getattr(sys.modules["__main__"], "__file__", None) or "")
+    not_run = script.name in ("", "__main__.py")  # a notebook, or a package's own entry
     advice = (
         f"workers run {script} again when they start: put what it does under "
         "if __name__ == '__main__':"
     )
-    if script and os.path.isfile(script) and b"__main__" not in Path(script).read_bytes():
+    if not not_run and script.is_file() and b"__main__" not in script.read_bytes():
         raise ScaleError(advice)  # a program that was put together with its interpreter has no file
     try:
         return LocalCluster(
@@ -201,45 +194,28 @@ def _local_cluster(workers: int) -> "LocalCluster":
             preload=[_DEAF],
         )
     except RuntimeError as error:
-        why = f"{error} If it is so for no other reason, {advice}" if script else str(error)
+        why = str(error) if not_run else f"{error} If it is so for no other reason, {advice}"
         raise ScaleError(f"no workers can be started on this machine: {why}") from error
 
 
-def _outcomes(
-    parts: Iterator[Part],
-    config: ScoreConfig,
-    folder: Path,
-    workers: int | None,
-    cluster: str | None,
-    progress: bool,
-) -> Iterator[tuple[Part, FinishedPart | Exception]]:
-    """Parts as they finish or fail, in any order."""
-    if workers is None and cluster is None:
-        for part in parts:
-            try:
-                yield part, score_part(part, config, folder, torch.get_num_threads())
-            except StorageFullError:
-                raise
-            except Exception as error:  # whatever a part raises, the others go on
-                yield part, error
-        return
-    with dask_client(workers, cluster) as client:
-        if progress:
-            tqdm.write(f"Dask dashboard: {client.dashboard_link}", file=sys.stderr)
+def _here(parts: Iterator[Part], config: ScoreConfig, folder: Path) -> Iterator[Outcome]:
+    """Parts of this process, one after the other."""
+    for part in parts:
         try:
-            yield from _on_dask(client, parts, config, folder)
+            yield score_part(part, config, folder, torch.get_num_threads())
         except StorageFullError:
             raise
-        except (OSError, RuntimeError) as error:  # of the connection; a part's own are outcomes
-            raise _lost(error) from error
+        except Exception as error:  # whatever a part raises, the others go on
+            yield _failed(part, error)
 
 
 def _on_dask(
     client: "Client", parts: Iterator[Part], config: ScoreConfig, folder: Path
-) -> Iterator[tuple[Part, FinishedPart | Exception]]:
-    """A few parts per worker in flight, so that millions of paths never lie in the scheduler.
+) -> Iterator[Outcome]:
+    """Parts as they finish or fail, in any order.
 
-    Workers are counted anew after each part: those of a cluster come and go.
+    A few per worker are in flight, so that millions of paths never lie in the scheduler. Workers
+    are counted anew after each part: those of a cluster come and go.
     """
     from distributed import as_completed
 
@@ -252,19 +228,25 @@ def _on_dask(
         return futures
 
     waiting: dict[object, Part] = {}
-    running = as_completed(submit())
-    for future in running:
-        part = waiting.pop(future.key)
-        if future.cancelled():
-            raise _lost("its tasks were cancelled")
-        error = future.exception()
-        if isinstance(error, StorageFullError):
-            raise error
-        yield part, future.result() if error is None else error
-        running.update(submit())
+    try:
+        running = as_completed(submit())
+        for future in running:
+            part = waiting.pop(future.key)
+            if future.cancelled():
+                raise RuntimeError("its tasks were cancelled")
+            error = future.exception()
+            if isinstance(error, StorageFullError):
+                raise error
+            yield future.result() if error is None else _failed(part, error)
+            running.update(submit())
+    except StorageFullError:
+        raise
+    except (OSError, RuntimeError) as error:  # of the connection; a part's own are outcomes
+        raise ScaleError(
+            f"the cluster was lost ({error}); finished parts are kept, the same run goes on from "
+            "them"
+        ) from error
 
 
-def _lost(reason: object) -> ScaleError:
-    return ScaleError(
-        f"the cluster was lost ({reason}); finished parts are kept, the same run goes on from them"
-    )
+def _failed(part: Part, error: Exception) -> Outcome:
+    return Outcome(part.number, lost=part.paths, error=f"{type(error).__name__}: {error}")

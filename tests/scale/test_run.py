@@ -61,15 +61,15 @@ def equal(ours, theirs):
 
 def test_the_table_is_that_of_score_folder_and_run_again_everything_is_there(single, paths):
     table = single.table()
-    assert not single.failed
+    assert not any(part.error for part in single.parts)
     folder = score_folder(paths, Maclip(RN, device="cpu"))
     pd.testing.assert_frame_equal(table, folder, rtol=1e-6, check_dtype=False)
     assert table.attrs["weights_sha256"] == single.config.weights_sha256
     assert len(table.attrs["weights_sha256"]) == 64
-    parts = single.finished[0].path.parent
+    parts = single.parts[0].path.parent
     before = {path: path.stat().st_mtime_ns for path in parts.iterdir()}
     again = score_many(paths, CONFIG, parts, part_size=3)
-    assert all(part.resumed for part in again.finished)
+    assert all(part.resumed for part in again.parts)
     assert {path: path.stat().st_mtime_ns for path in parts.iterdir()} == before
     equal(again.table(), table)
 
@@ -91,19 +91,19 @@ def test_a_parts_hashes_are_of_the_bytes_that_were_scored(tmp_path, monkeypatch)
 
 def test_a_damaged_part_is_set_aside_and_done_again(single, paths, tmp_path):
     run = score_many(paths[:3], CONFIG, tmp_path, part_size=3)
-    path = run.finished[0].path
+    path = run.parts[0].path
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(IntegrityError):
         read_part(path)
     again = score_many(paths[:3], CONFIG, tmp_path, part_size=3)
-    assert not again.finished[0].resumed
+    assert not again.parts[0].resumed
     assert path.with_name(path.name + ".corrupt").exists()
     equal(again.table(), single.table().head(3))
 
 
 def test_no_bit_of_a_part_can_flip_unseen(single, tmp_path):
-    whole = single.finished[0].path.read_bytes()
-    path = tmp_path / single.finished[0].path.name
+    whole = single.parts[0].path.read_bytes()
+    path = tmp_path / single.parts[0].path.name
     dice = random.Random(0)
     for place in range(0, len(whole), 7):
         flipped = bytearray(whole)
@@ -112,7 +112,7 @@ def test_no_bit_of_a_part_can_flip_unseen(single, tmp_path):
         with pytest.raises(IntegrityError):
             read_part(path)
     path.write_bytes(whole)
-    equal(read_part(path), read_part(single.finished[0].path))
+    equal(read_part(path), read_part(single.parts[0].path))
     path.rename(tmp_path / "000000-0123456789abcdef.parquet")
     with pytest.raises(IntegrityError, match="not the one in its name"):
         read_part(tmp_path / "000000-0123456789abcdef.parquet")
@@ -163,7 +163,7 @@ def test_an_edited_picture_is_scored_again_though_its_size_and_time_are_the_same
         os.utime(both[1], ns=(10**18, 10**18))
         runs.append(score_many(both, CONFIG, tmp_path / "parts", part_size=1))
     before, after = (run.table()["score"] for run in runs)
-    assert [part.resumed for part in runs[1].finished] == [True, False]
+    assert [part.resumed for part in runs[1].parts] == [True, False]
     assert (after == before).tolist() == [True, False]
 
 
@@ -195,7 +195,7 @@ def test_an_exception_in_one_part_is_a_failed_part_and_the_others_are_kept(
 
     monkeypatch.setattr("maclip_lab.scale.run.score_part", fragile)
     run = score_many(paths, CONFIG, tmp_path, part_size=3)
-    assert [failed.part.number for failed in run.failed] == [1]
+    assert [part.number for part in run.parts if part.error] == [1]
     table = run.table()
     assert table["status"].tolist()[3:6] == ["failed"] * 3
     assert table["score"][3:6].isna().all()
@@ -203,7 +203,7 @@ def test_an_exception_in_one_part_is_a_failed_part_and_the_others_are_kept(
     assert table["path"].tolist() == single.table()["path"].tolist()
     monkeypatch.undo()
     again = score_many(paths, CONFIG, tmp_path, part_size=3)
-    assert [part.resumed for part in again.finished] == [True, False, True]
+    assert [part.resumed for part in again.parts] == [True, False, True]
     equal(again.table(), single.table())
 
 
@@ -236,7 +236,7 @@ def test_wrong_numbers_are_errors_at_the_edge(paths, tmp_path, asked, said):
 
 
 def test_the_size_of_a_part_follows_the_number_of_pictures_alone(paths, tmp_path):
-    assert len(score_many(paths, CONFIG, tmp_path).finished) == 2  # of nine pictures, 8 and 1
+    assert len(score_many(paths, CONFIG, tmp_path).parts) == 2  # of nine pictures, 8 and 1
     sizes = [part_size_for(10**power) for power in range(9)]
     assert sizes == sorted(sizes)
     assert sizes[0] == SMALLEST_PART
@@ -257,7 +257,7 @@ def test_parts_wait_for_workers_that_come_later_and_more_of_them_than_a_few(tmp_
         outcomes = _on_dask(client, offered, config, tmp_path)
         started = threading.Timer(0.5, cluster.scale, [1])
         started.start()
-        _, outcome = next(outcomes)
+        outcome = next(outcomes)
         assert len(parts) - len(list(offered)) == 64  # all that a growing cluster can see
         assert read_part(outcome.path)["status"].tolist() == ["missing"]
         assert len(list(outcomes)) == 63
@@ -295,7 +295,7 @@ def test_a_local_cluster_gives_the_same_table_though_workers_are_killed(
     run = score_many(paths, CONFIG, tmp_path, part_size=1, workers=2)
     killer.join()
     assert len(killed) == kills
-    assert not run.failed
+    assert not any(part.error for part in run.parts)
     equal(run.table(), single.table())
 
 
@@ -311,7 +311,7 @@ def test_a_cluster_is_used_by_its_address_and_resumes_what_another_executor_did(
     assert f"Dask dashboard: {address}\n" in capsys.readouterr().err
     with urlopen(address) as page:
         assert find_spec("bokeh") is None or b"Dask Diagnostic UI" in page.read()
-    assert [part.resumed for part in run.finished] == [True, False, False]
+    assert [part.resumed for part in run.parts] == [True, False, False]
     equal(run.table(), single.table())
 
 
