@@ -16,7 +16,6 @@ from PIL import ImageFile
 from maclip_lab.encoder import choose_device
 from maclip_lab.files.provenance import versions
 from maclip_lab.weights import places
-from maclip_lab.weights.loading import verify
 
 Row = tuple[str, str, str]
 
@@ -69,7 +68,7 @@ def _weights() -> Iterator[Row]:
     for model in places.named_backbones():
         name, embedded = model.name, model.kind == "embedded"
         advice = "install this package anew" if embedded else f"maclip-lab weights fetch {name}"
-        for copy in verify(name):
+        for copy in places.verify(name):
             if copy.status == "missing":
                 yield name, "bad" if embedded else "note", f"absent; {advice}"
             elif copy.status == "mismatch":

@@ -14,8 +14,9 @@ from maclip_lab.errors import MaclipError, WeightsError
 from maclip_lab.files.identity import content_sha256, joint_sha256
 from maclip_lab.files.provenance import differences, read_record, record_parts
 from maclip_lab.images import find_pictures
-from maclip_lab.weights.loading import load_backbone, verify
+from maclip_lab.weights.loading import load_backbone
 from maclip_lab.weights.names import shape_and_seed
+from maclip_lab.weights.places import verify
 
 
 def explain(

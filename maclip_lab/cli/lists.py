@@ -12,8 +12,8 @@ from maclip_lab.ablations.claims import CLIP_IQA_ANSWERS
 from maclip_lab.cli import options
 from maclip_lab.datasets import Choices, check_dataset, list_datasets, show_card
 from maclip_lab.scorer import Maclip, ScoreConfig
-from maclip_lab.weights import loading
-from maclip_lab.weights.places import named_backbones
+from maclip_lab.weights import places
+from maclip_lab.weights.loading import load_backbone
 
 datasets = typer.Typer(
     no_args_is_help=True, help="The data sets that are known: where, what, whether whole."
@@ -74,8 +74,8 @@ def check(
 def list_weights() -> None:
     """List the backbones that have names, and which of them are on this machine."""
     rows = []
-    for model in named_backbones():
-        copy = loading.verify(model.name)[0]
+    for model in places.named_backbones():
+        copy = places.verify(model.name)[0]
         here = copy.path.is_file()
         size = f"{copy.path.stat().st_size / 1e6:.1f}" if here else ""
         digest = f"{(copy.expected or model.archive or '')[:12]}..."
@@ -87,9 +87,9 @@ def list_weights() -> None:
 
 @weights.command()
 @options.spread
-def fetch(name: Weights, places: Annotated[ScoreConfig, ("weights_dir", "offline")]) -> None:
+def fetch(name: Weights, where: Annotated[ScoreConfig, ("weights_dir", "offline")]) -> None:
     """Have a backbone's weights on this machine, verified."""
-    file = loading.fetch(name, weights_dir=places.weights_dir, offline=places.offline)
+    file = places.fetch(name, weights_dir=where.weights_dir, offline=where.offline)
     typer.echo(f"{name}: {file.path}\nsha256 {file.sha256}, from {file.source}")
 
 
@@ -97,7 +97,7 @@ def fetch(name: Weights, places: Annotated[ScoreConfig, ("weights_dir", "offline
 @options.spread
 def verify(
     name: Weights,
-    places: Annotated[ScoreConfig, ("weights_dir",)],
+    where: Annotated[ScoreConfig, ("weights_dir",)],
     pictures: Annotated[
         list[Path] | None,
         typer.Option(
@@ -110,15 +110,15 @@ def verify(
         if name.lower() != "rn50" or picture.name.lower() not in CLIP_IQA_ANSWERS:
             answers = f"the known answers are RN50's for {', '.join(CLIP_IQA_ANSWERS)}"
             raise typer.BadParameter(f"{picture.name}: {answers}", param_hint="--pictures")
-    found = loading.verify(name, places.weights_dir)[0]
+    found = places.verify(name, where.weights_dir)[0]
     expected = found.expected or "unknown: nothing on record to compare with"
     typer.echo(f"{found.model.name}: {found.status}\nfile     {found.path}")
     typer.echo(f"sha256   {found.sha256}\nexpected {expected}")
     failed = found.status in ("missing", "mismatch")
     if found.status == "unrecorded":  # nothing to compare with, so at least it must be a CLIP
-        loading.load_backbone(name, weights_dir=places.weights_dir, offline=True)
+        load_backbone(name, weights_dir=where.weights_dir, offline=True)
     for picture in [] if failed else pictures or ():
-        score = Maclip(name, weights_dir=places.weights_dir).clip_iqa(picture)
+        score = Maclip(name, weights_dir=where.weights_dir).clip_iqa(picture)
         published = CLIP_IQA_ANSWERS[picture.name.lower()]
         near = abs(score - published) <= 0.01 * published
         verdict = "agrees to 1 %" if near else "DIFFERS by more than 1 %"

@@ -41,7 +41,7 @@ def standardise(x: Array) -> Array:
 
 def pearson(x: Array, y: Array) -> float:
     """Pearson's linear correlation (PLCC) in [-1, 1]; NaN if either vector is constant."""
-    if x.size < 2 or is_constant(x) or is_constant(y):
+    if is_constant(x) or is_constant(y):
         return float("nan")
     return float(np.clip(np.mean(standardise(x) * standardise(y)), -1.0, 1.0))
 
@@ -52,16 +52,9 @@ def spearman(x: Array, y: Array) -> float:
     >>> round(spearman(np.array([1.0, 2.0, 3.0, 3.0]), np.array([1.0, 3.0, 2.0, 4.0])), 4)
     0.6325
     """
-    if x.size < 2 or is_constant(x) or is_constant(y):
+    if is_constant(x) or is_constant(y):
         return float("nan")
     return pearson(stats.rankdata(x), stats.rankdata(y))
-
-
-def kendall(x: Array, y: Array) -> float:
-    """Kendall's tau-b (KRCC) in [-1, 1]; NaN if either vector is constant."""
-    if x.size < 2 or is_constant(x) or is_constant(y):
-        return float("nan")
-    return float(stats.kendalltau(x, y, variant="b").statistic)
 
 
 def align(
@@ -73,13 +66,11 @@ def align(
             "expected predictions as a DataFrame or a mapping from method to scores, such as "
             f'{{"MA-CLIP": scores}}, got {type(predictions).__name__}'
         )
-    names = [str(name) for name in predictions]
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"expected one column per method, names unique, got {names}")
-    columns = [numbers(predictions[name], mos, f"predictions[{name!r}]") for name in predictions]
+    columns = {str(n): numbers(x, mos, f"predictions[{n!r}]") for n, x in predictions.items()}
+    if not columns or len(columns) < len(predictions.keys()):
+        raise ValueError(f"expected one column per method, names unique, got {[*predictions]}")
     scores = numbers(mos, mos, "mos")
-    table = pd.DataFrame(dict(zip(names, columns, strict=True)))
-    return table, scores if higher_is_better else -scores
+    return pd.DataFrame(columns), scores if higher_is_better else -scores
 
 
 def numbers(values: ArrayLike, mos: ArrayLike, name: str) -> Array:
@@ -96,18 +87,14 @@ def numbers(values: ArrayLike, mos: ArrayLike, name: str) -> Array:
 
 def aligned_labels(labels: Labels | None, mos: ArrayLike, name: str) -> NDArray[np.object_] | None:
     """Labels (N,) for the rows of ``mos``, or None where there is not a single one."""
-    column = pd.Series(labels, dtype=object)
-    if labels is not None:
-        _check_rows(labels, column.size, mos, name)
-    missing = int(column.isna().sum())
-    if missing == column.size:
+    if labels is None:
         return None
-    if missing:
-        raise ValueError(
-            f"{name} has no label in {missing} of {column.size} rows; give every row one, "
-            "or leave those rows out"
-        )
-    return column.to_numpy(dtype=object)
+    column = pd.Series(labels, dtype=object)
+    _check_rows(labels, column.size, mos, name)
+    missing = int(column.isna().sum())
+    if 0 < missing < column.size:
+        raise ValueError(f"{name} has no label in {missing} of {column.size} rows; give all one")
+    return None if missing else column.to_numpy(dtype=object)
 
 
 def _check_rows(values: object, n: int, mos: ArrayLike, name: str) -> None:
@@ -115,10 +102,8 @@ def _check_rows(values: object, n: int, mos: ArrayLike, name: str) -> None:
         raise ValueError(
             f"{name} has {n} rows but mos has {np.size(mos)}; one row per picture in both"
         )
-    index, mos_index = getattr(values, "index", None), getattr(mos, "index", None)
-    if not isinstance(index, pd.Index) or not isinstance(mos_index, pd.Index):
-        return
-    if not index.equals(mos_index):
+    indexes = [rows.index for rows in (values, mos) if isinstance(rows, pd.Series)]
+    if len(indexes) == 2 and not indexes[0].equals(indexes[1]):
         raise ValueError(
             f"{name} and mos have different pandas indexes; align them first "
             "(reindex, or reset_index(drop=True) where the order is the same)"

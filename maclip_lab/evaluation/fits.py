@@ -9,7 +9,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -67,21 +67,20 @@ def fit_logistic(predictions: Array, mos: Array, *, line: bool = False) -> Logis
     are searched, first on a grid, then from its best points on. The slope is kept between an almost
     straight line and a step, since a steeper one only follows single pictures.
     """
-    nothing, n_parameters = np.full(mos.shape, np.nan), 5 if line else 4
+    nothing, n_parameters, reason = np.full(mos.shape, np.nan), 5 if line else 4, ""
     if mos.size <= n_parameters:
         reason = f"{mos.size} pictures are too few for {n_parameters} parameters"
+    elif is_constant(predictions) or is_constant(mos):
+        reason = f"constant {'predictions' if is_constant(predictions) else 'MOS'}"
+    if reason:
         return LogisticFit("degenerate", nothing, 0, reason)
-    for name, values in (("predictions", predictions), ("MOS", mos)):
-        if is_constant(values):
-            return LogisticFit("degenerate", nothing, 0, f"constant {name}")
     x, y = standardise(predictions), standardise(mos)
-    shape = _best_shape(x.tobytes(), y.tobytes(), line)
+    shape = _best_shape(x, y, line)
     if shape is None:
         reason = f"the {n_parameters}-parameter fit did not converge from any start"
         return LogisticFit("failed", nothing, 0, reason)
     curve = y - _residual(shape, x, y, line)
-    trend = spearman(x, curve)
-    direction = 0 if np.isnan(trend) else int(np.sign(trend))
+    direction = int(np.sign(np.nan_to_num(spearman(x, curve))))
     fitted = mos.mean() + np.std(mos) * curve
     steps = np.diff(curve[np.argsort(x)])
     if line and steps.max() > _NO_STEP and steps.min() < -_NO_STEP:
@@ -101,18 +100,15 @@ def _residual(shape: Array, x: Array, y: Array, line: bool) -> Array:
     return y - np.mean(step * y) / power * step if power > _NO_POWER else y
 
 
-# The five-parameter fit starts at the four-parameter one, which an evaluation wants as well.
-@lru_cache(maxsize=16)
-def _best_shape(x_bytes: bytes, y_bytes: bytes, line: bool) -> Array | None:
+def _best_shape(x: Array, y: Array, line: bool) -> Array | None:
     """Logarithm of the slope and centre of the curve with the smallest squared error."""
-    x, y = np.frombuffer(x_bytes), np.frombuffer(y_bytes)
     low, high, reach = x.min(), x.max(), 3 * np.ptp(x)
     bounds = ([np.log(_FLATTEST), low - reach], [np.log(_STEEPEST), high + reach])
     centres = np.quantile(x, _CENTRES)
     starts = [np.array([np.log(slope), centre]) for slope, centre in product(_SLOPES, centres)]
     residual = partial(_residual, x=x, y=y, line=line)
     starts = sorted(starts, key=lambda shape: float(np.sum(residual(shape) ** 2)))[:_REFINED]
-    without_line = _best_shape(x_bytes, y_bytes, False) if line else None
+    without_line = _best_shape(x, y, False) if line else None
     if without_line is not None:
         starts.append(without_line)
     refine = partial(least_squares, residual, bounds=bounds, max_nfev=_MAX_EVALUATIONS)
@@ -122,8 +118,7 @@ def _best_shape(x_bytes: bytes, y_bytes: bytes, line: bool) -> Array | None:
     best = min(results, key=lambda result: result.cost)
     # The last digits; where the error is flat this may end early, and is no worse for it.
     polished = refine(best.x, ftol=_TOLERANCE, xtol=_TOLERANCE, gtol=_TOLERANCE)
-    shape: Array = polished.x if polished.cost <= best.cost else best.x
-    shape.flags.writeable = False  # it is kept
+    shape: Array = min(polished, best, key=lambda result: result.cost).x
     return shape
 
 
@@ -133,17 +128,15 @@ def official_evaluation(predictions: Array, mos: Array) -> tuple[float, float, s
     One start, no scaling, and the start values where the fit fails, which the third item says;
     scores (N,) as they are. Source: Liao et al., AAAI 2026; curve of Sheikh et al., TIP 2006.
     """
-    if mos.size < 2 or is_constant(mos) or is_constant(predictions):
+    if is_constant(mos) or is_constant(predictions):
         return float("nan"), float("nan"), ""
-    start = np.array([mos.max(), mos.min(), predictions.mean(), 0.1, 0.1])
-    best, problem = start, ""
-    try:
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", OptimizeWarning)
-            best, _ = curve_fit(_official_curve, predictions, mos, p0=start)
-    except (RuntimeError, TypeError):  # no optimum, or fewer pictures than parameters
-        problem = "the authors' fit failed, and its start values stood in"
-    with np.errstate(over="ignore"):
+    best, problem = np.array([mos.max(), mos.min(), predictions.mean(), 0.1, 0.1]), ""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", OptimizeWarning)
+        try:
+            best, _ = curve_fit(_official_curve, predictions, mos, p0=best)
+        except (RuntimeError, TypeError):  # no optimum, or fewer pictures than parameters
+            problem = "the authors' fit failed, and its start values stood in"
         fitted = _official_curve(predictions, *best)
     return spearman(mos, fitted), pearson(mos, fitted), problem
 
@@ -220,10 +213,9 @@ def calibrate(
         raise ValueError(f"expected a level between 0 and 1 such as 0.95, got {level}")
     table, quality = align({"score": scores}, mos, higher_is_better)
     labels = aligned_labels(clusters, mos, "clusters")
-    table = table.assign(quality=quality, label=table.index if labels is None else labels)
-    table = table[np.isfinite(table[["score", "quality"]]).all(axis=1)]
-    x, y = table["score"].to_numpy(), table["quality"].to_numpy()
-    codes, contents = pd.factorize(table["label"])
+    kept = np.isfinite([table["score"], quality]).all(axis=0)
+    x, y = table["score"].to_numpy()[kept], quality[kept]
+    codes, contents = pd.factorize((table.index if labels is None else labels)[kept])
     needed, rank = max(MIN_CALIBRATION, level / (1 - level)), int(np.ceil((x.size + 1) * level))
     if x.size < max(needed, rank) or len(contents) < MIN_CLUSTERS:
         raise ValueError(

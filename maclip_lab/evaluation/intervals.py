@@ -55,9 +55,8 @@ class Resamples:
         settings: EvaluationSettings | None = None,
     ) -> None:
         self.n, self.settings = n, settings or EvaluationSettings()
-        self._codes = np.arange(n)
-        if clusters is not None:
-            self._codes, _ = pd.factorize(np.asarray(clusters, dtype=object))
+        units = np.arange(n) if clusters is None else np.asarray(clusters, dtype=object)
+        self._codes, _ = pd.factorize(units)
         unnamed = np.sum(self._codes < 0)
         if unnamed:
             raise ValueError(f"{unnamed} of {n} pictures have no label; give all one")
@@ -77,21 +76,17 @@ class Resamples:
         """How often each picture is drawn, in chunks (N, b); nothing where there is a problem."""
         if self.problem:
             return
-        if not self.jackknife:
+        if self.jackknife:
+            yield (self._codes[:, None] != np.arange(self.clusters)).astype(np.float64)
+        else:
             yield from self.bootstrap()
-            return
-        chunk = max(1, _CHUNK_NUMBERS // self.n)
-        for first in range(0, self.clusters, chunk):
-            left_out = np.arange(first, min(first + chunk, self.clusters))
-            yield (self._codes[:, None] != left_out).astype(np.float64)
 
     def bootstrap(self) -> Iterator[Array]:
         """Counts of ``n_boot`` draws with replacement, however few the units."""
-        generator = np.random.default_rng(self.settings.seed)
-        n_boot, units = self.settings.n_boot, self.clusters
-        chunk = max(1, min(n_boot, _CHUNK_NUMBERS // self.n))
-        for first in range(0, n_boot, chunk):
-            size = min(chunk, n_boot - first)
+        generator, units = np.random.default_rng(self.settings.seed), self.clusters
+        chunk = max(1, _CHUNK_NUMBERS // self.n)
+        for first in range(0, self.settings.n_boot, chunk):
+            size = min(chunk, self.settings.n_boot - first)
             drawn = generator.integers(0, units, (size, units))
             drawn += np.arange(size)[:, None] * units
             flat = np.bincount(drawn.ravel(), minlength=size * units)
@@ -101,28 +96,24 @@ class Resamples:
     def estimate(self, statistic: Callable[[Indices], float]) -> Estimate:
         """Any number with its interval; ``statistic`` makes it of indices (m,), some repeated."""
         everything = np.arange(self.n)
-        value = float(statistic(everything))
-        drawn = [
-            float(statistic(np.repeat(everything, column.astype(int))))
-            for counts in self.counts()
-            for column in counts.T
-        ]
-        return self.from_replicates(value, np.array(drawn))
+        columns = (column.astype(int) for counts in self.counts() for column in counts.T)
+        drawn = [float(statistic(np.repeat(everything, column))) for column in columns]
+        return self.from_replicates(float(statistic(everything)), np.array(drawn))
 
     def from_replicates(self, value: float, drawn: Array, *, correlation: bool = False) -> Estimate:
         """A number with the interval that its replicates (R,), in the order of `counts`, give."""
-        reason = self.problem
-        if np.isnan(value):
-            reason = reason or "it does not exist: something is constant"
-        elif not reason and np.isnan(drawn).mean() > (0 if self.jackknife else _MAX_UNDEFINED):
-            reason = "too many resamples are constant for intervals"
-        if reason:
-            found = Estimate(value, reason=reason)
+        undefined = 0 if self.jackknife else _MAX_UNDEFINED
+        if self.problem:
+            result = Estimate(value, reason=self.problem)
+        elif np.isnan(value):
+            result = Estimate(value, reason="it does not exist: something is constant")
+        elif np.isnan(drawn).mean() > undefined:
+            result = Estimate(value, reason="too many resamples are constant for intervals")
         elif self.jackknife:
-            found = self._jackknife_t(value, drawn, correlation)
+            result = self._jackknife_t(value, drawn, correlation)
         else:
-            found = Estimate.counted(value, drawn[~np.isnan(drawn)], self.settings.level)
-        return replace(found, n=self.n, clusters=self.clusters)
+            result = Estimate.counted(value, drawn[~np.isnan(drawn)], self.settings.level)
+        return replace(result, n=self.n, clusters=self.clusters)
 
     def _jackknife_t(self, value: float, drawn: Array, correlation: bool) -> Estimate:
         se = _jackknife_se(drawn)
@@ -157,21 +148,17 @@ class Correlations:
 
     def srcc(self, i: int = 0) -> Estimate:
         """SRCC of one prediction."""
-        value, drawn = float(self.observed[i]), self.drawn[:, i]
-        return self.resamples.from_replicates(value, drawn, correlation=True)
+        observed, drawn = float(self.observed[i]), self.drawn[:, i]
+        return self.resamples.from_replicates(observed, drawn, correlation=True)
 
     def lead(self, i: int, j: int) -> Estimate:
         """By how much the SRCC of one prediction is above that of another, signed."""
         return self.estimate(lambda srcc: srcc[..., i] - srcc[..., j])
 
-    def estimate(self, function: Callable[[Array], Array], tested: bool = True) -> Estimate:
-        """Any number made of the SRCCs (..., M), such as a lead over the mean of others.
-
-        One that no resample can bring to zero, such as a range, is not ``tested`` and has no p.
-        """
-        value, drawn = float(function(self.observed)), function(self.drawn)
-        found = self.resamples.from_replicates(value, drawn)
-        return found if tested else replace(found, p=float("nan"))
+    def estimate(self, function: Callable[[Array], Array]) -> Estimate:
+        """Any number made of the SRCCs (..., M), such as a lead over the mean of others."""
+        value = float(function(self.observed))
+        return self.resamples.from_replicates(value, function(self.drawn))
 
 
 def correlate(
@@ -203,14 +190,12 @@ def correlate(
             ranks = ranker(counts)
             product = np.einsum("nb,nb->b", weighted, ranks)
             both = spread * np.einsum("nb,nb,nb->b", counts, ranks, ranks)
-            ratio = np.full(product.shape, np.nan)
-            np.divide(product, np.sqrt(both), out=ratio, where=both > 0)
-            columns.append(np.clip(ratio, -1, 1))
+            with np.errstate(invalid="ignore"):  # of a constant, whose centred ranks are all 0
+                columns.append(np.clip(product / np.sqrt(both), -1, 1))
         return np.stack(columns, axis=1)
 
-    observed = np.full(x.shape[1], np.nan)
-    if len(y) >= MIN_PICTURES:
-        observed = srcc(np.ones((len(y), 1)))[0]
+    enough = len(y) >= MIN_PICTURES
+    observed = srcc(np.ones((len(y), 1)))[0] if enough else np.full(x.shape[1], np.nan)
     drawn = [np.empty((0, x.shape[1])), *map(srcc, resamples.counts())]
     return Correlations(observed, np.concatenate(drawn), resamples)
 

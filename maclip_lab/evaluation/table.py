@@ -1,10 +1,12 @@
 """How well predictions follow mean opinion scores: one row per method, nothing hidden."""
 
 from collections.abc import Hashable
+from functools import cache
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy import stats
 
 from maclip_lab.evaluation.correlations import (
     MIN_PICTURES,
@@ -13,7 +15,6 @@ from maclip_lab.evaluation.correlations import (
     Predictions,
     align,
     aligned_labels,
-    kendall,
     pearson,
     spearman,
 )
@@ -40,9 +41,9 @@ def evaluate(
 ) -> pd.DataFrame:
     """Correlations and errors of every method, with intervals, and leads over a baseline.
 
-    A picture without a finite prediction is left out for that method and counted in
-    ``n_dropped``; so is one without a score. Correlations are positive where a higher
-    prediction goes with better quality, also on DMOS sets and also after a fit.
+    A picture without a finite prediction or score is left out for that method and counted in
+    ``n_dropped``. Correlations are positive where a higher prediction goes with better quality,
+    also on DMOS sets and also after a fit.
 
     Args:
         predictions: one column, or one vector (N,), per method; higher means better quality.
@@ -53,15 +54,13 @@ def evaluate(
         settings: of the intervals; None for as many resamples as the differences take.
 
     Returns:
-        One row per method. ``srcc``, ``krcc`` (tau-b) and ``plcc_raw`` are of the raw
-        predictions, ``plcc_4p`` and ``rmse_4p`` of the four-parameter fit, ``plcc_5p`` of the
-        five-parameter one. ``fit_status`` is the worse of the two fits': ok, nonmonotone, failed
-        or degenerate. ``*_official`` is the authors' variant, on the scores as they are: its SRCC
-        has lost its sign. ``n_clusters`` is 0 where pictures were resampled. ``reason`` says why a
-        number is missing or a fit is not ok. With a baseline, called ``other``, also
-        ``delta_srcc``, the method's SRCC less the other's, with its interval and p, Holm's p and
-        the verdict over this table ("above", "below" or "cannot tell"), the smallest
-        ``detectable`` difference, and ``delta_reason``.
+        One row per method. ``srcc``, ``krcc`` (tau-b) and ``plcc_raw`` are of the raw predictions,
+        ``plcc_4p``, ``rmse_4p`` and ``plcc_5p`` of fits of four and five parameters;
+        ``fit_status`` is the worse of the two: ok, nonmonotone, failed or degenerate.
+        ``*_official`` is the authors' variant, on the scores as they are: its SRCC has lost its
+        sign. ``n_clusters`` is 0 where pictures were resampled. ``reason`` says why a number is
+        missing or a fit is not ok. With a baseline, called ``other``, also ``delta_srcc``, the
+        SRCC less the other's, with what `verdicts` says of it in this table.
     """
     scores, quality = align(predictions, mos, higher_is_better)
     labels = aligned_labels(clusters, mos, "clusters")
@@ -69,16 +68,17 @@ def evaluate(
         raise ValueError(f"no method to compare {baseline!r} with in {', '.join(scores)}")
     given = labels, settings or EvaluationSettings(resamples(len(scores.columns) - 1))
     usable = np.isfinite(scores).mul(np.isfinite(quality), axis=0)
-    groups: dict[bytes, list[str]] = {}  # of methods with the same pictures, and so one pass
-    for method in scores:
-        groups.setdefault(usable[method].to_numpy().tobytes(), []).append(method)
-    drawn: dict[str, tuple[Correlations, int]] = {}
-    for methods in groups.values():
-        found = correlate(scores[methods], quality, *given)
-        drawn |= {method: (found, i) for i, method in enumerate(methods)}
+    # Methods that scored the same pictures, those that all scored, share one pass.
+    alike = tuple(name for name in scores if usable[name].equals(usable.all(axis=1)))
+
+    @cache
+    def correlations(*methods: str) -> Correlations:
+        return correlate(scores[[*methods]], quality, *given)
+
     rows = []
     for method in scores:
-        found, i = drawn[method]
+        group = alike if method in alike else (method,)
+        found, i = correlations(*group), group.index(method)
         x, y = scores[method].to_numpy()[usable[method]], quality[usable[method]]
         row = {"method": method, "n": y.size, "n_dropped": quality.size - y.size}
         row["n_clusters"] = 0 if labels is None else found.resamples.clusters
@@ -88,10 +88,8 @@ def evaluate(
         return table
     leads: dict[Hashable, Estimate] = {}
     for method in scores.columns.drop(baseline):
-        (found, i), (of_baseline, j) = drawn[method], drawn[baseline]
-        if found is not of_baseline:
-            found, i, j = correlate(scores[[method, baseline]], quality, *given), 0, 1
-        leads[method] = found.lead(i, j)
+        group = alike if method in alike and baseline in alike else (method, baseline)
+        leads[method] = correlations(*group).lead(group.index(method), group.index(baseline))
     tests = verdicts(leads).set_axis(DIFFERENCES[2:], axis=1)
     tests = tests.assign(other=baseline, n_common=[lead.n for lead in leads.values()])
     table = table.join(tests[DIFFERENCES], on="method")
@@ -110,7 +108,7 @@ def _numbers(x: Array, quality: Array, srcc: Estimate, higher_is_better: bool) -
         "srcc": srcc.value,
         "srcc_lo": srcc.low,
         "srcc_hi": srcc.high,
-        "krcc": kendall(x, quality),
+        "krcc": np.nan if np.isnan(srcc.value) else stats.kendalltau(x, quality).statistic,
         "plcc_raw": pearson(x, quality),
         "plcc_4p": pearson(four.direction * four.fitted, quality),
         "plcc_5p": pearson(five.direction * five.fitted, quality),
@@ -138,8 +136,6 @@ def breakdown(
     """
     scores, quality = align(predictions, mos, higher_is_better)
     labels = aligned_labels(groups, mos, "groups")
-    if labels is None:
-        raise ValueError("groups has no label at all; give one per picture")
     rows = []
     for method in scores:
         x = scores[method].to_numpy()

@@ -13,13 +13,9 @@ from dataclasses import dataclass, field
 from maclip_lab.clip.foreign import ForeignClip, weights_sha256
 from maclip_lab.clip.model import CLIP, build_clip, untrained_clip
 from maclip_lab.errors import WeightsError
-from maclip_lab.weights.checkpoints import (
-    openai_names,
-    read_tensors,
-    stated_activation,
-)
-from maclip_lab.weights.names import ARCHIVES, UNTRAINED, parse_name, shape_and_seed
-from maclip_lab.weights.places import Copy, copies, find_checkpoint
+from maclip_lab.weights.checkpoints import metadata, openai_names, read_tensors, stated_activation
+from maclip_lab.weights.names import ARCHIVES, UNTRAINED, shape_and_seed
+from maclip_lab.weights.places import Copy, fetch
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -66,38 +62,32 @@ def load_backbone(
         WeightsError: it cannot be had, read, or made a CLIP of; the message says what to do.
     """
     shape, seed = shape_and_seed(os.fspath(name))
-    file = find_checkpoint(parse_name(shape), weights_dir=weights_dir, offline=offline)
-    tensors, metadata = read_tensors(file.path, trust_archive=trust or file.sha256 in ARCHIVES)
-    quick_gelu = activation(file, quick_gelu)
+    file = fetch(shape, weights_dir=weights_dir, offline=offline)
+    tensors = read_tensors(file.path, trust_archive=trust or file.sha256 in ARCHIVES)
+    quick_gelu = _activation(file, quick_gelu)
     try:
         clip = build_clip(openai_names(tensors, file.path), quick_gelu=quick_gelu)
     except (ValueError, KeyError, IndexError, ArithmeticError, RuntimeError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise WeightsError(f"{file.path} does not make a CLIP: {reason[:800]}") from error
+        reason = f"{type(error).__name__}: {str(error)[:800]}"
+        raise WeightsError(f"{file.path} does not make a CLIP: {reason}") from error
     facts = {"quick_gelu": str(quick_gelu).lower()}
     if seed is None:
-        facts = {**metadata, "path": str(file.path), **facts}
+        facts = metadata(file.path) | {"path": str(file.path)} | facts
         return Backbone(file.model.name, file.sha256, file.source, clip, facts)
     clip = untrained_clip(clip.state_dict(), seed, quick_gelu=quick_gelu)
     digest = weights_sha256(clip.state_dict())
     return Backbone(f"{file.model.name}{UNTRAINED}{seed}", digest, "drawn", clip, facts)
 
 
-def activation(file: Copy, quick_gelu: bool | None = None) -> bool:
-    """Whether a file's activation is QuickGELU, by itself, its configuration, or the caller.
-
-    ``quick_gelu`` is what the caller says, None for nothing.
-
-    Raises:
-        WeightsError: the caller says one thing and the file another.
-    """
+def _activation(file: Copy, quick_gelu: bool | None) -> bool:
+    """Whether it is QuickGELU, as the file, a configuration or the caller says."""
     openai = file.model.kind == "openai" or file.sha256 in ARCHIVES
     stated = True if openai else stated_activation(file.path)
     if stated is None and quick_gelu is None:
         _LOGGER.warning(
-            "%s: neither the file nor a configuration beside it says which activation it was "
-            "trained with; QuickGELU, OpenAI's, is taken, where open_clip's own models have GELU. "
-            "Say quick_gelu=True or quick_gelu=False (--quick-gelu or --gelu)",
+            "%s: nothing says which activation it was trained with; QuickGELU, OpenAI's, is taken, "
+            "where open_clip's own models have GELU. Say quick_gelu=True or quick_gelu=False "
+            "(--quick-gelu or --gelu)",
             file.path,
         )
         return True
@@ -106,28 +96,3 @@ def activation(file: Copy, quick_gelu: bool | None = None) -> bool:
             f"{file.path} says quick_gelu={stated} of its activation, not quick_gelu={quick_gelu}"
         )
     return bool(stated or quick_gelu)
-
-
-def fetch(
-    name: str, *, weights_dir: str | os.PathLike[str] | None = None, offline: bool | None = None
-) -> Copy:
-    """Have a backbone's file on this machine, verified, without loading it.
-
-    Raises:
-        WeightsError: as ``load_backbone``.
-    """
-    return find_checkpoint(parse_name(name), weights_dir=weights_dir, offline=offline)
-
-
-def verify(
-    name: str | os.PathLike[str], weights_dir: str | os.PathLike[str] | None = None
-) -> list[Copy]:
-    """Every copy of a backbone on this machine, the preferred first, or the place that lacks one.
-
-    Each is hashed anew as its ``status`` is asked for; no network, nothing is changed.
-
-    Raises:
-        WeightsError: the name means nothing.
-    """
-    places = copies(parse_name(os.fspath(name)), weights_dir)
-    return [copy for copy in places if copy.path.is_file()] or places[:1]

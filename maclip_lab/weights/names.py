@@ -92,9 +92,8 @@ def parse_name(name: str) -> Model:
     if path.suffix.lower() in FILE_SUFFIXES or path.exists():
         return Model(str(path), path=path)
     names = {model.name.lower(): model.name for model in _BY_STEM.values()}
-    close = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
-    nearest = " or ".join(repr(names[match]) for match in close)
-    hint = f" Did you mean {nearest}?" if close else ""
+    close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    hint = f" Did you mean {names[close[0]]!r}?" if close else ""
     raise UnknownBackboneError(
         f"no backbone is called {name!r}.{hint} It can be one of {', '.join(names.values())}, "
         f"'{HUB_PREFIX}org/name', or a file ending in {', '.join(FILE_SUFFIXES)}"

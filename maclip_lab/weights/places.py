@@ -6,16 +6,15 @@ before it is opened: the pinned one, or the one by which the client names what i
 """
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import platformdirs
 
 from maclip_lab.errors import IntegrityError, OfflineError, WeightsError
-from maclip_lab.files.atomic import try_to_write
 from maclip_lab.files.identity import data_path, is_sha256, sha256_of
-from maclip_lab.weights.names import ARCHIVES, EMBEDDED, HUB_PREFIX, OPENAI, Model
+from maclip_lab.weights.names import ARCHIVES, EMBEDDED, HUB_PREFIX, OPENAI, Model, parse_name
 
 CACHE_VARIABLE = "MACLIP_LAB_CACHE"
 OFFLINE_VARIABLES = ("MACLIP_LAB_OFFLINE", "HF_HUB_OFFLINE")
@@ -44,9 +43,7 @@ class Copy:
     def expected(self) -> str | None:
         """What it should hash to: as promised, as published, or as the hub's client names it."""
         published = self.model.archive if self.path.suffix == ".pt" else self.model.sha256
-        name = (
-            self.path.resolve().name
-        )  # the client links to a large file that it calls by its sha256
+        name = self.path.resolve().name  # of a large file that the client keeps: its sha256
         return self.promised or published or (name if is_sha256(name) else None)
 
     @property
@@ -58,12 +55,11 @@ class Copy:
             return "ok" if self.sha256 in ARCHIVES else "unrecorded"
         return "ok" if self.sha256 == self.expected else "mismatch"
 
-    def check(self, fate: str) -> None:
+    def check(self) -> None:
         """Nothing, if the file may be opened.
 
         Raises:
-            IntegrityError: it is another than expected; the message ends in ``fate``: what became
-                of it.
+            IntegrityError: it is another than expected.
             WeightsError: it is absent or lacks what belongs to it.
         """
         if self.status == "missing":
@@ -77,24 +73,26 @@ class Copy:
                 f"{self.path}: there, but nothing says what its sha256 should be; it can be given "
                 "as a path"
             )
-        if self.status != "mismatch":
-            return
-        with self.path.open("rb") as stream:
-            start = stream.read(40)  # an error page betrays itself here
-        whose = f", that of {ARCHIVES[self.sha256]}," if self.sha256 in ARCHIVES else ","
-        raise IntegrityError(
-            f"{self.path} is damaged or another file: its {self.path.stat().st_size:,} bytes have "
-            f"the sha256 {self.sha256}{whose} expected {self.expected}; it begins with {start!r}. "
-            f"{fate}"
-        )
+        if self.status == "mismatch":
+            with self.path.open("rb") as stream:
+                start = stream.read(40)  # an error page betrays itself here
+            whose = f", that of {ARCHIVES[self.sha256]}," if self.sha256 in ARCHIVES else ","
+            fate = "It was left where it is; replace it"
+            if self.model.kind == "embedded":
+                fate = "It ships with this package; install the package anew"
+            elif self.promised:
+                fate = "The server sent it so; it was not kept"
+            raise IntegrityError(
+                f"{self.path} is damaged or another file: its {self.path.stat().st_size:,} bytes "
+                f"have the sha256 {self.sha256}{whose} expected {self.expected}; it begins with "
+                f"{start!r}. {fate}"
+            )
 
 
 def cache_folder() -> Path:
     """``$MACLIP_LAB_CACHE``, or the platform's cache folder."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    if chosen:
-        return Path(os.path.expanduser(chosen))
-    return Path(platformdirs.user_cache_dir("maclip-lab", appauthor=False))
+    usual = platformdirs.user_cache_dir("maclip-lab", appauthor=False)
+    return Path(os.environ.get(CACHE_VARIABLE) or usual).expanduser()
 
 
 def hub_folders() -> list[Path]:
@@ -113,31 +111,40 @@ def is_offline(offline: bool | None = None) -> bool:
     return any(value.strip().lower() in ("1", "true", "yes", "on") for value in values)
 
 
-def copies(model: Model, weights_dir: str | os.PathLike[str] | None = None) -> list[Copy]:
-    """Where a backbone's file may lie on this machine, there or not, the preferred place first."""
+def verify(
+    name: str | os.PathLike[str], weights_dir: str | os.PathLike[str] | None = None
+) -> list[Copy]:
+    """Every copy of a backbone on this machine, the preferred first, or the place that lacks one.
+
+    Each is hashed anew as its ``status`` is asked for; no network, nothing is changed.
+
+    Raises:
+        WeightsError: the name means nothing.
+    """
+    model = parse_name(os.fspath(name))
     if model.path is not None:
         path = model.path / HUB_WEIGHTS if model.path.is_dir() else model.path
         return [Copy(model, path, "file")]
     if model.kind == "embedded":
         return [Copy(model, data_path("backbones", f"{model.name}.safetensors"), "embedded")]
-    places = []
+    copies = []
     folder = weights_dir or os.environ.get(WEIGHTS_VARIABLE)
     if folder:
         names = [f"{model.stem}/{HUB_WEIGHTS}"]
         if model.kind == "openai":
             names = [f"{model.stem}.safetensors", f"{model.stem}.pt"]
-        given = Path(folder).expanduser()
-        places += [Copy(model, given / name, "weights_dir") for name in names]
-    return [*places, *(Copy(model, _cached(model, cache), _CACHE) for cache in hub_folders())]
+        copies = [Copy(model, Path(folder).expanduser() / n, "weights_dir") for n in names]
+    copies += [Copy(model, _cached(model, cache), _CACHE) for cache in hub_folders()]
+    return [copy for copy in copies if copy.path.is_file()] or copies[:1]
 
 
-def find_checkpoint(
-    model: Model,
+def fetch(
+    name: str | os.PathLike[str],
     *,
     weights_dir: str | os.PathLike[str] | None = None,
     offline: bool | None = None,
 ) -> Copy:
-    """The verified file of a backbone, fetched if it must and may be.
+    """The verified file of a backbone, fetched if it must and may be, not loaded.
 
     A damaged file is passed over for a good copy or a fresh one, but not in the caller's folder.
 
@@ -147,47 +154,40 @@ def find_checkpoint(
         WeightsError: it cannot be had; the message says what was tried and what to do.
     """
     tried, failure = list[str](), OfflineError if is_offline(offline) else WeightsError
-    for copy in copies(model, weights_dir):
-        fate = "It was left where it is; replace it"
-        if model.kind == "embedded":
-            fate = "It ships with this package; install the package anew"
+    copies = verify(name, weights_dir)
+    for copy in copies:
         try:
-            copy.check(fate)
+            copy.check()
             return copy
         except WeightsError as error:
-            asked_for = copy.source == "weights_dir" and copy.sha256 != ""
-            if model.kind in ("file", "embedded") or asked_for:
+            if copy.source != _CACHE and (copy.source != "weights_dir" or copy.sha256):
                 raise
             tried.append(str(error))
             failure = IntegrityError if isinstance(error, IntegrityError) else failure
+    model = copies[0].model
     source = f"{HUB_PREFIX}{model.repo} at {model.revision}"
     if is_offline(offline):
         switches = " or ".join(OFFLINE_VARIABLES)
         tried.append(f"network: not tried, as offline=True, {switches} forbids")
     else:
         try:
-            return _fetch(model, source)
-        except WeightsError as error:
-            tried.append(f"{source}: {error}")
+            return _download(model, source)
         except Exception as error:  # the hub's client wraps what happened, in kinds of its own
             cause = error.__cause__ or error
-            text = " ".join(str(cause).split())
-            tried.append(f"{source}: {type(cause).__name__}: {text[:300]}")
+            tried.append(f"{source}: {type(cause).__name__}: {' '.join(str(cause).split())[:600]}")
     raise failure(_advice(model, tried))
 
 
 def named_backbones() -> list[Model]:
     """The backbones that are shipped, OpenAI's, and those of the hub that are on this machine."""
-    openai, fetched = {model.repo for model in OPENAI}, set()
-    for folder in hub_folders():
-        for path in folder.glob(f"models--*--*/snapshots/*/{HUB_WEIGHTS}"):
-            repo = path.parents[2].name.removeprefix("models--").replace("--", "/", 1)
-            model, commit = Model(HUB_PREFIX + repo, repo=repo), path.parent.name
-            if _cached(model, folder) != path:
-                model = replace(model, name=f"{model.name}@{commit}", revision=commit)
-            if repo not in openai:
-                fetched.add(model)
-    return [*EMBEDDED.values(), *OPENAI, *sorted(fetched, key=lambda model: model.name)]
+    openai = {model.repo for model in OPENAI}
+    snapshots = {
+        (path.parents[2].name.removeprefix("models--").replace("--", "/", 1), path.parent.name)
+        for folder in hub_folders()
+        for path in folder.glob(f"models--*--*/snapshots/*/{HUB_WEIGHTS}")
+    }
+    hub = [f"{HUB_PREFIX}{repo}@{commit}" for repo, commit in snapshots if repo not in openai]
+    return [*EMBEDDED.values(), *OPENAI, *map(parse_name, sorted(hub))]
 
 
 def _cached(model: Model, folder: Path) -> Path:
@@ -199,7 +199,7 @@ def _cached(model: Model, folder: Path) -> Path:
     return Path(path) if isinstance(path, str) else absent
 
 
-def _fetch(model: Model, source: str) -> Copy:
+def _download(model: Model, source: str) -> Copy:
     """Fetches a checkpoint into the cache of the hub's client, with its locks, retries and mirror.
 
     The client compares sizes, not hashes; the sha256 is checked here, and a wrong file removed: the
@@ -207,16 +207,7 @@ def _fetch(model: Model, source: str) -> Copy:
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
-    folder = hub_folders()[0]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        try_to_write(folder / "weights")
-    except OSError as error:
-        raise WeightsError(
-            f"cannot write to the weights cache {folder}: {error.strerror or error}; set "
-            f"{CACHE_VARIABLE} to a folder that can be written"
-        ) from error
-    revision, promised = model.revision, model.sha256
+    folder, revision, promised = hub_folders()[0], model.revision, model.sha256
     if promised is None:
         promised = get_hf_file_metadata(hf_hub_url(model.repo, HUB_WEIGHTS, revision=revision)).etag
     if not is_sha256(promised):
@@ -224,38 +215,43 @@ def _fetch(model: Model, source: str) -> Copy:
     if model.kind == "hf-hub":
         hf_hub_download(model.repo, HUB_CONFIG, revision=revision, cache_dir=folder)
     kept = Copy(model, _cached(model, folder), source, promised)
-    if kept.status == "ok":
-        return kept
-    if kept.status == "mismatch" and not kept.path.is_symlink():  # the client would leave it so
-        kept.path.unlink()
-    spoilt = kept.status == "mismatch"
-    path = hf_hub_download(
-        model.repo, HUB_WEIGHTS, revision=revision, cache_dir=folder, force_download=spoilt
-    )
+    if kept.status == "mismatch":  # the client would leave it so
+        _remove(kept.path)
+    path = hf_hub_download(model.repo, HUB_WEIGHTS, revision=revision, cache_dir=folder)
     fetched = Copy(model, Path(path), source, promised)
     try:
-        fetched.check("The server sent it so; it was not kept")
+        fetched.check()
     except IntegrityError:
-        for name in (fetched.path.resolve(), fetched.path):
-            name.unlink(missing_ok=True)
+        _remove(fetched.path)
         raise
     return fetched
+
+
+def _remove(path: Path) -> None:
+    """A file in the cache of the hub's client, and what it links to."""
+    for name in (path.resolve(), path):
+        name.unlink(missing_ok=True)
 
 
 def _advice(model: Model, tried: list[str]) -> str:
     from huggingface_hub import hf_hub_url
 
     address = hf_hub_url(model.repo, HUB_WEIGHTS, revision=model.revision)
-    hashed = f", sha256 {model.sha256}" if model.sha256 else ""
-    ways = [f"download {address} and its {HUB_CONFIG} into {model.stem}/ of a folder"]
+    download = f"{address} and its {HUB_CONFIG} into {model.stem}/ of a folder"
     if model.kind == "openai":
-        ways = [
-            f"download {address} (hub repository {model.repo}{hashed}) as {model.stem}.safetensors "
-            f"or OpenAI's {model.stem}.pt (sha256 {model.archive}) into a folder"
-        ]
-    ways[0] += ", and give that as weights_dir= (--weights-dir)"
-    ways.append(f"copy {hub_folders()[0]} of a machine that has fetched it")
-    ways.append("pass the path of a weights file")
-    ways.append(f"use a backbone that needs no download: {', '.join(EMBEDDED)}")
-    lines = [f"no weights for {model.name}. Tried:", *(f"  - {line}" for line in tried)]
-    return "\n".join([*lines, "To go on, do one of these:", *(f"  - {way}" for way in ways)])
+        download = (
+            f"{address} (hub repository {model.repo}, sha256 {model.sha256 or 'not on record'}) as "
+            f"{model.stem}.safetensors or OpenAI's {model.stem}.pt (sha256 {model.archive}) into a "
+            "folder"
+        )
+    lines = [
+        f"no weights for {model.name}. Tried:",
+        *(f"  - {line}" for line in tried),
+        "To go on, do one of these:",
+        f"  - download {download}, and give that as weights_dir= (--weights-dir)",
+        f"  - copy {hub_folders()[0]} of a machine that has fetched it",
+        f"  - set {CACHE_VARIABLE} to a folder that has it, or that can be written",
+        "  - pass the path of a weights file",
+        f"  - use a backbone that needs no download: {', '.join(EMBEDDED)}",
+    ]
+    return "\n".join(lines)

@@ -121,7 +121,7 @@ def test_a_backbone_that_does_not_exist_is_a_wrong_call_that_names_the_nearest(
     monkeypatch.chdir(tmp_path)
     status, _, said = program(monkeypatch, capsys, *arguments, "vit-b32")
     assert status == 2, said
-    assert said.startswith("error: no backbone is called 'vit-b32'. Did you mean 'ViT-B/32' or ")
+    assert said.startswith("error: no backbone is called 'vit-b32'. Did you mean 'ViT-B/32'? ")
     assert list(tmp_path.iterdir()) == []
 
 
