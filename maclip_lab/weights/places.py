@@ -65,14 +65,11 @@ class Copy:
         if self.status == "missing":
             raise WeightsError(f"{self.path}: no such file")
         if self.model.kind == "hf-hub" and not self.path.with_name(HUB_CONFIG).is_file():
-            raise WeightsError(
-                f"{self.path} lacks its {HUB_CONFIG}, which names the activation; put it beside"
-            )
+            said = f"lacks its {HUB_CONFIG}, which names the activation; put it beside"
+            raise WeightsError(f"{self.path} {said}")
         if self.status == "unrecorded" and self.source == _CACHE:  # a system without links
-            raise WeightsError(
-                f"{self.path}: there, but nothing says what its sha256 should be; it can be given "
-                "as a path"
-            )
+            said = "nothing says what its sha256 should be; it can be given as a path"
+            raise WeightsError(f"{self.path}: there, but {said}")
         if self.status == "mismatch":
             with self.path.open("rb") as stream:
                 start = stream.read(40)  # an error page betrays itself here
