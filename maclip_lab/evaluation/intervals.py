@@ -77,7 +77,9 @@ class Resamples:
         if self.problem:
             return
         if self.jackknife:
-            yield (self._codes[:, None] != np.arange(self.clusters)).astype(np.float64)
+            chunks = min(self.clusters, 1 + self.clusters * self.n // _CHUNK_NUMBERS)
+            for left_out in np.array_split(np.arange(self.clusters), chunks):
+                yield (self._codes[:, None] != left_out).astype(np.float64)
         else:
             yield from self.bootstrap()
 
