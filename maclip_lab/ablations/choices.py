@@ -44,7 +44,7 @@ def read_choices(
     rows = read_table(file)
     titles = _titles(rows, columns, file)
     table = pd.DataFrame({name: rows[title] for name, title in titles.items()})
-    sides = table["chosen"].astype(str).str.strip().str.lower().map(_SIDES)
+    sides = table["chosen"].str.strip().str.lower().map(_SIDES)
     is_name = table["chosen"].isin([*table["a"], *table["b"]])
     blank = table["chosen"].map(is_blank) & ~is_name
     table["chosen"] = table["chosen"].where(is_name | sides.isna(), sides)

@@ -74,7 +74,7 @@ def _read(
     rows = read_table(path).reset_index(drop=True)
     likely = picture_columns(rows) or [str(rows.columns[0])]
     names, by_names = chosen_column(rows, path_column, likely, "path", path)
-    place, unknown = _places(rows[names].astype(str).tolist(), manifest, path)
+    place, unknown = _places(rows[names].tolist(), manifest, path)
     missed = f"; {len(unknown)} rows match none, such as {unknown[0]!r}" if unknown else ""
     rivals.notes.append(
         f"{path.name}: {len(place)} of {manifest.table['path'].nunique()} pictures found by column "
@@ -148,7 +148,7 @@ def _places(names: list[str], manifest: Manifest, path: Path) -> tuple[dict[str,
 
 def _metrics(rows: pd.DataFrame, path: Path, wanted: list[str], notes: list[str]) -> pd.DataFrame:
     """The columns of a table that are metrics; what is none of them is noted."""
-    numbers = rows.astype(str).apply(pd.to_numeric, errors="coerce").astype(float)
+    numbers = rows.apply(pd.to_numeric, errors="coerce").astype(float)
     numbers = numbers.where(np.isfinite(numbers))
     if not wanted:
         filled = [name for name in numbers if numbers[name].notna().mean() > 0.5]

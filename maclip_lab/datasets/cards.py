@@ -17,6 +17,7 @@ from maclip_lab.crops import SETS, canonical_name
 from maclip_lab.fusion import option
 
 Variant = Literal["standard", "paper"]
+_LISTED = ("title", "rows", "paper_rows", "lowest", "highest", "better")
 _MACHINERY = ("file", "picture", "words", "ref_case", "example", "stand_in")
 
 
@@ -60,16 +61,16 @@ class Card:
         {'ref_id': 'I01', 'dist_type': 'JPEG', 'dist_level': 5}
         """
         match = re.fullmatch(self.picture, picture, re.IGNORECASE) if self.picture else None
-        facets: dict[str, str | int] = match.groupdict() if match else {}
-        for part in facets.keys() & self.words.keys():
-            if facets[part] is not None:
-                if str(facets[part]).lower() not in self.words[part]:
+        facets: dict[str, Any] = match.groupdict() if match else {}
+        for part, words in self.words.items():
+            if facets.get(part) is not None:
+                facets[part] = words.get(facets[part].lower())
+                if facets[part] is None:
                     return {}
-                facets[part] = self.words[part][str(facets[part]).lower()]
         if "dist_level" in facets:
             facets["dist_level"] = int(facets["dist_level"])
         if self.ref_case and "ref_id" in facets:
-            facets["ref_id"] = getattr(str(facets["ref_id"]), self.ref_case)()
+            facets["ref_id"] = getattr(facets["ref_id"], self.ref_case)()
         return facets
 
 
@@ -79,15 +80,8 @@ def make_card(name: str, facts: Mapping[str, Any]) -> Card:
     >>> make_card("mine", {"title": "Mine", "rows": 3, "mos_range": [1, 5]}).paper_rows
     3
     """
-    given: dict[str, Any] = {"paper_rows": facts["rows"], **facts}
-    given |= {key: tuple(value) for key, value in given.items() if isinstance(value, list)}
-    words = {
-        part: {f"{n:02}": word for n, word in enumerate(said, 1)}
-        if isinstance(said, list)
-        else said
-        for part, said in facts.get("words", {}).items()
-    }
-    return Card(name=name, **given | {"words": words})
+    given = {key: tuple(v) if isinstance(v, list) else v for key, v in facts.items()}
+    return Card(name=name, **{"paper_rows": facts["rows"]} | given)
 
 
 CARDS = {name: make_card(name, facts) for name, facts in SETS.items()}
@@ -194,12 +188,12 @@ def complete_rows(card: Card, choices: Choices) -> tuple[int, ...]:
 
 def list_datasets() -> pd.DataFrame:
     """One row a data set: name, pictures, range, direction, licence and where to get it."""
-    table = pd.DataFrame([vars(card) for card in CARDS.values()])
-    table["dataset"] = table["name"]
-    table["lowest"], table["highest"] = zip(*table["mos_range"], strict=True)
+    table = pd.DataFrame([vars(card) for card in CARDS.values()]).rename(
+        columns={"name": "dataset"}
+    )
+    table[["lowest", "highest"]] = table["mos_range"].tolist()
     table["better"] = table["higher_is_better"].map({True: "higher", False: "lower"})
-    counts = ["title", "rows", "paper_rows"]
-    return table[["dataset", *counts, "lowest", "highest", "better", "licence", "url"]]
+    return table[["dataset", *_LISTED, "licence", "url"]]
 
 
 def show_card(dataset: str) -> str:

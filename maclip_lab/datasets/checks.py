@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pandas as pd
 
@@ -92,9 +92,8 @@ def check_dataset(
         return Report(card.name, folder, 0, (Finding("error", "annotations", str(error)),))
     complete = complete_rows(card, choices)
     if len(manifest) not in complete:
-        expected = " or ".join(map(str, complete))
-        message = f"{len(manifest)} annotated rows, expected {expected}"
-        findings.append(Finding("error", "rows", message))
+        expected = f"annotated rows, expected {' or '.join(map(str, complete))}"
+        findings.append(Finding("error", "rows", f"{len(manifest)} {expected}"))
     if choices.resolution is not None:
         width, _, height = choices.resolution.partition("x")
         card = replace(card, size=(int(width), int(height)))
@@ -110,8 +109,7 @@ def check_dataset(
         *_some("duplicate", repeated, twice, "warning"),
         *_some("extra", unused, map(str, _extra(manifest, index)), "warning"),
     ]
-    order = ["error", "warning", "note"]
-    findings.sort(key=lambda finding: order.index(finding.severity))
+    findings.sort(key=lambda finding: get_args(Severity).index(finding.severity))
     return Report(card.name, manifest.root, len(manifest), tuple(findings))
 
 
@@ -134,14 +132,8 @@ def unlike_published(manifest: Manifest, sizes: Sequence[tuple[int, int]]) -> tu
     if manifest.protocol not in CARDS:
         return ()
     card = CARDS[manifest.protocol]
-    wrong = _odd_sizes(card, manifest.table["name"], sizes)
-    reasons = [doubt.message for doubt in _doubts(manifest, card) if doubt.severity == "error"]
-    if wrong and card.size:
-        reasons.append(
-            f"{len(wrong)} of {len(sizes)} pictures are not {_times(card.size)}, the first is "
-            f"{_times(sizes[wrong[0]])}"
-        )
-    return tuple(reasons)
+    doubts = [*_doubts(manifest, card), *_sizes(manifest.table, card, sizes)]
+    return tuple(doubt.message for doubt in doubts if doubt.severity == "error")
 
 
 def _some(
@@ -152,12 +144,20 @@ def _some(
     return [Finding(severity, kind, f"{len(names)} {message}", names[:20])] if names else []
 
 
-def _odd_sizes(card: Card, names: Iterable[str], sizes: Sequence[tuple[int, int]]) -> list[int]:
-    """Places of the pictures that were read and are not of the size they are known to have."""
+def _sizes(table: pd.DataFrame, card: Card, sizes: Sequence[tuple[int, int]]) -> list[Finding]:
+    """Pictures that were read, and are not of the size they are known to have."""
     others = {fold_name(other): tuple(size) for other, size in card.other_sizes.items()}
-    known = [others.get(fold_name(name), card.size) for name in names]
-    pairs = enumerate(zip(sizes, known, strict=True))
-    return [place for place, (size, right) in pairs if right and any(size) and size != right]
+    known = [others.get(fold_name(name), card.size) for name in table["name"]]
+    wrong = [
+        f"{path}: {size[0]} x {size[1]}"
+        for path, size, right in zip(table["path"], sizes, known, strict=True)
+        if right and any(size) and size != right
+    ]
+    if not wrong or card.size is None:
+        return []
+    usual = f"{card.size[0]} x {card.size[1]}"
+    message = f"of {len(sizes)} pictures are not {usual}, the first is {wrong[0]}"
+    return _some("size", message, wrong)
 
 
 def _extra(manifest: Manifest, index: FileIndex) -> list[Path]:
@@ -191,10 +191,9 @@ def _doubts(manifest: Manifest, card: Card) -> list[Finding]:
     mean = (by_kind["srcc"] * by_kind["rows"]).sum() / usable
     better = "higher" if manifest.higher_is_better else "lower"
     message = f"SRCC of score and distortion level is {mean:+.3f}, where {better} scores are better"
-    if abs(mean) < 0.1 or (mean > 0) == manifest.higher_is_better:
-        flipped = f"{message}: the scores look flipped or shuffled"
-        return [*doubts, Finding("error", "direction", flipped)]
-    return [*doubts, Finding("note", "direction", message)]
+    flipped = abs(mean) < 0.1 or (mean > 0) == manifest.higher_is_better
+    message += ": the scores look flipped or shuffled" if flipped else ""
+    return [*doubts, Finding("error" if flipped else "note", "direction", message)]
 
 
 def _pictures(
@@ -205,18 +204,10 @@ def _pictures(
     with ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1)) as pool:
         waiting = zip(progress(paths) if progress else paths, pool.map(_decode, paths), strict=True)
         results = [result for _, result in waiting]
-    files, sizes = list(here["path"]), [size for size, _ in results]
-    broken = [f"{file}: {why}" for file, (_, why) in zip(files, results, strict=True) if why]
-    odd = _odd_sizes(card, here["name"], sizes)
-    wrong = [f"{files[place]}: {_times(sizes[place])}" for place in odd]
-    return [
-        *_some("undecodable", "pictures cannot be decoded", broken),
-        *_some("size", f"pictures are not {_times(card.size or (0, 0))}", wrong),
-    ]
-
-
-def _times(size: tuple[int, int]) -> str:
-    return f"{size[0]} x {size[1]}"
+    pairs = zip(here["path"], results, strict=True)
+    broken = [f"{file}: {why}" for file, (_, why) in pairs if why]
+    sizes = _sizes(here, card, [size for size, _ in results])
+    return [*_some("undecodable", "pictures cannot be decoded", broken), *sizes]
 
 
 def _decode(path: Path) -> tuple[tuple[int, int], str]:

@@ -57,19 +57,15 @@ def degrade(
     128
     """
     kind, shape = getattr(image, "dtype", type(image).__name__), np.shape(image)
-    if kind != np.uint8:
-        raise TypeError(f"expected a uint8 array (H, W, 3), got {kind}")
-    if len(shape) != 3 or shape[2] != 3 or image.size == 0:
-        raise ValueError(f"expected an RGB picture (H, W, 3), got shape {shape}")
+    if kind != np.uint8 or len(shape) != 3 or shape[2] != 3 or image.size == 0:
+        raise ValueError(f"expected a uint8 array (H, W, 3), got {kind} of shape {shape}")
     if name not in DEGRADATIONS:
         raise ValueError(f"unknown degradation {name!r}; known: {', '.join(DEGRADATIONS)}")
     if (level is None) == (severity is None):
         raise ValueError(f"give either level or severity, got {level=} and {severity=}")
-    if level is not None and level not in LEVELS:
-        raise ValueError(f"level is one of {LEVELS}, got {level!r}")
-    strength = level / len(LEVELS) if level is not None else float(severity or 0)
+    strength = float(level / len(LEVELS) if level is not None else severity or 0)
     if not 0 <= strength <= 1:
-        raise ValueError(f"severity lies in [0, 1], got {severity!r}")
+        raise ValueError(f"level lies in 0 to 5 and severity in 0 to 1, got {level=}, {severity=}")
     if strength == 0:
         return image.copy()
     stream = np.random.PCG64([seed, zlib.crc32(name.encode())])
@@ -107,8 +103,8 @@ def _harmed(
             angle = generator.uniform(0, 2 * np.pi)
             step = between(1.0, 14.0) * np.array([np.sin(angle), np.cos(angle)])
             for channel, slip in ((0, step), (2, -step)):
-                moved = ndimage.shift(planes[..., channel], slip, order=1, mode="nearest")
-                planes[..., channel] = moved
+                plane = planes[..., channel]
+                planes[..., channel] = ndimage.shift(plane, slip, order=1, mode="nearest")
             return planes
         case "colour_quantisation":  # a palette of 40 down to 3 colours, without dithering
             method, dither = Image.Quantize.MEDIANCUT, Image.Dither.NONE

@@ -160,19 +160,6 @@ class _Finder:
                 return file
         return None
 
-    def searched(self, names: list[str], files: list[str | None]) -> str:
-        """What had to be searched for, in words."""
-        pairs = zip(names, files, strict=True)
-        sought = [(name, file) for name, file in pairs if file and not self.exact(name)]
-        if not sought:
-            return ""
-        name, file = sought[0]
-        return (
-            f"{len(sought)} of {len(names)} pictures were found by a search for the ends of their "
-            f"names, or for their names without suffix, the first {name!r} as "
-            f"{os.path.relpath(file, self.index.root)!r}"
-        )
-
     def _candidates(self, name: str, home: str) -> tuple[str, ...]:
         files = self._in_folder(self.index.candidates(name, home))
         if not files and name in self.stand_in:
@@ -237,7 +224,14 @@ def build_manifest(
     ]
     table = _with_facets(table, card)
     present = pd.Series([file is not None for file in files])
-    notes = [annotated.note, finder.searched(names, files) if beside else ""]
+    note, found = annotated.note, zip(names, files, strict=True)
+    sought = [pair for pair in found if beside and pair[1] and not finder.exact(pair[0])]
+    if sought:
+        note += (
+            f"; {len(sought)} of {len(names)} pictures were found by a search for the ends of "
+            f"their names, or for their names without suffix, the first {sought[0][0]!r} as "
+            f"{os.path.relpath(str(sought[0][1]), index.root)!r}"
+        )
     keep = annotated.keep_duplicates or choices.on_duplicate == "keep"
     return Manifest(
         table=table[present] if choices.missing == "drop" else table,
@@ -248,7 +242,7 @@ def build_manifest(
         variant=variant,
         root=root,
         on_duplicate="keep" if keep else "error",
-        note="; ".join(filter(None, notes)),
+        note=note,
         missing=absent,
     )
 

@@ -75,14 +75,13 @@ def picture_columns(rows: pd.DataFrame) -> list[str]:
 
 
 def _rank(values: "pd.Series[str]") -> int:
-    texts = [str(value).strip() for value in values]
-    files = sum(PurePosixPath(text).suffix.lower() in EXTENSIONS or "/" in text for text in texts)
-    if files > len(texts) / 2:
+    files = sum(PurePosixPath(text).suffix.lower() in EXTENSIONS or "/" in text for text in values)
+    if files > len(values) / 2:
         return 0
-    if not all(is_number(text) and float(text).is_integer() for text in texts):
+    if not all(is_number(text) and float(text).is_integer() for text in values):
         return 1
-    numbers = sorted(int(float(text)) for text in texts)
-    return 3 if numbers in (list(range(len(texts))), list(range(1, len(texts) + 1))) else 2
+    numbers = np.sort(values.astype(float))
+    return 3 if numbers[0] in (0, 1) and (np.diff(numbers) == 1).all() else 2
 
 
 def named_column(rows: pd.DataFrame, title: str, path: Path) -> str:
@@ -153,27 +152,27 @@ def _columns(rows: pd.DataFrame, choices: Choices, path: Path) -> tuple[pd.DataF
     picture, by_picture = chosen_column(rows, choices.path_column, pictures, "path", path)
     score, by_score = chosen_column(rows, choices.score_column, scores, "score", path)
 
-    def other(kind: str, fits: Callable[["pd.Series[Any]"], bool] = lambda _: True) -> str | None:
+    def other(kind: str, fits: Callable[["pd.Series[str]"], bool] = lambda _: True) -> str | None:
         found = (c for c in usual(rows, TITLES[kind]) if c not in (picture, score))
         return next((column for column in found if fits(rows[column])), None)
 
-    table = pd.DataFrame({"name": [_name(value, path) for value in rows[picture]]}, rows.index)
+    table = pd.DataFrame({"name": rows[picture]})
     table["mos"] = to_numbers(rows[score], f"{path.name}, {score}")
     said = [f"from {path.name}: pictures by column {by_picture}", f"scores by {by_score}"]
     if (spread := other("deviation")) is not None:
         table["mos_std"] = to_numbers(rows[spread], f"{path.name}, {spread}", optional=True)
         said.append(f"deviations by {spread!r}")
     if (split := other("part", _names_parts)) is not None:
-        table["split"] = rows[split].astype(str).str.lower().replace(TITLES["parts"])
+        table["split"] = rows[split].str.lower().replace(TITLES["parts"])
         said.append(f"parts by {split!r}")
     if (shows := other("class")) is not None:
-        table["subset"] = rows[shows].astype("string")
+        table["subset"] = rows[shows]
         said.append(f"classes by {shows!r}")
     reference = other("reference", lambda values: 1 < values.nunique() < len(values))
     if choices.reference_column is not None:
         reference = named_column(rows, choices.reference_column, path)
     if reference is not None:
-        table["ref_id"] = [None if is_blank(v) else _stem(str(v)) for v in rows[reference]]
+        table["ref_id"] = [None if is_blank(text) else _stem(text) for text in rows[reference]]
         said.append(f"{table['ref_id'].nunique()} contents by {reference!r}")
     return table, ", ".join(said), score
 
@@ -193,10 +192,9 @@ def chosen_column(
     return column, f"{column!r} (not {', '.join(others)})" if others else repr(column)
 
 
-def _names_parts(values: "pd.Series[Any]") -> bool:
+def _names_parts(values: "pd.Series[str]") -> bool:
     """Whether a column is called split, or holds usual names of parts alone."""
-    said = {str(value).strip().lower() for value in values}
-    return fold_title(values.name) == "split" or said <= set(TITLES["parts"])
+    return fold_title(values.name) == "split" or set(values.str.lower()) <= set(TITLES["parts"])
 
 
 def _refuse_our_own(rows: pd.DataFrame, score_column: str | None, path: Path) -> None:
@@ -214,14 +212,6 @@ def _refuse_our_own(rows: pd.DataFrame, score_column: str | None, path: Path) ->
         "give the list of their scores, or name the column that holds them with score_column= "
         "(--score-column)"
     )
-
-
-def _name(value: object, path: Path) -> str:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if not isinstance(value, (str, int, np.integer)) or isinstance(value, bool) or value == "":
-        raise DatasetError(f"{str(path)!r}: expected the name of a picture, got {value!r}")
-    return str(value)
 
 
 def _stem(name: str) -> str:

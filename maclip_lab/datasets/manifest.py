@@ -77,8 +77,6 @@ class Manifest:
     opened: Mapping[str, object] | None = None
 
     def __post_init__(self) -> None:
-        if self.on_duplicate not in ("error", "keep"):
-            raise ValueError(f'on_duplicate is "error" or "keep", got {self.on_duplicate!r}')
         low, high = self.mos_range
         for name, value in {
             "table": _typed(self.table),
@@ -144,9 +142,8 @@ class Manifest:
         """What a record holds so that the rows, and files by ``path`` and ``sha256``, are found."""
         known: dict[str, object] = {} if self.opened is None else {"opened": dict(self.opened)}
         if pictures is not None:
-            known["pictures_sha256"] = joint_sha256(
-                zip(pictures["path"], pictures["sha256"], strict=True)
-            )
+            files = zip(pictures["path"], pictures["sha256"], strict=True)
+            known["pictures_sha256"] = joint_sha256(files)
         return known
 
     @property
@@ -185,21 +182,18 @@ class Manifest:
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
-    if absent := [column for column in ("path", "mos") if column not in table]:
-        raise DatasetError(f"a manifest needs columns path and mos; {', '.join(absent)} is absent")
-    if unknown := [str(column) for column in table if column not in COLUMNS]:
-        raise DatasetError(f"unknown columns {', '.join(unknown)}; known: {', '.join(COLUMNS)}")
-    if table.empty:
-        raise DatasetError("a manifest needs at least one row, got none")
-    typed = {}
+    titles = set(map(str, table))
+    if not {"path", "mos"} <= titles <= set(COLUMNS) or table.empty:
+        raise DatasetError(
+            f"a manifest has at least one row, columns path and mos, and others of "
+            f"{', '.join(COLUMNS)}; got {len(table)} rows of {', '.join(map(str, table))}"
+        )
+    result = table.reindex(columns=list(COLUMNS)).reset_index(drop=True)
     for column, kind in COLUMNS.items():
-        missing = np.nan if kind == "float64" else pd.NA
-        values = list(table[column]) if column in table else [missing] * len(table)
         try:
-            typed[column] = pd.array(values, dtype=kind)
+            result[column] = result[column].astype(kind)
         except (ValueError, TypeError) as error:
             raise DatasetError(f"column {column} must hold {kind}: {error}") from error
-    result = pd.DataFrame(typed)
     result["name"] = result["name"].fillna(result["path"].str.rpartition("/")[2])
     return result
 
@@ -249,9 +243,6 @@ def read_pack_header(path: Path, *, verify: bool = False) -> tuple[Manifest, dic
     """
     try:
         header = read_seal(path, "a pack of features", verify=verify)
-    except FileNotFoundError:
-        message = f"there is no pack {str(path)!r}; maclip-lab pack makes one of a data set"
-        raise DatasetError(message) from None
     except (SealError, OSError) as error:
         raise DatasetError(str(error)) from error
     version = header.get(_VERSION_KEY, "unknown")

@@ -70,9 +70,12 @@ def open_dataset(
 
 def _opened(name: str, root: str | os.PathLike[str] | None, choices: Choices) -> Manifest:
     suffix, listed = Path(name).suffix.lower(), choices.annotations
-    edition = EDITIONS.get(name.lower())
-    if listed is not None or suffix in READERS:
+    edition, is_list = EDITIONS.get(name.lower()), listed is not None or suffix in READERS
+    if not is_list:
+        _refuse(choices, _OF_LISTS, "a list of your own")
+    if is_list or edition is not None or suffix == PACK_SUFFIX:
         _refuse(choices, _OF_SETS, "the known data sets as published")
+    if is_list:
         called, card = Path(name).stem, None  # a file's name says nothing of what is in it
         if listed is not None:
             called = name
@@ -81,9 +84,6 @@ def _opened(name: str, root: str | os.PathLike[str] | None, choices: Choices) ->
         manifest = open_list(Path(listed or name).expanduser(), root, choices, called, card)
         warn_of_gaps(manifest, choices)
         return manifest
-    _refuse(choices, _OF_LISTS, "a list of your own")
-    if edition is not None or suffix == PACK_SUFFIX:
-        _refuse(choices, _OF_SETS, "the known data sets as published")
     if edition is not None:
         return make_synthetic(root, edition)
     if suffix == PACK_SUFFIX:
@@ -92,8 +92,7 @@ def _opened(name: str, root: str | os.PathLike[str] | None, choices: Choices) ->
         return read_pack_header(Path(name).expanduser())[0]
     card = card_for(name)
     if root is None:
-        message = "ROOT (--root) is its folder, or any folder above it"
-        raise ValueError(f"say where {card.name} lies: {message}")
+        raise ValueError(f"say where {card.name} lies: ROOT (--root) is its folder, or one above")
     manifest = published_manifest(card, FileIndex.scan(root), choices)
     warn_of_gaps(manifest, choices, complete_rows(card, choices))
     return manifest

@@ -93,8 +93,7 @@ def read_columns(index: FileIndex, source: str, layout: Layout, choices: Choices
 
 def _scored(rows: pd.DataFrame, source: str, layout: Layout) -> pd.DataFrame:
     """A manifest's columns of rows that have ours."""
-    names = rows["name"].astype(str).str.strip()
-    table = pd.DataFrame({"name": names.replace(layout.get("renamed", {}))})
+    table = pd.DataFrame({"name": rows["name"].replace(layout.get("renamed", {}))})
     for column in ("mos", "mos_std"):
         if column in rows:
             title = layout["columns"].get(column, column)
@@ -117,11 +116,11 @@ def _agiqa1k(index: FileIndex, source: str, layout: Layout, choices: Choices) ->
     twice = names.duplicated(keep=False)
     if not twice.any():
         return annotated
-    note = f"the workbook repeats {', '.join(sorted(set(names[twice])))}: "
-    if choices.variant == "paper":
-        return replace(annotated, keep_duplicates=True, note=f"{note}all rows kept")
-    note = f"{note}rows dropped, the true score is unknown"
-    return replace(annotated, table=annotated.table[~twice], note=note)
+    paper = choices.variant == "paper"
+    fate = "all rows kept" if paper else "rows dropped, the true score is unknown"
+    note = f"the workbook repeats {', '.join(sorted(set(names[twice])))}: {fate}"
+    table = annotated.table if paper else annotated.table[~twice]
+    return replace(annotated, table=table, keep_duplicates=paper, note=note)
 
 
 def _csiq(index: FileIndex, source: str, layout: Layout, choices: Choices) -> Annotated:
@@ -142,22 +141,18 @@ def _koniq(index: FileIndex, source: str, layout: Layout, choices: Choices) -> A
     The paper has it rounded to two decimals, halves upwards, in order of names.
     """
     rows = _picked(index, source, layout)
-    note, mos_range = "", None
-    if choices.scores == "zscore":
-        note, mos_range = "MOS of z-scores, 0 to 100", (0.0, 100.0)
-        rows = rows.drop(columns="mos_std").assign(mos=rows["zscore"])
-    else:
-        rows["mos"] = _five_point(rows, source, rounded=choices.variant == "paper")
     for file in _locate(index, ["koniq10k_distributions_sets.csv"]):
-        columns = {"name": "image_name", "set": "set"}
-        sets = pick_columns(read_table(index.root / file), columns, index.root / file)
-        part = sets.drop_duplicates("name").set_index("name")["set"]
-        rows["split"] = rows["name"].map(part)
+        sets = _picked(index, file, {"columns": {"name": "image_name", "set": "set"}})
+        rows["split"] = rows["name"].map(sets.drop_duplicates("name").set_index("name")["set"])
+    if choices.scores == "zscore":
+        table = _scored(rows.drop(columns="mos_std").assign(mos=rows["zscore"]), source, layout)
+        return Annotated(table, source, (0.0, 100.0), note="MOS of z-scores, 0 to 100")
     table = _scored(rows, source, layout)
-    if choices.variant == "paper":
-        table = table.sort_values("name", kind="stable")
-        note = "5-point MOS rounded to 2 decimals, halves upwards"
-    return Annotated(table, source, mos_range, note=note)
+    table["mos"] = _five_point(rows, source, rounded=choices.variant == "paper")
+    if choices.variant == "standard":
+        return Annotated(table, source)
+    note = "5-point MOS rounded to 2 decimals, halves upwards"
+    return Annotated(table.sort_values("name", kind="stable"), source, note=note)
 
 
 def _five_point(rows: pd.DataFrame, source: str, *, rounded: bool) -> NDArray[np.float64]:

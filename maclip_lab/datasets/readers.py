@@ -1,7 +1,7 @@
 """Reading the files that scores come in; whatever is wrong becomes a ``DatasetError``.
 
-Tables come back as text, so that numbers are parsed in one place and names such as ``00001`` stay
-names. Their index says where a row stands in the file.
+All values come back as text, so that numbers are parsed in one place and names such as ``00001``
+stay names. A table's index says where a row stands in the file.
 """
 
 import csv
@@ -12,7 +12,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +33,7 @@ print(json.dumps([value if isinstance(value, (int, float)) else str(value[0]) fo
 
 
 def read_table(path: Path, *, sheet: str | int = 0, header: int = 1) -> pd.DataFrame:
-    """A table by the suffix of its file, one of `READERS`; all values of text files are text.
+    """A table of texts by the suffix of its file, one of `READERS`.
 
     A first line such as ``sep=;``, comments after ``#`` and blank rows are passed over. A text or
     sheet whose first row has a number has no header: its columns are ``column 1``, ``column 2`` ...
@@ -48,11 +47,9 @@ def read_table(path: Path, *, sheet: str | int = 0, header: int = 1) -> pd.DataF
         raise DatasetError(f"{str(path)!r} cannot be read: there is no such file")
     if suffix not in READERS:
         raise DatasetError(f"expected a file in {', '.join(READERS)}, got {str(path)!r}")
-    read = (
-        partial(_read_sheet, sheet=sheet, header=header) if suffix == ".xlsx" else READERS[suffix]
-    )
+    of_sheet = {"sheet": sheet, "header": header} if suffix == ".xlsx" else {}
     try:
-        table = read(path)
+        table = READERS[suffix](path, **of_sheet)
     except Exception as error:  # what readers of damaged files raise is anything
         raise DatasetError(f"{str(path)!r} cannot be read as a table: {error}") from error
     if table.empty:
@@ -63,13 +60,12 @@ def read_table(path: Path, *, sheet: str | int = 0, header: int = 1) -> pd.DataF
 def to_numbers(
     values: "pd.Series[str]", source: str, *, optional: bool = False
 ) -> NDArray[np.float64]:
-    """Finite numbers, or their decimal spelling, of a column; else a `DatasetError`.
+    """Finite numbers of a column of their decimal spellings; else a `DatasetError`.
 
     It names the source, a file and column. An ``optional`` value may be empty, which is NaN.
     """
     numbers = np.array([_number(value) for value in values], dtype=np.float64)
-    allowed = [optional and (value is None or is_blank(value)) for value in values]
-    bad = np.flatnonzero(~np.isfinite(numbers) & ~np.array(allowed, dtype=bool))
+    bad = np.flatnonzero(~np.isfinite(numbers) & ~(optional & values.map(is_blank)))
     if len(bad):
         raise DatasetError(
             f"{source}: {len(bad)} of {len(numbers)} scores are no finite numbers, the first is "
@@ -78,23 +74,21 @@ def to_numbers(
     return numbers
 
 
-def _number(value: object) -> float:
-    if isinstance(value, (bool, np.bool_)) or (isinstance(value, str) and "_" in value):
-        return math.nan
+def _number(text: str) -> float:
     try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
+        return math.nan if "_" in text else float(text)
+    except ValueError:
         return math.nan
 
 
-def is_number(value: object) -> bool:
-    """Whether a value is a finite number, or the decimal spelling of one."""
+def is_number(value: str) -> bool:
+    """Whether a value is the decimal spelling of a finite number."""
     return math.isfinite(_number(value))
 
 
-def is_blank(value: object) -> bool:
+def is_blank(value: str) -> bool:
     """Whether a value says that there is none."""
-    return str(value).strip().lower() in BLANK
+    return value.strip().lower() in BLANK
 
 
 def _read_text(path: Path) -> pd.DataFrame:
@@ -115,13 +109,20 @@ def _read_text(path: Path) -> pd.DataFrame:
 
 def _read_sheet(path: Path, sheet: str | int = 0, header: int = 1) -> pd.DataFrame:
     book = pd.read_excel(path, sheet_name=sheet, header=None, dtype=object, keep_default_na=False)
-    rows = [[_cell(cell) for cell in row] for row in book.itertuples(index=False)]
+    rows = _texts(book).to_numpy().tolist()
     return _framed(list(enumerate(rows, 1))[header - 1 :], "row")
 
 
-def _cell(cell: object) -> str:
-    whole = isinstance(cell, float) and cell.is_integer()
-    return str(int(cell)).strip() if whole else str(cell).strip()  # type: ignore[call-overload]
+def _texts(table: pd.DataFrame) -> pd.DataFrame:
+    """Values as they are spelt, whole numbers without a point and what is absent as nothing."""
+    values = table.astype(object)
+    spelt = values.map(lambda x: str(int(x) if isinstance(x, float) and x.is_integer() else x))
+    return spelt.map(str.strip).mask(values.isna(), "")
+
+
+def _numbered(table: pd.DataFrame) -> pd.DataFrame:
+    """Texts of a table without lines, whose rows are counted."""
+    return _texts(table).set_axis(pd.RangeIndex(1, len(table) + 1, name="row"))
 
 
 def _framed(numbered: list[tuple[int, list[str]]], unit: str) -> pd.DataFrame:
@@ -158,25 +159,20 @@ def _read_json(path: Path) -> pd.DataFrame:
     json.dumps(content, ensure_ascii=False).encode()  # raises where half a character stands
     if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
         raise ValueError("expected a list of objects with a path and a score")
-    return pd.DataFrame(content, _row_numbers(len(content)), dtype=object)
+    return _numbered(pd.DataFrame(content, dtype=object))
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     table = pd.read_parquet(path, engine="pyarrow")
     unnamed = table.index.name is None or table.index.name in table
-    return table.reset_index(drop=unnamed).set_axis(_row_numbers(len(table)))
+    return _numbered(table.reset_index(drop=unnamed))
 
 
 def _read_mat(path: Path) -> pd.DataFrame:
     """The one variable of a MATLAB file: numbers, or texts in cells."""
     command = [sys.executable, "-c", _LOAD_MAT, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    values = json.loads(done.stdout)
-    return pd.DataFrame({path.stem: values}, _row_numbers(len(values)), dtype=object)
-
-
-def _row_numbers(count: int) -> pd.RangeIndex:
-    return pd.RangeIndex(1, count + 1, name="row")
+    return _numbered(pd.DataFrame({path.stem: json.loads(done.stdout)}, dtype=object))
 
 
 READERS: dict[str, Callable[..., pd.DataFrame]] = {

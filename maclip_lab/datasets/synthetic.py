@@ -32,9 +32,6 @@ from maclip_lab.files.atomic import sweep, write_bytes
 from maclip_lab.files.identity import content_sha256, data_path
 from maclip_lab.images import load_picture
 
-PRISTINE = "pristine"
-"""``dist_type`` of the photographs themselves; their level is 0."""
-
 _RECORD = "synthetic.json"
 
 
@@ -104,8 +101,8 @@ def make_synthetic(
         photo, ref = _open(source, edition.size), source.stem
         follows = (inspect.getsource(degradations), PIL.__version__, ref, photo.shape)
         origin = hashlib.sha256(repr(follows).encode() + photo.tobytes()).hexdigest()
-        for kind, level in [(PRISTINE, 0), *product(edition.types, edition.levels)]:
-            name = f"{ref}.png" if kind == PRISTINE else f"{ref}.{kind}.{level}.png"
+        for kind, level in [("pristine", 0), *product(edition.types, edition.levels)]:
+            name = f"{ref}.{kind}.{level}.png" if level else f"{ref}.png"
             path, key = f"images/{name}", f"{origin}/{kind}/{level}"
             if record.get(path) != [key, content_sha256(target / path)]:
                 seed = zlib.crc32(f"0/{ref}".encode())
@@ -131,14 +128,13 @@ def _open(path: Path, size: tuple[int, int] | None) -> Pixels:
     if picture.image is None:
         raise DatasetError(f"the photograph {str(path)!r} cannot be read: {picture.message}")
     photo = picture.image
-    if size is not None:
-        left, top = (photo.width - size[0]) // 2, (photo.height - size[1]) // 2
-        if left < 0 or top < 0:
-            raise DatasetError(
-                f"{path.name} is {photo.width} x {photo.height}, smaller than {size[0]} x {size[1]}"
-            )
-        photo = photo.crop((left, top, left + size[0], top + size[1]))
-    return np.asarray(photo)
+    width, height = size or photo.size
+    left, top = (photo.width - width) // 2, (photo.height - height) // 2
+    if left < 0 or top < 0:
+        raise DatasetError(
+            f"{path.name} is {photo.width} x {photo.height}, smaller than {width} x {height}"
+        )
+    return np.asarray(photo.crop((left, top, left + width, top + height)))
 
 
 def _save(path: Path, pixels: Pixels) -> str:

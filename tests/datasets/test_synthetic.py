@@ -121,7 +121,7 @@ def test_the_small_edition_is_large_enough_for_two_windows():
 def test_bad_requests_are_named(photos, tmp_path):
     with pytest.raises(ValueError, match="unknown degradation 'fog'"):
         make_synthetic(tmp_path, Edition("mine", ("fog",)), photos)
-    with pytest.raises(ValueError, match=r"level is one of .* got 6"):
+    with pytest.raises(ValueError, match=r"level lies in 0 to 5 .* got level=6"):
         make_synthetic(tmp_path, Edition("mine", levels=(6,)), photos)
     with pytest.raises(DatasetError, match="repeat a picture"):
         make_synthetic(tmp_path, Edition("mine", DARK, (1, 1)), photos)
