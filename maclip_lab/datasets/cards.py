@@ -17,7 +17,6 @@ from maclip_lab.crops import SETS, canonical_name
 from maclip_lab.fusion import option
 
 Variant = Literal["standard", "paper"]
-_LISTED = ("title", "rows", "paper_rows", "lowest", "highest", "better")
 _MACHINERY = ("file", "picture", "words", "ref_case", "example", "stand_in")
 
 
@@ -90,9 +89,6 @@ CARDS = {name: make_card(name, facts) for name, facts in SETS.items()}
 
 def card_for(dataset: str) -> Card:
     """The card of a data set, found by any of its names.
-
-    Raises:
-        ValueError: no data set of that name is known.
 
     >>> card_for("CLIVE").rows
     1162
@@ -188,12 +184,12 @@ def complete_rows(card: Card, choices: Choices) -> tuple[int, ...]:
 
 def list_datasets() -> pd.DataFrame:
     """One row a data set: name, pictures, range, direction, licence and where to get it."""
-    table = pd.DataFrame([vars(card) for card in CARDS.values()]).rename(
-        columns={"name": "dataset"}
-    )
+    table = pd.DataFrame([vars(card) for card in CARDS.values()])
+    table["dataset"] = table["name"]
     table[["lowest", "highest"]] = table["mos_range"].tolist()
     table["better"] = table["higher_is_better"].map({True: "higher", False: "lower"})
-    return table[["dataset", *_LISTED, "licence", "url"]]
+    first = ["dataset", "title", "rows", "paper_rows", "lowest", "highest", "better"]
+    return table[[*first, "licence", "url"]]
 
 
 def show_card(dataset: str) -> str:

@@ -1,12 +1,8 @@
-"""Known harm: twenty-four of KADID-10k's twenty-five degradation types, each at any severity.
+"""Known harm: twenty-four of KADID-10k's twenty-five degradation types, fading to grey left out.
 
-The five levels are severities 0.2 to 1.0, spaced so that equal levels of different types look about
-equally bad; a grey photograph is not a poor one, so fading to grey is left out. Equal seeds give
-equal bytes; the three codecs (``jpeg``, ``jpeg2000``, ``colour_quantisation``) are Pillow's and
-change only with its version.
-
-Types after Lin, Hosu, Saupe, "KADID-10k: A Large-scale Artificially Distorted IQA Database",
-QoMEX 2019; functions and strengths are this project's own.
+Types after Lin, Hosu, Saupe, "KADID-10k: A Large-scale Artificially Distorted IQA Database", QoMEX
+2019; strengths, at which equal levels look about equally bad, are this project's own. Equal seeds
+give equal bytes; the codecs of ``jpeg``, ``jpeg2000`` and ``colour_quantisation`` are Pillow's.
 """
 
 import io

@@ -1,9 +1,8 @@
 """Finding pictures and score files by name, and what was found as a manifest.
 
-Annotation files and unpacked archives rarely agree on letter case, Unicode form or separators, so
-names are compared folded, and of two files that bear one none is guessed. A name that is the path
-of a file, from the root or the list's folder, means that file; the rest is searched for, from the
-annotation file's folder upwards.
+Annotation files and archives rarely agree on letter case, Unicode form or separators, so names are
+compared folded, and of two files that bear one none is guessed. A name that is the path of a file
+means that file; the rest is searched for, from the annotation file's folder upwards.
 """
 
 import os
@@ -57,19 +56,13 @@ class FileIndex:
             hint = "; unpack the archive first" if folder.is_file() else ""
             raise DatasetError(f"expected a folder, got {str(folder)!r}, which is not one{hint}")
         unreadable: list[str] = []
-        found = files_below(str(folder), unreadable)
-        files = tuple(sorted(path for path, regular in found if regular))
-        return cls(folder, files, tuple(unreadable))
+        files = sorted(path for path, regular in files_below(str(folder), unreadable) if regular)
+        return cls(folder, tuple(files), tuple(unreadable))
 
     @cached_property
     def images(self) -> tuple[str, ...]:
         """The files whose suffix is a picture's."""
         return tuple(f for f in self.files if PurePosixPath(f).suffix.lower() in EXTENSIONS)
-
-    @cached_property
-    def held(self) -> frozenset[str]:
-        """The files as a set."""
-        return frozenset(self.files)
 
     @cached_property
     def _by_ending(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
@@ -156,7 +149,7 @@ class _Finder:
             if "/" not in name and not self._in_folder((inside,)):
                 continue  # a bare name of KonIQ-10k beside pictures of another resolution
             outside = self.beside and not file.startswith(root) and os.path.isfile(file)
-            if outside or inside in self.index.held:
+            if outside or inside in self.index.candidates(inside):
                 return file
         return None
 
@@ -222,7 +215,11 @@ def build_manifest(
         Path(file).relative_to(root).as_posix() if file else _as_posix(name)
         for name, file in zip(names, files, strict=True)
     ]
-    table = _with_facets(table, card)
+    described = [card.describe(_as_posix(name).rpartition("/")[2]) for name in names]
+    facets = pd.DataFrame(described, dtype=object, index=table.index)
+    for column in facets:  # where the list itself says nothing
+        table[column] = table[column].fillna(facets[column]) if column in table else facets[column]
+    table = table[[column for column in COLUMNS if column in table]]
     present = pd.Series([file is not None for file in files])
     note, found = annotated.note, zip(names, files, strict=True)
     sought = [pair for pair in found if beside and pair[1] and not finder.exact(pair[0])]
@@ -245,15 +242,6 @@ def build_manifest(
         note=note,
         missing=absent,
     )
-
-
-def _with_facets(table: pd.DataFrame, card: Card) -> pd.DataFrame:
-    """With what the names say, where the list itself says nothing."""
-    bare = [_as_posix(str(name)).rpartition("/")[2] for name in table["name"]]
-    said = pd.DataFrame([card.describe(name) for name in bare], dtype=object, index=table.index)
-    for column in said:
-        table[column] = table[column].fillna(said[column]) if column in table else said[column]
-    return table[[column for column in COLUMNS if column in table]]
 
 
 def _examples(names: tuple[str, ...]) -> str:

@@ -1,8 +1,8 @@
 """Lists of one's own: the authors' JSON, or any table of pictures and scores.
 
 A column is what its values are, as far as they say, and else what data/columns.toml says of its
-title. The same rules find the columns of other metrics' tables and of people's choices
-(`maclip_lab.ablations`). What was taken and what was passed over stands in the manifest's note.
+title, as in other metrics' tables and people's choices (`maclip_lab.ablations`). What was taken
+and what was passed over stands in the manifest's note.
 """
 
 import math
@@ -199,12 +199,11 @@ def _names_parts(values: "pd.Series[str]") -> bool:
 
 def _refuse_our_own(rows: pd.DataFrame, score_column: str | None, path: Path) -> None:
     """A result of this package compared with itself would agree to the last digit."""
-    titles = set(map(str, rows))
-    ours = sorted(_OURS & titles)
-    if not ours and {"status", "flags"} <= titles:
+    ours = sorted(_OURS & set(rows))
+    if not ours and {"status", "flags"} <= set(rows):
         ours = ["status", "flags"]
-    opinions = score_column is not None and score_column not in {*_OURS, "score", "clip_iqa"}
-    if opinions or not (ours or record_path(path).exists()):
+    is_result = ours or record_path(path).exists()
+    if not is_result or score_column not in {None, *_OURS, "score", "clip_iqa"}:
         return
     sign = f"columns {', '.join(ours)}" if ours else f"{record_path(path).name} lies beside it"
     raise DatasetError(

@@ -115,11 +115,7 @@ class Manifest:
 
     @property
     def paths(self) -> list[Path]:
-        """Absolute paths of the pictures, in the table's order.
-
-        Raises:
-            DatasetError: the rows come from a pack.
-        """
+        """Absolute paths of the pictures, in the table's order; a pack's is a `DatasetError`."""
         if not self.has_pictures:
             raise DatasetError(
                 f"{self.root.name} is a pack: it holds features of {self.dataset}, not its "
@@ -161,11 +157,7 @@ class Manifest:
         return hashlib.sha256(json.dumps(self.content, sort_keys=True).encode()).hexdigest()
 
     def subset(self, mask: Iterable[bool]) -> "Manifest":
-        """The rows whose boolean is true, in order.
-
-        Raises:
-            DatasetError: nothing is left.
-        """
+        """The rows whose boolean is true, in order; a `DatasetError` where nothing is left."""
         chosen = pd.array(list(mask), dtype="boolean").fillna(False).to_numpy(dtype=bool)
         if len(chosen) != len(self):
             raise ValueError(f"expected {len(self)} booleans, got {len(chosen)}")
@@ -236,11 +228,7 @@ def pack_header(manifest: Manifest) -> dict[str, str]:
 
 
 def read_pack_header(path: Path, *, verify: bool = False) -> tuple[Manifest, dict[str, str]]:
-    """The rows of a pack and the head that tells them; on demand every byte of it is checked.
-
-    Raises:
-        DatasetError: there is none, or it is damaged, or of another version than is read here.
-    """
+    """The rows of a pack and its head, or a `DatasetError`; on demand every byte is checked."""
     try:
         header = read_seal(path, "a pack of features", verify=verify)
     except (SealError, OSError) as error:

@@ -62,9 +62,8 @@ def open_dataset(
     opened: dict[str, object] = {"name": name} | choices.given
     if root is not None:
         opened["root"] = root
-    for key in ("name", "root", "annotations"):
-        if key in opened and (key != "name" or Path(name).is_file()):
-            opened[key] = str(Path(str(opened[key])).expanduser().absolute())
+    for key in opened.keys() & {"root", "annotations", *(["name"] if Path(name).is_file() else [])}:
+        opened[key] = str(Path(str(opened[key])).expanduser().absolute())
     return replace(manifest, opened=opened)
 
 

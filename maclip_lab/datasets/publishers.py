@@ -84,6 +84,13 @@ def read_columns(index: FileIndex, source: str, layout: Layout, choices: Choices
             if len(values) != len(rows):
                 raise DatasetError(f"{file!r} has {len(values)} rows, {source!r} {len(rows)}")
             rows[column] = values.to_numpy()
+    for column, words in layout.get("words", {}).items():
+        unknown = set(rows[column].str.lower()) - set(words)
+        if unknown:
+            raise DatasetError(f"{source!r}: unknown {column} {min(unknown)!r}, not of {words}")
+        rows[column] = rows[column].str.lower().map(words)
+    if "named" in layout:
+        rows["name"] = [layout["named"].format(**row) for row in rows.to_dict("records")]
     table = _scored(rows, source, layout)
     if choices.variant == "paper":
         return Annotated(table, source, note=layout.get("paper_note", ""))
@@ -121,18 +128,6 @@ def _agiqa1k(index: FileIndex, source: str, layout: Layout, choices: Choices) ->
     note = f"the workbook repeats {', '.join(sorted(set(names[twice])))}: {fate}"
     table = annotated.table if paper else annotated.table[~twice]
     return replace(annotated, table=table, keep_duplicates=paper, note=note)
-
-
-def _csiq(index: FileIndex, source: str, layout: Layout, choices: Choices) -> Annotated:
-    """The workbook has the parts of a name in columns."""
-    rows = _picked(index, source, layout)
-    token = rows["kind"].str.lower().map(layout["tokens"])
-    if token.isna().any():
-        unknown = rows["kind"][token.isna()].iloc[0]
-        words = ", ".join(layout["tokens"])
-        raise DatasetError(f"{source!r}: unknown distortion {unknown!r}, expected {words}")
-    rows["name"] = rows["image"] + "." + token + "." + rows["level"] + ".png"
-    return Annotated(_scored(rows, source, layout), source)
 
 
 def _koniq(index: FileIndex, source: str, layout: Layout, choices: Choices) -> Annotated:
@@ -202,10 +197,5 @@ def _labels(index: FileIndex, part: Layout) -> list[str]:
     return [str(file) for file in files] or _locate(index, part["lists"])
 
 
-LAYOUTS: Mapping[str, Reader] = {
-    "agiqa1k": _agiqa1k,
-    "csiq": _csiq,
-    "koniq": _koniq,
-    "pipal": _pipal,
-}
+LAYOUTS: Mapping[str, Reader] = {"agiqa1k": _agiqa1k, "koniq": _koniq, "pipal": _pipal}
 """Readers of layouts that a table of columns does not describe, as ``reader`` names them."""

@@ -37,10 +37,8 @@ def read_table(path: Path, *, sheet: str | int = 0, header: int = 1) -> pd.DataF
 
     A first line such as ``sep=;``, comments after ``#`` and blank rows are passed over. A text or
     sheet whose first row has a number has no header: its columns are ``column 1``, ``column 2`` ...
-    as is any column without a title. ``sheet`` and its ``header`` row are a workbook's.
-
-    Raises:
-        DatasetError: there is no such table.
+    as is any column without a title. ``sheet`` and its ``header`` row are a workbook's. What cannot
+    be read is a `DatasetError`.
     """
     suffix = path.suffix.lower()
     if not path.is_file():

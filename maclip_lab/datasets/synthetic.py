@@ -1,9 +1,8 @@
 """A data set without downloads: the shipped photographs, harmed to known degrees.
 
-Its score is a **pseudo-MOS**: 5 for a pristine photograph and ``5 - level`` for one degraded to a
-level from 1 to 5. No person judged these pictures. The set shows that code runs and that a metric
-follows severity within a type; it says nothing of agreement with people. It comes in several
-editions, each under a name of its own.
+Its **pseudo-MOS** is 5 for a pristine photograph and ``5 - level`` for one degraded to a level from
+1 to 5. No person judged these pictures: the set shows that code runs and that a metric follows
+severity within a type, and says nothing of agreement with people.
 """
 
 import hashlib
