@@ -97,9 +97,8 @@ class FileIndex:
 class Annotated:
     """Rows as published, before any picture is looked for.
 
-    ``table`` has ``name``, ``mos`` and what else is known; ``source`` is its file, relative to the
-    index's root; ``mos_range`` differs from the card's, and ``folder`` is the pictures' where the
-    same names lie in several.
+    ``table`` has ``name``, ``mos`` and more; ``source`` is its file, relative to the index's root;
+    ``mos_range`` is not the card's; ``folder`` is the pictures' where several have their names.
     """
 
     table: pd.DataFrame
@@ -185,7 +184,7 @@ def build_manifest(
     table = annotated.table.reset_index(drop=True)
     names = [str(name) for name in table["name"]]
     if not all(map(fold_name, names)):
-        raise DatasetError(f"{annotated.source!r} has rows without a name")
+        raise DatasetError(f"{card.name} has rows without the name of a picture")
     finder = _Finder(index, annotated.folder, card.stand_in, choices.on_collision, beside)
     home = finder.home(annotated.source, names)
     files = [finder.find(name, home) for name in names]

@@ -78,13 +78,10 @@ class Manifest:
 
     def __post_init__(self) -> None:
         low, high = self.mos_range
-        for name, value in {
-            "table": _typed(self.table),
-            "root": Path(self.root),
-            "mos_range": (float(low), float(high)),
-            "missing": tuple(self.missing),
-        }.items():
-            object.__setattr__(self, name, value)
+        object.__setattr__(self, "table", _typed(self.table))
+        object.__setattr__(self, "root", Path(self.root))
+        object.__setattr__(self, "mos_range", (float(low), float(high)))
+        object.__setattr__(self, "missing", tuple(self.missing))
         _check_paths(self.table["path"], keep=self.on_duplicate == "keep")
         _check_scores(self.table, self.mos_range)
 
@@ -131,7 +128,7 @@ class Manifest:
             "manifest_sha256": self.sha256,
             "variant": self.variant,
             "note": self.note,
-            **({} if self.has_pictures else {"pack_sha256": self.pack_sha256}),
+            **({"pack_sha256": self.pack_sha256} if self.pack_sha256 else {}),
         }
 
     def data(self, pictures: pd.DataFrame | None = None) -> dict[str, object]:

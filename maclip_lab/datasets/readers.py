@@ -20,9 +20,6 @@ from numpy.typing import NDArray
 
 from maclip_lab.errors import DatasetError
 
-BLANK = frozenset({"", "-", "nan", "na", "n/a", "none", "null"})
-"""What stands where there is no value, in lower case."""
-
 # In a process of its own: a damaged file can take SciPy's reader, and all around it, down.
 _LOAD_MAT = """
 import json, sys
@@ -86,7 +83,7 @@ def is_number(value: str) -> bool:
 
 def is_blank(value: str) -> bool:
     """Whether a value says that there is none."""
-    return value.strip().lower() in BLANK
+    return value.strip().lower() in {"", "-", "nan", "na", "n/a", "none", "null"}
 
 
 def _read_text(path: Path) -> pd.DataFrame:

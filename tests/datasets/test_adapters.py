@@ -9,13 +9,7 @@ import pytest
 from scipy import stats
 
 from maclip_lab.crops import protocol_for
-from maclip_lab.datasets import (
-    CARDS,
-    DatasetError,
-    DatasetWarning,
-    find_datasets,
-    open_dataset,
-)
+from maclip_lab.datasets import CARDS, DatasetError, DatasetWarning, find_datasets, open_dataset
 from tests.datasets.facsimile import COUNTS, LAYOUTS, build, real_rows, rows_of
 from tests.datasets.publishers import koniq_votes
 

@@ -6,13 +6,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from maclip_lab.datasets import (
-    CARDS,
-    Choices,
-    Finding,
-    check_dataset,
-    open_dataset,
-)
+from maclip_lab.datasets import CARDS, Choices, Finding, check_dataset, open_dataset
 from tests.datasets.facsimile import LAYOUTS, SIZES, build
 
 
