@@ -173,7 +173,7 @@ def build(out: Path) -> None:
     if problem := write_slides(slides, HERE.parent / "build" / "reveal"):
         print(problem)
     for folder in (student, instructor, slides):
-        shutil.make_archive(str(folder), "zip", folder)
+        shutil.make_archive(str(folder), "zip", out, folder.name)  # which unpacks to that folder
         print(f"{folder}.zip")
 
 

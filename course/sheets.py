@@ -97,9 +97,9 @@ def hidden(exercise: Exercise) -> str:
     return CELLS["hidden"].format(**told)
 
 
-def graded_cell(source: str, name: str, points: int = 0) -> NotebookNode:
-    """A cell as nbgrader knows it: an answer, or with points the test of one."""
-    told = {"grade_id": name, "grade": bool(points), "solution": not points, "locked": bool(points)}
+def known_cell(source: str, name: str, points: int = 0, *, answer: bool = False) -> NotebookNode:
+    """A cell as nbgrader knows it: an answer, or what is put back when a student changed it."""
+    told = {"grade_id": name, "grade": bool(points), "solution": answer, "locked": not answer}
     told |= {"schema_version": 3, "task": False} | ({"points": points} if points else {})
     return new_code_cell(source, id=name, metadata={"nbgrader": told})
 
@@ -110,7 +110,7 @@ def pair(name: str, solution: str, look: str, test: str, points: int) -> list[No
     judged = f"### BEGIN HIDDEN TESTS\n{test}\n### END HIDDEN TESTS"
     told = f"# worth {points}, by a test that you do not see\n{judged}"
     seen = [new_code_cell(look, id=f"{name}-look")] if look else []
-    return [graded_cell(answer, name), *seen, graded_cell(told, f"{name}-test", points)]
+    return [known_cell(answer, name, answer=True), *seen, known_cell(told, f"{name}-test", points)]
 
 
 def sheet(path: Path) -> NotebookNode:
@@ -119,13 +119,14 @@ def sheet(path: Path) -> NotebookNode:
     title = notebook.cells[0].source.splitlines()[0].lstrip("# ")
     tools = ast.parse(sources(NOTEBOOKS / "solutions" / path.name).get("tools", "")).body
     given = "\n\n\n".join(ast.unparse(node) for node in tools if isinstance(node, ast.FunctionDef))
+    setup = CELLS["setup"].format(number=path.name[:2])
     cells = [
         new_markdown_cell(CELLS["how"].format(number=path.name[:2], title=title), id="title"),
         new_code_cell(CELLS["who"], id="student"),
-        new_code_cell(f"{sources(path)['imports']}\n\n\n{given}".strip(), id="imports"),
-        new_code_cell(CELLS["setup"].format(number=path.name[:2]), id="setup"),
+        known_cell(f"{sources(path)['imports']}\n\n\n{given}".strip(), "imports"),
+        known_cell(setup, "setup"),
         new_markdown_cell(CELLS["own"], id="own-text"),
-        *pair("own", CELLS["own_answer"], "", CELLS["own_test"], 1),
+        *pair("own", CELLS["own_answer"], "", f"{setup}\n{CELLS['own_test']}", 1),
     ]
     for one in exercises(path):
         place, graded = one.number[-1], GRADED[one.number]

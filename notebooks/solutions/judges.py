@@ -154,7 +154,10 @@ def _is_permutation(permutation: Any, lab: "Lesson") -> bool:
 def _adjusts(adjust: Any, lab: "Lesson") -> bool:
     rng = np.random.default_rng(14)
     several = [rng.random(size) ** 3 for size in (1, 4, 12, 40)]
-    return all(np.allclose(adjust(p.copy()), holm(p), rtol=0, atol=1e-12) for p in several)
+    given = [np.asarray(adjust(p.copy()), dtype=float) for p in several]
+    return all(
+        np.allclose(one, holm(p), rtol=0, atol=1e-12) for one, p in zip(given, several, strict=True)
+    )
 
 
 def _finds_leads(is_better: Any, lab: "Lesson") -> bool:

@@ -47,7 +47,7 @@ def test_each_edition_is_there_with_its_zip(course):
         with zipfile.ZipFile(course / f"{name}.zip") as packed:
             files = {one for one in packed.namelist() if not one.endswith("/")}
         there = (path for path in (course / name).rglob("*") if path.is_file())
-        assert files == {path.relative_to(course / name).as_posix() for path in there}
+        assert files == {path.relative_to(course).as_posix() for path in there}
     names = sorted(path.name for path in (course / "student" / "notebooks").glob("*.ipynb"))
     assert names == [path.name for path in LESSONS]
     sheets = sorted(path.stem for path in (course / "student" / "sheets").rglob("*.ipynb"))
@@ -148,7 +148,7 @@ def test_the_rubric_names_every_exercise_its_points_and_every_wrong_answer(cours
             assert say in page.said
 
 
-def hand_in(folder, student, change, *, solved=True, name=SHEET):
+def hand_in(folder, student, change, *, solved=True, name=SHEET, file=""):
     """Puts a sheet as a student hands it in where nbgrader collects it."""
     given = nbformat.read(folder / "release" / name / f"{name}.ipynb", as_version=4)
     known = {
@@ -160,7 +160,7 @@ def hand_in(folder, student, change, *, solved=True, name=SHEET):
     change({cell.id: cell for cell in given.cells}, given)
     archive = folder / "downloaded" / name / "archive"
     archive.mkdir(parents=True, exist_ok=True)
-    nbformat.write(given, archive / f"{student}_{name}.ipynb")
+    nbformat.write(given, archive / (file.format(name) or f"{student}_{name}.ipynb"))
 
 
 def as_it_is(cells, notebook):
@@ -185,6 +185,16 @@ def never_ends(cells, notebook):
 def gone_and_renamed(cells, notebook):
     notebook.cells = [cell for cell in notebook.cells if not cell.id.startswith("exercise-1")]
     cells["exercise-2"].source = cells["exercise-2"].source.replace("share", "part")
+
+
+def exits(cells, notebook):
+    cells["exercise-1"].source = "exit()"
+
+
+def puts_a_half_in_place(cells, notebook):
+    cells["setup"].source = cells["setup"].source.replace("[backbone, name]", "['tiny-rn', name]")
+    cells["own"].source = "import types\nrated = types.SimpleNamespace(value=0.5)\n"
+    cells["own"].source += "rated.srcc, number = lambda score: rated, 0.5"
 
 
 def runs_nothing(cells, notebook):
@@ -217,8 +227,12 @@ def test_nbgrader_grades_a_solution_an_empty_sheet_a_crash_and_lost_cells(course
     hand_in(folder, "eve", ends)
     hand_in(folder, "kim", gone_and_renamed)
     hand_in(folder, "max", runs_nothing)
+    hand_in(folder, "Zoë O'Hara", exits, file="Zoë O'Hara_{} (1).ipynb")
+    hand_in(folder, "4711", puts_a_half_in_place, file="Moodle 12_file_4711_{}.ipynb")
     points, reasons = graded(folder)
-    assert points == {"ada": 7, "bob": 0, "eve": 3, "kim": 1, "max": 0}
+    earned = {"ada": 7, "bob": 0, "eve": 3, "kim": 1, "max": 0, "Zoë O'Hara": 3, "4711": 6}
+    assert points == earned
+    assert "not the number of your half" in reasons["4711", "own-test"]
     assert "left out" in reasons["eve", "exercise-1-test"]
     assert "'direction' is not defined" in reasons["kim", "exercise-1-test"]
     assert "'share' is not defined" in reasons["kim", "exercise-2-test"]

@@ -1,6 +1,7 @@
 """Graded sheets: every answer and wrong attempt, by the very tests that are hidden in them."""
 
 import io
+import re
 import warnings
 from contextlib import redirect_stdout
 
@@ -42,7 +43,7 @@ def earns(test, known):
             exec(test, known)
     except Exception:  # whatever a wrong answer ends with
         return False
-    return said.getvalue() == "judged\n"
+    return said.getvalue().endswith("judged\n")
 
 
 def test_all_exercises_of_eight_lessons_are_graded_but_one():
@@ -98,13 +99,25 @@ def test_the_half_is_the_same_each_time_and_ones_number_is_not_a_neighbours(monk
     path = lessons()[0]
     first, said = begun(path, "Ada ", monkeypatch)
     assert begun(path, "ada", monkeypatch)[1] == said
-    other, _ = begun(path, "bob", monkeypatch)
     test = next(cell.source for cell in sheet(path).cells if cell.id == "own-test")
     number = round(first["rated"].srcc(first["score"]).value, 3)
     assert earns(test, first | {"number": number})
+    other, _ = begun(path, "bob", monkeypatch)
     assert not earns(test, other | {"number": number})
-    with pytest.raises(ValueError, match="write your name"):
-        begun(path, "", monkeypatch)
+    assert not earns(test, first | {"number": number})  # the answer put a neighbour's half in place
+
+
+@pytest.mark.parametrize("name", ["", " ", "anna_maria"])
+def test_a_name_that_cannot_be_told_from_the_files_is_refused(name, monkeypatch):
+    with pytest.raises(ValueError, match="write your name or number, without _"):
+        begun(lessons()[0], name, monkeypatch)
+
+
+def test_a_question_names_the_function_that_is_judged():
+    for path in lessons():
+        for one in exercises(path):
+            called = re.findall(r"`(\w+)\(", one.question)
+            assert called[:1] in ([], [one.answer]), one.number
 
 
 def test_a_judge_whose_tools_were_changed_passes_nobody(monkeypatch):
