@@ -83,15 +83,21 @@ class Memo:
 class FeatureStore:
     """The features of one configuration in a store: its packs, and pictures not yet in one.
 
-    Opening sweeps what dead processes left a day ago. A pack is verified when it is first seen.
-    What is damaged, or another configuration's, is set aside as ``*.corrupt`` with a warning, and
-    its pictures are computed anew.
+    Opening sweeps what dead processes left a day ago, and refuses a store of an earlier version. A
+    pack is verified when it is first seen. What is damaged, or another configuration's, is set
+    aside as ``*.corrupt`` with a warning, and its pictures are computed anew.
     """
 
     def __init__(self, root: Path, config: StoreConfig, memo: Memo) -> None:
         self.config, self.memo = config, memo
         self.folder = root / config.sha256[:16]
         self.pictures = self.folder / "pictures"
+        if any(root.glob("*/shards")):
+            raise StoreError(
+                f"{root} is a feature store of an earlier version, in shards, which are no longer "
+                "read: delete it or name another folder (--store), and run the same again, or "
+                "maclip-lab features, which extracts a set anew"
+            )
         about = self.folder / "config.json"
         try:
             self.pictures.mkdir(parents=True, exist_ok=True)

@@ -113,6 +113,7 @@ class Lesson:
         self._claims: dict[str, Claim] = {}
         is_default = (seed, n_pictures, variant, precision) == (0, None, None, "fp32")
         is_shipped = backbone == BACKBONES[0] and dataset in ("clive-part", PHOTOS)
+        is_shipped &= not Path(dataset).is_dir()  # a reader's own folder may be called photos
         self.shipped = is_default and is_shipped and root is None and n_boot == N_BOOT
         if not self.shipped:
             print("Titles and sentences of this notebook tell what its shipped parameters show.")
@@ -136,7 +137,8 @@ class Lesson:
         """Pictures to look at one by one: of the folder or list asked for, else those shipped."""
         name, folder = self._dataset, Path(self._dataset)
         is_list = "=" in name or folder.suffix.lower() in READERS
-        if name.lower() in (PHOTOS, "native", *EDITIONS, *SHIPPED, SEVERITY):
+        is_shipped = name.lower() in (PHOTOS, "native", *EDITIONS, *SHIPPED, SEVERITY)
+        if is_shipped and not folder.is_dir():
             folder = Path(self._root or data_path("photos"))
         elif not folder.is_dir():
             if self._root is not None or is_list:

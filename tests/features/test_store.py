@@ -293,6 +293,12 @@ def test_what_is_no_whole_file_of_ours_costs_a_recomputation_and_no_wrong_number
     assert path.with_name(path.name + ".corrupt").exists()
 
 
+def test_a_store_of_before_is_refused_in_one_sentence(clean, tmp_path):
+    (tmp_path / "0123456789abcdef" / "shards").mkdir(parents=True)
+    with pytest.raises(StoreError, match=r"in shards.*delete it or .*--store.*maclip-lab features"):
+        Extractor(PlainScorer(), tmp_path).crops(clean[0])
+
+
 def test_every_field_of_the_configuration_is_in_its_hash():
     changes = {
         "weights_sha256": "cd" * 32, "precision": "bf16", "preset": "default", "dtype": "fp16",

@@ -57,7 +57,7 @@ def own(tmp_path):
 def test_pictures_of_ones_own_are_taken_apart_from_a_folder_or_a_list(notebook, name, own):
     cells = run(notebook, own, DATASET=name)
     text = "\n".join(shown(cell) for cell in cells)
-    assert "240 x 232 pixels" in text or "12 pictures, seen by tiny-rn" in text
+    assert "240 x 232 pixels" in text or "40 pictures, seen by tiny-rn" in text
 
 
 @pytest.mark.slow
