@@ -56,6 +56,7 @@ def test_minutes_of_a_notebook_follow_from_its_size(path):
         f"the page should say {minutes:.0f}, rounded up to five"
     )
     assert solve == sum(int(given or STARS[stars]) for stars, given in exercises)
+    assert re.findall(r"(\d+) minutes to (?:study|read)", markdown(notebook)) == [str(study)]
 
 
 @pytest.mark.parametrize(
