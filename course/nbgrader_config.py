@@ -62,7 +62,8 @@ c.Restore.add_missing_cells = True
 c.Run.timeout = LIMIT
 c.Run.interrupt_on_timeout = False
 c.Run.error_on_timeout = {}  # none: it raises
-c.Run.extra_arguments = ["--IPKernelApp.exec_lines=del exit, quit"]  # they end it in a later cell
+no_exit = "--IPKernelApp.exec_lines=del exit, quit"  # they end a kernel in a later cell
+c.Run.extra_arguments = ["--HistoryManager.hist_file=:memory:", no_exit]
 c.ClearSolutions.code_stub = {"python": "# your answer\nraise NotImplementedError()"}
 # ada_02_statistics_by_hand, with what a learning platform puts before it and a browser after it
 name = r".*?(?P<student_id>[^_/\\]+)_(?P<file_id>\d\d_\w+?)(?: ?\(\d+\))?\.ipynb$"

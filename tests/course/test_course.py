@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 import nbformat
 import pytest
 from sheets import GRADED, NOTEBOOKS, exercises, lessons, sources
+from traitlets.config import PyFileConfigLoader
 
 from maclip_lab.lessons.lesson import judges
 from tests.conftest import needs_chromium
@@ -237,6 +238,12 @@ def test_nbgrader_grades_a_solution_an_empty_sheet_a_crash_and_lost_cells(course
     assert "'direction' is not defined" in reasons["kim", "exercise-1-test"]
     assert "'share' is not defined" in reasons["kim", "exercise-2-test"]
     assert reasons["max", "own-test"] == "this test did not run"
+
+
+def test_hidden_tests_are_kept_in_no_history_that_the_next_sheet_could_read():
+    pytest.importorskip("nbgrader", reason="needs the extra: pip install -e '.[course]'")
+    config = PyFileConfigLoader("nbgrader_config.py", str(ROOT / "course")).load_config()
+    assert "--HistoryManager.hist_file=:memory:" in config.Run.extra_arguments
 
 
 @pytest.mark.slow
