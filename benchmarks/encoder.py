@@ -17,8 +17,7 @@ from benchmarks.published_path import published_score
 from benchmarks.random_models import ARCHITECTURES, picture, save_random
 from benchmarks.timing import alternate, ratio
 from maclip_lab import Maclip
-from maclip_lab.clip.inference import InferenceResNet, InferenceTransformer
-from maclip_lab.clip.kernels import Placement
+from maclip_lab.clip.inference import InferenceResNet, InferenceTransformer, Placement
 from maclip_lab.clip.model import CLIP, ModifiedResNet
 from maclip_lab.crops import CropGrid
 from maclip_lab.encoder import PRECISIONS

@@ -19,7 +19,7 @@ sys.path[:0] = [str(DOCS), str(DOCS.parent)]
 from pages import write_pages  # noqa: E402
 
 import maclip_lab  # noqa: E402
-from maclip_lab.lessons.explorer import explorer_page  # noqa: E402
+from maclip_lab.lessons.outputs import explorer_page  # noqa: E402
 
 project = "maclip_lab"
 author = "The maclip_lab authors"

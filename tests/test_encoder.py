@@ -14,9 +14,9 @@ import maclip_lab.encoder as encoder_module
 from maclip_lab.clip.inference import (
     InferenceResNet,
     InferenceTransformer,
+    Placement,
     inference_tower,
 )
-from maclip_lab.clip.kernels import Placement
 from maclip_lab.clip.model import ModifiedResNet, QuickGELU, VisionTransformer
 from maclip_lab.crops import NATIVE, WHOLE, crop_batches
 from maclip_lab.cues import cosine_cue, magnitude_cue

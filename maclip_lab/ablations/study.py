@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from maclip_lab.ablations.choices import judge_choices
 from maclip_lab.ablations.claims import published_results
-from maclip_lab.ablations.rivals import Rivals
+from maclip_lab.ablations.rivals import Rivals, judge_choices
 from maclip_lab.ablations.sweeps import score_store
 from maclip_lab.datasets.checks import part_of_set, unlike_published
 from maclip_lab.datasets.lists import fold_title

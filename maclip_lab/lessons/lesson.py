@@ -22,8 +22,7 @@ from maclip_lab.evaluation import Estimate, EvaluationSettings
 from maclip_lab.features.packs import SEVERITY, SHIPPED, open_pack, shipped_pack, write_pack
 from maclip_lab.files.identity import data_path
 from maclip_lab.images import find_pictures
-from maclip_lab.lessons.explorer import explorer_page
-from maclip_lab.lessons.outputs import Outputs
+from maclip_lab.lessons.outputs import Outputs, explorer_page
 from maclip_lab.lessons.sets import Folder, extract, open_set
 from maclip_lab.lessons.verdicts import Cell, Claim, Direction, Matrix, Prediction, Verdict
 from maclip_lab.plots.figures import PALETTE, backbone_label, palette, set_house_style

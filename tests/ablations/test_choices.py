@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maclip_lab.ablations.choices import judge_choices, read_choices
+from maclip_lab.ablations.rivals import judge_choices, read_choices
 from maclip_lab.errors import DatasetError, DatasetWarning
 from maclip_lab.evaluation import count_votes
 from tests.store_world import pictures

@@ -255,8 +255,8 @@ def test_any_bytes_are_a_manifest_or_our_own_error(folder, data, suffix):
 @FEW
 @given(st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=4), st.booleans())
 def test_any_parquet_table_is_a_manifest_or_our_own_error(folder, rows, as_text):
-    frame = pd.DataFrame(rows, columns=["name", "mos"])
     try:
+        frame = pd.DataFrame(rows, columns=["name", "mos"])
         (frame.astype(str) if as_text else frame).to_parquet(folder / "list.parquet")
     except (ValueError, TypeError, OverflowError):  # a column Arrow cannot hold
         return

@@ -7,7 +7,7 @@ from scipy.stats import spearmanr
 import maclip_lab as ml
 from maclip_lab.ablations.sweeps import score_store
 from maclip_lab.fusion import FusionSettings
-from maclip_lab.lessons.explorer import explorer_page
+from maclip_lab.lessons.outputs import explorer_page
 from tests.conftest import needs_chromium
 from tests.notebooks.test_browser import LIMIT_MS, screenshot
 
