@@ -183,8 +183,9 @@ def build_manifest(
     """
     table = annotated.table.reset_index(drop=True)
     names = [str(name) for name in table["name"]]
-    if not all(map(fold_name, names)):
-        raise DatasetError(f"{card.name} has rows without the name of a picture")
+    nameless = [row for row, name in enumerate(names, 1) if not fold_name(name)]
+    if nameless:
+        raise DatasetError(f"{card.name} has no name of a picture in row {nameless[0]}")
     finder = _Finder(index, annotated.folder, card.stand_in, choices.on_collision, beside)
     home = finder.home(annotated.source, names)
     files = [finder.find(name, home) for name in names]

@@ -228,6 +228,8 @@ def read_pack_header(path: Path, *, verify: bool = False) -> tuple[Manifest, dic
     """The rows of a pack and its head, or a `DatasetError`; on demand every byte is checked."""
     try:
         header = read_seal(path, "a pack of features", verify=verify)
+    except FileNotFoundError as error:
+        raise DatasetError(f"there is no {str(path)!r}; maclip-lab pack makes one") from error
     except (SealError, OSError) as error:
         raise DatasetError(str(error)) from error
     version = header.get(_VERSION_KEY, "unknown")

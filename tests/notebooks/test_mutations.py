@@ -83,8 +83,8 @@ MUTATIONS = (
     Mutation(
         "09_training_a_tiny_clip",
         "datasets/degradations.py",
-        "float(severity or 0)",
-        "float(0.5 if severity else 0)",
+        "else severity or 0)",
+        "else 0.5 if severity else 0)",
     ),
     Mutation(
         "10_reproduce",
