@@ -203,7 +203,9 @@ class VisionTransformer(nn.Module):
         tokens = torch.cat([self.class_embedding.expand(len(x), 1, -1), tokens], dim=1)
         if pos_embedding:
             tokens = tokens + resized_positions(self.positional_embedding, rows, cols)
-        tokens = self.transformer(self.ln_pre(tokens))
+        tokens = self.ln_pre(tokens)
+        for block in self.transformer:  # as one call it would keep its input, and memory churns
+            tokens = block(tokens)
         return self.ln_post(tokens[:, 0]) @ self.proj
 
 
