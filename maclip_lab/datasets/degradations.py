@@ -9,9 +9,9 @@ import io
 import zlib
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage, signal
 
 Pixels = NDArray[np.uint8]
 Planes = NDArray[np.float64]
@@ -100,7 +100,7 @@ def _harmed(
             step = between(1.0, 14.0) * np.array([np.sin(angle), np.cos(angle)])
             for channel, slip in ((0, step), (2, -step)):
                 plane = planes[..., channel]
-                planes[..., channel] = ndimage.shift(plane, slip, order=1, mode="nearest")
+                planes[..., channel] = scipy.ndimage.shift(plane, slip, order=1, mode="nearest")
             return planes
         case "colour_quantisation":  # a palette of 40 down to 3 colours, without dithering
             method, dither = Image.Quantize.MEDIANCUT, Image.Dither.NONE
@@ -131,7 +131,9 @@ def _harmed(
         case "denoise":  # noise smeared by an eager filter: wax where texture was
             noisy = planes + between(6.0, 55.0) * generator.standard_normal(image.shape)
             side = 3 if severity <= 0.5 else 5
-            median = ndimage.median_filter(_to_pixels(noisy), size=(side, side, 1), mode="reflect")
+            median = scipy.ndimage.median_filter(
+                _to_pixels(noisy), size=(side, side, 1), mode="reflect"
+            )
             return _smooth(median.astype(np.float64), between(0.5, 2.2))
         case "brighten":  # over-exposure, highlights clipped
             return planes * between(1.15, 3.0)
@@ -178,7 +180,7 @@ def _to_pixels(planes: NDArray[np.floating] | Pixels) -> Pixels:
 
 
 def _smooth(planes: Planes, sigma: float) -> Planes:
-    return ndimage.gaussian_filter(planes, (sigma, sigma, 0), mode="reflect", truncate=3.0)
+    return scipy.ndimage.gaussian_filter(planes, (sigma, sigma, 0), mode="reflect", truncate=3.0)
 
 
 def _around(radius: float) -> NDArray[np.int_]:
@@ -202,7 +204,7 @@ def _convolve(planes: Planes, kernel: Planes) -> Planes:
     reach = kernel.shape[0] // 2
     padded = np.pad(planes, ((reach, reach), (reach, reach), (0, 0)), "symmetric")
     kernel = (kernel / kernel.sum())[..., None]
-    return signal.fftconvolve(padded, kernel, "valid", axes=(0, 1))
+    return scipy.signal.fftconvolve(padded, kernel, "valid", axes=(0, 1))
 
 
 def _split(planes: Planes) -> tuple[Planes, Planes]:
