@@ -120,9 +120,11 @@ def sweep(
     rows, ranks = [], dict[bytes, np.ndarray]()
     for subset in crops:
         chosen = cues.select(subset)
-        for prompts, constants, rule in product(cues.q_cos, settings, rules):
-            q_cos, q_mag = cues.q_cos[prompts][chosen], cues.q_mag[constants.box_lam][chosen]
-            scores = cues.means(_fuse(q_cos, q_mag, constants, rule)[0], chosen)
+        q_cos = {name: values[chosen] for name, values in cues.q_cos.items()}
+        q_mag = {lam: values[chosen] for lam, values in cues.q_mag.items()}
+        for prompts, constants, rule in product(q_cos, settings, rules):
+            fused, *_ = _fuse(q_cos[prompts], q_mag[constants.box_lam], constants, rule)
+            scores = cues.means(fused, chosen)
             kept = np.isfinite(scores) & np.isfinite(mos)
             if kept.tobytes() not in ranks:
                 ranks[kept.tobytes()] = rankdata(mos[kept])

@@ -1,12 +1,11 @@
 """The summary sheet: two printed pages, and no number that nothing stands behind."""
 
-import importlib.util
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import needs_chromium
+from tests.conftest import needs_chromium, script
 
 COURSE = Path(__file__).parents[2] / "course"
 SHEET = COURSE / "handout" / "summary.html"
@@ -20,10 +19,7 @@ UNCHECKED = {
 
 @pytest.fixture(scope="module")
 def summary():
-    spec = importlib.util.spec_from_file_location("summary", COURSE / "summary.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script(COURSE / "summary.py")
 
 
 def test_every_number_is_that_of_package_packs_and_notebooks(summary):

@@ -8,6 +8,7 @@ import shutil
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
+from tests.conftest import script
 from tests.notebooks.reading import FOLDER, LESSONS, ROOT
 
 ADDRESS = "https://github.com/someone/something"
@@ -15,10 +16,7 @@ ADDRESS = "https://github.com/someone/something"
 
 @pytest.fixture(scope="module")
 def links():
-    spec = importlib.util.spec_from_file_location("links", FOLDER / "links.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script(FOLDER / "links.py")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What the script that executes the notebooks makes of their pictures and cells."""
 
 import base64
-import importlib.util
 import io
 
 import nbformat
@@ -9,15 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.conftest import script
 from tests.notebooks.reading import FOLDER, ROOT
 
 
 @pytest.fixture(scope="module")
 def refresh():
-    spec = importlib.util.spec_from_file_location("refresh", FOLDER / "refresh.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script(FOLDER / "refresh.py")
 
 
 def encoded(image):
