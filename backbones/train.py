@@ -23,7 +23,7 @@ from maclip_lab.clip.model import VisionTransformer
 from maclip_lab.clip.tokenizer import tokenize
 from maclip_lab.crops import normalise
 from maclip_lab.files.atomic import write_bytes
-from maclip_lab.weights.checkpoints import ROWS, WEIGHT
+from maclip_lab.weights.loading import ROWS, WEIGHT
 
 EXACT = 12  # captions at the head of `quality_captions` that every step contains
 _ENDS = ("embedding", "projection", "visual.conv1", "visual.proj", "attnpool")

@@ -21,7 +21,7 @@ import torch
 from benchmarks.memory import peak_gib
 from benchmarks.random_models import picture, save_random
 from benchmarks.timing import alternate, ratio
-from maclip_lab.files.sealed import write_sealed
+from maclip_lab.files.atomic import write_sealed
 from maclip_lab.images import find_pictures, load_picture
 from maclip_lab.scale.run import ScaleRun, dask_client, score_many
 from maclip_lab.scorer import ScoreConfig

@@ -26,7 +26,7 @@ from maclip_lab.crops import CropGrid, PreparedPicture, prepare
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.encoder import ImageEncoder
 from maclip_lab.features import Extractor
-from maclip_lab.features.cues import store_cues
+from maclip_lab.features.features import store_cues
 from maclip_lab.features.store import FeatureStore, Memo
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.images import Picture, load_picture

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from maclip_lab.clip.model import CLIP, build_clip
-from maclip_lab.weights.checkpoints import expand_token_rows
+from maclip_lab.weights.loading import expand_token_rows
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs pipes, signals or limits of POSIX")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from maclip_lab import Maclip, crops
-from maclip_lab.ablations.study import study
+from maclip_lab.ablations.rated import study
 from maclip_lab.crops import NATIVE, WHOLE, WHOLE_PIXELS, CropGrid, Protocol, prepare_picture
 from maclip_lab.errors import PictureError
 from maclip_lab.evaluation import EvaluationSettings

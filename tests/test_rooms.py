@@ -10,7 +10,7 @@ import maclip_lab
 
 PACKAGE = Path(maclip_lab.__file__).parent
 METHOD = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
-LINES = 12_210
+LINES = 12_156
 """A ceiling that only comes down: the aim is 12,000."""
 MAY_KNOW = {
     "method": {"clip", "weights", "files"},

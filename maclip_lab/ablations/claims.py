@@ -12,7 +12,7 @@ from scipy.cluster.vq import kmeans2
 from scipy.stats import wasserstein_distance
 from torch.nn.functional import normalize
 
-from maclip_lab.ablations.rated import Rated
+from maclip_lab.ablations.rated import Rated, published_results
 from maclip_lab.ablations.sweeps import AUTHORS_GRID
 from maclip_lab.crops import DATASETS
 from maclip_lab.cues import box_cox, scaled_magnitude
@@ -22,7 +22,7 @@ from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.datasets.opening import find_datasets, open_dataset
 from maclip_lab.errors import DatasetWarning
 from maclip_lab.evaluation import METHODS, EvaluationSettings, correlate
-from maclip_lab.evaluation.estimates import Estimate, resamples
+from maclip_lab.evaluation.correlations import Estimate, resamples
 from maclip_lab.evaluation.intervals import Correlations, Resamples
 from maclip_lab.files.identity import data_path
 from maclip_lab.fusion import FusionSettings, fuse
@@ -40,19 +40,6 @@ another, is above zero. It is ``stated`` where the paper is known to say so, and
 where one of the predictions that it ``needs`` does not follow quality.
 """
 _MOST_PAIRED = 1000
-
-
-def published_results() -> pd.DataFrame:
-    """Published numbers: ``dataset, method, backbone, metric, value, source, how``.
-
-    ``how`` a number came here is ``primary``, read off its own table; ``quoted``, from a third
-    party; or ``recomputed`` from other rows. All fourteen are quoted: they are at hand only through
-    a machine-written summary of the paper (en.papernotes.org), and nobody has checked them yet.
-
-    CLIP-IQA's stated mean is not that of its rows. No PLCC, and no number of AGIQA, PIPAL, another
-    backbone, lambda or the fusion is known here; such rows are absent, not guessed.
-    """
-    return pd.read_csv(data_path("published.csv"))
 
 
 _BY_ROWS = published_results().query("dataset in @DATASETS").groupby("method")["value"].mean()

@@ -18,7 +18,7 @@ from maclip_lab.ablations.rivals import equals_opinions
 from maclip_lab.errors import DatasetWarning
 from maclip_lab.evaluation.correlations import METHODS, pearson
 from maclip_lab.features import Features
-from maclip_lab.features.cues import Anchors, StoredCues, set_name, store_cues
+from maclip_lab.features.features import Anchors, StoredCues, set_name, store_cues
 from maclip_lab.fusion import FusionSettings, fuse
 from maclip_lab.prompts import MACLIP_PROMPTS, PROMPT_SETS, PromptPairs
 from maclip_lab.score import NONFINITE, TextAnchors

@@ -32,7 +32,7 @@ COMMANDS = {
     "weights": ("lists", "The backbones' weights: list, fetch, verify."),
     "explain": ("explain", "Say what a result was made from, and whether it would come out again."),
     "demo": ("project", "Score a dozen photographs, clean and degraded, offline."),
-    "doctor": ("doctor", "Check this set-up: versions, device, caches, weights."),
+    "doctor": ("explain", "Check this set-up: versions, device, caches, weights."),
     "lab": ("project", "Open the notebooks in JupyterLab."),
 }
 """Every command: the module that has a function or a group of its name, and what it does."""

@@ -7,8 +7,8 @@ from typing import Annotated, Literal, cast
 import pandas as pd
 import typer
 
+from maclip_lab.ablations.rated import study
 from maclip_lab.ablations.rivals import read_choices, read_rivals
-from maclip_lab.ablations.study import study
 from maclip_lab.ablations.sweeps import named_sweep, score_store
 from maclip_lab.cli import options
 from maclip_lab.datasets import Choices

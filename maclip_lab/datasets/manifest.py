@@ -17,8 +17,8 @@ import pandas as pd
 
 from maclip_lab.crops import is_published
 from maclip_lab.errors import DatasetError
+from maclip_lab.files.atomic import SealError, read_seal
 from maclip_lab.files.identity import joint_sha256
-from maclip_lab.files.sealed import SealError, read_seal
 from maclip_lab.images import Preset
 
 COLUMNS = {

@@ -3,8 +3,14 @@
 Pure functions on arrays and tables; no files, models or devices.
 """
 
-from maclip_lab.evaluation.correlations import METHODS, spearman
-from maclip_lab.evaluation.estimates import Estimate, holm, resamples, verdicts
+from maclip_lab.evaluation.correlations import (
+    METHODS,
+    Estimate,
+    holm,
+    resamples,
+    spearman,
+    verdicts,
+)
 from maclip_lab.evaluation.fits import Calibration, calibrate, fit_logistic
 from maclip_lab.evaluation.intervals import Correlations, EvaluationSettings, correlate
 from maclip_lab.evaluation.preferences import count_votes, evaluate_pairs, pairs_from_mos

@@ -12,8 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from maclip_lab.evaluation.correlations import MIN_PICTURES, Array, Labels, is_constant
-from maclip_lab.evaluation.estimates import Estimate
+from maclip_lab.evaluation.correlations import MIN_PICTURES, Array, Estimate, Labels, is_constant
 
 MIN_CLUSTERS = 5
 FEW_CLUSTERS = 200

@@ -12,8 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.special import expit
 
-from maclip_lab.evaluation.correlations import Array, Predictions, align, numbers
-from maclip_lab.evaluation.estimates import holm
+from maclip_lab.evaluation.correlations import Array, Predictions, align, holm, numbers
 
 TIES = ("tie", "equal", "same", "draw")
 """What stands for a vote for neither, in any letter case."""

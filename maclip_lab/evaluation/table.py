@@ -11,14 +11,16 @@ from scipy import stats
 from maclip_lab.evaluation.correlations import (
     MIN_PICTURES,
     Array,
+    Estimate,
     Labels,
     Predictions,
     align,
     aligned_labels,
     pearson,
+    resamples,
     spearman,
+    verdicts,
 )
-from maclip_lab.evaluation.estimates import Estimate, resamples, verdicts
 from maclip_lab.evaluation.fits import fit_logistic, official_evaluation
 from maclip_lab.evaluation.intervals import Correlations, EvaluationSettings, correlate
 

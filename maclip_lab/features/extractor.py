@@ -30,8 +30,8 @@ from maclip_lab.encoder import map_ahead
 from maclip_lab.features.features import Features, StoreConfig, StoreError
 from maclip_lab.features.packs import Pack, open_pack
 from maclip_lab.features.store import FeatureStore, Memo
+from maclip_lab.files.atomic import SealError
 from maclip_lab.files.identity import content_sha256, file_times
-from maclip_lab.files.sealed import SealError
 from maclip_lab.fusion import option
 from maclip_lab.images import Picture, Preset, announced_pixels, load_picture
 from maclip_lab.scorer import READING, Maclip

@@ -29,9 +29,9 @@ from maclip_lab.features.features import (
     StoreConfig,
     StoreError,
 )
+from maclip_lab.files.atomic import Pieces, map_tensors, write_sealed
 from maclip_lab.files.identity import data_path
 from maclip_lab.files.provenance import provenance_record, write_result
-from maclip_lab.files.sealed import Pieces, map_tensors, write_sealed
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.images import Preset
 from maclip_lab.prompts import PROMPT_SETS, PromptPairs, prompt_pairs

@@ -33,10 +33,16 @@ from maclip_lab.features.features import (
     StoreWarning,
 )
 from maclip_lab.features.packs import open_pack, save_pack
-from maclip_lab.files.atomic import sweep, write_bytes
+from maclip_lab.files.atomic import (
+    SealError,
+    map_tensors,
+    read_seal,
+    sweep,
+    write_bytes,
+    write_sealed,
+)
 from maclip_lab.files.identity import file_times
 from maclip_lab.files.provenance import record_path
-from maclip_lab.files.sealed import SealError, map_tensors, read_seal, write_sealed
 from maclip_lab.images import Picture
 
 _HEX = "[0-9a-f]"

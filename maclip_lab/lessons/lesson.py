@@ -1,7 +1,9 @@
 """A notebook's one line of set-up: scorer, rated sets, checks, claims, exercises, files, style."""
 
 import html
+import os
 import runpy
+import sys
 from collections import UserDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property, partial
@@ -11,23 +13,25 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from IPython.core.getipython import get_ipython
 from IPython.display import HTML
 
 from maclip_lab.ablations.claims import find_sets
 from maclip_lab.ablations.rated import Rated
-from maclip_lab.crops import canonical_name
-from maclip_lab.datasets import EDITIONS
+from maclip_lab.crops import canonical_name, is_published
+from maclip_lab.datasets import EDITIONS, Manifest, open_dataset
 from maclip_lab.datasets.readers import READERS
 from maclip_lab.evaluation import Estimate, EvaluationSettings
+from maclip_lab.features import Extractor, Features
 from maclip_lab.features.packs import SEVERITY, SHIPPED, open_pack, shipped_pack, write_pack
 from maclip_lab.files.identity import data_path
 from maclip_lab.images import find_pictures
 from maclip_lab.lessons.outputs import Outputs, explorer_page
-from maclip_lab.lessons.sets import Folder, extract, open_set
 from maclip_lab.lessons.verdicts import Cell, Claim, Direction, Matrix, Prediction, Verdict
-from maclip_lab.plots.figures import PALETTE, backbone_label, palette, set_house_style
+from maclip_lab.plots import PALETTE, backbone_label, palette, set_house_style
 from maclip_lab.scorer import Maclip
 from maclip_lab.weights.names import UNTRAINED
+from maclip_lab.weights.places import cache_folder
 
 BACKBONES = ("tiny-rn", "tiny-vit")
 SETS = {"CLIVE": "clive-part", "BIQ2021": "biq2021-part", "severity": SEVERITY}
@@ -38,6 +42,7 @@ N_BOOT = 2000
 _TWINS = 3
 _SYNTHETIC = "synthetic"  # what severity is made of, for a backbone that has no pack of it
 _TITLES = {dataset: name for name, dataset in SETS.items()}
+Folder = str | os.PathLike[str] | None
 Judges = Mapping[str, Callable[[Any, "Lesson"], object]]
 
 
@@ -300,3 +305,52 @@ class Lesson:
 def _title(dataset: str) -> str:
     """What a data set is called in cells."""
     return _TITLES.get(dataset, dataset.partition("=")[0])
+
+
+def open_set(
+    name: str,
+    root: Folder = None,
+    store: Folder = None,
+    n_pictures: int | None = None,
+    variant: str | None = None,
+    **choices: Any,
+) -> Manifest:
+    """`open_dataset`, as a notebook's parameters say it.
+
+    ``"name=path"`` is your own list, and what it is called. A synthetic set without a root is made
+    in the store. At most so many pictures are drawn; a variant is of the nine sets alone.
+    """
+    title, is_named, path = name.partition("=")
+    if is_named and not Path(name).exists():
+        name, choices["annotations"] = title, path
+    elif root is None and name.lower() in EDITIONS:
+        root = Path(store or work_folder()) / name.lower()
+    if variant is not None and "annotations" not in choices and is_published(name):
+        choices["variant"] = variant
+    manifest = open_dataset(name, root, **choices)
+    if n_pictures is None or n_pictures >= len(manifest):
+        return manifest
+    return manifest.sample(n_pictures)
+
+
+def extract(manifest: Manifest, scorer: Maclip, store: Folder = None) -> tuple[Features, Features]:
+    """Features of a manifest's crops and whole pictures.
+
+    Where somebody watches, it is said first what extraction will cost, and a bar shows how far it
+    has come; nothing of that where a program runs it, so that outputs do not depend on the machine.
+    """
+    shell, watched = get_ipython(), sys.stderr.isatty()
+    if shell is not None and hasattr(shell, "get_parent"):  # what front ends tell a kernel
+        watched = "cellId" in shell.get_parent().get("metadata", {})
+    watched = watched and manifest.has_pictures
+    extractor = Extractor(scorer, store or work_folder("features"), progress=watched)
+    if watched:
+        print(extractor.estimate(manifest))
+    return extractor.crops_and_whole(manifest)
+
+
+def work_folder(*parts: str) -> Path:
+    """Where made data are kept: ``build/`` of a checkout, else the cache folder."""
+    checkout = data_path().parent
+    inside = (checkout / "pyproject.toml").is_file()
+    return (checkout / "build" if inside else cache_folder()).joinpath("notebooks", *parts)

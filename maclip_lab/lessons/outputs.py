@@ -20,7 +20,7 @@ from IPython.core.getipython import get_ipython
 from matplotlib.figure import Figure
 
 from maclip_lab.ablations.rated import Rated
-from maclip_lab.features.cues import store_cues
+from maclip_lab.features.features import store_cues
 from maclip_lab.fusion import FusionSettings
 
 _WORDS = 8  # of a figure's title, in the name of its files

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from maclip_lab.ablations.rated import assess
 from maclip_lab.ablations.rivals import read_rivals
-from maclip_lab.ablations.study import assess
 from maclip_lab.crops import protocol_for
 from maclip_lab.datasets import open_dataset
 from maclip_lab.datasets.manifest import Manifest

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from maclip_lab.ablations.claims import published_results
+from maclip_lab.ablations.rated import assess
 from maclip_lab.ablations.rivals import Rivals
-from maclip_lab.ablations.study import assess
 from maclip_lab.crops import protocol_for
 from maclip_lab.datasets import open_dataset
 from maclip_lab.datasets.cards import card_for

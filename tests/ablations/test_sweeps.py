@@ -20,8 +20,7 @@ from maclip_lab.ablations.sweeps import (
 from maclip_lab.crops import PreparedPicture, Protocol
 from maclip_lab.cues import cosine_cue, magnitude_cue
 from maclip_lab.features import Extractor
-from maclip_lab.features.cues import store_cues
-from maclip_lab.features.features import StoreError
+from maclip_lab.features.features import StoreError, store_cues
 from maclip_lab.fusion import FusionSettings, fuse
 from maclip_lab.images import Picture
 from maclip_lab.prompts import CLIP_IQA_PROMPTS, MACLIP_PROMPTS
@@ -224,9 +223,9 @@ def test_cues_are_the_same_however_the_work_is_cut_over_threads(view, monkeypatc
             sizes.append(result.shape[1])
             yield result
 
-    monkeypatch.setattr("maclip_lab.features.cues._SERIAL", 100)
+    monkeypatch.setattr("maclip_lab.features.features._SERIAL", 100)
     monkeypatch.setattr(type(view), "blocks", lambda view: blocks(view, crops=9))
-    monkeypatch.setattr("maclip_lab.features.cues.map_ahead", watched)
+    monkeypatch.setattr("maclip_lab.features.features.map_ahead", watched)
     cut = store_cues(view, ANCHORS)
     assert sum(sizes) == view.offsets[-1]
     assert len(sizes) > 4

@@ -252,11 +252,11 @@ def test_jupyterlab_stays_on_this_machine_keeps_its_token_and_shows_the_checkout
 def test_the_doctor_prints_a_line_a_finding_and_its_verdict(monkeypatch):
     frame = pd.DataFrame([("python", "ok", "3"), ("cache", "bad", "no")])
     frame.columns = ["what", "verdict", "finding"]
-    monkeypatch.setattr("maclip_lab.cli.doctor.examine", lambda: frame)
+    monkeypatch.setattr("maclip_lab.cli.explain.examine", lambda: frame)
     code, output, _ = run("doctor")
     assert code == 1
     assert output.splitlines()[1].split() == ["bad", "cache", "no"]
-    monkeypatch.setattr("maclip_lab.cli.doctor.examine", lambda: frame[:1])
+    monkeypatch.setattr("maclip_lab.cli.explain.examine", lambda: frame[:1])
     assert run("doctor")[0] == 0
 
 

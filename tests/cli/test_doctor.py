@@ -7,7 +7,7 @@ from hashlib import sha256
 import pytest
 from PIL import ImageFile
 
-from maclip_lab.cli.doctor import examine
+from maclip_lab.cli.explain import examine
 from maclip_lab.files.identity import data_path
 from maclip_lab.weights.names import OPENAI
 from maclip_lab.weights.places import HUB_WEIGHTS
@@ -41,7 +41,7 @@ def test_a_sound_set_up_has_nothing_bad_and_nothing_is_made(machine):
 
 
 def test_the_doctor_needs_nothing_that_another_command_imports():
-    script = "from maclip_lab.cli.doctor import examine; print(len(examine()))"
+    script = "from maclip_lab.cli.explain import examine; print(len(examine()))"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
     )
@@ -50,7 +50,7 @@ def test_the_doctor_needs_nothing_that_another_command_imports():
 
 def test_a_package_that_is_absent_or_a_switched_off_check_is_bad(monkeypatch):
     assert verdicts()["RN50"] == ("note", "absent; maclip-lab weights fetch RN50")
-    monkeypatch.setattr("maclip_lab.cli.doctor.versions", lambda: {"scipy": "absent"})
+    monkeypatch.setattr("maclip_lab.cli.explain.versions", lambda: {"scipy": "absent"})
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     assert verdicts()["scipy"] == ("bad", "absent; pip install scipy")
     assert verdicts()["Pillow"][0] == "bad"

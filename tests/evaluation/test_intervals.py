@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from maclip_lab.evaluation.correlations import spearman
-from maclip_lab.evaluation.estimates import resamples, verdicts
+from maclip_lab.evaluation.correlations import resamples, spearman, verdicts
 from maclip_lab.evaluation.intervals import (
     EvaluationSettings,
     Resamples,

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from maclip_lab.cli.doctor import examine
+from maclip_lab.cli.explain import examine
 from maclip_lab.features import Extractor
 from maclip_lab.files.provenance import write_table
 from tests.faults import victims

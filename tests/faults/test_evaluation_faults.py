@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from maclip_lab.ablations.study import study
+from maclip_lab.ablations.rated import study
 from maclip_lab.ablations.sweeps import LAMBDA_GRID, score_store, sweep
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.evaluation import EvaluationSettings

@@ -10,7 +10,7 @@ import torch
 from safetensors.numpy import load_file
 
 from maclip_lab import Maclip
-from maclip_lab.ablations.study import study
+from maclip_lab.ablations.rated import study
 from maclip_lab.ablations.sweeps import score_store
 from maclip_lab.crops import Protocol
 from maclip_lab.datasets import DatasetError, open_dataset
@@ -23,8 +23,8 @@ from maclip_lab.features import (
     write_pack,
 )
 from maclip_lab.features.features import StoreError
+from maclip_lab.files.atomic import read_seal, write_sealed
 from maclip_lab.files.provenance import differences, read_record
-from maclip_lab.files.sealed import read_seal, write_sealed
 from maclip_lab.prompts import CLIP_IQA_PROMPTS, MACLIP_PROMPTS
 from tests.store_world import RN, grid_of, manifest, pictures
 

@@ -7,8 +7,8 @@ from PIL import Image
 from maclip_lab import Lesson, Maclip
 from maclip_lab.datasets import DatasetError, Edition, synthetic
 from maclip_lab.features import packs, write_pack
-from maclip_lab.lessons import sets
-from maclip_lab.lessons.sets import extract, open_set, work_folder
+from maclip_lab.lessons import lesson as sets
+from maclip_lab.lessons.lesson import extract, open_set, work_folder
 from tests.store_world import RN, pictures
 
 

@@ -6,7 +6,7 @@ from matplotlib import pyplot as plt
 from PIL import Image
 
 from maclip_lab.errors import PictureError
-from maclip_lab.plots.figures import KNOWN_COLOURS, palette, ranking
+from maclip_lab.plots import KNOWN_COLOURS, palette, ranking
 
 mpl.use("Agg")
 

@@ -23,8 +23,7 @@ from maclip_lab.errors import IntegrityError, OfflineError, WeightsError
 from maclip_lab.files.identity import data_path
 from maclip_lab.scorer import ScoreConfig
 from maclip_lab.weights import names
-from maclip_lab.weights.checkpoints import ROWS, WEIGHT, expand_token_rows
-from maclip_lab.weights.loading import load_backbone
+from maclip_lab.weights.loading import ROWS, WEIGHT, expand_token_rows, load_backbone
 from maclip_lab.weights.names import ARCHIVES, EMBEDDED, OPENAI, Model, parse_name
 from maclip_lab.weights.places import (
     HUB_CONFIG,
