@@ -37,9 +37,9 @@ def chunk(kind: bytes, body: bytes, harm: int = 0) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", checksum)
 
 
-def png(bits: int, colour: int, row: bytes, *chunks: bytes, width: int = 4) -> bytes:
-    """A PNG of one row of packed samples."""
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, 1, bits, colour, 0, 0, 0))
+def png(bits: int, colour: int, row: bytes, *chunks: bytes, width=4, height=1) -> bytes:
+    """A PNG of a row of packed samples."""
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
     end = chunk(b"IDAT", zlib.compress(b"\0" + row)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + head + b"".join(chunks) + end
 
@@ -51,6 +51,4 @@ def with_chunks(data: bytes, *chunks: bytes) -> bytes:
 
 def header_of(width: int, height: int) -> bytes:
     """A PNG that promises a picture in a few bytes."""
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    end = chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + head + end
+    return png(8, 2, bytes(1000), width=width, height=height)

@@ -41,12 +41,12 @@ def test_the_number_of_crops_is_the_papers(width, height, crops):
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.integers(224, 520), st.integers(224, 520))
-def test_every_window_lies_inside_row_by_row_and_is_cut_where_the_grid_says(width, height):
+@given(st.integers(224, 520), st.integers(224, 520), st.integers(1, 12))
+def test_every_window_lies_inside_row_by_row_and_is_cut_where_the_grid_says(width, height, batch):
     image = picture(width, height)
     pixels, upscaled = prepare(image)
     grid = CropGrid(height, width)
-    crops = torch.cat(list(crop_batches(pixels, NATIVE, 3)))
+    crops = torch.cat(list(crop_batches(pixels, NATIVE, batch)))
     assert not upscaled
     assert len(crops) == len(grid)
     assert grid.corners() == sorted(grid.corners())
@@ -66,14 +66,6 @@ def test_the_thumbnail_is_torchs_bilinear_resize_of_the_whole_picture(width, hei
     whole = torch.from_numpy(pixels.transpose(2, 0, 1).copy()).float()[None]
     wanted = F.interpolate(whole, (side, side), mode="bilinear", align_corners=False)[0]
     torch.testing.assert_close(thumbnail(pixels, side), wanted, atol=1e-2, rtol=0)
-
-
-@settings(deadline=None)
-@given(st.integers(1, 40))
-def test_the_micro_batch_changes_nothing(batch):
-    pixels, _ = prepare(picture(500, 400))
-    together = next(crop_batches(pixels, NATIVE, 99))
-    assert torch.equal(torch.cat(list(crop_batches(pixels, NATIVE, batch))), together)
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -115,20 +107,19 @@ def test_a_strip_so_thin_that_it_would_take_minutes_is_refused_with_its_size(siz
         prepare(picture(*size), Protocol(small="error"))
 
 
-def test_the_whole_picture_is_one_crop_at_its_own_size():
-    pixels, _ = prepare(picture(300, 250), WHOLE)
-    (only,) = crop_batches(pixels, WHOLE)
-    assert only.shape == (1, 3, 250, 300)
-    assert len(CropGrid(250, 300, WHOLE)) == 1
-    small, upscaled = prepare(picture(100, 90), WHOLE)
-    assert (small.shape, upscaled) == ((90, 100, 3), False)
-
-
-def test_windows_and_thumbnail_can_be_had_alone():
-    pixels, _ = prepare(picture(500, 500))
-    for protocol, count in ((Protocol(windows=False), 1), (Protocol(thumbnail=False), 9)):
-        assert len(torch.cat(list(crop_batches(pixels, protocol)))) == count
-        assert len(CropGrid(500, 500, protocol)) == count
+@pytest.mark.parametrize(
+    ("size", "protocol", "shape"),
+    [
+        ((100, 90), WHOLE, (1, 3, 90, 100)),
+        ((500, 480), Protocol(windows=False), (1, 3, 224, 224)),
+        ((500, 500), Protocol(thumbnail=False), (9, 3, 224, 224)),
+    ],
+)
+def test_windows_thumbnail_and_the_whole_picture_can_be_had_alone(size, protocol, shape):
+    pixels, upscaled = prepare(picture(*size), protocol)
+    assert not upscaled
+    assert torch.cat(list(crop_batches(pixels, protocol))).shape == shape
+    assert len(CropGrid(*pixels.shape[:2], protocol)) == shape[0]
 
 
 def test_coverage_is_the_share_of_pixels_in_some_window():
