@@ -58,6 +58,14 @@ def golden_clips() -> dict[str, CLIP]:
 
 
 @pytest.fixture(scope="session")
+def scorer():
+    """The metric with the random ResNet of the golden files, on the CPU."""
+    from maclip_lab import Maclip
+
+    return Maclip(str(GOLDEN / "rn.safetensors"), device="cpu")
+
+
+@pytest.fixture(scope="session")
 def cluster():
     """One Dask worker on this machine, for all tests of a run; reached by its client's address."""
     from maclip_lab.scale.run import dask_client

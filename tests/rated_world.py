@@ -35,18 +35,11 @@ class GivenFeatures(Features):
 def given_features(features, table, dataset="opinions"):
     """A view of features ``(N, CROPS, D)`` with a manifest's columns in ``table``."""
     names = [f"{i}.png" for i in range(len(features))]
-    rows = Manifest(
-        pd.DataFrame({"path": names, **table}),
-        dataset,
-        True,
-        (-10.0, 10.0),
-        "native",
-        "standard",
-        ".",
-    )
-    known = pd.DataFrame({"path": names, "status": "ok", "flags": "", "message": ""})
+    table = pd.DataFrame({"path": names, **table})
+    rows = Manifest(table, dataset, True, (-10.0, 10.0), "native", "standard", ".")
+    read = pd.DataFrame({"path": names, "status": "ok", "flags": "", "message": ""})
     config = SimpleNamespace(protocol=NATIVE, weights_sha256="known")
-    return GivenFeatures(rows, config, known.assign(n_crops=CROPS), list(features))
+    return GivenFeatures(rows, config, read.assign(n_crops=CROPS), list(features))
 
 
 def rated_set(
@@ -61,20 +54,15 @@ def rated_set(
     """
     rng = np.random.default_rng(seed)
     quality = rng.normal(size=n)
-    anchors = TextAnchors(
-        MACLIP_PROMPTS, torch.from_numpy(rng.normal(size=(10, dimensions))).float(), 20.0
-    )
-    units = torch.nn.functional.normalize(anchors.features, dim=-1)
+    texts = torch.from_numpy(rng.normal(size=(10, dimensions))).float()
+    anchors = TextAnchors(MACLIP_PROMPTS, texts, 20.0)
+    units = torch.nn.functional.normalize(texts, dim=-1)
     good = (units[::2] - units[1::2]).sum(0).numpy()
     noise = rng.normal(size=(n, CROPS, dimensions))
     spikes = np.exp(-(evenness * quality + rng.normal(size=n)) / 2)[:, None, None]
-    signs = np.sign(noise)
-    features = (
-        signs * np.abs(noise) ** (0.2 + spikes) + 0.6 * cosine * quality[:, None, None] * good
-    )
-    features = torch.from_numpy(features).float()
+    spread = np.sign(noise) * np.abs(noise) ** (0.2 + spikes)
+    features = torch.from_numpy(spread + 0.6 * cosine * quality[:, None, None] * good).float()
     view = given_features(features, {"mos": quality, **columns})
-    wholes = (
-        given_features(features[:, :1].expand(-1, CROPS, -1), {"mos": quality}) if whole else None
-    )
+    first = features[:, :1].expand(-1, CROPS, -1)
+    wholes = given_features(first, {"mos": quality}) if whole else None
     return Rated(view, anchors, wholes, statistics=EvaluationSettings(n_boot=n_boot, seed=1))

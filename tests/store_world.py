@@ -14,6 +14,7 @@ from maclip_lab.crops import NATIVE, CropGrid, PreparedPicture, crop_batches, pr
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.features import open_pack
 from maclip_lab.features.features import CUT
+from maclip_lab.fusion import FusionSettings
 from maclip_lab.images import Picture, load_picture
 from maclip_lab.prompts import MACLIP_PROMPTS
 from maclip_lab.score import TextAnchors
@@ -107,8 +108,8 @@ class PlainScorer:
         features = torch.from_numpy(np.random.default_rng(1).normal(size=(2 * len(pairs), 48)))
         return TextAnchors(pairs, features.float(), 100.0)
 
-    def config(self, dataset=None, *, preset=None):
-        return ScoreConfig("plain", self.backbone.sha256, dataset, preset)
+    def config(self, dataset=None, settings=FusionSettings(), *, preset=None):
+        return ScoreConfig("plain", self.backbone.sha256, dataset, preset, settings=settings)
 
     def extract(self, path, protocol):
         pixels, _ = prepare(load_picture(path, preset="official").image, protocol)

@@ -1,5 +1,6 @@
 """The numbers of the authors' implementation, to 1e-5."""
 
+import functools
 import itertools
 
 import pytest
@@ -31,29 +32,22 @@ def close_as_vectors(actual, expected, length):
     assert (actual - torch.tensor(expected)).norm() <= 1e-5 * length
 
 
-def pixels_of(case):
-    image = Image.open(GOLDEN / f"{case['image']}.png").convert("RGB")
-    return prepare(image, protocol_for(case["dataset"]))[0]
-
-
 @pytest.fixture(scope="module")
 def read(golden_clips, expected):
     """Features and cosine cue of a case, through the encoder users run."""
     encoders = {
         name: ImageEncoder(clip, device=torch.device("cpu")) for name, clip in golden_clips.items()
     }
-    done = {}
 
+    @functools.cache
     def read(model, index):
-        if (model, index) not in done:
-            case = expected["models"][model]["cases"][index]
-            protocol = protocol_for(case["dataset"])
-            features = encoders[model].encode_picture(pixels_of(case), protocol)
-            clip = golden_clips[model]
-            texts = encode_prompts(clip, MACLIP_PROMPTS)
-            q_cos = cosine_cue(features, texts, float(clip.logit_scale.exp())).mean(-1)
-            done[model, index] = case, features, q_cos
-        return done[model, index]
+        case, clip = expected["models"][model]["cases"][index], golden_clips[model]
+        protocol = protocol_for(case["dataset"])
+        image = Image.open(GOLDEN / f"{case['image']}.png").convert("RGB")
+        features = encoders[model].encode_picture(prepare(image, protocol)[0], protocol)
+        texts = encode_prompts(clip, MACLIP_PROMPTS)
+        q_cos = cosine_cue(features, texts, float(clip.logit_scale.exp())).mean(-1)
+        return case, features, q_cos
 
     return read
 
@@ -65,9 +59,8 @@ def test_the_prompts_are_those_of_the_authors_in_their_order(expected):
 @pytest.mark.parametrize("model", ["rn", "vit"])
 def test_text_features(golden_clips, expected, model):
     features = encode_prompts(golden_clips[model], MACLIP_PROMPTS)
-    for row, wanted in zip(
-        features, expected["models"][model]["text_features_first8"], strict=True
-    ):
+    firsts = expected["models"][model]["text_features_first8"]
+    for row, wanted in zip(features, firsts, strict=True):
         close_as_vectors(row[:8], wanted, row.norm())
 
 

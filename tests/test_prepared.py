@@ -4,20 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maclip_lab import Maclip, crops
+from maclip_lab import crops
 from maclip_lab.ablations.rated import study
 from maclip_lab.crops import NATIVE, WHOLE, WHOLE_PIXELS, CropGrid, Protocol, prepare_picture
 from maclip_lab.errors import PictureError
 from maclip_lab.evaluation import EvaluationSettings
 from maclip_lab.features import Extractor, extractor
 from maclip_lab.images import announced_pixels, load_picture
-from tests.conftest import GOLDEN
 from tests.store_world import PlainScorer, manifest, picture, pictures
-
-
-@pytest.fixture(scope="module")
-def scorer():
-    return Maclip(str(GOLDEN / "vit.safetensors"), device="cpu")
 
 
 @pytest.fixture
@@ -28,15 +22,14 @@ def narrow(monkeypatch):
 
 def test_a_picture_comes_out_with_its_pixels_grid_and_flags(tmp_path):
     picture(tmp_path / "p.png", 0, (500, 300))
-    found = prepare_picture(tmp_path / "p.png", NATIVE)
     with Image.open(tmp_path / "p.png") as image:
-        np.testing.assert_array_equal(found.pixels, np.asarray(image.convert("RGB")))
-    assert found.grid == CropGrid(300, 500)
-    assert found.picture.status == "ok"
-    assert found.picture.image is None
+        shown = np.asarray(image.convert("RGB"))
     read = load_picture(tmp_path / "p.png")
-    (tmp_path / "p.png").unlink()
-    np.testing.assert_array_equal(prepare_picture(read, NATIVE).pixels, found.pixels)
+    for source in (tmp_path / "p.png", read):
+        prepared = prepare_picture(source, NATIVE)
+        np.testing.assert_array_equal(prepared.pixels, shown)
+        assert prepared.grid == CropGrid(300, 500)
+        assert (prepared.picture.status, prepared.picture.image) == ("ok", None)
     assert announced_pixels(read) == 500 * 300
     small = prepare_picture(np.zeros((100, 150, 3), np.uint8), NATIVE)
     assert "upscaled" in small.picture.flags
@@ -44,18 +37,18 @@ def test_a_picture_comes_out_with_its_pixels_grid_and_flags(tmp_path):
 
 
 def test_what_cannot_be_used_says_why_and_has_no_pixels(tmp_path):
-    for source, protocol, status in [
-        (tmp_path / "gone.png", NATIVE, "missing"),
-        (np.zeros((100, 100, 3), np.uint8), Protocol(small="error"), "too_small"),
+    small = np.zeros((500, 30, 3), np.uint8)
+    for source, protocol, status, words in [
+        (tmp_path / "gone.png", NATIVE, "missing", "gone.png"),
+        (small, Protocol(small="error"), "too_small", "30 x 500, a crop takes 224 x 224"),
     ]:
-        found = prepare_picture(source, protocol)
-        assert (found.pixels, found.grid, found.picture.status) == (None, None, status)
-        assert found.picture.message
+        lost = prepare_picture(source, protocol)
+        assert (lost.pixels, lost.grid, lost.picture.status) == (None, None, status)
+        assert words in lost.picture.message
 
 
 def test_the_commonest_phone_picture_is_within_the_bound_of_whole_pictures():
-    assert WHOLE_PIXELS >= 4032 * 3024
-    assert WHOLE_PIXELS < 3600 * 3600
+    assert 4032 * 3024 <= WHOLE_PIXELS < 3600 * 3600
 
 
 def test_scorer_and_store_refuse_the_same_whole_pictures(scorer, narrow, tmp_path):
@@ -94,13 +87,11 @@ def test_crops_and_whole_picture_come_from_one_decoding(tmp_path, monkeypatch):
     assert len(decoded) == len(rows)
 
 
-def test_a_study_without_the_whole_pictures_is_the_same_study_without_clip_iqa(
-    scorer, narrow, tmp_path
-):
+def test_a_study_without_the_whole_pictures_is_the_same_study_without_clip_iqa(narrow, tmp_path):
     rows = manifest(tmp_path / "p", pictures(tmp_path / "p", 8))
-    few = {"statistics": EvaluationSettings(n_boot=20)}
-    whole = study(Extractor(scorer, tmp_path / "store"), rows, **few)
-    crops = study(Extractor(scorer, tmp_path / "store"), rows, clip_iqa=False, **few)
+    few, extract = EvaluationSettings(n_boot=20), Extractor(PlainScorer(), tmp_path / "store")
+    whole = study(extract, rows, statistics=few)
+    crops = study(extract, rows, clip_iqa=False, statistics=few)
     assert "CLIP-IQA" in set(whole.table["method"])
     assert set(crops.table["method"]) == set(whole.table["method"]) - {"CLIP-IQA"}
     assert "clip_iqa" not in crops.predictions

@@ -17,6 +17,8 @@ ANCHORS = TextAnchors(
     torch.randn(4, 16, generator=torch.Generator().manual_seed(3)),
     20.0,
 )
+DRAW = torch.randn(14, 16, generator=torch.Generator().manual_seed(5))
+AXES = TextAnchors(PROMPT_SETS["attributes"], DRAW, 20.0)
 
 
 def features(grid, seed=0, flags=()):
@@ -25,36 +27,30 @@ def features(grid, seed=0, flags=()):
     return PreparedPicture("photo.jpg", read, None, grid, values)
 
 
-def test_the_score_is_the_mean_over_the_crops_and_converts_to_a_number():
-    result = score_features(features(CropGrid(500, 400)), ANCHORS)
-    assert float(result) == result.score == pytest.approx(result.crops["score"].mean())
-    assert result.q_cos == pytest.approx(result.crops["q_cos"].mean())
-    assert result.w_cos + result.w_mag == pytest.approx(1)
-    assert result.n_crops == len(CropGrid(500, 400)) == len(result.crops)
-
-
-def test_every_pair_has_its_column_and_q_cos_is_their_mean():
-    crops = score_features(features(CropGrid(300, 300)), ANCHORS).crops
-    pairs = crops[["Good image / bad image", "Sharp image / blurry image"]]
-    pd.testing.assert_series_equal(pairs.mean(axis=1), crops["q_cos"], check_names=False)
-    assert crops["kind"].tolist() == ["window", "thumbnail"]
-
-
-def test_the_settings_are_used_and_remembered():
+def test_the_score_is_the_mean_over_the_crops_with_the_settings_asked_for():
+    picture, grid = features(CropGrid(500, 400)), CropGrid(500, 400)
     settings = FusionSettings(box_lam=0, base_cos=0.6, base_norm=-2, alpha=0.2)
-    picture = features(CropGrid(300, 300))
     result = score_features(picture, ANCHORS, settings)
     assert result.settings == settings
     assert result != score_features(picture, ANCHORS)
+    crops = result.crops
+    assert float(result) == result.score == pytest.approx(crops["score"].mean())
+    assert result.q_cos == pytest.approx(crops["q_cos"].mean())
     assert result.q_mag == pytest.approx(float(magnitude_cue(picture.features, 0).mean()))
+    assert result.w_cos + result.w_mag == pytest.approx(1)
+    assert result.n_crops == len(grid) == len(crops)
+    assert crops["kind"].tolist() == ["window"] * len(grid.corners()) + ["thumbnail"]
+    pairs = crops[["Good image / bad image", "Sharp image / blurry image"]]
+    pd.testing.assert_series_equal(pairs.mean(axis=1), crops["q_cos"], check_names=False)
 
 
 def test_a_feature_that_is_not_finite_gives_no_number_and_says_so():
     picture = features(CropGrid(500, 500))
     picture.features[3, 2] = float("inf")
-    result = score_features(picture, ANCHORS)
+    result = score_features(picture, ANCHORS, axes=AXES)
     assert result.status == "nonfinite"
     assert np.isnan([result.score, result.q_cos, result.q_mag, result.w_cos]).all()
+    assert np.isnan([result.attributes[name] for name in ATTRIBUTES]).all()
 
 
 def test_the_quality_map_averages_the_windows_that_hold_a_pixel():
@@ -81,10 +77,9 @@ def test_without_windows_the_map_is_empty_and_of_words_there_is_none():
 
 def test_the_notebook_display_shows_the_score_and_what_was_done():
     picture = features(CropGrid(300, 300), flags=("upscaled",))
-    html = score_features(picture, ANCHORS, backbone="tiny-rn")._repr_html_()
-    assert f"{score_features(picture, ANCHORS).score:.3f}" in html
-    assert "upscaled" in html
-    assert "tiny-rn" in html
+    result = score_features(picture, ANCHORS, backbone="tiny-rn")
+    for words in (f"{result.score:.3f}", "upscaled", "tiny-rn"):
+        assert words in result._repr_html_()
 
 
 def test_a_score_is_formatted_sorted_and_averaged_as_its_number():
@@ -106,18 +101,13 @@ def test_a_score_travels_with_what_is_behind_it():
     pd.testing.assert_frame_equal(again.crops, score.crops)
 
 
-def test_the_named_axes_are_the_pairs_of_their_prompt_set_and_are_lost_with_the_score():
-    draw = torch.Generator().manual_seed(5)
-    axes = TextAnchors(PROMPT_SETS["attributes"], torch.randn(14, 16, generator=draw), 20.0)
+def test_the_named_axes_are_the_pairs_of_their_prompt_set():
     picture = features(CropGrid(300, 300))
-    found = score_features(picture, ANCHORS, axes=axes)
-    assert list(found.attributes) == list(ATTRIBUTES)
+    result = score_features(picture, ANCHORS, axes=AXES)
+    assert list(result.attributes) == list(ATTRIBUTES)
     assert len(ATTRIBUTES) == 7
-    cues = read_cues(picture.features, axes, FusionSettings())
+    cues = read_cues(picture.features, AXES, FusionSettings())
     for name, (good, bad) in ATTRIBUTES.items():
-        assert found.attributes[name] == pytest.approx(cues[f"{good} / {bad}"].mean(), abs=1e-7)
-    assert found.score == score_features(picture, ANCHORS).score
+        assert result.attributes[name] == pytest.approx(cues[f"{good} / {bad}"].mean(), abs=1e-7)
+    assert result.score == score_features(picture, ANCHORS).score
     assert score_features(picture, ANCHORS).attributes == {}
-    picture.features[0, 0] = torch.inf
-    lost = score_features(picture, ANCHORS, axes=axes)
-    assert np.isnan(list(lost.attributes.values())).all()
