@@ -1,7 +1,9 @@
 """A file appears whole or not at all, and what died beside it goes in time."""
 
+import errno
 import os
 import time
+from contextlib import nullcontext
 
 import pytest
 
@@ -17,20 +19,21 @@ def test_a_file_appears_whole_with_the_users_permissions_and_no_temporary(tmp_pa
     finally:
         os.umask(mask)
     write_bytes(tmp_path / "deep" / "a.bin", b"second")
-    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["a.bin"]
-    assert (tmp_path / "deep" / "a.bin").read_bytes() == b"second"
-    assert (tmp_path / "deep" / "a.bin").stat().st_mode & 0o777 == 0o644
+    (path,) = (tmp_path / "deep").iterdir()
+    assert (path.name, path.read_bytes()) == ("a.bin", b"second")
+    assert path.stat().st_mode & 0o777 == 0o644
 
 
-def test_files_that_belong_together_appear_only_if_all_can_be_written(tmp_path):
+def test_files_that_belong_together_appear_only_if_there_is_room_for_all(tmp_path):
     def failing(file):
-        raise StorageFullError(28, "full", file.name)
+        raise OSError(errno.ENOSPC, "full", file.name)
 
     write_bytes(tmp_path / "a", b"old")
-    with pytest.raises(StorageFullError):
+    with pytest.raises(StorageFullError, match="no room for the bytes of b") as caught:
         write_together({tmp_path / "a": b"new", tmp_path / "b": failing})
-    assert [path.name for path in tmp_path.iterdir()] == ["a"]
-    assert (tmp_path / "a").read_bytes() == b"old"
+    assert isinstance(caught.value, MaclipError)
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "b"))
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"old")]
 
 
 def test_what_nobody_has_written_to_for_a_day_is_swept_and_nothing_else(tmp_path):
@@ -51,23 +54,16 @@ def test_what_nobody_has_written_to_for_a_day_is_swept_and_nothing_else(tmp_path
     assert set(tmp_path.iterdir()) == set(ages) - set(gone)
 
 
-def test_a_full_disk_is_an_error_of_ours_and_of_the_system():
-    error = StorageFullError(28, "no room", "x")
-    assert isinstance(error, MaclipError)
-    assert isinstance(error, OSError)
-    assert (error.errno, error.strerror, error.filename) == (28, "no room", "x")
-
-
-def in_use():
-    """What Windows says of a file that another process reads."""
-    refusal = PermissionError(13, "Access is denied")
-    refusal.winerror = 5
-    return refusal
-
-
-def test_on_windows_a_file_that_is_being_read_is_replaced_once_it_is_free(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("winerror", "refused", "waits"), [(5, 2, 2), (32, 1, 1), (5, 99, 5), (None, 99, 0)]
+)
+def test_on_windows_a_file_that_is_being_read_is_replaced_once_it_is_free_or_stays(
+    tmp_path, monkeypatch, winerror, refused, waits
+):
     write_bytes(tmp_path / "a", b"old")
-    refusals, waits, replace = [in_use(), in_use()], [], os.replace
+    refusal, replace = PermissionError(13, "Access is denied"), os.replace
+    refusal.winerror = winerror
+    refusals, waited = [refusal] * refused, []
 
     def busy(source, target):
         if refusals:
@@ -75,29 +71,12 @@ def test_on_windows_a_file_that_is_being_read_is_replaced_once_it_is_free(tmp_pa
         replace(source, target)
 
     monkeypatch.setattr(atomic.os, "replace", busy)
-    monkeypatch.setattr(atomic.time, "sleep", waits.append)
-    write_bytes(tmp_path / "a", b"new")
-    assert (tmp_path / "a").read_bytes() == b"new"
-    assert len(waits) == 2
-
-
-@pytest.mark.parametrize("winerror", [5, None])
-def test_a_file_that_stays_refused_is_an_error_and_the_old_one_stays(
-    tmp_path, monkeypatch, winerror
-):
-    write_bytes(tmp_path / "a", b"old")
-    refusal, waits = in_use(), []
-    refusal.winerror = winerror
-
-    def never(source, target):
-        raise refusal
-
-    monkeypatch.setattr(atomic.os, "replace", never)
-    monkeypatch.setattr(atomic.time, "sleep", waits.append)
-    with pytest.raises(PermissionError):
+    monkeypatch.setattr(atomic.time, "sleep", waited.append)
+    with pytest.raises(PermissionError) if refused == 99 else nullcontext():
         write_bytes(tmp_path / "a", b"new")
-    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"old")]
-    assert bool(waits) == (winerror == 5)
+    left = b"old" if refused == 99 else b"new"
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", left)]
+    assert len(waited) == waits
 
 
 def test_where_folders_cannot_be_synced_a_file_is_written_all_the_same(tmp_path, monkeypatch):
