@@ -5,13 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from maclip_lab.evaluation.correlations import (
-    align,
-    aligned_labels,
-    numbers,
-    pearson,
-    spearman,
-)
+from maclip_lab.evaluation.correlations import align, aligned_labels, numbers, pearson, spearman
 
 
 @settings(deadline=None, max_examples=50)

@@ -70,13 +70,6 @@ def test_five_parameters_never_fit_worse_than_four():
         assert errors[1] <= errors[0] * (1 + 1e-9)
 
 
-def test_a_falling_curve_says_so_and_keeps_its_sign():
-    x, mos = scores()
-    fit = fit_logistic(-x, mos)
-    assert fit.direction == -1
-    assert np.corrcoef(fit.fitted, mos)[0, 1] > 0.8
-
-
 def test_five_parameters_that_bend_back_are_called_nonmonotone():
     x = np.linspace(-3, 3, 200)
     mos = np.tanh(3 * x) - 0.25 * x
@@ -88,44 +81,25 @@ def test_five_parameters_that_bend_back_are_called_nonmonotone():
     assert fit_logistic(x, np.tanh(3 * x) + 0.25 * x, line=True).status == "ok"
 
 
-@pytest.mark.parametrize(
-    ("x", "mos", "reason"),
-    [
-        (np.arange(4.0), np.arange(4.0), "too few"),
-        (np.ones(9), np.arange(9.0), "constant predictions"),
-        (np.arange(9.0), np.ones(9), "constant MOS"),
-    ],
-)
-def test_degenerate_data_are_named(x, mos, reason):
-    fit = fit_logistic(x, mos)
-    assert fit.status == "degenerate"
-    assert np.isnan(fit.fitted).all()
-    assert reason in fit.reason
-
-
-def test_the_authors_variant_loses_the_sign_on_dmos():
-    x, mos = scores()
-    srcc, _, problem = official_evaluation(x, 5 - mos)
-    raw = stats.spearmanr(x, 5 - mos).statistic
-    assert raw < -0.8
-    assert srcc == pytest.approx(-raw, abs=1e-3)
-    assert problem == ""
+def test_the_authors_variant_is_a_plain_fit_that_loses_the_sign_on_dmos():
+    x, quality = scores()
+    for mos in (quality, 5 - quality):
+        start = (mos.max(), mos.min(), x.mean(), 0.1, 0.1)
+        fitted = five(x, *curve_fit(five, x, mos, p0=start)[0])
+        srcc, plcc, problem = official_evaluation(x, mos)
+        assert srcc == pytest.approx(stats.spearmanr(mos, fitted).statistic)
+        assert plcc == pytest.approx(stats.pearsonr(mos, fitted).statistic)
+        assert problem == ""
+        assert srcc == pytest.approx(abs(stats.spearmanr(x, mos).statistic), abs=1e-3)
     assert np.isnan(official_evaluation(np.ones(9), np.arange(9.0))[:2]).all()
 
 
-@pytest.mark.parametrize("fails", [False, True])
-def test_the_authors_variant_is_a_plain_fit_and_says_where_start_values_stand_in(
-    fails, monkeypatch
-):
+def test_where_the_authors_fit_fails_start_values_stand_in_and_are_said(monkeypatch):
     x, mos = scores()
-    best = start = (mos.max(), mos.min(), x.mean(), 0.1, 0.1)
-    if fails:
-        monkeypatch.setattr(fits, "curve_fit", Mock(side_effect=RuntimeError))
-    else:
-        best = curve_fit(five, x, mos, p0=start)[0]
-    fitted = five(x, *best)
+    assert "start values stood in" in official_evaluation(x[:4], mos[:4])[2]
+    monkeypatch.setattr(fits, "curve_fit", Mock(side_effect=RuntimeError))
+    fitted = five(x, mos.max(), mos.min(), x.mean(), 0.1, 0.1)
     srcc, plcc, problem = official_evaluation(x, mos)
     assert srcc == pytest.approx(stats.spearmanr(mos, fitted).statistic)
     assert plcc == pytest.approx(stats.pearsonr(mos, fitted).statistic)
-    assert ("start values stood in" in problem) == fails
-    assert "start values" in official_evaluation(x[:4], mos[:4])[2]
+    assert "start values stood in" in problem

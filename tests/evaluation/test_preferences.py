@@ -1,4 +1,4 @@
-from itertools import combinations
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -26,18 +26,6 @@ PUBLISHED = dict(zip(TEAMS, [1.5814, 1.4364, 1.2945, 1.2476, 1.1077, 0.6839, 0.0
 
 def rows(*choices):
     return pd.DataFrame(choices, columns=["a", "b", "chosen", "count"][: len(choices[0])])
-
-
-def league():
-    return count_votes(
-        rows(
-            *(
-                (TEAMS[i], TEAMS[j], TEAMS[winner], WINS[winner][loser])
-                for i, j in combinations(range(7), 2)
-                for winner, loser in ((i, j), (j, i))
-            )
-        )
-    )
 
 
 def disjoint(n=40, seed=0):
@@ -90,7 +78,8 @@ def test_choices_that_make_no_sense_are_refused_by_the_first_of_them(table, said
 
 
 def test_the_scale_is_the_published_one():
-    found = bradley_terry(league(), prior=1e-7).set_index("picture")["strength"]
+    games = ((TEAMS[i], TEAMS[j], "a", WINS[i][j]) for i, j in permutations(range(7), 2))
+    found = bradley_terry(count_votes(rows(*games)), prior=1e-7).set_index("picture")["strength"]
     assert found.mean() == pytest.approx(0, abs=1e-12)
     found = (found - found["Baltimore"]).round(4).to_dict()
     assert found == pytest.approx(PUBLISHED, abs=1.5e-4)
@@ -129,30 +118,30 @@ def test_accuracy_is_the_share_of_votes_by_half_where_scores_tie_and_its_interva
     assert found[["n_pairs", "n_dropped", "accuracy"]].tolist() == [1, 1, 0.5]
 
 
+def placements(x, others):
+    """How often each of ``x`` is above the others, ties by half."""
+    return np.array([((one > others) + (one == others) / 2).mean() for one in x])
+
+
 def test_areas_are_mann_whitneys_and_their_tests_delongs():
     scores, pairs = disjoint()
     table = evaluate_pairs(scores, pairs).set_index("method")
     tests = evaluate_pairs(scores, pairs, baseline="good").iloc[1]
-    verdict = pairs["verdict"].to_numpy()
-    above, below, better = {}, {}, {}
+    verdict, placed = pairs["verdict"].to_numpy(), {}
     for name, values in scores.items():
         apart = values[pairs["a"]] - values[pairs["b"]]
         far, near = abs(apart[verdict != 0]), abs(apart[verdict == 0])
-        area = stats.mannwhitneyu(far, near).statistic / (far.size * near.size)
-        assert table.loc[name, "auc_ds"] == pytest.approx(area)
-        above[name] = [((x > near) + (x == near) / 2).mean() for x in far]
-        below[name] = [((far > x) + (far == x) / 2).mean() for x in near]
         turned = (apart * verdict)[verdict != 0]
-        area = stats.mannwhitneyu(turned, -turned).statistic / turned.size**2
-        assert table.loc[name, "auc_bw"] == pytest.approx(area)
+        for area, x, others in (("auc_ds", far, near), ("auc_bw", turned, -turned)):
+            expected = stats.mannwhitneyu(x, others).statistic / (x.size * others.size)
+            assert table.loc[name, area] == pytest.approx(expected)
         assert table.loc[name, "accuracy"] == pytest.approx(((1 + np.sign(turned)) / 2).mean())
-        better[name] = [((x > -turned) + (x == -turned) / 2).mean() for x in turned]
-    change = [np.subtract(one["poor"], one["good"]) for one in (above, below, better)]
-    variance = change[0].var(ddof=1) / change[0].size + change[1].var(ddof=1) / change[1].size
-    z = tests["delta_auc_ds"] / np.sqrt(variance)
-    assert tests["p_auc_ds"] == pytest.approx(2 * stats.norm.sf(abs(z)))
-    z = tests["delta_auc_bw"] / np.sqrt(4 * change[2].var(ddof=1) / change[2].size)
-    assert tests["p_auc_bw"] == pytest.approx(2 * stats.norm.sf(abs(z)))
+        placed[name] = placements(far, near), placements(near, far), placements(turned, -turned)
+    changes = [poor - good for poor, good in zip(placed["poor"], placed["good"], strict=True)]
+    above, below, better = (change.var(ddof=1) / change.size for change in changes)
+    for area, variance in (("auc_ds", above + below), ("auc_bw", 4 * better)):
+        z = tests[f"delta_{area}"] / np.sqrt(variance)
+        assert tests[f"p_{area}"] == pytest.approx(2 * stats.norm.sf(abs(z)))
 
 
 def test_pairs_that_share_a_picture_count_as_dependent():
