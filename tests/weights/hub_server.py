@@ -13,23 +13,15 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 class Served:
     """One file and how it is served.
 
-    ``promised`` are the bytes its ETag and length speak of, None for ``body``; ``stalls`` sends
-    half, then nothing until the server is closed; ``plain_etag`` is one that is no sha256.
+    ``promised`` are the bytes its ETag and length speak of, None for ``body``; ``etag`` is said in
+    place of their sha256; ``stalls`` sends half, then nothing until the server is closed.
     """
 
     body: bytes
     promised: bytes | None = None
     stalls: bool = False
     status: int = 200
-    plain_etag: bool = False
-
-    @property
-    def whole(self) -> bytes:
-        return self.body if self.promised is None else self.promised
-
-    @property
-    def etag(self) -> str:
-        return "plain" if self.plain_etag else hashlib.sha256(self.whole).hexdigest()
+    etag: str | None = None
 
 
 def weights_below(folder: Path) -> list[str]:
@@ -38,23 +30,19 @@ def weights_below(folder: Path) -> list[str]:
     return sorted(path.name for path in found if not path.exists() or path.stat().st_size > 900)
 
 
-class HubServer:
+class HubServer(ThreadingHTTPServer):
     """Serves ``files``, by address path, until closed; remembers what was asked."""
 
+    daemon_threads = True
+
     def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.address = f"http://127.0.0.1:{self.server_port}"
         self.files: dict[str, Served] = {}
         self.requests: list[str] = []
         self.closing = threading.Event()
-        self._server = ThreadingHTTPServer(
-            ("127.0.0.1", 0), type("Bound", (_Handler,), {"hub": self})
-        )
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,))
         self._thread.start()
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
 
     def add_repo(self, repo: str, files: dict[str, Served]) -> None:
         for name, served in files.items():
@@ -68,57 +56,53 @@ class HubServer:
 
     def close(self) -> None:
         self.closing.set()
-        self._server.shutdown()
-        self._server.server_close()
+        self.shutdown()
+        self.server_close()
         self._thread.join()
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    hub: HubServer
+    server: HubServer
 
     def do_GET(self) -> None:
-        self.hub.requests.append(f"{self.command} {self.path}")
-        served = self.hub.files.get(self.path.removeprefix("/cdn"))
+        self.server.requests.append(f"{self.command} {self.path}")
+        served = self.server.files.get(self.path.removeprefix("/cdn"))
         if served is None:
-            self.reply(404, {"X-Error-Code": "EntryNotFound"})
-        elif served.status != 200:
-            self.reply(served.status, {}, b"<html>no</html>")
-        elif self.path.startswith("/cdn"):
-            self.send_file(served)
-        else:
-            elsewhere = f"{self.hub.address}/cdn{self.path}".replace("127.0.0.1", "localhost")
-            size = {"X-Linked-Etag": f'"{served.etag}"', "X-Linked-Size": str(len(served.whole))}
-            self.reply(302, {**size, "Location": elsewhere})
+            self.reply(404, b"", {"X-Error-Code": "EntryNotFound"})
+            return
+        if served.status != 200:
+            self.reply(served.status, b"<html>no</html>", {})
+            return
+        whole = served.body if served.promised is None else served.promised
+        etag = f'"{served.etag or hashlib.sha256(whole).hexdigest()}"'
+        if not self.path.startswith("/cdn"):
+            elsewhere = f"{self.server.address}/cdn{self.path}".replace("127.0.0.1", "localhost")
+            size = {"X-Linked-Etag": etag, "X-Linked-Size": str(len(whole))}
+            self.reply(302, b"", {**size, "Location": elsewhere})
+            return
+        start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
+        headers = {"ETag": etag, "Content-Length": str(len(whole) - start)}
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{len(whole) - 1}/{len(whole)}"
+        body = served.body[start:]
+        if served.stalls:
+            body = body[: len(body) // 2]
+        self.reply(206 if start else 200, body, headers)
+        self.close_connection = len(body) != len(whole) - start
+        if served.stalls and self.command == "GET":
+            self.server.closing.wait(20)
 
     do_HEAD = do_GET
 
-    def reply(self, status: int, headers: dict[str, str], body: bytes = b"") -> None:
+    def reply(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
-        headers = {"X-Repo-Commit": COMMIT, "Content-Length": str(len(body)), **headers}
-        for name, value in headers.items():
+        always = {"X-Repo-Commit": COMMIT, "Content-Length": str(len(body))}
+        for name, value in (always | headers).items():
             self.send_header(name, value)
         self.end_headers()
         if self.command == "GET":
             self.wfile.write(body)
-
-    def send_file(self, served: Served) -> None:
-        """The body, or what of it was asked for; shorter than its length, and then the end."""
-        asked, length = self.headers.get("Range", ""), len(served.whole)
-        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
-        self.send_response(206 if start else 200)
-        self.send_header("ETag", f'"{served.etag}"')
-        self.send_header("Content-Length", str(length - start))
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{length - 1}/{length}")
-        self.end_headers()
-        if self.command == "GET":
-            data = served.body[start:]
-            self.wfile.write(data[: len(data) // 2] if served.stalls else data)
-            self.close_connection = served.stalls or len(data) != length - start
-            if served.stalls:
-                self.wfile.flush()
-                self.hub.closing.wait(20)
 
     def log_message(self, *_: object) -> None:
         pass
