@@ -6,7 +6,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from maclip_lab.cues import box_cox, cosine_cue, magnitude_cue, mean_magnitude, scaled_magnitude
+from maclip_lab.cues import box_cox, cosine_cue, magnitude_cue, mean_magnitude
 
 LAMBDAS = st.floats(-1, 2, allow_nan=False)
 
@@ -24,13 +24,6 @@ def test_box_cox_equals_scipys(lam):
     if lam != 0 and abs(lam) < 1e-6:
         return  # both lose digits to cancellation on the way to the logarithm
     np.testing.assert_allclose(box_cox(x, lam).numpy(), wanted, rtol=1e-7, atol=1e-9)
-
-
-def test_the_standard_deviation_is_the_unbiased_one_over_the_dimensions():
-    f = features()
-    magnitude = f.abs().numpy()
-    wanted = magnitude / (magnitude.std(axis=1, ddof=1, keepdims=True) + 1e-6)
-    np.testing.assert_allclose(scaled_magnitude(f).numpy(), wanted, rtol=1e-5)
 
 
 @settings(deadline=None)

@@ -1,4 +1,4 @@
-"""What a file says of itself: which kind it is, whether it is whole, what is beside its pixels."""
+"""What a file says of itself: its kind, its tags, if it is whole, what is beside its pixels."""
 
 import re
 import struct
@@ -57,33 +57,23 @@ def test_a_large_note_takes_no_other_chunk_with_it():
     np.testing.assert_array_equal(pixels(noted), pixels(whole))
 
 
-def test_a_jpeg_without_its_end_is_cut_short_whatever_fills_its_place(monkeypatch):
-    half = JPEG[: len(JPEG) // 2]
-    for data in (half, JPEG[:-2], half + bytes(len(half)), half + b"\xff" * len(half)):
+def test_a_file_is_whole_by_its_own_end_whatever_follows_it_or_lies_inside(monkeypatch):
+    half, exif = JPEG[: len(JPEG) // 2], Image.Exif()
+    exif[0x0112] = 1
+    preview = exif.tobytes() + encoded(Image.new("RGB", (9, 9)), "JPEG")
+    image, other = Image.fromarray(RGB), Image.fromarray(RGB[::-1])
+    noted = encoded(image, "JPEG", quality=95, exif=preview)
+    pair = encoded(image, "MPO", save_all=True, append_images=[other])
+    progressive = encoded(image, "JPEG", progressive=True)
+    for data in (JPEG + bytes(500), JPEG + JPEG[:90], PNG + b"appended", noted, progressive):
+        assert (load_picture(data).status, load_picture(data).flags) == ("ok", ())
+    assert load_picture(pair).flags == ("multipage",)
+    filled = half + bytes(len(half)), half + b"\xff" * len(half)
+    parts = noted[: len(noted) * 2 // 3], pair[: pair.index(b"\xff\xd9") - 50]
+    for data in (half, *filled, JPEG[:-2], PNG[:-12], *parts):
         assert "cut short" in refused(load_picture(data), "decode_error")
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     assert load_picture(half).flags == ("truncation_unchecked",)
-
-
-def test_what_follows_the_end_of_a_picture_is_harmless():
-    for data in (JPEG + bytes(500), JPEG + JPEG[:90], PNG + b"appended"):
-        assert (load_picture(data).status, load_picture(data).flags) == ("ok", ())
-    assert "cut short" in refused(load_picture(PNG[:-12]), "decode_error")
-
-
-def test_the_end_of_a_preview_or_of_a_second_picture_is_not_that_of_the_first():
-    thumbnail = Image.Exif()
-    thumbnail[0x0112] = 1
-    preview = thumbnail.tobytes() + encoded(Image.new("RGB", (9, 9)), "JPEG")
-    noted = encoded(Image.fromarray(RGB), "JPEG", quality=95, exif=preview)
-    assert load_picture(noted).status == "ok"
-    refused(load_picture(noted[: len(noted) * 2 // 3]), "decode_error")
-    two = [Image.fromarray(RGB), Image.fromarray(RGB[::-1])]
-    pair = encoded(two[0], "MPO", save_all=True, append_images=two[1:])
-    assert "multipage" in load_picture(pair).flags
-    end = pair.index(b"\xff\xd9")
-    refused(load_picture(pair[: end - 50]), "decode_error")
-    assert load_picture(encoded(two[0], "JPEG", progressive=True)).status == "ok"
 
 
 @pytest.mark.parametrize(

@@ -3,28 +3,13 @@ from copy import deepcopy
 import pytest
 import torch
 
-from maclip_lab.prompts import (
-    CLIP_IQA_PROMPTS,
-    MACLIP_PROMPTS,
-    PROMPT_SETS,
-    encode_prompts,
-    prompt_pairs,
-    unread_words,
-)
+from maclip_lab.prompts import PROMPT_SETS, encode_prompts, prompt_pairs, unread_words
 from maclip_lab.weights.loading import load_backbone
 
 
 def test_pairs_are_found_by_the_name_of_their_set_or_taken_as_given():
-    assert prompt_pairs("maclip") == MACLIP_PROMPTS
-    assert prompt_pairs("clip-iqa") == CLIP_IQA_PROMPTS == (("Good photo.", "Bad photo."),)
+    assert prompt_pairs("clip-iqa") == (("Good photo.", "Bad photo."),)
     assert prompt_pairs([["a calm sea", "a wild sea"]]) == (("a calm sea", "a wild sea"),)
-
-
-def test_positive_and_negative_members_alternate(golden_clips):
-    clip = golden_clips["vit"]
-    both = encode_prompts(clip, (("Good image", "bad image"), ("Sharp image", "blurry image")))
-    turned = encode_prompts(clip, (("Sharp image", "blurry image"), ("bad image", "Good image")))
-    torch.testing.assert_close(both[[2, 3, 1, 0]], turned)
 
 
 @pytest.mark.parametrize(
