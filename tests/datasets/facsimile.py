@@ -17,14 +17,13 @@ import pandas as pd
 from PIL import Image
 
 from maclip_lab.datasets import Manifest, open_dataset
-from tests.datasets.publishers import NATIVE, PUBLISHERS, Publisher
+from tests.conftest import SHARED
+from tests.datasets.publishers import PUBLISHERS, Publisher
 
+NATIVE = SHARED / "native_annotations" if SHARED.is_dir() else None
+"""The folder of the publishers' score files, where it lies beside the checkout."""
 LAYOUTS = {name: publisher.layouts for name, publisher in PUBLISHERS.items()}
 """Layouts of each set; the first is the publisher's."""
-COUNTS = {name: publisher.count for name, publisher in PUBLISHERS.items()}
-"""Rows of the publishers' files."""
-SIZES = {name: one.size for name, one in PUBLISHERS.items() if one.size is not None}
-"""Sizes of the pictures, where a set has one."""
 
 
 def build(
@@ -48,9 +47,9 @@ def build(
     folder = root / name.lower()
     folder.mkdir(parents=True, exist_ok=True)
     publisher.write(folder, layout, table)
-    for source, shipped in NATIVE.items() if native and rows is None else ():
-        for file in folder.rglob(shipped):
-            shutil.copyfile(native / source, file)
+    for file in folder.rglob("*.*") if native and rows is None else ():
+        for source in native.rglob(f"*{file.name}"):
+            shutil.copyfile(source, file)
     wanted = [picture for picture in dict.fromkeys(table["name"]) if not skip(picture)]
     places = [place for picture in wanted for place in publisher.places(layout, picture)]
     for place in [*places, *publisher.extras(layout, table["name"])]:
@@ -62,18 +61,13 @@ def build(
 
 def rows_of(name: str, *, rows: int | None = None, native: Path | None = None) -> pd.DataFrame:
     """``name``, ``mos`` and ``std`` of a set, in the publisher's order and units."""
-    table = real_rows(name, native) if native is not None else None
-    if table is None:
-        table = _invented(PUBLISHERS[name])
+    publisher = PUBLISHERS[name]
+    table = publisher.real(native) if native is not None else None
+    table = _invented(publisher) if table is None else table
     if rows is not None and rows < len(table):
         middle = 1 + np.random.default_rng(rows).permutation(len(table) - 3)[: rows - 3]
         table = table.iloc[[0, *sorted(middle), len(table) - 2, len(table) - 1]]
     return table.reset_index(drop=True)
-
-
-def real_rows(name: str, native: Path) -> pd.DataFrame | None:
-    """The publishers' numbers, read as plainly as can be; None where there are none."""
-    return PUBLISHERS[name].real(native)
 
 
 @cache
@@ -89,7 +83,7 @@ def _stamp(folder: Path, size: tuple[int, int], suffix: str) -> Path:
 
 def _invented(publisher: Publisher) -> pd.DataFrame:
     names = publisher.names()
-    noise = np.random.default_rng(publisher.count).random(len(names))
+    noise = np.random.default_rng(len(names)).random(len(names))
     low, high = publisher.scores
     quality = noise
     if publisher.levels:

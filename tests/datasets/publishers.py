@@ -1,14 +1,14 @@
 """How each of the nine data sets is shipped: names, places and score files, a class a publisher."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
-import openpyxl
 import pandas as pd
 from scipy.io import loadmat, savemat
+
+PUBLISHERS: dict[str, "Publisher"] = {}
 
 
 class Publisher:
@@ -17,45 +17,33 @@ class Publisher:
     Each has ``names()`` of all pictures with a score, in its order, and ``write(folder, layout,
     table)`` of the score files. ``scores`` is the range of invented ones; ``levels`` is 1
     where a higher distortion level has a higher score, -1 where a lower one; ``pictures`` is their
-    folder, below the ``nests`` of some layouts.
+    folder, below that of the layout in ``nest``.
     """
 
     layouts: tuple[str, ...]
-    count: int
     size: tuple[int, int] | None = None
     scores: tuple[float, float] = (0, 5)
     levels = 0
     pictures = ""
-    nests: Mapping[str, str] = MappingProxyType({})
+    nest = ("", "")
 
-    def top(self, folder: Path, layout: str) -> Path:
-        """The folder of the score files."""
-        top = folder / self.nests.get(layout, "")
-        top.mkdir(parents=True, exist_ok=True)
-        return top
+    def __init_subclass__(cls, name: str):
+        PUBLISHERS[name] = cls()
+
+    def inside(self, layout: str) -> str:
+        return self.nest[1] if layout == self.nest[0] else ""
 
     def places(self, layout: str, picture: str) -> list[str]:
         """Where a picture lies below the set's folder."""
-        return [f"{self.nests.get(layout, '')}{self.pictures}{picture}"]
+        return [f"{self.inside(layout)}{self.pictures}{picture}"]
 
     def extras(self, layout: str, names: Sequence[str]) -> list[str]:
         """References and other pictures that have no score."""
         return []
 
     def real(self, native: Path) -> pd.DataFrame | None:
-        """The publisher's own rows."""
+        """The publisher's own rows, read as plainly as can be; None where there are none."""
         return None
-
-
-NATIVE = {
-    "agiqa3k_data.csv": "data.csv",
-    "AIGC_MOS_Zscore.xlsx": "AIGC_MOS_Zscore.xlsx",
-    "AIGC_all.csv": "AIGC_all.csv",
-    "SPAQ/Annotations/MOS and Image attribute scores.xlsx": "MOS and Image attribute scores.xlsx",
-    "tid2013_mos_with_names.txt": "mos_with_names.txt",
-    "koniq10k_distributions_sets.csv": "koniq10k_distributions_sets.csv",
-}
-"""Publishers' own files, and as what they are shipped."""
 
 
 def _write_lines(path: Path, template: str, table: pd.DataFrame) -> None:
@@ -63,9 +51,8 @@ def _write_lines(path: Path, template: str, table: pd.DataFrame) -> None:
     path.write_text("".join(template.format(**row) + "\n" for row in rows))
 
 
-class Livec(Publisher):
+class Livec(Publisher, name="livec"):
     layouts = ("native", "flat", "double")
-    count = 1169
     size = (500, 500)
     scores = (3, 93)
 
@@ -99,28 +86,21 @@ class Livec(Publisher):
         return pd.DataFrame({"name": [row[0][0] for row in images], "mos": mos, "std": std})
 
 
-class Agiqa3k(Publisher):
+class Agiqa3k(Publisher, name="AGIQA-3k"):
     layouts = ("native", "nested")
-    count = 2982
-    nests = MappingProxyType({"nested": "AGIQA-3K/"})
+    nest = ("nested", "AGIQA-3K/")
 
     def names(self):
-        absent = {
-            "midjourney_normal": {45, 83, 229, 238},
-            "midjourney_lowstep": {45, 83, 229, 238},
-            "DALLE2_normal": {8, 47, 58, 59, 67, 97, 147, 162, 238, 272},
-        }
-        modes = ["AttnGAN_normal", *absent, "glide_normal", "xl2.2_normal"]
-        modes += [f"sd1.5_{mode}" for mode in ("normal", "lowcorr", "highcorr", "lowstep")]
-        every = ((mode, i) for mode in sorted(modes) for i in range(300))
-        return [f"{mode}_{i:03d}.jpg" for mode, i in every if i not in absent.get(mode, ())]
+        generators = ("AttnGAN", "DALLE2", "glide", "midjourney", "sd1.5", "xl2.2")
+        modes = [*(f"{generator}_normal" for generator in generators), "midjourney_lowstep"]
+        modes += [f"sd1.5_{mode}" for mode in ("lowcorr", "highcorr", "lowstep")]
+        return [f"{mode}_{i:03d}.jpg" for mode in modes for i in range(300)][:2982]
 
     def write(self, folder, layout, table):
-        frame = pd.DataFrame({"name": table["name"], "prompt": "a man, oil, detailed"})
-        for column in ("adj1", "adj2", "style"):
-            frame[column] = ""
-        frame["mos_quality"], frame["std_quality"] = table["mos"], table["std"]
-        frame["mos_align"], frame["std_align"] = 5 - table["mos"], table["std"]
+        frame = table.rename(columns={"mos": "mos_quality", "std": "std_quality"})
+        frame = frame.assign(mos_align=5 - table["mos"], std_align=table["std"])
+        frame.insert(1, "prompt", "a man, oil, detailed")
+        frame.insert(2, "style", "")
         frame.to_csv(folder / "data.csv", index=False, lineterminator="\r\n")
 
     def real(self, native):
@@ -128,16 +108,14 @@ class Agiqa3k(Publisher):
         return table.set_axis(["name", "mos", "std"], axis=1)
 
 
-class Agiqa1k(Publisher):
+class Agiqa1k(Publisher, name="AGIQA-1k"):
     layouts = ("native", "flat")
-    count = 1080
-    nests = MappingProxyType({"native": "file/"})
+    nest = ("native", "file/")
 
     def names(self):
-        grids = {"deepai": (12, 15), "dreamStudio": (9, 10)}
         names = [
             f"{model}_{a}_{b}_{c}_{d}.jpg"
-            for model, (first, second) in grids.items()
+            for model, first, second in (("deepai", 12, 15), ("dreamStudio", 9, 10))
             for a, b, c, d in product(range(first), range(second), range(2), range(2))
         ]
         names.remove("dreamStudio_8_5_0_0.jpg")
@@ -155,19 +133,18 @@ class Agiqa1k(Publisher):
         return pd.DataFrame({"name": table["Image"], "mos": table["MOS"], "std": np.nan})
 
 
-class Spaq(Publisher):
+class Spaq(Publisher, name="SPAQ"):
     layouts = ("native", "dataset", "std")
-    count = 11125
     scores = (2, 96)
     pictures = "TestImage/"
-    nests = MappingProxyType({"dataset": "Dataset/"})
+    nest = ("dataset", "Dataset/")
 
     def names(self):
         return [f"{i:05d}.jpg" for i in range(1, 11126)]
 
     def write(self, folder, layout, table):
-        place = self.top(folder, layout) / "Annotations"
-        place.mkdir()
+        place = folder / self.inside(layout) / "Annotations"
+        place.mkdir(parents=True)
         frame = pd.DataFrame({"Image name": table["name"], "MOS": table["mos"]})
         if layout == "std":
             frame["MOS std"] = table["std"]
@@ -184,9 +161,8 @@ CSIQ_TOKENS = {"AWGN": "noise", "BLUR": "blur", "contrast": "contrast", "fnoise"
 CSIQ_TOKENS |= {"JPEG": "jpeg", "jpeg2000": "jpeg 2000"}
 
 
-class Csiq(Publisher):
+class Csiq(Publisher, name="CSIQ"):
     layouts = ("native", "waterloo", "flat", "root")
-    count = 866
     size = (512, 512)
     scores = (0, 1)
     levels = 1
@@ -214,32 +190,26 @@ class Csiq(Publisher):
         if layout in ("waterloo", "flat"):
             _write_lines(folder / "csiq_label.txt", "{name} {mos:.6f}", table)
             return
-        book = openpyxl.Workbook()
-        book.active.title = "by_distortion"
-        book.active["A1"] = "#REF!"
-        sheet = book.create_sheet("all_by_image")
-        header = ["image", "dst_idx", "dst_type", "dst_lev", "dmos_std", "dmos"]
-        for column, title in enumerate(header, start=4):
-            sheet.cell(4, column, title)
-        for i, row in enumerate(table.itertuples(), start=5):
-            ref, token, level, _ = row.name.rsplit(".", 3)
-            index = list(CSIQ_TOKENS).index(token) + 1
-            values = [int(ref) if ref.isdecimal() else ref, index, CSIQ_TOKENS[token], int(level)]
-            for column, value in enumerate([*values, row.std, row.mos], start=4):
-                sheet.cell(i, column, value)
-        sheet.cell(len(table) + 9, 1, " ")
-        book.save(folder / "csiq.DMOS.xlsx")
+        rows = [
+            (int(ref) if ref.isdecimal() else ref, CSIQ_TOKENS[token], int(level))
+            for ref, token, level, _ in table["name"].str.rsplit(".", n=3)
+        ]
+        frame = pd.DataFrame(rows, columns=["image", "dst_type", "dst_lev"])
+        frame = frame.assign(dmos_std=table["std"], dmos=table["mos"])
+        with pd.ExcelWriter(folder / "csiq.DMOS.xlsx") as book:
+            pd.Series(["#REF!"]).to_excel(book, sheet_name="by_distortion", index=False)
+            frame.to_excel(book, sheet_name="all_by_image", startrow=3, startcol=3, index=False)
+            book.sheets["all_by_image"].cell(len(table) + 9, 1, " ")
 
     def real(self, native):
         table = pd.read_csv(native / "csiq_label.txt", sep=" ", names=["name", "mos"])
         return table.assign(std=0.1)
 
 
-class Tid2013(Publisher):
+class Tid2013(Publisher, name="TID2013"):
     layouts = ("native", "lower", "nested")
-    count = 3000
     pictures = "distorted_images/"
-    nests = MappingProxyType({"nested": "tid2013/"})
+    nest = ("nested", "tid2013/")
     size = (512, 384)
     scores = (0.3, 7.2)
     levels = -1
@@ -258,10 +228,11 @@ class Tid2013(Publisher):
 
     def extras(self, layout, names):
         refs = sorted({name[:3].upper() for name in names})
-        return [f"{self.nests.get(layout, '')}reference_images/{ref}.BMP" for ref in refs]
+        return [f"{self.inside(layout)}reference_images/{ref}.BMP" for ref in refs]
 
     def write(self, folder, layout, table):
-        top = self.top(folder, layout)
+        top = folder / self.inside(layout)
+        top.mkdir(exist_ok=True)
         _write_lines(top / "mos_with_names.txt", "{mos:.5f} {name}", table)
         _write_lines(top / "mos_std.txt", "{std:.5f}", table)
 
@@ -270,11 +241,10 @@ class Tid2013(Publisher):
         return table.assign(std=0.1)
 
 
-class Kadid(Publisher):
+class Kadid(Publisher, name="kadid"):
     layouts = ("native", "nested")
-    count = 10125
     pictures = "images/"
-    nests = MappingProxyType({"nested": "kadid10k/"})
+    nest = ("nested", "kadid10k/")
     size = (512, 384)
     scores = (1, 4.9)
     levels = -1
@@ -287,30 +257,29 @@ class Kadid(Publisher):
         return [self.places(layout, f"{ref}.png")[0] for ref in sorted({n[:3] for n in names})]
 
     def write(self, folder, layout, table):
-        top = self.top(folder, layout)
-        frame = pd.DataFrame({"dist_img": table["name"], "ref_img": table["name"].str[:3] + ".png"})
-        frame["dmos"], frame["var"] = table["mos"], table["std"]
+        top = folder / self.inside(layout)
+        top.mkdir(exist_ok=True)
+        frame = table.set_axis(["dist_img", "dmos", "var"], axis=1)
+        frame.insert(1, "ref_img", table["name"].str[:3] + ".png")
         frame.to_csv(top / "dmos.csv", index=False)
-        (top / "generate.sh").write_text("#!/bin/sh\n")
+
+
+VOTES = [f"c{grade}" for grade in range(1, 6)]
 
 
 def koniq_votes(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Counts of the five grades and their sum, invented where the table has none."""
     if "c_total" in table:
         total = table["c_total"].to_numpy()
-        fractions = table[[f"c{i}" for i in range(1, 6)]].to_numpy()
-        return np.rint(fractions * total[:, None]).astype(int), total
-    share = (table["mos"].to_numpy() - 1) / 4
-    total = np.full(len(table), 104)
-    high = np.rint(share * total).astype(int)
+        return np.rint(table[VOTES].to_numpy() * total[:, None]).astype(int), total
     counts = np.zeros((len(table), 5), dtype=int)
-    counts[:, 0], counts[:, 4] = total - high, high
-    return counts, total
+    counts[:, 4] = np.rint(26 * (table["mos"] - 1))
+    counts[:, 0] = 104 - counts[:, 4]
+    return counts, counts.sum(axis=1)
 
 
-class Koniq(Publisher):
+class Koniq(Publisher, name="koniq"):
     layouts = ("native", "sets", "both")
-    count = 10073
     size = (1024, 768)
     scores = (1, 5)
 
@@ -324,27 +293,24 @@ class Koniq(Publisher):
         counts, total = koniq_votes(table)
         points = counts @ np.arange(1, 6) / total
         z = table["z"] if "z" in table else (points - 1) * 25
-        names, votes = table["name"], [f"c{i}" for i in range(1, 6)]
+        frame = pd.DataFrame(counts, columns=VOTES).assign(c_total=total, SD=table["std"])
+        frame.insert(0, "image_name", table["name"])
         if layout in ("native", "both"):
-            frame = pd.DataFrame({"image_name": names, **dict(zip(votes, counts.T, strict=True))})
-            frame = frame.assign(c_total=total, MOS=points, SD=table["std"], MOS_zscore=z)
-            frame.to_csv(folder / "koniq10k_scores_and_distributions.csv", index=False, quoting=2)
+            file = folder / "koniq10k_scores_and_distributions.csv"
+            frame.assign(MOS=points, MOS_zscore=z).to_csv(file, index=False, quoting=2)
         if layout in ("sets", "both"):
-            shares = (counts / total[:, None]).T
-            frame = pd.DataFrame({"image_name": names, **dict(zip(votes, shares, strict=True))})
-            frame = frame.assign(c_total=total, MOS=z, SD=table["std"])
+            frame[VOTES] = frame[VOTES].div(total, axis=0)
             frame["set"] = np.resize(["training", "training", "validation", "test"], len(frame))
             file = folder / "koniq10k_distributions_sets.csv"
-            frame.to_csv(file, index=False, float_format="%.12g")
+            frame.assign(MOS=z).to_csv(file, index=False, float_format="%.12g")
 
     def real(self, native):
         table = pd.read_csv(native / "koniq10k_distributions_sets.csv")
         return table.rename(columns={"image_name": "name", "MOS": "z", "SD": "std"})
 
 
-class Pipal(Publisher):
+class Pipal(Publisher, name="PIPAL"):
     layouts = ("native", "double", "merged")
-    count = 24200
     size = (288, 288)
     scores = (917, 1835)
 
@@ -373,11 +339,9 @@ class Pipal(Publisher):
 
     def write(self, folder, layout, table):
         val = table["name"].str[6:8] == "10"
-        parts = {"pipal22_train.txt": table[~val], "pipal21_val.txt": table[val]}
-        for file, part in parts.items():
-            if layout == "merged" or file == "pipal21_val.txt":
-                _write_lines(folder / file, "{name}, {mos:.4f}", part)
+        _write_lines(folder / "pipal21_val.txt", "{name}, {mos:.4f}", table[val])
         if layout == "merged":
+            _write_lines(folder / "pipal22_train.txt", "{name}, {mos:.4f}", table[~val])
             return
         labels = folder / ("Train_Label/Train_Label" if layout == "double" else "Train_Label")
         labels.mkdir(parents=True)
@@ -388,16 +352,3 @@ class Pipal(Publisher):
         lists = [native / "pipal22_train.txt", native / "pipal21_val.txt"]
         parts = [pd.read_csv(f, names=["name", "mos"], skipinitialspace=True) for f in lists]
         return pd.concat(parts, ignore_index=True).assign(std=np.nan)
-
-
-PUBLISHERS: dict[str, Publisher] = {
-    "livec": Livec(),
-    "AGIQA-3k": Agiqa3k(),
-    "AGIQA-1k": Agiqa1k(),
-    "SPAQ": Spaq(),
-    "CSIQ": Csiq(),
-    "TID2013": Tid2013(),
-    "kadid": Kadid(),
-    "koniq": Koniq(),
-    "PIPAL": Pipal(),
-}

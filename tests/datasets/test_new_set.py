@@ -37,44 +37,34 @@ ROWS = [
 ]
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """The set is known, and a copy lies here."""
+def test_a_block_of_facts_is_all_that_a_set_needs(tmp_path, monkeypatch):
     facts = tomllib.loads(BLOCK)["field9"]
     monkeypatch.setitem(SETS, "field9", facts)
     monkeypatch.setitem(CARDS, "field9", make_card("field9", facts))
-    (tmp_path / "field9" / "shots").mkdir(parents=True)
-    lines = ["shot,DMOS,sd"]
-    for number, name in enumerate(ROWS):
-        Image.new("RGB", (320, 240)).save(tmp_path / "field9" / "shots" / name)
-        lines.append(f"{name},{10 * number + 5},1.5")
-    (tmp_path / "field9" / "opinions.csv").write_text("\n".join(lines))
-    return tmp_path / "field9"
-
-
-def test_a_block_of_facts_is_all_that_a_set_needs(folder):
-    manifest = open_dataset("Field-9", folder.parent)
+    folder = tmp_path / "field9"
+    (folder / "shots").mkdir(parents=True)
+    for name in ROWS:
+        Image.new("RGB", (320, 240)).save(folder / "shots" / name)
+    lines = [f"{name},{10 * number + 5},1.5" for number, name in enumerate(ROWS)]
+    opinions = folder / "opinions.csv"
+    opinions.write_text("\n".join(["shot,DMOS,sd", *lines]))
+    manifest = open_dataset("Field-9", tmp_path)
     assert manifest.table["name"].tolist() == ROWS
     assert manifest.table["mos"].tolist() == [5, 15, 25, 35, 45, 55]
     assert manifest.table["dist_type"].tolist() == ["blur", "blur", "noise"] * 2
     assert manifest.table["ref_id"].tolist() == ["hill"] * 3 + ["pier"] * 3
     assert (manifest.higher_is_better, manifest.protocol) == (False, "field9")
     assert protocol_for("field9").resize == (320, 240)
-    assert find_datasets(folder.parent) == {"field9": folder}
+    assert find_datasets(tmp_path) == {"field9": folder}
     assert check_dataset("field9", folder).ok
     assert "Field Nine" in show_card("field-9")
-    named = open_dataset("field9", annotations=folder / "opinions.csv", score_column="DMOS",
-                         path_column="shot")  # fmt: skip
+    columns = {"score_column": "DMOS", "path_column": "shot"}
+    named = open_dataset("field9", annotations=opinions, **columns)
     assert (named.higher_is_better, named.mos_range) == (False, (0, 100))
-
-
-def test_it_is_none_of_the_papers_nine_and_read_as_ones_own(folder):
+    # it is none of the paper's nine, and read as one's own
     assert canonical_name("field9") not in DATASETS
-    assert open_dataset("field9", folder).preset == "default"
-    assert find_sets(folder.parent) == ({}, {})
-
-
-def test_what_is_absent_is_said_with_its_file_and_address(folder):
-    (folder / "opinions.csv").unlink()
+    assert manifest.preset == "default"
+    assert find_sets(tmp_path) == ({}, {})
+    opinions.unlink()
     with pytest.raises(DatasetError, match=r"no annotations of Field Nine.*opinions\.csv.*example"):
         open_dataset("field9", folder)
