@@ -93,15 +93,12 @@ def test_halves_of_levels_are_no_halves_and_resamples_follow_the_number_of_verdi
     assert "levels" in halves.reason
 
 
-def test_another_backbone_or_a_part_reproduces_nothing_and_says_why(table):
+def test_another_backbone_a_part_or_an_absent_set_reproduces_nothing_and_says_why(table):
     assert table["verdict"].str.startswith("not run: ").all()
     row = table[(table["claim"] == "SRCC of MA-CLIP") & (table["dataset"] == "CLIVE (part)")]
     assert "tiny-rn is not RN50" in row["verdict"].iloc[0]
     assert "a part of the set" in row["verdict"].iloc[0]
     assert row["raw"].iloc[0] == pytest.approx(0.345, abs=1e-3)
-
-
-def test_what_is_absent_stands_with_its_reason_and_the_papers_number(table):
     row = table[(table["claim"] == "SRCC of MA-CLIP") & (table["dataset"] == "koniq")].iloc[0]
     assert row["paper"] == 0.7645
     assert row["verdict"] == "not run: the set is not here"

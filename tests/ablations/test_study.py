@@ -1,19 +1,15 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from maclip_lab.ablations.claims import published_results
-from maclip_lab.ablations.rated import assess
 from maclip_lab.ablations.rivals import Rivals
-from maclip_lab.crops import protocol_for
 from maclip_lab.datasets import open_dataset
 from maclip_lab.datasets.cards import card_for
 from maclip_lab.evaluation import EvaluationSettings
 from maclip_lab.files.identity import data_path
-from maclip_lab.scorer import ScoreConfig
-from tests.datasets.facsimile import COUNTS, build
+from tests.ablations.conftest import assessed
+from tests.datasets.facsimile import build
 
 PUBLISHED = ["paper_rn50_srcc", "minus_paper_rn50", "published_srcc"]
 
@@ -31,32 +27,22 @@ def test_published_rivals_are_complete_and_two_of_them_are_ahead():
 
 
 @pytest.mark.filterwarnings("ignore::maclip_lab.datasets.DatasetWarning")
-@pytest.mark.parametrize(
-    ("missing", "side"),
-    [(0, 500), (1, 500), (0, 400)],
-    ids=["whole", "one picture short", "pictures of another size"],
-)
-def test_the_papers_numbers_stand_beside_a_whole_set_as_published_alone(tmp_path, missing, side):
-    manifest = open_dataset("livec", build("livec", tmp_path, rows=COUNTS["livec"] - missing))
-    scorer = SimpleNamespace(
-        backbone=SimpleNamespace(name="plain"), config=lambda *_, **__: ScoreConfig("plain")
-    )
-    facts = manifest.table[["path"]].assign(sha256="", width=side, height=side)
-    for name, size in card_for("livec").other_sizes.items():
-        facts.loc[manifest.table["name"] == name, ["width", "height"]] = size
-    made = SimpleNamespace(protocol=protocol_for("livec"), preset="default", dtype="fp32")
-    view = SimpleNamespace(manifest=manifest, config=made, table=facts)
-    scores = np.random.default_rng(0).random((2, len(manifest)))
-    predictions = pd.DataFrame(dict(zip(("score", "q_mag"), scores, strict=True)))
-    rivals = Rivals(pd.DataFrame({"SNP_niqe": scores[0], "mine": scores[1]}))
-    few = EvaluationSettings(n_boot=0)
-    table = assess(predictions, view, scorer, statistics=few, rivals=rivals).table
-    table = table.set_index("method")
-    ours = table.loc["MA-CLIP"]
-    if missing or side != 500:
-        assert table[PUBLISHED].isna().all(axis=None)
-    else:
+def test_the_papers_numbers_stand_beside_a_whole_set_as_published_alone(tmp_path):
+    whole, others = open_dataset("livec", build("livec", tmp_path)), card_for("livec").other_sizes
+    short = whole.subset(whole.table["name"] != "3.bmp")
+    for rows, side in ((whole, 500), (short, 500), (whole, 400)):
+        sizes = [others.get(name, (side, side)) for name in rows.table["name"]]
+        scores = np.random.default_rng(0).random((len(rows), 2))
+        predictions = pd.DataFrame(scores, columns=["score", "q_mag"])
+        rivals = Rivals(pd.DataFrame(scores, columns=["SNP_niqe", "mine"]))
+        few = EvaluationSettings(n_boot=0)
+        found = assessed(rows, predictions, rivals, zip(*sizes, strict=True), statistics=few)
+        table = found.table.set_index("method")
+        if rows is short or side != 500:
+            assert table[PUBLISHED].isna().all(axis=None)
+            continue
+        ours = table.loc["MA-CLIP"]
         assert ours["paper_rn50_srcc"] == 0.7428
         assert ours["minus_paper_rn50"] == pytest.approx(ours["srcc_official"] - 0.7428)
-        others = [table.loc[name, "published_srcc"] for name in ("SNP_niqe", "mine", "MA-CLIP")]
-        np.testing.assert_equal(others, [0.4654, np.nan, np.nan])
+        published = table.loc[["SNP_niqe", "mine", "MA-CLIP"], "published_srcc"]
+        np.testing.assert_equal(published.tolist(), [0.4654, np.nan, np.nan])
