@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,8 @@ from tests.store_world import manifest, picture
 
 PATIENCE = 400.0  # seconds; a loaded machine is no failure
 HERE = Path(__file__).parent
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["tests.faults.victims"])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,6 +43,14 @@ class Victim:
         except EOFError:
             return None
 
+    def finish(self) -> list[str]:
+        """What it keeps until it has done its work."""
+        kept = []
+        while isinstance(said := self.hear(), str):
+            kept.append(said)
+        assert self.end() == 0
+        return kept
+
     def end(self) -> int:
         """Wait for its end; its exit status."""
         self.process.join(PATIENCE)
@@ -49,21 +58,14 @@ class Victim:
         return self.process.exitcode
 
 
-@pytest.fixture(scope="session")
-def server() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.faults.victims"])
-    return context
-
-
 @pytest.fixture
-def start(server) -> Iterator[Callable[..., Victim]]:
+def start() -> Iterator[Callable[..., Victim]]:
     """Starts a function of `victims`, given a line to speak on as its last argument."""
     started = []
 
     def run(work: Callable[..., None], *arguments: object) -> Victim:
-        ours, theirs = server.Pipe(duplex=False)
-        process = server.Process(target=work, args=(*arguments, theirs), daemon=True)
+        ours, theirs = SERVER.Pipe(duplex=False)
+        process = SERVER.Process(target=work, args=(*arguments, theirs), daemon=True)
         process.start()
         theirs.close()
         started.append(Victim(process, ours))

@@ -4,13 +4,11 @@ Faults 1 and 2 of the list in README.md; kills of whole runs on a cluster are in
 tests/scale/test_run.py.
 """
 
-import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from functools import partial
 
 import pytest
 import torch
@@ -30,11 +28,7 @@ def same(ours, theirs):
 
 def resume(start, rows, store):
     """Run to the end; the contents that were extracted."""
-    again, done = start(victims.extract, rows, store), []
-    while isinstance(said := again.hear(), str):
-        done.append(said)
-    assert again.end() == 0
-    return done
+    return start(victims.extract, rows, store).finish()
 
 
 @pytest.mark.parametrize(
@@ -92,35 +86,30 @@ def test_a_kill_between_any_two_steps_of_a_write_leaves_no_half_file(
     assert not list(tmp_path.glob("*/pictures/*.safetensors"))
 
 
-def test_ctrl_c_stops_at_once_and_leaves_a_state_to_go_on_from(start, rows, clean, tmp_path):
-    victim = start(partial(victims.extract, pause=1), rows, tmp_path)
-    done = {victim.hear() for _ in range(3)}
-    os.kill(victim.process.pid, signal.SIGINT)
-    assert victim.end() == 1
-    assert done <= held(tmp_path)
-    assert not list(tmp_path.rglob("*.tmp"))
-    resume(start, rows, tmp_path)
-    same(stored(rows, tmp_path), clean)
-
-
-def test_ctrl_c_at_the_command_line_says_how_to_go_on(rows, tmp_path):
-    lists = tmp_path / "list.csv"
-    table = rows.table[["path", "mos"]]
-    table.to_csv(lists, index=False)
+def test_ctrl_c_stops_at_once_says_how_to_go_on_and_leaves_a_state_for_it(
+    start, rows, clean, tmp_path
+):
+    lists, store = tmp_path / "list.csv", tmp_path / "store"
+    rows.table[["path", "mos"]].to_csv(lists, index=False)
     command = [sys.executable, "-c", SLOWLY, "features", "mine", f"--annotations={lists}"]
-    command += [f"--root={rows.root}", f"--store={tmp_path / 'store'}", "-q", "--device=cpu"]
+    command += [f"--root={rows.root}", f"--store={store}", "-q", "--device=cpu"]
     command += ["-b", str(GOLDEN / "vit.safetensors")]
     interruptible = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, cwd=ROOT, **interruptible
     ) as child:
-        wait_for(lambda: child.poll() is not None or held(tmp_path / "store"))
+        wait_for(lambda: child.poll() is not None or held(store))
+        done = held(store)
         child.send_signal(signal.SIGINT)
         _, said = child.communicate(timeout=PATIENCE)
     assert child.returncode == 130, said
     assert "what was written stays, the same command goes on" in said
     assert "Traceback" not in said
     assert not list(tmp_path.rglob("*.tmp"))
+    kept = held(store)
+    assert done <= kept
+    assert len(resume(start, rows, store)) == len(rows) - len(kept) > 0
+    same(stored(rows, store), clean)
 
 
 SLOWLY = """

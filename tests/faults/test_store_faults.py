@@ -8,7 +8,6 @@ import os
 import random
 import time
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -28,9 +27,7 @@ def test_three_processes_share_a_store_while_one_is_killed(seed, start, rows, cl
     time.sleep(dice.random() * 0.05)
     team[0].process.kill()
     for survivor in team[1:]:
-        while isinstance(survivor.hear(), str):
-            pass
-        assert survivor.end() == 0
+        survivor.finish()
     view = stored(rows, tmp_path)
     assert len(view.ok) == len(rows)
     assert torch.equal(view.stack(), clean.stack())
@@ -38,9 +35,7 @@ def test_three_processes_share_a_store_while_one_is_killed(seed, start, rows, cl
 
 def test_a_readers_view_holds_while_others_write(start, rows, clean, tmp_path):
     first = rows.subset([i < 3 for i in range(len(rows))])
-    reader = start(victims.extract, first, tmp_path)
-    while isinstance(reader.hear(), str):
-        pass
+    start(victims.extract, first, tmp_path).finish()
     view = stored(first, tmp_path)
     writer = start(victims.extract, rows, tmp_path)
     while isinstance(writer.hear(), str):
@@ -49,27 +44,22 @@ def test_a_readers_view_holds_while_others_write(start, rows, clean, tmp_path):
     assert len(packs(tmp_path)) == 1
 
 
-def test_a_picture_from_the_future_is_extracted_once(tmp_path):
+def test_a_picture_from_the_future_is_extracted_once_and_again_where_its_pack_is_deleted(tmp_path):
     picture(tmp_path / "p0.png", 0)
+    rows, extractor = manifest(tmp_path, ["p0.png"]), Extractor(PlainScorer(), tmp_path / "store")
     for when in (4e9, 0, -1):
         os.utime(tmp_path / "p0.png", (when, when))
-        view = Extractor(PlainScorer(), tmp_path / "store").crops(manifest(tmp_path, ["p0.png"]))
+        view = extractor.crops(rows)
         assert len(view.ok) == 1
-    assert len(list(tmp_path.rglob("*.safetensors"))) == 1
-
-
-def test_what_is_deleted_by_hand_is_computed_again(tmp_path):
-    rows = manifest(tmp_path, pictures(tmp_path, 3))
-    extractor = Extractor(PlainScorer(), tmp_path / "store")
-    kept = extractor.crops(rows).stack()
-    packs(tmp_path / "store")[0].unlink()
-    assert len(extractor.pending(rows)) == 3
+    (path,) = tmp_path.rglob("*.safetensors")
+    kept = view.stack().clone()
+    path.unlink()
+    assert extractor.pending(rows) == rows.paths
     assert torch.equal(extractor.crops(rows).stack(), kept)
 
 
 def test_a_flipped_bit_in_a_picture_that_still_decodes_changes_its_recorded_sha256(tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "p.jpg", quality=90)
+    picture(tmp_path / "p.jpg", 0)
     rows, extractor = manifest(tmp_path, ["p.jpg"]), Extractor(PlainScorer(), tmp_path / "store")
     before = extractor.crops(rows)
     data = bytearray((tmp_path / "p.jpg").read_bytes())
@@ -77,6 +67,7 @@ def test_a_flipped_bit_in_a_picture_that_still_decodes_changes_its_recorded_sha2
     (tmp_path / "p.jpg").write_bytes(data)
     assert extractor.pending(rows) == rows.paths
     after = extractor.crops(rows)
+    assert after.table["status"].tolist() == ["ok"]
     assert after.table["sha256"].tolist() != before.table["sha256"].tolist()
 
 
@@ -94,39 +85,28 @@ def test_features_made_another_way_are_not_served(change, tmp_path):
     assert len(packs(tmp_path / "store")) == 2
 
 
-def changed(change):
-    """A scorer whose features of every picture are changed; ``change`` gets the pixels too."""
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+def test_features_that_are_not_finite_are_flagged_and_never_averaged_and_zeros_are(value, tmp_path):
     scorer = PlainScorer()
     sound = scorer.encoder.encode_picture
-    scorer.encoder.encode_picture = lambda pixels, *rest: change(sound(pixels, *rest), pixels)
-    return scorer
 
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
-def test_features_that_are_not_finite_are_stored_flagged_and_never_averaged(value, tmp_path):
-    def breaking(features, pixels):
+    def breaking(pixels, *rest):
+        features = sound(pixels, *rest)
         if pixels[0, 0, 0] == 255:
             features[0, 0] = value
-        return features
+        return features * (pixels.max() > 0)
 
     names = pictures(tmp_path, 5)
-    Image.new("RGB", (224, 224), "white").save(tmp_path / "p2.png")
-    scorer, rows = changed(breaking), manifest(tmp_path, names)
-    view = Extractor(scorer, tmp_path / "store").crops(rows)
+    for name, colour in (("p2.png", "white"), ("p3.png", "black")):
+        Image.new("RGB", (224, 224), colour).save(tmp_path / name)
+    scorer.encoder.encode_picture = breaking
+    view = Extractor(scorer, tmp_path / "store").crops(manifest(tmp_path, names))
     table = score_store(view, scorer.anchors)
     assert table["status"].tolist() == ["ok", "ok", "nonfinite", "ok", "ok"]
     assert table["score"].isna().tolist() == [False, False, True, False, False]
-    found = sweep(view, scorer.anchors)
-    assert (found["n"].tolist(), found["n_dropped"].tolist()) == ([4], [1])
-
-
-def test_features_that_are_all_zero_have_a_finite_score(tmp_path):
-    picture(tmp_path / "p0.png", 0)
-    scorer, rows = changed(lambda features, _: features * 0), manifest(tmp_path, ["p0.png"])
-    table = score_store(Extractor(scorer, tmp_path / "store").crops(rows), scorer.anchors)
-    assert table["status"].tolist() == ["ok"]
-    assert table["q_cos"].tolist() == [0.5]
-    assert table["q_mag"].tolist() == [0.0]
+    assert table.loc[3, ["q_cos", "q_mag"]].tolist() == [0.5, 0.0]
+    swept = sweep(view, scorer.anchors)
+    assert (swept["n"].tolist(), swept["n_dropped"].tolist()) == ([4], [1])
 
 
 STRAY = {

@@ -3,14 +3,12 @@
 import os
 import resource
 import signal
-import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pandas as pd
 import torch
 
-from maclip_lab.cli import never_lose_interrupts
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.features import Extractor
 from maclip_lab.features.store import FeatureStore
@@ -25,19 +23,16 @@ SCORER = Maclip(str(GOLDEN / "vit.safetensors"), device="cpu")
 NOBODY = 65534
 
 
-def extract(rows: Manifest, store: Path, line: Connection, pause: float = 0) -> None:
+def extract(rows: Manifest, store: Path, line: Connection) -> None:
     """Extract; tell every picture's content once it is kept, and the configuration at last."""
-    _answer_interrupts()
     keep = FeatureStore.put
 
     def put(itself: FeatureStore, sha256: str, *rest: object) -> None:
         keep(itself, sha256, *rest)
-        time.sleep(pause)
         line.send(sha256)
 
     FeatureStore.put = put
-    view = Extractor(SCORER, store).crops(rows)
-    line.send(view.config)
+    line.send(Extractor(SCORER, store).crops(rows).config)
 
 
 def extract_until(rows: Manifest, store: Path, where: str, call: int, line: Connection) -> None:
@@ -83,13 +78,10 @@ def _attempt(task: str, folder: Path) -> str:
         return f"{type(error).__name__}: {error}"
 
 
-def _rows(folder: Path) -> Manifest:
-    pictures = folder / "pictures"
-    return manifest(pictures, sorted(path.name for path in pictures.iterdir()))
-
-
 def _extract(folder: Path) -> object:
-    return Extractor(SCORER, folder / "store").crops(_rows(folder)).table["status"].tolist()
+    pictures = folder / "pictures"
+    rows = manifest(pictures, sorted(path.name for path in pictures.iterdir()))
+    return Extractor(SCORER, folder / "store").crops(rows).table["status"].tolist()
 
 
 def _table(folder: Path) -> object:
@@ -99,11 +91,6 @@ def _table(folder: Path) -> object:
 def _score(folder: Path) -> object:
     table = score_folder(folder / "pictures", SCORER)
     return [*table["status"], *table["message"]]
-
-
-def _answer_interrupts() -> None:
-    never_lose_interrupts()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 TASKS = {"extract": _extract, "table": _table, "score": _score}
