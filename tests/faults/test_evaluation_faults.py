@@ -14,6 +14,7 @@ from maclip_lab.ablations.sweeps import LAMBDA_GRID, score_store, sweep
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.evaluation import EvaluationSettings
 from maclip_lab.features import Extractor
+from maclip_lab.features.features import StoreError
 from maclip_lab.fusion import FusionSettings
 from tests.faults.victims import SCORER
 from tests.store_world import picture
@@ -62,6 +63,13 @@ def test_broken_pictures_are_counted_and_never_averaged_and_one_of_one_colour_is
     sound = rows.subset([i not in (2, 5) for i in range(8)])
     alone = study(Extractor(SCORER, tmp_path / "alone"), sound, statistics=statistics)
     pd.testing.assert_series_equal(table["srcc"], alone.table["srcc"])
+
+
+def test_a_set_without_one_sound_picture_says_so(tmp_path):
+    for i in range(3):
+        (tmp_path / f"p{i}.png").write_text("no picture")
+    with pytest.raises(StoreError, match=r"none of the 3 pictures of .* has features"):
+        study(Extractor(SCORER, tmp_path / "store"), make(tmp_path, range(3)))
 
 
 def test_settings_that_overflow_are_flagged_not_ranked(tmp_path):
