@@ -1,8 +1,6 @@
 """What tests of the command line share: how it is called, and small worlds for it."""
 
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,7 +9,7 @@ from typer.testing import CliRunner
 
 from maclip_lab import cli
 from tests.conftest import GOLDEN
-from tests.store_world import ROOT, picture
+from tests.store_world import picture
 
 RN, VIT = (str(GOLDEN / f"{name}.safetensors") for name in ("rn", "vit"))
 PICTURE = str(GOLDEN / "d_224x224.png")
@@ -24,20 +22,6 @@ def run(*arguments):
     if error is not None and not isinstance(error, SystemExit):
         return type(error), result.stdout, f"{result.stderr}{error}"
     return result.exit_code, result.stdout, result.stderr
-
-
-def whole(*arguments, **options):
-    """The command line as a program of its own."""
-    command = [str(Path(sys.executable).with_name("maclip-lab"))]
-    return subprocess.run(
-        [*command, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=600,
-        check=False,
-        **options,
-    )
 
 
 def program(monkeypatch, capsys, *arguments):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from maclip_lab import Maclip
+from maclip_lab.errors import DatasetWarning
 from maclip_lab.evaluation import Calibration
 from maclip_lab.files.identity import data_path
 from maclip_lab.files.provenance import read_record
@@ -24,9 +25,8 @@ def world(tmp_path_factory):
         picture(folder / "set" / f"p{i:02}.png", i)
     assert run("score", folder / "set", "-b", VIT, "-q", "-o", folder / "s.csv")[0] == 0
     scores = pd.read_csv(folder / "s.csv")["score"]
-    mos = (
-        50 + 10 * (scores - scores.mean()) / scores.std() + np.random.default_rng(0).normal(size=30)
-    )
+    mos = 50 + 10 * (scores - scores.mean()) / scores.std()
+    mos += np.random.default_rng(0).normal(size=30)
     names = [f"p{i:02}.png" for i in range(30)]
     pd.DataFrame({"image": names, "MOS": mos}).to_csv(folder / "mos.csv", index=False)
     options = ["--annotations", folder / "mos.csv", "--root", folder / "set", "-b", VIT, "-q"]
@@ -98,3 +98,12 @@ def test_a_pack_is_calibrated_with_its_own_backbone(tmp_path):
     assert code == 0, errors
     assert "through 332" in output
     assert Calibration.from_json((tmp_path / "clive.json").read_bytes()).n == 332
+
+
+def test_every_verb_says_that_opinions_are_scores_of_our_own(world):
+    table = pd.read_csv(world / "s.csv")[["path", "score"]]
+    table.to_json(world / "o.json", orient="records")
+    common = ["mine", "--annotations", world / "o.json", "--store", world / "f", "-b", VIT, "-q"]
+    for verb in (["evaluate", "--n-boot", 0], ["sweep"], ["calibrate", "-o", world / "c.json"]):
+        with pytest.warns(DatasetWarning, match="the opinions equal the scores of MA-CLIP"):
+            assert run(*verb, *common)[0] == 0

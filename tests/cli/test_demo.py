@@ -35,7 +35,9 @@ def ranked(tmp_path_factory):
         yield demo.ranked_photographs(tmp_path_factory.mktemp("demo"), scorer)
 
 
-def test_the_figure_and_the_table_carry_a_record_that_explains_them(ranked, tmp_path):
+def test_the_figure_and_the_table_are_explained_and_whole_though_the_disk_fills_up(
+    ranked, tmp_path, monkeypatch
+):
     figure, table = demo.write_demo(ranked, 0.9, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == WRITTEN
     for result in (figure, table):
@@ -50,10 +52,6 @@ def test_the_figure_and_the_table_carry_a_record_that_explains_them(ranked, tmp_
     frame = pd.read_csv(table)
     assert frame["score"].is_monotonic_decreasing
     assert len(frame) == 12 * (1 + 2 * 2)
-
-
-def test_a_full_disk_leaves_the_older_figure_and_table_alone(ranked, tmp_path, monkeypatch):
-    demo.write_demo(ranked, 0.9, tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
 
     def full(temporary, name, data, durable):

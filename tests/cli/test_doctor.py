@@ -1,7 +1,5 @@
 """The doctor finds what is wrong with a set-up, and changes nothing."""
 
-import subprocess
-import sys
 from hashlib import sha256
 
 import pytest
@@ -38,14 +36,6 @@ def test_a_sound_set_up_has_nothing_bad_and_nothing_is_made(machine):
     assert "online, used only for weights that are asked for" in found["network"][1]
     assert inventory(machine) == {}
     assert not (machine / "cache").exists()
-
-
-def test_the_doctor_needs_nothing_that_another_command_imports():
-    script = "from maclip_lab.cli.explain import examine; print(len(examine()))"
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
-    )
-    assert int(done.stdout) > len(OPENAI), done.stderr
 
 
 def test_a_package_that_is_absent_or_a_switched_off_check_is_bad(monkeypatch):
@@ -94,13 +84,11 @@ def copies(machine, monkeypatch):
     return blobs
 
 
-def test_every_copy_of_a_backbone_is_hashed_and_found_whole(copies):
-    rows = examine().query("what == 'RN101'")
-    assert rows["verdict"].tolist() == ["ok"] * len(copies)
-
-
 @pytest.mark.parametrize("damaged", range(2))
-def test_the_one_copy_in_which_a_bit_flipped_is_found(damaged, copies):
+def test_every_copy_of_a_backbone_is_hashed_and_the_one_in_which_a_bit_flipped_is_bad(
+    damaged, copies
+):
+    assert examine().query("what == 'RN101'")["verdict"].tolist() == ["ok"] * len(copies)
     path = copies[damaged]
     content = bytearray(path.read_bytes())
     content[-1] ^= 1

@@ -9,22 +9,16 @@ import pandas as pd
 import pytest
 from PIL import Image
 from scipy import stats
-from typer.testing import CliRunner
 
-from maclip_lab import cli
+from maclip_lab.errors import MaclipError
 from maclip_lab.files.provenance import read_record
 from maclip_lab.scorer import Maclip
+from tests.cli.conftest import RN, run
 from tests.conftest import needs_chromium
 from tests.datasets.facsimile import build, rows_of
-from tests.store_world import RN
 
 SETS = ("koniq", "CSIQ")
 ROWS = 10
-
-
-def run(*arguments):
-    result = CliRunner().invoke(cli.app, ["reproduce", "-q", *map(str, arguments)])
-    return result.exit_code, result.stdout, f"{result.stderr}{result.exception or ''}"
 
 
 def lay_out(root):
@@ -48,24 +42,19 @@ def lay_out(root):
 def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reproduced")
     root = lay_out(folder / "iqa")
-    call = ("--root", root, "-b", RN, "-o", folder / "out", "--store", folder / "store")
+    call = ("reproduce", "-q", "--root", root, "-b", RN)
+    call += ("-o", folder / "out", "--store", folder / "store")
     ended = run(*call)
     own = folder / "out" / "rn.safetensors"
     claims = pd.read_csv(own / "claims.csv", keep_default_na=False)
-    return SimpleNamespace(
-        folder=folder, root=root, out=folder / "out", own=own, call=call, claims=claims, ended=ended
-    )
+    return SimpleNamespace(folder=folder, root=root, own=own, call=call, claims=claims, ended=ended)
 
 
-def test_it_says_what_is_here_what_is_missing_and_how_to_get_it(world):
-    _, said, _ = world.ended
+def test_it_says_what_is_here_and_missing_leaves_out_a_broken_set_and_runs_the_rest(world):
+    code, said, errors = world.ended
+    assert code == 1
     assert re.search(rf"koniq +{ROWS} of 10073 pictures", said)
     assert re.search(r"SPAQ +not here; get it from https://", said)
-
-
-def test_a_broken_set_is_left_out_with_its_reason_and_the_rest_is_run(world):
-    code, _, errors = world.ended
-    assert code == 1
     assert re.search(r"TID2013: \w+: .*", errors)
     rows = world.claims[(world.claims["dataset"] == "TID2013")]
     assert rows["verdict"].str.startswith("not run: ").all()
@@ -115,24 +104,26 @@ def test_stopped_and_called_again_it_encodes_nothing_twice(world):
 
 
 def test_other_settings_and_folders_of_other_things_are_refused(world):
-    code, _, errors = run(*world.call, "--precision", "fp16")
-    assert (code, "precision was fp32 and is fp16" in errors) == (1, True)
+    error, _, said = run(*world.call, "--precision", "fp16")
+    assert error is MaclipError
+    assert "precision was fp32 and is fp16" in said
     foreign = world.folder / "mine"
     foreign.mkdir()
     (foreign / "notes.txt").write_text("mine")
-    code, _, errors = run(*world.call[:4], "-o", foreign)
-    assert (code, "holds other things than a report" in errors) == (1, True)
+    error, _, said = run(*world.call[:6], "-o", foreign)
+    assert error is MaclipError
+    assert "holds other things than a report" in said
     assert [path.name for path in foreign.iterdir()] == ["notes.txt"]
 
 
 def test_a_folder_without_any_set_is_a_wrong_call_and_absent_weights_are_never_fetched(
     world, monkeypatch, tmp_path
 ):
-    code, _, errors = run("--root", tmp_path, "-o", tmp_path / "out")
+    code, _, errors = run("reproduce", "--root", tmp_path, "-o", tmp_path / "out")
     assert (code, "no data set was found there" in errors) == (2, True)
     assert not (tmp_path / "out").exists()
     monkeypatch.setenv("MACLIP_LAB_CACHE", str(tmp_path / "cache"))
-    code, _, said = run("--root", world.root, "-o", tmp_path / "out", "-b", "RN50x64")
+    code, _, said = run(*world.call[:4], "-o", tmp_path / "out", "-b", "RN50x64")
     assert (code, "maclip-lab weights fetch RN50x64, or --fetch" in said) == (1, True)
 
 
