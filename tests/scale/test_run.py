@@ -8,6 +8,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import replace
 from importlib.util import find_spec
+from unittest.mock import Mock
 from urllib.request import urlopen
 
 import pandas as pd
@@ -89,18 +90,6 @@ def test_a_parts_hashes_are_of_the_bytes_that_were_scored(tmp_path, monkeypatch)
     assert scored != content_sha256(tmp_path / name)
 
 
-def test_a_damaged_part_is_set_aside_and_done_again(single, paths, tmp_path):
-    run = score_many(paths[:3], CONFIG, tmp_path, part_size=3)
-    path = run.parts[0].path
-    path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(IntegrityError):
-        read_part(path)
-    again = score_many(paths[:3], CONFIG, tmp_path, part_size=3)
-    assert not again.parts[0].resumed
-    assert path.with_name(path.name + ".corrupt").exists()
-    equal(again.table(), single.table().head(3))
-
-
 def test_no_bit_of_a_part_can_flip_unseen(single, tmp_path):
     whole = single.parts[0].path.read_bytes()
     path = tmp_path / single.parts[0].path.name
@@ -168,24 +157,17 @@ def test_an_edited_picture_is_scored_again_though_its_size_and_time_are_the_same
 
 
 def test_workers_that_cannot_be_started_are_tried_once(monkeypatch):
-    import distributed
-
-    started = []
-
-    def frail(**options):
-        started.append(options["n_workers"])
-        raise RuntimeError("Nanny failed to start.")
-
-    monkeypatch.setattr(distributed, "LocalCluster", frail)
+    frail = Mock(side_effect=RuntimeError("Nanny failed to start."))
+    monkeypatch.setattr("distributed.LocalCluster", frail)
     with (
         pytest.raises(ScaleError, match=r"no workers can be started .*: Nanny failed to start\."),
         dask_client(2),
     ):
         pass
-    assert started == [2]
+    assert [call.kwargs["n_workers"] for call in frail.call_args_list] == [2]
 
 
-def test_an_exception_in_one_part_is_a_failed_part_and_the_others_are_kept(
+def test_a_part_that_raises_or_is_damaged_is_done_again_and_the_others_are_kept(
     paths, single, tmp_path, monkeypatch
 ):
     def fragile(part, config, folder, workers):
@@ -205,33 +187,39 @@ def test_an_exception_in_one_part_is_a_failed_part_and_the_others_are_kept(
     again = score_many(paths, CONFIG, tmp_path, part_size=3)
     assert [part.resumed for part in again.parts] == [True, False, True]
     equal(again.table(), single.table())
+    path = again.parts[0].path
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(IntegrityError):
+        read_part(path)
+    again = score_many(paths, CONFIG, tmp_path, part_size=3)
+    assert [part.resumed for part in again.parts] == [False, True, True]
+    assert path.with_name(path.name + ".corrupt").exists()
+    equal(again.table(), single.table())
 
 
 def test_a_full_disk_ends_the_run_and_says_so(paths, tmp_path, monkeypatch):
+    full = Mock(side_effect=StorageFullError(28, "no room", "x"))
     monkeypatch.setattr(parts, "write_bytes", full)
     with pytest.raises(StorageFullError, match="no room"):
         score_many(paths, CONFIG, tmp_path)
 
 
-def full(*_):
-    raise StorageFullError(28, "no room", "x")
-
-
-def test_other_weights_than_those_asked_for_are_refused(paths, tmp_path):
-    with pytest.raises(IntegrityError, match="not the abab"):
-        score_many(paths, replace(CONFIG, weights_sha256="ab" * 32), tmp_path)
-
-
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("asked", "error", "said"),
     [
-        ({"pictures": []}, "at least one picture"),
-        ({"workers": 0}, "workers is at least 1, got 0"),
-        ({"part_size": 0}, "part_size is a number of pictures, got 0"),
+        ({"pictures": []}, ValueError, "at least one picture"),
+        ({"workers": 0}, ValueError, "workers is at least 1, got 0"),
+        ({"part_size": 0}, ValueError, "part_size is a number of pictures, got 0"),
+        ({"config": replace(CONFIG, weights_sha256="ab" * 32)}, IntegrityError, "not the abab"),
+        pytest.param(
+            {"cluster": "tcp://127.0.0.1:9"},
+            *(ScaleError, r"answers at tcp://127\.0\.0\.1:9"),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
-def test_wrong_numbers_are_errors_at_the_edge(paths, tmp_path, asked, said):
-    with pytest.raises(ValueError, match=said):
+def test_what_cannot_be_is_an_error_at_the_edge(paths, tmp_path, asked, error, said):
+    with pytest.raises(error, match=said):
         score_many(**{"pictures": paths, "config": CONFIG, "folder": tmp_path, **asked})
 
 
@@ -315,24 +303,10 @@ def test_a_cluster_is_used_by_its_address_and_resumes_what_another_executor_did(
     equal(run.table(), single.table())
 
 
-class Gone:
-    """A Dask client whose scheduler went away."""
-
-    nthreads = dict
-
-    def submit(self, *_, **__):
-        raise RuntimeError("client is closed")
-
-
 def test_a_cluster_that_goes_away_is_an_error_that_says_how_to_go_on(paths, tmp_path, monkeypatch):
-    monkeypatch.setattr("maclip_lab.scale.run.dask_client", lambda *_: nullcontext(Gone()))
+    gone = Mock(nthreads=dict, submit=Mock(side_effect=RuntimeError("client is closed")))
+    monkeypatch.setattr("maclip_lab.scale.run.dask_client", lambda *_: nullcontext(gone))
     with pytest.raises(ScaleError, match=r"the cluster was lost \(client is closed\); finished"):
-        score_many(paths, CONFIG, tmp_path, cluster="tcp://127.0.0.1:9")
-
-
-@pytest.mark.slow
-def test_a_cluster_that_does_not_answer_is_an_error_that_names_it(paths, tmp_path):
-    with pytest.raises(ScaleError, match=r"answers at tcp://127\.0\.0\.1:9"):
         score_many(paths, CONFIG, tmp_path, cluster="tcp://127.0.0.1:9")
 
 
