@@ -183,7 +183,7 @@ def test_a_wrong_call_is_answered_by_what_is_wrong_with_it(arguments, said, tmp_
 
 
 def test_a_result_would_be_reproduced_until_something_behind_it_is_not_as_it_was(tmp_path):
-    first, out, drawn = tmp_path / "set" / "p0.png", tmp_path / "s.csv", "tiny-rn-untrained-"
+    first, out, drawn = tmp_path / "set" / "p0.png", tmp_path / "s.parquet", "tiny-rn-untrained-"
     first.parent.mkdir()
     for i in range(2):
         picture(tmp_path / "set" / f"p{i}.png", i)
@@ -201,7 +201,7 @@ def test_a_result_would_be_reproduced_until_something_behind_it_is_not_as_it_was
         (first.unlink, [], "1 of 2 pictures are gone"),
         (lambda: picture(tmp_path / "set" / "new.png", 9), [], "1 pictures are new in"),
         (lambda: record_path(out).write_text(foreign), [], "the weights of RN999 are not on this"),
-        (lambda: out.write_text(out.read_text() + "a row\n"), [], "changed since it was written"),
+        (lambda: out.write_bytes(out.read_bytes() + b"row"), [], "changed since it was written"),
     ):
         change()
         code, output, _ = run("explain", out, *options)
