@@ -33,10 +33,6 @@ class Unfused(Placement):
     fused = False
 
 
-PLACES = {"fused": FP32, "plain": Unfused(CPU, torch.float32)}
-places = pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
-
-
 def distance(features, wanted):
     """Largest error of a feature, as a share of its length."""
     return ((features - wanted).norm(dim=-1) / wanted.norm(dim=-1)).max().item()
@@ -67,15 +63,10 @@ def randomised(tower, seed=0):
     return tower.eval().requires_grad_(False)
 
 
-def encoder_of(clip, micro_batch, pack=False):
+def encoder_of(clip, micro_batch=10, pack=False):
     encoder = ImageEncoder(clip, device=CPU)
     encoder.micro_batch, encoder.pack = micro_batch, pack
     return encoder
-
-
-@pytest.fixture(scope="module")
-def encoder(golden_clips):
-    return ImageEncoder(golden_clips["rn"], device=CPU)
 
 
 def short_of_memory(encoder, fits):
@@ -99,7 +90,7 @@ TOWERS = {
 }
 
 
-@places
+@pytest.mark.parametrize("place", [FP32, Unfused(CPU, torch.float32)], ids=["fused", "plain"])
 @pytest.mark.parametrize("pos_embedding", [False, True])
 @pytest.mark.parametrize("tower", TOWERS)
 def test_a_folded_or_fused_tower_has_the_plain_ones_features(place, pos_embedding, tower):
@@ -155,13 +146,14 @@ def test_features_do_not_depend_on_the_micro_batch(golden_clips, model, micro_ba
     assert distance(few.encode_picture(picture), many.encode_picture(picture)) < 5e-5
 
 
-def test_unpacked_pictures_have_the_features_they_have_alone_to_the_bit(encoder):
+def test_unpacked_pictures_have_the_features_they_have_alone_to_the_bit(golden_clips):
+    encoder = encoder_of(golden_clips["rn"])
     pictures = [pixels(260, 300, 1), pixels(480, 224, 2), pixels(224, 224, 3)]
     together = list(encoder.encode_pictures(pictures))
     assert all(map(torch.equal, together, map(encoder.encode_picture, pictures)))
 
 
-def test_packed_pictures_fill_every_batch_and_have_the_features_they_have_alone_to_rounding(
+def test_packed_pictures_fill_every_batch_to_the_same_features_and_whole_ones_are_never_packed(
     golden_clips,
 ):
     packed = encoder_of(golden_clips["vit"], 4, pack=True)
@@ -173,12 +165,8 @@ def test_packed_pictures_fill_every_batch_and_have_the_features_they_have_alone_
         for index, features in zip(order, together, strict=True):
             assert distance(features, alone[index]) < 1e-6
     assert asked == [4, 4, 4, 3] * 2
-
-
-def test_whole_pictures_are_never_packed(golden_clips):
-    packed = encoder_of(golden_clips["vit"], 16, pack=True)
-    shapes = [f.shape for f in packed.encode_pictures([pixels(64, 96), pixels(80, 64)], WHOLE)]
-    assert shapes == [(1, packed.embed_dim)] * 2
+    whole = packed.encode_pictures([pixels(64, 96), pixels(80, 64)], WHOLE)
+    assert [features.shape for features in whole] == [(1, packed.embed_dim)] * 2
 
 
 @pytest.mark.parametrize(
@@ -226,8 +214,8 @@ def test_half_precision_scores_as_full_precision_does(golden_clips, model, toler
     assert scores[1] == pytest.approx(scores[0], abs=tolerance)
 
 
-def test_a_picture_of_one_windows_size_is_its_own_thumbnail(encoder):
-    picture = pixels(224, 224)
+def test_a_picture_of_one_windows_size_is_its_own_thumbnail(golden_clips):
+    encoder, picture = encoder_of(golden_clips["rn"]), pixels(224, 224)
     window, thumbnail = encoder.encode_picture(picture)
     (batch,) = crop_batches(picture)
     wanted = encoder.encode(batch)

@@ -8,19 +8,16 @@ from hypothesis import strategies as st
 
 from maclip_lab.fusion import FusionSettings, fuse
 
-CUES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 3)), min_size=1, max_size=20)
+PAIRS = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 3)), min_size=1, max_size=20)
+CUES = PAIRS.map(lambda pairs: torch.tensor(pairs, dtype=torch.float64).T)
 BASE = st.floats(-2, 2)
 CONSTANTS = st.builds(FusionSettings, base_cos=BASE, base_norm=BASE, alpha=st.floats(0, 2))
-
-
-def columns(cues):
-    return torch.tensor(cues, dtype=torch.float64).T
 
 
 @hypothesis.settings(deadline=None)
 @given(CUES, CONSTANTS)
 def test_the_weights_are_the_softmax_of_the_paper(cues, settings):
-    q_cos, q_mag = columns(cues)
+    q_cos, q_mag = cues
     lead = settings.alpha * (q_cos - q_mag)
     logits = np.stack([settings.base_cos + lead, settings.base_norm - lead])
     weights = torch.stack(fuse(q_cos, q_mag, settings)[1:])
@@ -30,10 +27,9 @@ def test_the_weights_are_the_softmax_of_the_paper(cues, settings):
 @hypothesis.settings(deadline=None)
 @given(CUES, CONSTANTS)
 def test_the_score_lies_between_the_cues(cues, settings):
-    q_cos, q_mag = columns(cues)
-    score = fuse(q_cos, q_mag, settings)[0]
-    assert (score >= torch.minimum(q_cos, q_mag) - 1e-12).all()
-    assert (score <= torch.maximum(q_cos, q_mag) + 1e-12).all()
+    score = fuse(*cues, settings)[0]
+    assert (score >= cues.amin(0) - 1e-12).all()
+    assert (score <= cues.amax(0) + 1e-12).all()
 
 
 def test_the_defaults_are_the_papers():

@@ -65,12 +65,9 @@ def test_the_quality_map_averages_the_windows_that_hold_a_pixel():
     assert np.isnan(quality[352:, :]).all()
     assert np.isnan(quality[:, 352:]).all()
     assert not np.isnan(quality[:352, :352]).any()
-
-
-def test_without_windows_the_map_is_empty_and_of_words_there_is_none():
     for protocol in (WHOLE, Protocol(windows=False)):
-        result = score_features(features(CropGrid(300, 300, protocol)), ANCHORS)
-        assert np.isnan(result.quality_map()).all()
+        without = score_features(features(CropGrid(300, 300, protocol)), ANCHORS)
+        assert np.isnan(without.quality_map()).all()
     with pytest.raises(ValueError, match="no numeric column 'kind'; it has top, left, score"):
         result.quality_map("kind")
 

@@ -91,8 +91,7 @@ def test_a_folder_gives_one_row_a_picture_stops_at_none_and_tells_its_origin(sco
 def test_only_a_published_sets_name_reads_files_as_the_authors_do(scorer, protocol, official):
     exif = Image.Exif()
     exif[0x0112] = 6
-    photo = Image.new("RGBA", (300, 260), (200, 30, 30, 90))
-    data = encoded(photo, exif=exif)
+    data = encoded(Image.new("RGBA", (300, 260), (200, 30, 30, 90)), exif=exif)
     named = scorer(data, protocol)
     assert named.width == (300 if official else 260)
     assert scorer(data, protocol, preset="official").width == 300
@@ -154,8 +153,7 @@ def test_other_prompts_change_the_cosine_cue_alone_and_are_encoded_once(scorer):
 
 
 def test_clip_iqa_is_the_cosine_cue_of_the_whole_picture(scorer, golden_clips):
-    clip = golden_clips["rn"]
-    picture = GOLDEN / "c_640x352.png"
+    clip, picture = golden_clips["rn"], GOLDEN / "c_640x352.png"
     pixels = np.asarray(Image.open(picture).convert("RGB"), np.float32)
     with torch.inference_mode():
         feature = clip.encode_image(normalise(torch.tensor(pixels)[None]))
