@@ -44,10 +44,14 @@ def noise(width, height):
     ("width", "height", "crops"),
     [(1024, 768, 36), (512, 384, 7), (500, 500, 10), (224, 224, 2), (288, 288, 2), (351, 352, 3)],
 )
-def test_the_number_of_crops_is_the_papers(width, height, crops):
-    grid = CropGrid(height, width)
-    assert len(grid) == crops
-    assert len(grid.corners()) == crops - 1
+def test_the_number_of_crops_is_the_papers_and_coverage_the_share_of_pixels_seen(
+    width, height, crops
+):
+    grid, seen = CropGrid(height, width), np.zeros((height, width))
+    for top, left in grid.corners():
+        seen[top : top + 224, left : left + 224] = 1
+    assert (len(grid), len(grid.corners())) == (crops, crops - 1)
+    assert grid.coverage == pytest.approx(seen.mean())
 
 
 @settings(max_examples=15, deadline=None)
@@ -129,13 +133,8 @@ def test_windows_thumbnail_and_the_whole_picture_can_be_had_alone(size, protocol
     pixels, upscaled = prepare(noise(*size), protocol)
     assert not upscaled
     assert torch.cat(list(crop_batches(pixels, protocol))).shape == shape
-    assert len(CropGrid(*pixels.shape[:2], protocol)) == shape[0]
-
-
-def test_coverage_is_the_share_of_pixels_in_some_window():
-    assert CropGrid(224, 224).coverage == 1
-    assert CropGrid(448, 448).coverage == pytest.approx((352 / 448) ** 2)
-    assert CropGrid(300, 300, Protocol(windows=False)).coverage == 0
+    grid = CropGrid(*pixels.shape[:2], protocol)
+    assert (len(grid), grid.coverage > 0) == (shape[0], protocol.windows)
 
 
 @pytest.mark.parametrize(
