@@ -22,12 +22,6 @@ RGB = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 RANGE = r"lie in \[0, 1\], got min .*, max .*divide 0..255"
 
 
-def saved(image: Image.Image, name: str, folder: Path, **options: object) -> Path:
-    path = folder / name
-    image.save(path, **options)
-    return path
-
-
 def placed(folder: Path, files: dict[str, bytes]) -> None:
     for name, data in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -49,10 +43,10 @@ def test_an_ordinary_file_is_what_pillow_reads(name, preset, tmp_path):
     feature = {"a.jp2": "jpg_2000", "a.avif": "avif", "a.webp": "webp"}.get(name)
     if feature and not features.check(feature):
         pytest.skip(f"this Pillow has no {feature}")
-    path = saved(Image.fromarray(RGB), name, tmp_path)
-    with Image.open(path) as image:
-        expected = np.asarray(image.convert("RGB"))
-    for source in (path, str(path), path.read_bytes(), Image.open(BytesIO(path.read_bytes()))):
+    data, path = encoded(Image.fromarray(RGB), ORDINARY[name]), tmp_path / name
+    path.write_bytes(data)
+    expected = np.asarray(Image.open(BytesIO(data)).convert("RGB"))
+    for source in (path, str(path), data, Image.open(BytesIO(data))):
         np.testing.assert_array_equal(pixels(load_picture(source, preset=preset)), expected)
 
 
@@ -122,19 +116,16 @@ def test_the_first_frame_is_used(kind):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientation_is_applied_once_by_default_and_ignored_officially(orientation, tmp_path):
+def test_orientation_is_applied_once_by_default_and_ignored_officially(orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    path = saved(Image.fromarray(RGB), "o.png", tmp_path, exif=exif)
-    with Image.open(path) as image:
-        upright = ImageOps.exif_transpose(image).convert("RGB")
-    picture, official = load_picture(path), load_picture(path, preset="official")
-    np.testing.assert_array_equal(pixels(picture), np.asarray(upright))
-    np.testing.assert_array_equal(pixels(official), RGB)
-    flags = () if orientation == 1 else ("exif_rotated",)
-    turned_by_pillow = load_picture(saved(Image.fromarray(RGB), "o.tif", tmp_path, exif=exif))
-    np.testing.assert_array_equal(pixels(turned_by_pillow), np.asarray(upright))
-    assert picture.flags == official.flags == turned_by_pillow.flags == flags
+    data = encoded(Image.fromarray(RGB), exif=exif)
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(BytesIO(data))))
+    picture, official = load_picture(data), load_picture(data, preset="official")
+    turned_by_pillow = load_picture(encoded(Image.fromarray(RGB), "TIFF", exif=exif))
+    for read, shown in ((picture, upright), (official, RGB), (turned_by_pillow, upright)):
+        np.testing.assert_array_equal(pixels(read), shown)
+        assert read.flags == (() if orientation == 1 else ("exif_rotated",))
 
 
 def test_garbled_exif_does_not_hide_the_picture_unless_the_user_makes_warnings_errors():
@@ -258,9 +249,10 @@ def test_the_callers_image_and_the_process_are_left_alone():
 
 def test_threads_read_what_one_thread_reads(tmp_path):
     pictures = np.random.default_rng(3).integers(0, 256, (40, 40, 50, 3), np.uint8)
-    paths = [saved(Image.fromarray(p), f"{i}.png", tmp_path) for i, p in enumerate(pictures)]
+    files = {f"{i:02}.png": encoded(Image.fromarray(shown)) for i, shown in enumerate(pictures)}
+    placed(tmp_path, files)
     with ThreadPoolExecutor(8) as pool:
-        threaded = [pixels(picture) for picture in pool.map(load_picture, paths)]
+        threaded = [*map(pixels, pool.map(load_picture, sorted(tmp_path.iterdir())))]
     np.testing.assert_array_equal(threaded, pictures)
 
 
@@ -316,7 +308,8 @@ def test_heic_is_read_where_its_plugin_is_installed(tmp_path):
 
 
 def test_a_picture_is_named_while_it_is_read_and_no_longer(tmp_path, monkeypatch):
-    path, named = saved(Image.new("RGB", (4, 4)), "a.png", tmp_path), []
+    path, named = tmp_path / "a.png", []
+    path.write_bytes(encoded(Image.new("RGB", (4, 4))))
     monkeypatch.setattr(
         "maclip_lab.images._flags_before_loading", lambda _: named.append(being_read.get()) or ()
     )

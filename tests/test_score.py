@@ -1,4 +1,5 @@
 import pickle
+from copy import deepcopy
 
 import numpy as np
 import pandas as pd
@@ -9,16 +10,14 @@ from maclip_lab.crops import WHOLE, CropGrid, PreparedPicture, Protocol
 from maclip_lab.cues import magnitude_cue
 from maclip_lab.fusion import FusionSettings
 from maclip_lab.images import Picture
-from maclip_lab.prompts import ATTRIBUTES, PROMPT_SETS
+from maclip_lab.prompts import ATTRIBUTES, PROMPT_SETS, encode_prompts, prompt_pairs, unread_words
 from maclip_lab.score import TextAnchors, read_cues, score_features
+from maclip_lab.weights.loading import load_backbone
 
-ANCHORS = TextAnchors(
-    (("Good image", "bad image"), ("Sharp image", "blurry image")),
-    torch.randn(4, 16, generator=torch.Generator().manual_seed(3)),
-    20.0,
-)
-DRAW = torch.randn(14, 16, generator=torch.Generator().manual_seed(5))
-AXES = TextAnchors(PROMPT_SETS["attributes"], DRAW, 20.0)
+TEXTS = torch.randn(14, 16, generator=torch.Generator().manual_seed(3))
+PAIRS = (("Good image", "bad image"), ("Sharp image", "blurry image"))
+ANCHORS = TextAnchors(PAIRS, TEXTS[:4], 20.0)
+AXES = TextAnchors(PROMPT_SETS["attributes"], TEXTS, 20.0)
 
 
 def features(grid, seed=0, flags=()):
@@ -105,3 +104,39 @@ def test_the_named_axes_are_the_pairs_of_their_prompt_set():
         assert result.attributes[name] == pytest.approx(cues[f"{good} / {bad}"].mean(), abs=1e-7)
     assert result.score == score_features(picture, ANCHORS).score
     assert score_features(picture, ANCHORS).attributes == {}
+
+
+def test_pairs_are_found_by_the_name_of_their_set_or_taken_as_given():
+    assert prompt_pairs("clip-iqa") == (("Good photo.", "Bad photo."),)
+    assert prompt_pairs([["a calm sea", "a wild sea"]]) == (("a calm sea", "a wild sea"),)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "message"),
+    [
+        ("maklip", "no prompt set is called 'maklip'; known are maclip, clip-iqa"),
+        ([], "at least one prompt pair"),
+        ([("good",)], r"expected pairs of \(positive, negative\) texts, got \('good',\)"),
+        (["good", "bad"], r"expected pairs of .*, got \('good',\)"),
+        ([("good", " ")], "expected pairs"),
+        ([("good", 3)], "expected pairs"),
+    ],
+)
+def test_anything_else_is_refused_by_value(prompts, message):
+    with pytest.raises(ValueError, match=message):
+        prompt_pairs(prompts)
+
+
+@pytest.mark.parametrize("name", ["tiny-rn", "tiny-vit"])
+def test_words_that_an_embedded_backbone_has_never_read_are_named(name):
+    clip = load_backbone(name).clip
+    known = [text for pairs in PROMPT_SETS.values() for pair in pairs for text in pair]
+    assert unread_words(clip, known) == []
+    with pytest.warns(UserWarning, match="never read 'Dull', 'thingamajig': .* other words"):
+        encode_prompts(clip, (("a Dull, dark photo", "Dull thingamajig."),))
+
+
+def test_a_whole_vocabulary_has_no_unknown_words(golden_clips):
+    clip = deepcopy(golden_clips["vit"])
+    torch.nn.init.normal_(clip.token_embedding.weight)
+    encode_prompts(clip, (("thingamajig", "Dull"),))
