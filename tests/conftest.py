@@ -29,7 +29,6 @@ needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="needs Chromium, which is not installed here"
 )
 GOLDEN = Path(__file__).parent / "data" / "golden"
-SHARED = Path(__file__).parents[2] / "shared"
 
 torch.set_num_threads(1)
 
@@ -77,9 +76,10 @@ def cluster():
 @pytest.fixture
 def shared() -> Path:
     """Third-party data beside the checkout; the test skips where it is absent."""
-    if not SHARED.is_dir():
+    folder = Path(__file__).parents[2] / "shared"
+    if not folder.is_dir():
         pytest.skip("needs the third-party data in ../shared, which is absent here")
-    return SHARED
+    return folder
 
 
 @pytest.fixture(scope="module")

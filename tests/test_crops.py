@@ -75,7 +75,7 @@ def test_every_window_lies_inside_row_by_row_and_is_cut_where_the_grid_says(widt
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, 900), st.integers(1, 900), st.integers(8, 224))
-def test_the_thumbnail_is_torchs_bilinear_resize_of_the_whole_noise(width, height, side):
+def test_the_thumbnail_is_torchs_bilinear_resize_of_the_whole_picture(width, height, side):
     pixels = np.asarray(noise(width, height))
     whole = torch.from_numpy(pixels.transpose(2, 0, 1).copy()).float()[None]
     wanted = F.interpolate(whole, (side, side), mode="bilinear", align_corners=False)[0]

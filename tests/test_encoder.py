@@ -63,7 +63,7 @@ def randomised(tower, seed=0):
     return tower.eval().requires_grad_(False)
 
 
-def encoder_of(clip, micro_batch=10, pack=False):
+def encoder_of(clip, micro_batch, pack=False):
     encoder = ImageEncoder(clip, device=CPU)
     encoder.micro_batch, encoder.pack = micro_batch, pack
     return encoder
@@ -147,7 +147,7 @@ def test_features_do_not_depend_on_the_micro_batch(golden_clips, model, micro_ba
 
 
 def test_unpacked_pictures_have_the_features_they_have_alone_to_the_bit(golden_clips):
-    encoder = encoder_of(golden_clips["rn"])
+    encoder = ImageEncoder(golden_clips["rn"], device=CPU)
     pictures = [pixels(260, 300, 1), pixels(480, 224, 2), pixels(224, 224, 3)]
     together = list(encoder.encode_pictures(pictures))
     assert all(map(torch.equal, together, map(encoder.encode_picture, pictures)))
@@ -215,7 +215,7 @@ def test_half_precision_scores_as_full_precision_does(golden_clips, model, toler
 
 
 def test_a_picture_of_one_windows_size_is_its_own_thumbnail(golden_clips):
-    encoder, picture = encoder_of(golden_clips["rn"]), pixels(224, 224)
+    encoder, picture = ImageEncoder(golden_clips["rn"], device=CPU), pixels(224, 224)
     window, thumbnail = encoder.encode_picture(picture)
     (batch,) = crop_batches(picture)
     wanted = encoder.encode(batch)

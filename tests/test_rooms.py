@@ -64,11 +64,8 @@ def test_every_folder_is_a_room_of_the_plan():
     assert rooms | {"method"} == set(MAY_KNOW)
 
 
-def test_the_root_is_the_method():
+def test_the_root_is_the_method_and_the_package_has_few_files_and_does_not_grow():
     assert len(METHOD) <= 14
-
-
-def test_the_package_has_few_files_and_does_not_grow():
     files = list(PACKAGE.rglob("*.py"))
     assert len(files) <= 90
     assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files) <= LINES
