@@ -1,4 +1,4 @@
-"""A notebook's set-up: cells, checks, the matrix, exercises and files."""
+"""A notebook's set-up: sets, cells, checks, the matrix, exercises and files."""
 
 from types import SimpleNamespace
 
@@ -8,22 +8,23 @@ import numpy as np
 import pandas as pd
 import pytest
 from IPython.core.formatters import DisplayFormatter
+from PIL import Image
 
 import maclip_lab as ml
+from maclip_lab.datasets import DatasetError, Edition, synthetic
 from maclip_lab.evaluation import Estimate
 from maclip_lab.lessons import lesson, outputs
+from maclip_lab.lessons.lesson import extract, open_set, work_folder
+from tests.store_world import RN
 
 
 @pytest.fixture(scope="module", autouse=True)
-def style():
-    """The house style ends with these tests."""
-    with mpl.rc_context():
-        yield
-
-
-@pytest.fixture(scope="module")
 def lab():
-    return ml.Lesson("04")
+    """Of the shipped sets, without weights; the house style ends with these tests."""
+    with mpl.rc_context():
+        lab = ml.Lesson("04")
+        lab._open_scorer = None
+        yield lab
 
 
 def estimate(value, p, **more):
@@ -39,7 +40,10 @@ def test_the_cells_are_both_backbones_on_three_sets_and_what_is_asked_comes_firs
     own = ml.Lesson("04", "mine.safetensors", "mine=list.csv")
     assert list(own.cells)[:2] == [("mine.safetensors", "mine"), ("mine.safetensors", "severity")]
     assert list(own.cells)[2:] == list(lab.cells)
+    assert ("mine.safetensors-untrained-2", "mine") in own.twins
+    assert set(lab.twins) < set(own.twins)
     assert {"mine.safetensors", "mine"} <= set(ml.plots.PALETTE)
+    assert lab.cells["tiny-vit", "BIQ2021"].table["clip_iqa"].notna().all()
 
 
 def test_a_cell_is_opened_once_and_only_when_it_is_asked_for(monkeypatch):
@@ -58,9 +62,6 @@ def test_untrained_networks_of_both_shapes_stand_beside_every_set(lab):
     twin = lab.twins["tiny-rn-untrained-0", "CLIVE"]
     assert (twin.n, twin.name, twin.backbone) == (128, "CLIVE", "tiny-rn-untrained-0")
     assert set(twin.table["name"]) < set(lab.asked.table["name"])
-    own = ml.Lesson("04", "mine.safetensors", "mine=list.csv")
-    assert ("mine.safetensors-untrained-2", "mine") in own.twins
-    assert set(lab.twins) < set(own.twins)
 
 
 def test_sixty_clean_photographs_and_a_harmed_copy_of_each_are_at_hand(lab):
@@ -72,15 +73,9 @@ def test_sixty_clean_photographs_and_a_harmed_copy_of_each_are_at_hand(lab):
         assert theirs == lab.cells[backbone, "CLIVE"].features.config.weights_sha256
 
 
-def test_no_weights_are_loaded_for_the_shipped_sets(lab, monkeypatch):
-    monkeypatch.setattr(lab, "_open_scorer", None)
-    assert lab.asked.n == 332
-    assert lab.cells["tiny-vit", "BIQ2021"].table["clip_iqa"].notna().all()
-
-
 def test_a_part_of_the_set_asked_for_is_no_longer_what_the_prose_was_written_for(lab):
     few = ml.Lesson("04", n_pictures=40)
-    assert few.asked.n == 40
+    assert (lab.asked.n, few.asked.n) == (332, 40)
     assert (lab.shipped, few.shipped) == (True, False)
     assert not few.check(False, "a broken sentence")
     with pytest.raises(AssertionError, match="does not hold: a broken sentence"):
@@ -177,3 +172,108 @@ def test_a_cue_of_ones_own_goes_through_the_whole_matrix_as_the_recipe_says():
     table = known["lab"].matrix().table
     assert len(table) == 12
     assert table["value"].notna().all()
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A folder of four pictures, and a list of three of them."""
+    for i in range(4):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"p{i}.png")
+    (tmp_path / "own.csv").write_text("image,mos\np0.png,0\np1.png,1\np2.png,2\n")
+    return tmp_path
+
+
+def picture_names(name, root=None, **choices):
+    """Names of the pictures that a notebook shows one by one."""
+    return [path.name for path in ml.Lesson("00", dataset=name, root=root, **choices).pictures]
+
+
+def test_a_synthetic_set_is_made_where_all_notebooks_share_it_or_where_it_is_asked_for(
+    tmp_path, monkeypatch
+):
+    edition = Edition("synthetic", ("jpeg",), (5,), (64, 48))
+    monkeypatch.setitem(synthetic.EDITIONS, "synthetic", edition)
+    monkeypatch.setattr(lesson, "work_folder", lambda *parts: tmp_path.joinpath("build", *parts))
+    assert open_set("Synthetic").root == tmp_path / "build" / "synthetic"
+    assert open_set("synthetic", tmp_path / "own").root == tmp_path / "own"
+    assert open_set("synthetic", store=tmp_path / "kept").root == tmp_path / "kept" / "synthetic"
+
+
+def test_a_checkout_keeps_what_it_makes_in_its_build_folder_and_others_in_the_cache(
+    tmp_path, monkeypatch
+):
+    assert work_folder("features").parts[-3:] == ("build", "notebooks", "features")
+    monkeypatch.setattr(lesson, "data_path", lambda: tmp_path / "maclip_lab" / "data")
+    monkeypatch.setenv("MACLIP_LAB_CACHE", str(tmp_path / "cache"))
+    assert work_folder("features") == tmp_path / "cache" / "notebooks" / "features"
+
+
+def test_a_list_has_the_name_it_is_given_and_is_opened_as_it_is_told(own):
+    manifest = open_set(f"holiday={own / 'own.csv'}")
+    assert (manifest.dataset, len(manifest)) == ("holiday", 3)
+    (own / "own.csv").write_text("image,DMOS,Note\np0.png,1,7\np1.png,2,9\n")
+    told = {"score_column": "Note", "path_column": "image"}
+    assert picture_names(str(own / "own.csv"), **told) == ["p0.png", "p1.png"]
+    assert open_set(str(own / "own.csv"), **told).table["mos"].tolist() == [7, 9]
+
+
+def test_pictures_come_from_a_folder_or_ones_own_list_and_a_few_are_always_the_same(own):
+    everything = [f"p{i}.png" for i in range(4)]
+    sources = {str(own): everything, str(own / "own.csv"): everything[:3]}
+    sources[f"holiday={own / 'own.csv'}"] = everything[:3]
+    for name, listed in sources.items():
+        assert picture_names(name) == picture_names(name, n_pictures=99) == listed
+        few = picture_names(name, n_pictures=2)
+        assert len(few) == 2
+        assert few == picture_names(name, n_pictures=2)
+    assert picture_names("synthetic", own) == everything
+
+
+def test_a_set_without_a_root_is_shown_by_the_shipped_photographs():
+    assert len(picture_names("spaq")) == 12
+    assert picture_names("spaq") == picture_names("synthetic")
+    with pytest.raises(ValueError, match="nowhere"):
+        picture_names("nowhere")
+
+
+def test_a_shipped_set_is_its_pack_whatever_the_root_and_needs_no_store(tmp_path, monkeypatch):
+    monkeypatch.setattr(lesson, "work_folder", lambda *parts: tmp_path / "none")
+    rated = ml.Lesson("04", dataset="CLIVE-part", root=tmp_path).asked
+    assert (rated.n, rated.name, rated.features.manifest.has_pictures) == (332, "CLIVE", False)
+    assert not (tmp_path / "none").exists()
+    with pytest.raises(DatasetError, match=r"no pack of biq2021-part as rn\.safetensors sees it"):
+        ml.Lesson("04", "rn.safetensors", "biq2021-part").asked  # noqa: B018
+
+
+def test_a_variant_is_of_a_published_set_and_of_nothing_else(own, monkeypatch):
+    asked = []
+    monkeypatch.setattr(lesson, "open_dataset", lambda *_, **choices: asked.append(choices))
+    for name in ("KonIQ-10k", "synthetic", f"koniq={own / 'own.csv'}", str(own / "own.csv")):
+        open_set(name, own, variant="paper")
+    assert [choices.get("variant") for choices in asked] == ["paper", None, None, None]
+
+
+def front_end(**metadata):
+    return lambda: SimpleNamespace(get_parent=lambda: {"metadata": metadata})
+
+
+@pytest.mark.parametrize(
+    ("shell", "terminal", "is_watched"),
+    [
+        (front_end(), True, False),
+        (front_end(cellId="a"), False, True),
+        (lambda: None, True, True),
+        (lambda: None, False, False),
+    ],
+)
+def test_features_lie_in_the_store_that_is_named_and_only_a_spectator_is_told(
+    own, monkeypatch, capsys, shell, terminal, is_watched
+):
+    monkeypatch.setattr(lesson, "get_ipython", shell)
+    scorer, manifest = ml.Maclip(RN, device="cpu"), open_set(str(own / "own.csv"))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    extract(manifest, scorer, own / "store")
+    assert (own / "store").is_dir()
+    said = capsys.readouterr()
+    assert ("crops to encode" in said.out) == is_watched
+    assert ("3/3" in said.err) == is_watched
