@@ -6,16 +6,7 @@ import pytest
 
 from maclip_lab.files import provenance
 from maclip_lab.files.atomic import temporary_beside
-from maclip_lab.files.provenance import (
-    ProvenanceError,
-    config_sha256,
-    differences,
-    provenance_record,
-    read_record,
-    record_path,
-    versions,
-    write_table,
-)
+from maclip_lab.files.provenance import differences, provenance_record, read_record, write_table
 from maclip_lab.fusion import FusionSettings
 
 FRAME = pd.DataFrame({"path": ["a b.png", "ü.png"], "score": [0.1 + 0.2, float("nan")]})
@@ -41,7 +32,7 @@ def test_a_table_comes_back_with_its_record_beside_it_and_what_died_there_goes(t
     record = read_record(path)
     assert record["result"] == name
     assert record["config"]["settings"]["base_norm"] == 0.6
-    assert record["versions"] == versions()
+    assert record["versions"] == provenance.versions()
     assert {key: record[key] for key in FACTS} == FACTS
     assert sorted(path.name for path in tmp_path.iterdir()) == [name, f"{name}.provenance.json"]
 
@@ -61,7 +52,7 @@ def test_what_differs_is_named(tmp_path, spoil, words):
     record = read_record(path) | {"commit": "another"}
     assert differences(path, record) == []
     spoil(path, record)
-    record_path(path).write_text(json.dumps(record))
+    provenance.record_path(path).write_text(json.dumps(record))
     (difference,) = apart(path)
     assert words in difference
 
@@ -83,7 +74,7 @@ def test_a_table_joined_from_several_results_is_explained_by_all(tmp_path):
     assert apart(path) == []
     parts[1]["versions"]["torch"] = "1.0"
     write_table(FRAME, path, {"parts": parts})
-    assert apart(path) == [f"torch was 1.0 and is {versions()['torch']}"]
+    assert apart(path) == [f"torch was 1.0 and is {provenance.versions()['torch']}"]
 
 
 def test_a_table_that_carries_its_settings_needs_no_record(tmp_path):
@@ -106,8 +97,8 @@ def test_a_table_that_carries_its_settings_needs_no_record(tmp_path):
 def test_a_result_without_a_record_is_an_error_that_says_so(tmp_path, content, words):
     (tmp_path / "r.csv").touch()
     if content is not None:
-        record_path(tmp_path / "r.csv").write_text(content)
-    with pytest.raises(ProvenanceError, match=words):
+        provenance.record_path(tmp_path / "r.csv").write_text(content)
+    with pytest.raises(provenance.ProvenanceError, match=words):
         read_record(tmp_path / "r.csv")
 
 
@@ -127,10 +118,11 @@ def test_a_table_that_cannot_be_written_leaves_the_old_ones_alone(tmp_path, fram
 
 
 def test_a_configurations_hash_follows_its_values_alone():
-    one = config_sha256({"settings": FusionSettings(), "pairs": (("a", "b"),)})
-    two = config_sha256({"pairs": [["a", "b"]], "settings": vars(FusionSettings())})
+    pairs = (("a", "b"),)
+    one = provenance.config_sha256({"settings": FusionSettings(), "pairs": pairs})
+    two = provenance.config_sha256({"pairs": [["a", "b"]], "settings": vars(FusionSettings())})
     assert one == two
-    assert one != config_sha256({"settings": FusionSettings(alpha=2), "pairs": (("a", "b"),)})
+    assert one != provenance.config_sha256({"settings": FusionSettings(alpha=2), "pairs": pairs})
 
 
 def test_a_file_name_with_a_carriage_return_stays_one_row(tmp_path):
