@@ -45,11 +45,7 @@ def test_a_constant_vector_has_no_correlation_and_no_warning(correlation):
         ({"a": [[1, 2]]}, [1, 2], r"as a vector \(N,\), got shape \(1, 2\)"),
         ({}, [1, 2], "one column per method"),
         (pd.DataFrame([[1, 2]] * 2, columns=["a", "a"]), [1, 2], "names unique"),
-        (
-            pd.DataFrame({"a": [1, 2]}, index=[5, 6]),
-            pd.Series([1, 2]),
-            "different pandas indexes; align them first",
-        ),
+        ({"a": pd.Series([1, 2], [5, 6])}, pd.Series([1, 2]), "different pandas indexes; align"),
     ],
 )
 def test_wrong_predictions_say_what_came(predictions, mos, message):
