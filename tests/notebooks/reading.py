@@ -10,32 +10,13 @@ from nbformat import NotebookNode
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "notebooks"
-PLANNED = (
-    "00_quickstart",
-    "01_the_method",
-    "02_statistics_by_hand",
-    "03_magnitude_and_why",
-    "04_box_cox",
-    "05_fusion",
-    "06_prompts_and_crops",
-    "07_backbone_comparison",
-    "08_full_evaluation",
-    "09_training_a_tiny_clip",
-    "10_reproduce",
-)
 LESSONS = sorted(FOLDER.glob("*.ipynb"))
 SOLUTIONS = sorted(FOLDER.glob("solutions/*.ipynb"))
-COMPLETE = {path.stem for path in LESSONS} >= set(PLANNED)
 
 
 @cache
 def read(path: Path) -> NotebookNode:
     return nbformat.read(path, as_version=4)
-
-
-def is_laboratory(path: Path) -> bool:
-    """Whether a notebook is of the kind that shows its work, by one import of ours."""
-    return any("import maclip_lab as ml" in cell.source for cell in code_cells(read(path)))
 
 
 def code_cells(notebook: NotebookNode, tag: str | None = None) -> list[NotebookNode]:
@@ -82,10 +63,6 @@ def links(text: str) -> list[str]:
 
 def names_of_ours(notebook: NotebookNode) -> set[str]:
     """What a notebook uses of the package: attributes of ``ml`` and of ``lab``."""
-    found = set()
-    for cell in code_cells(notebook):
-        for node in ast.walk(ast.parse(cell.source)):
-            whole = ast.unparse(node) if isinstance(node, ast.Attribute) else ""
-            if re.fullmatch(r"(ml|lab)(\.\w+)+", whole):
-                found.add(".".join(whole.split(".")[:2]))
-    return found
+    nodes = (node for cell in code_cells(notebook) for node in ast.walk(ast.parse(cell.source)))
+    wholes = (ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute))
+    return {".".join(w.split(".")[:2]) for w in wholes if re.fullmatch(r"(ml|lab)(\.\w+)+", w)}
