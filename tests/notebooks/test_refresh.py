@@ -3,18 +3,15 @@
 import base64
 import io
 
-import nbformat
 import numpy as np
-import pytest
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
 from tests.conftest import script
 from tests.notebooks.reading import FOLDER, ROOT
 
-
-@pytest.fixture(scope="module")
-def refresh():
-    return script(FOLDER / "refresh.py")
+refresh = script(FOLDER / "refresh.py")
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def encoded(image):
@@ -22,7 +19,7 @@ def encoded(image):
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def test_a_photograph_keeps_its_colours(refresh):
+def test_a_photograph_keeps_its_colours():
     with Image.open(ROOT / "data" / "photos" / "astronaut.jpg") as image:
         photo = image.convert("RGB").resize((200, 200))
     (kind, data), *more = refresh.shrink(encoded(photo)).items()
@@ -31,7 +28,7 @@ def test_a_photograph_keeps_its_colours(refresh):
     assert np.abs(stored - np.asarray(photo)).mean() < 3
 
 
-def test_a_drawing_becomes_a_small_png_of_a_palette(refresh):
+def test_a_drawing_becomes_a_small_png_of_a_palette():
     noise = np.random.default_rng(0).integers(0, 40, (300, 300, 1), dtype=np.uint8)
     drawing = encoded(Image.fromarray(np.repeat(noise, 3, axis=2)))
     (kind, data), *more = refresh.shrink(drawing).items()
@@ -39,39 +36,18 @@ def test_a_drawing_becomes_a_small_png_of_a_palette(refresh):
     assert len(data) <= len(drawing)
 
 
-def test_tags_and_folded_solutions_stay_and_timings_go(refresh):
-    cell = nbformat.v4.new_code_cell("1")
-    cell.metadata = nbformat.from_dict(
-        {
-            "tags": ["exercise"],
-            "jupyter": {"source_hidden": True},
-            "execution": {"iopub.status.busy": "now"},
-        }
-    )
-    notebook = nbformat.v4.new_notebook(cells=[cell])
-    refresh.trim(notebook)
-    assert cell.metadata == {"tags": ["exercise"], "jupyter": {"source_hidden": True}}
-
-
-def test_what_stands_in_for_a_widget_is_all_that_is_kept_of_it(refresh):
-    widget = "application/vnd.jupyter.widget-view+json"
-    shown = [{"text/html": "<b>asked</b>", widget: {}}, {"text/plain": "HBox()", widget: {}}]
-    cell = nbformat.v4.new_code_cell("1")
-    cell.outputs = [nbformat.v4.new_output("display_data", data=data) for data in shown]
-    refresh.trim(nbformat.v4.new_notebook(cells=[cell]))
-    assert [set(output.data) for output in cell.outputs] == [{"text/html"}, {"text/plain", widget}]
-
-
-def test_what_a_cell_says_of_its_figure_goes_with_the_picture(refresh):
-    cell = nbformat.v4.new_code_cell("1", metadata={"alt": "Two lines that cross."})
-    picture = encoded(Image.new("RGB", (8, 8)))
-    cell.outputs = [
-        nbformat.v4.new_output("display_data", data={"image/png": picture}),
-        nbformat.v4.new_output("execute_result", data={"text/plain": "1"}),
+def test_what_is_known_of_a_cell_stays_and_timings_and_widgets_that_have_a_stand_in_go():
+    known = {"tags": ["exercise"], "jupyter": {"source_hidden": True}, "alt": "Two lines."}
+    cell = new_code_cell("1", metadata={**known, "execution": {"iopub.status.busy": "now"}})
+    shown = [
+        {"image/png": encoded(Image.new("RGB", (8, 8)))},
+        {"text/html": "<b>asked</b>", WIDGET: {}},
+        {"text/plain": "HBox()", WIDGET: {}},
     ]
-    refresh.trim(nbformat.v4.new_notebook(cells=[cell]))
-    assert cell.metadata == {"alt": "Two lines that cross."}
-    assert [output.metadata for output in cell.outputs] == [
-        {"image/png": {"alt": "Two lines that cross."}},
-        {},
-    ]
+    cell.outputs = [new_output("display_data", data=data) for data in shown]
+    refresh.trim(new_notebook(cells=[cell]))
+    assert cell.metadata == known
+    kinds = [{"image/png"}, {"text/html"}, {"text/plain", WIDGET}]
+    assert [set(output.data) for output in cell.outputs] == kinds
+    described = [{"image/png": {"alt": "Two lines."}}, {}, {}]
+    assert [output.metadata for output in cell.outputs] == described

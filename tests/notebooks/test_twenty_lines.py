@@ -2,7 +2,6 @@
 
 import ast
 import copy
-import importlib.util
 import inspect
 from functools import partial
 from types import SimpleNamespace
@@ -14,18 +13,12 @@ import torch
 from maclip_lab import FusionSettings, Maclip
 from maclip_lab.clip.tokenizer import tokenize
 from maclip_lab.images import load_picture
+from tests.conftest import script
 from tests.notebooks.reading import FOLDER, ROOT
 
 SCRIPT = FOLDER / "maclip_in_20_lines.py"
 PHOTO = ROOT / "data" / "photos" / "coffee.jpg"
-
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("maclip_in_20_lines", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+maclip_score = script(SCRIPT).maclip_score
 
 
 def with_positions(clip):
@@ -40,27 +33,23 @@ def with_positions(clip):
 
 
 @pytest.mark.parametrize("name", ["rn", "vit"])
-def test_it_gives_the_packages_scores(name, golden_clips, script):
+def test_it_gives_the_packages_scores(name, golden_clips):
     picture = load_picture(PHOTO).image
     pixels = torch.tensor(np.asarray(picture)).permute(2, 0, 1) / 255
     settings = FusionSettings(box_lam=0.7, base_cos=0.3, base_norm=0.9, alpha=2.0)
     constants = {("lam" if k == "box_lam" else k): v for k, v in vars(settings).items()}
     scorer, clip = Maclip(golden_clips[name]), with_positions(golden_clips[name])
-    ours = script.maclip_score(clip, tokenize, pixels)
+    ours = maclip_score(clip, tokenize, pixels)
     assert ours == pytest.approx(scorer(picture).score, abs=1e-5)
-    ours = script.maclip_score(clip, tokenize, pixels, **constants)
+    ours = maclip_score(clip, tokenize, pixels, **constants)
     assert ours == pytest.approx(scorer(picture, **vars(settings)).score, abs=1e-5)
 
 
-def test_it_needs_torch_alone_and_is_twenty_lines(script):
+def test_it_needs_torch_alone_and_is_twenty_lines():
     tree = ast.parse(SCRIPT.read_text(encoding="utf-8"))
-    imported = {alias.name for node in tree.body if isinstance(node, ast.Import)
-                for alias in node.names}  # fmt: skip
-    assert imported == {"torch", "torch.nn.functional"}
-    assert not [node for node in tree.body if isinstance(node, ast.ImportFrom)]
-    function = next(node for node in tree.body if isinstance(node, ast.FunctionDef))
+    imports = [ast.unparse(n) for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)]
+    assert imports == ["import torch", "import torch.nn.functional as F"]
+    *_, function = tree.body
+    parts = [node for node in tree.body if isinstance(node, ast.Assign)] + [function]
     documented = len(inspect.cleandoc(ast.get_docstring(function)).splitlines())
-    head = sum(
-        node.end_lineno - node.lineno + 1 for node in tree.body if isinstance(node, ast.Assign)
-    )
-    assert head + function.end_lineno - function.lineno + 1 - documented <= 22
+    assert sum(node.end_lineno - node.lineno + 1 for node in parts) - documented <= 22
