@@ -2,35 +2,27 @@
 
 import ast
 import csv
+import html
 import os
 import re
 import shutil
 import subprocess
 import sys
 import zipfile
-from html.parser import HTMLParser
+from unittest.mock import Mock
 
 import nbformat
 import pytest
 from sheets import GRADED, NOTEBOOKS, exercises, lessons, sources
 from traitlets.config import PyFileConfigLoader
 
-from maclip_lab.lessons.lesson import judges
+from maclip_lab.lessons import lesson
 from tests.conftest import needs_chromium
 from tests.course.conftest import PATH, ROOT
-from tests.notebooks.reading import LESSONS, links, markdown, read
+from tests.notebooks.reading import LESSONS, code_cells, links, markdown, read
 
 SHEET = "06_prompts_and_crops"  # the shortest
-REVEALED = re.compile(r"\.reveal\(\s*[\"']")
-
-
-def texts(folder):
-    """Everything in a folder that can be read as text, by its file."""
-    return {
-        path: path.read_text(encoding="utf-8")
-        for path in folder.rglob("*")
-        if path.suffix in (".ipynb", ".md", ".html", ".svg", ".toml", ".py", ".txt")
-    }
+TEXTS = (".ipynb", ".md", ".html", ".svg", ".toml", ".py", ".txt")
 
 
 def plain(text):
@@ -38,9 +30,10 @@ def plain(text):
     return re.sub(r"\\n|\\|\s", "", text)
 
 
-@pytest.fixture(scope="module")
-def student(course):
-    return {path: plain(text) for path, text in texts(course / "student").items()}
+@pytest.fixture
+def instructor(course, tmp_path):
+    """nbgrader's folder, a copy of one's own."""
+    return shutil.copytree(course / "instructor", tmp_path / "instructor")
 
 
 def test_each_edition_is_there_with_its_zip(course):
@@ -55,7 +48,7 @@ def test_each_edition_is_there_with_its_zip(course):
     assert sheets == [path.stem for path in lessons()]
 
 
-def test_no_line_of_a_solution_or_of_a_judge_is_in_the_students_edition(student):
+def test_no_solution_judge_or_hidden_test_is_in_the_students_edition(course):
     known = plain("".join(text for path in LESSONS for text in sources(path).values()))
     lines = [
         line for path in lessons() for one in exercises(path) for line in one.solution.splitlines()
@@ -64,142 +57,95 @@ def test_no_line_of_a_solution_or_of_a_judge_is_in_the_students_edition(student)
     own = {line for line in map(plain, lines) if len(line) > 20 and line not in known}
     own -= {plain(line) for line in lines if line.startswith(("import ", "from "))}
     assert len(own) > 300
-    found = [(path.name, line) for path, text in student.items() for line in own if line in text]
-    assert not found
-
-
-def test_no_judge_hidden_test_or_link_to_a_solution_is_in_the_students_edition(student):
-    names = {judge.__name__ for judge in judges().values()}
-    for path, text in student.items():
-        for word in (
-            *names,
-            "HIDDENTESTS",
-            "BEGINSOLUTION",
-            "judges.py",
-            "solutions/",
-            "is_fooled",
-        ):
-            assert word not in text, (path.name, word)
+    own |= {judge.__name__ for judge in lesson.judges().values()}
+    own |= {"HIDDENTESTS", "BEGINSOLUTION", "judges.py", "solutions/", "is_fooled"}
+    for path in (course / "student").rglob("*"):
+        text = plain(path.read_text(encoding="utf-8")) if path.suffix in TEXTS else ""
+        assert not [line for line in own if line in text], path.name
 
 
 def test_no_answer_to_a_question_is_in_a_lesson_of_the_students_edition(course):
     for path in LESSONS:
         given = nbformat.read(course / "student" / "notebooks" / path.name, as_version=4)
-        assert not any(cell.get("outputs") for cell in given.cells)
-        assert not any("alt" in cell.metadata for cell in given.cells)
-        prose = "".join(cell.source for cell in given.cells if cell.cell_type == "markdown")
+        assert not any(cell.get("outputs") or "alt" in cell.metadata for cell in given.cells)
+        prose = markdown(given)
         for told in ("You will see", "What we saw", "<span", "data-student"):
             assert told not in prose
-        titles = [cell for cell in read(path).cells if cell.cell_type == "code"]
-        asked = next(i for i, cell in enumerate(titles) if ".predict(" in cell.source)
-        shown = next(i for i, cell in enumerate(titles) if ".reveal(" in cell.source)
-        whole = "".join(cell.source for cell in given.cells)
+        cells = [cell for cell in read(path).cells if cell.cell_type == "code"]
+        asked = next(i for i, cell in enumerate(cells) if ".predict(" in cell.source)
+        shown = next(i for i, cell in enumerate(cells) if ".reveal(" in cell.source) + 1
         codes = [cell.source for cell in given.cells if cell.cell_type == "code"]
-        assert "lab.check(" not in "".join(codes[asked : shown + 1])
-        for cell in titles[asked : shown + 1]:
+        assert "lab.check(" not in "".join(codes[asked:shown])
+        for cell in cells[asked:shown]:
             for title in re.findall(r'(?:title\(|title = |title=)"([^"{]+)"', cell.source):
-                assert title not in whole
+                assert title not in prose + "".join(codes)
 
 
-@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
-def test_an_answer_is_computed_where_it_is_revealed_and_written_nowhere(path):
-    told = [cell.source for cell in read(path).cells if ".reveal(" in cell.source]
-    assert len(told) == 1
-    assert not REVEALED.search(told[0]) or " if " in told[0]
-
-
-def test_code_of_the_students_edition_can_be_run(course):
-    for path in sorted((course / "student").rglob("*.ipynb")):
-        for cell in nbformat.read(path, as_version=4).cells:
-            if cell.cell_type == "code" and "%pip" not in cell.source:
-                ast.parse(cell.source)
-
-
-def test_links_of_the_students_and_the_instructors_edition_lead_somewhere(course):
-    pages = [*(course / "student").rglob("*.ipynb"), *(course / "student").rglob("*.md")]
-    for path in [*pages, course / "instructor" / "README.md"]:
-        lesson = path.suffix == ".ipynb"
-        for target in links(markdown(read(path)) if lesson else path.read_text(encoding="utf-8")):
+def test_code_of_the_students_edition_is_whole_and_links_lead_somewhere(course):
+    for path in (course / "student").rglob("*.ipynb"):
+        for cell in code_cells(read(path)):
+            ast.parse(cell.source)
+        for target in links(markdown(read(path))):
+            assert (path.parent / target).exists(), (path.name, target)
+    for path in [*(course / "student").rglob("*.md"), course / "instructor" / "README.md"]:
+        for target in links(path.read_text(encoding="utf-8")):
             assert (path.parent / target).exists(), (path.name, target)
 
 
 def test_an_exercise_without_its_judge_says_who_judges_it(monkeypatch):
-    from maclip_lab.lessons import lesson
-
-    def gone():
-        raise FileNotFoundError
-
-    monkeypatch.setattr(lesson, "judges", gone)
+    monkeypatch.setattr(lesson, "judges", Mock(side_effect=FileNotFoundError))
     said = lesson.Lesson("02").exercise("02.1", 1)
     assert repr(said) == "… this exercise is judged by your instructor, not here"
 
 
 def test_the_rubric_names_every_exercise_its_points_and_every_wrong_answer(course):
-    class Text(HTMLParser):
-        said = ""
-
-        def handle_data(self, data):
-            self.said += data
-
-    page = Text()
-    page.feed((course / "instructor" / "rubric.html").read_text(encoding="utf-8"))
+    page = (course / "instructor" / "rubric.html").read_text(encoding="utf-8")
+    text = html.unescape(re.sub(r"<[^>]+>", "", page))
     for number, graded in GRADED.items():
-        assert f"{number}, " in page.said
+        assert f"{number}, " in text
         for _, say in graded["wrong"].values():
-            assert say in page.said
+            assert say in text
 
 
-def hand_in(folder, student, change, *, solved=True, name=SHEET, file=""):
-    """Puts a sheet as a student hands it in where nbgrader collects it."""
+def hand_in(folder, student, changes=(), *, solved=True, name=SHEET, file="{}_{}.ipynb"):
+    """Puts a sheet as a student hands it in where nbgrader collects it.
+
+    ``changes`` gives, by a cell's name, its source, or what is replaced in it, or None: it goes.
+    """
     given = nbformat.read(folder / "release" / name / f"{name}.ipynb", as_version=4)
-    known = {
-        cell.id: cell for cell in nbformat.read(folder / "source" / name / f"{name}.ipynb", 4).cells
-    }
-    for cell in given.cells if solved else []:
-        if cell.metadata.get("nbgrader", {}).get("solution"):
-            cell.source = known[cell.id].source
-    change({cell.id: cell for cell in given.cells}, given)
+    solution = nbformat.read(folder / "source" / name / f"{name}.ipynb", as_version=4)
+    known = {cell.id: cell.source for cell in solution.cells}
+    changes = dict(changes)
+    for cell in given.cells:
+        if solved and cell.metadata.get("nbgrader", {}).get("solution"):
+            cell.source = known[cell.id]
+        new = changes.get(cell.id, cell.source)
+        cell.source = cell.source.replace(*new) if isinstance(new, tuple) else new
+    given.cells = [cell for cell in given.cells if cell.source is not None]
     archive = folder / "downloaded" / name / "archive"
     archive.mkdir(parents=True, exist_ok=True)
-    nbformat.write(given, archive / (file.format(name) or f"{student}_{name}.ipynb"))
+    nbformat.write(given, archive / file.format(student, name))
 
 
-def as_it_is(cells, notebook):
-    pass
-
-
-def warns(cells, notebook):
-    cells["exercise-2"].source = cells["exercise-2"].source.replace(
-        "return", "__import__('warnings').warn('loud')\n    return"
-    )
-
-
-def ends(cells, notebook):
-    cells["exercise-1"].source = "import os\ndef direction(texts):\n    os._exit(1)"
-
-
-def never_ends(cells, notebook):
-    loop = "while True:\n        try: pass\n        except BaseException: pass"
-    cells["exercise-1"].source = f"def direction(texts):\n    {loop}"
-
-
-def gone_and_renamed(cells, notebook):
-    notebook.cells = [cell for cell in notebook.cells if not cell.id.startswith("exercise-1")]
-    cells["exercise-2"].source = cells["exercise-2"].source.replace("share", "part")
-
-
-def exits(cells, notebook):
-    cells["exercise-1"].source = "exit()"
-
-
-def puts_a_half_in_place(cells, notebook):
-    cells["setup"].source = cells["setup"].source.replace("[backbone, name]", "['tiny-rn', name]")
-    cells["own"].source = "import types\nrated = types.SimpleNamespace(value=0.5)\n"
-    cells["own"].source += "rated.srcc, number = lambda score: rated, 0.5"
-
-
-def runs_nothing(cells, notebook):
-    cells["own"].source = "get_ipython().input_transformers_cleanup.append(lambda lines: [])"
+WARNS = {"exercise-2": ("return", "__import__('warnings').warn('loud')\n    return")}
+ENDS = {"exercise-1": "import os\ndef direction(texts):\n    os._exit(1)"}
+NEVER_ENDS = {
+    "exercise-1": """def direction(texts):
+    while True:
+        try: pass
+        except BaseException: pass"""
+}
+LOSES_ONE_AND_EXITS = {
+    **dict.fromkeys(f"exercise-1{end}" for end in ("", "-text", "-look", "-test")),
+    "exercise-2": "exit()",
+}
+PUTS_A_HALF_IN_PLACE = {
+    "setup": ("[backbone, name]", "['tiny-rn', name]"),
+    "own": """import types
+rated = types.SimpleNamespace(value=0.5)
+rated.srcc, number = lambda score: rated, 0.5""",
+}
+RUNS_NOTHING = {"own": "get_ipython().input_transformers_cleanup.append(lambda lines: [])"}
 
 
 def graded(folder, name=SHEET):
@@ -221,18 +167,15 @@ def graded(folder, name=SHEET):
     return {row["student_id"]: float(row["score"]) for row in rows}, reasons
 
 
-def test_nbgrader_grades_a_solution_an_empty_sheet_a_crash_and_lost_cells(course, tmp_path):
-    folder = shutil.copytree(course / "instructor", tmp_path / "instructor")
-    hand_in(folder, "ada", warns)
-    hand_in(folder, "bob", as_it_is, solved=False)
-    hand_in(folder, "eve", ends)
-    hand_in(folder, "kim", gone_and_renamed)
-    hand_in(folder, "max", runs_nothing)
-    hand_in(folder, "Zoë O'Hara", exits, file="Zoë O'Hara_{} (1).ipynb")
-    hand_in(folder, "4711", puts_a_half_in_place, file="Moodle 12_file_4711_{}.ipynb")
-    points, reasons = graded(folder)
-    earned = {"ada": 7, "bob": 0, "eve": 3, "kim": 1, "max": 0, "Zoë O'Hara": 3, "4711": 6}
-    assert points == earned
+def test_nbgrader_grades_a_solution_an_empty_sheet_a_crash_and_lost_cells(instructor):
+    hand_in(instructor, "Zoë O'Hara", WARNS, file="{}_{} (1).ipynb")
+    hand_in(instructor, "bob", solved=False)
+    hand_in(instructor, "eve", ENDS)
+    hand_in(instructor, "kim", LOSES_ONE_AND_EXITS)
+    hand_in(instructor, "max", RUNS_NOTHING)
+    hand_in(instructor, "4711", PUTS_A_HALF_IN_PLACE, file="Moodle 12_file_{}_{}.ipynb")
+    points, reasons = graded(instructor)
+    assert points == {"Zoë O'Hara": 7, "bob": 0, "eve": 3, "kim": 1, "max": 0, "4711": 6}
     assert "not the number of your half" in reasons["4711", "own-test"]
     assert "left out" in reasons["eve", "exercise-1-test"]
     assert "'direction' is not defined" in reasons["kim", "exercise-1-test"]
@@ -247,34 +190,29 @@ def test_hidden_tests_are_kept_in_no_history_that_the_next_sheet_could_read():
 
 
 @pytest.mark.slow
-def test_an_answer_that_never_ends_is_stopped_and_the_rest_is_graded(course, tmp_path):
-    folder = shutil.copytree(course / "instructor", tmp_path / "instructor")
-    hand_in(folder, "eve", never_ends)
-    points, reasons = graded(folder)
+def test_an_answer_that_never_ends_is_stopped_and_the_rest_is_graded(instructor):
+    hand_in(instructor, "eve", NEVER_ENDS)
+    points, reasons = graded(instructor)
     assert points == {"eve": 3}
     assert "30 seconds" in reasons["eve", "exercise-1-test"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [path.stem for path in lessons() if path.stem != SHEET])
-def test_nbgrader_gives_a_solution_all_points_and_an_empty_sheet_none(course, tmp_path, name):
-    folder = shutil.copytree(course / "instructor", tmp_path / "instructor")
-    hand_in(folder, "ada", as_it_is, name=name)
-    hand_in(folder, "bob", as_it_is, solved=False, name=name)
-    path = next(path for path in lessons() if path.stem == name)
-    whole = 1 + sum(one.points for one in exercises(path))
-    assert graded(folder, name)[0] == {"ada": whole, "bob": 0}
+@pytest.mark.parametrize("name", [p.stem for p in lessons() if p.stem != SHEET])
+def test_nbgrader_gives_a_solution_all_points_and_an_empty_sheet_none(instructor, name):
+    hand_in(instructor, "ada", name=name)
+    hand_in(instructor, "bob", name=name, solved=False)
+    whole = 1 + sum(one.points for one in exercises(NOTEBOOKS / f"{name}.ipynb"))
+    assert graded(instructor, name)[0] == {"ada": whole, "bob": 0}
 
 
-def test_without_a_network_one_sentence_says_why_there_are_no_slides(tmp_path):
+def test_without_a_network_one_sentence_says_why_there_are_no_slides(tmp_path, monkeypatch):
     pytest.importorskip("latex2mathml", reason="needs the extra: pip install -e '.[course]'")
-    asked = "from pathlib import Path; from slides import write_slides as write"
-    asked += f"; print(write(Path({str(tmp_path)!r}), Path({str(tmp_path)!r})))"
-    environment = os.environ | {"PIP_NO_INDEX": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", asked], cwd=ROOT / "course", env=environment, capture_output=True
-    )
-    assert done.stdout.startswith(b"no slides: reveal.js cannot be fetched without a network")
+    from slides import write_slides
+
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    said = write_slides(tmp_path, tmp_path)
+    assert said.startswith("no slides: reveal.js cannot be fetched without a network")
     assert not list(tmp_path.iterdir())
 
 

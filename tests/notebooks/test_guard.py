@@ -119,10 +119,12 @@ def test_it_keeps_what_it_shows_under_its_own_number(path):
 
 
 @LESSON
-def test_it_asks_before_a_figure_what_the_data_say_after_it(path):
+def test_it_asks_before_a_figure_what_is_computed_from_the_data_after_it(path):
     sources = [cell.source for cell in code_cells(read(path))]
     asked = next(i for i, source in enumerate(sources) if "predict(" in source)
-    revealed = next(i for i, source in enumerate(sources) if ".reveal(" in source)
+    (revealed,) = (i for i, source in enumerate(sources) if ".reveal(" in source)
+    written = re.search(r"\.reveal\(\s*[\"']", sources[revealed])
+    assert not written or " if " in sources[revealed]
     assert any("plt.show()" in source for source in sources[asked + 1 : revealed])
 
 
