@@ -126,14 +126,10 @@ def test_a_failed_fit_is_said_and_nothing_stands_in_for_it(predictions, mos, mon
 
 
 def test_clusters_are_resampled_whole_and_counted_and_no_label_at_all_means_none(predictions, mos):
+    clusters = (None, np.arange(300) // 30, pd.Series([None] * 300), [0, 1] * 150)
     plain, clustered, unlabelled, few = (
         evaluate(predictions, mos, baseline="good", clusters=labels, settings=QUICK)
-        for labels in (
-            None,
-            [f"ref{i // 30}" for i in range(300)],
-            pd.Series([None] * 300),
-            [0, 1] * 150,
-        )
+        for labels in clusters
     )
     assert (list(plain["n_clusters"]), list(clustered["n_clusters"])) == ([0] * 3, [10] * 3)
     assert (clustered["srcc"] == plain["srcc"]).all()

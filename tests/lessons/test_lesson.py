@@ -1,5 +1,6 @@
 """A notebook's set-up: sets, cells, checks, the matrix, exercises and files."""
 
+from itertools import product
 from types import SimpleNamespace
 
 import matplotlib as mpl
@@ -32,11 +33,8 @@ def estimate(value, p, **more):
 
 
 def test_the_cells_are_both_backbones_on_three_sets_and_what_is_asked_comes_first(lab):
-    assert list(lab.cells) == [
-        (backbone, name)
-        for backbone in ("tiny-rn", "tiny-vit")
-        for name in ("CLIVE", "BIQ2021", "severity")
-    ]
+    shipped = product(("tiny-rn", "tiny-vit"), ("CLIVE", "BIQ2021", "severity"))
+    assert list(lab.cells) == list(shipped)
     own = ml.Lesson("04", "mine.safetensors", "mine=list.csv")
     assert list(own.cells)[:2] == [("mine.safetensors", "mine"), ("mine.safetensors", "severity")]
     assert list(own.cells)[2:] == list(lab.cells)
@@ -253,23 +251,15 @@ def test_a_variant_is_of_a_published_set_and_of_nothing_else(own, monkeypatch):
     assert [choices.get("variant") for choices in asked] == ["paper", None, None, None]
 
 
-def front_end(**metadata):
-    return lambda: SimpleNamespace(get_parent=lambda: {"metadata": metadata})
-
-
 @pytest.mark.parametrize(
-    ("shell", "terminal", "is_watched"),
-    [
-        (front_end(), True, False),
-        (front_end(cellId="a"), False, True),
-        (lambda: None, True, True),
-        (lambda: None, False, False),
-    ],
+    ("cell", "terminal", "is_watched"),
+    [({}, True, False), ({"cellId": "a"}, False, True), (None, True, True), (None, False, False)],
 )
 def test_features_lie_in_the_store_that_is_named_and_only_a_spectator_is_told(
-    own, monkeypatch, capsys, shell, terminal, is_watched
+    own, monkeypatch, capsys, cell, terminal, is_watched
 ):
-    monkeypatch.setattr(lesson, "get_ipython", shell)
+    kernel = SimpleNamespace(get_parent=lambda: {"metadata": cell})
+    monkeypatch.setattr(lesson, "get_ipython", lambda: None if cell is None else kernel)
     scorer, manifest = ml.Maclip(RN, device="cpu"), open_set(str(own / "own.csv"))
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
     extract(manifest, scorer, own / "store")
