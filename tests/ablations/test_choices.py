@@ -8,31 +8,20 @@ from maclip_lab.evaluation import count_votes
 from tests.store_world import pictures
 
 
-@pytest.fixture
-def choices(tmp_path):
-    names = pictures(tmp_path / "photos", 4)
-    table = pd.DataFrame(
-        [(a, b, a if i < j else b) for i, a in enumerate(names) for j, b in enumerate(names[:i])],
-        columns=["a", "b", "chosen"],
-    )
-    table.to_csv(tmp_path / "pairs.csv", index=False)
-    return tmp_path
-
-
-def test_the_pictures_are_found_wherever_they_lie_and_have_no_scores(choices):
-    votes, manifest = read_choices(choices / "pairs.csv", "koniq", None)
+def test_pictures_are_found_wherever_they_lie_and_absent_ones_named_and_left_out(tmp_path):
+    names, file = pictures(tmp_path / "photos", 4), tmp_path / "pairs.csv"
+    pairs = [(name, earlier, earlier) for i, name in enumerate(names) for earlier in names[:i]]
+    pd.DataFrame(pairs, columns=["a", "b", "chosen"]).to_csv(file, index=False)
+    votes, manifest = read_choices(file, "koniq", None)
     assert len(votes) == 6
     assert sorted(manifest.table["path"]) == [f"photos/p{i}.png" for i in range(4)]
     assert not manifest.labelled
     assert manifest.protocol == "koniq"
-    assert read_choices(choices / "pairs.csv", "mine", choices / "photos")[1].protocol == "native"
-
-
-def test_pairs_of_absent_pictures_are_named_and_left_out(choices):
-    with (choices / "pairs.csv").open("a") as file:
-        file.write("p0.png,gone.png,p0.png\n")
+    assert read_choices(file, "mine", tmp_path / "photos")[1].protocol == "native"
+    with file.open("a") as stream:
+        stream.write("p0.png,gone.png,p0.png\n")
     with pytest.warns(DatasetWarning, match=r"1 of 5 pictures, such as 'gone\.png', are not under"):
-        votes, manifest = read_choices(choices / "pairs.csv", "mine", None)
+        votes, manifest = read_choices(file, "mine", None)
     names = manifest.table["name"]
     methods = pd.DataFrame({"MA-CLIP": [0.0, 1, 2, 3], "other": [3.0, 2, 1, 0]})
     table, joined = judge_choices(pd.DataFrame({"name": names}), methods, votes)
@@ -44,18 +33,15 @@ def test_pairs_of_absent_pictures_are_named_and_left_out(choices):
     assert table["srcc_scale"].sum() == pytest.approx(0)
 
 
-@pytest.mark.parametrize(
-    ("text", "dataset", "said"),
-    [
+def test_a_table_without_choices_or_pictures_is_refused(tmp_path):
+    for text, dataset, said in (
         ("a,b\nx,y\n", "mine", "which column is 'chosen'"),
         ("a,b,chosen\nx,y,x\n", "mine", "none of 2 pictures is under"),
         ("a,b,chosen\nx,y,x\n", "six.safetensors", r"six\.safetensors is a pack"),
-    ],
-)
-def test_a_table_without_choices_or_pictures_is_refused(tmp_path, text, dataset, said):
-    (tmp_path / "pairs.csv").write_text(text)
-    with pytest.raises(DatasetError, match=said):
-        read_choices(tmp_path / "pairs.csv", dataset, None)
+    ):
+        (tmp_path / "pairs.csv").write_text(text)
+        with pytest.raises(DatasetError, match=said):
+            read_choices(tmp_path / "pairs.csv", dataset, None)
 
 
 @pytest.mark.parametrize(
@@ -77,11 +63,9 @@ def test_tables_of_choices_are_read_as_lists_are(tmp_path, titles, suffix, colum
         file, **({"orient": "records"} if suffix == ".json" else {"index": False})
     )
     votes, manifest = read_choices(file, "mine", None, columns)
-    assert votes[["votes_a", "votes_b", "ties"]].to_numpy().tolist() == [
-        [1, 0, 0],
-        [1, 0, 0],
-        [0, 0, 1],
-    ]
+    assert votes["votes_a"].tolist() == [1, 1, 0]
+    assert votes["votes_b"].tolist() == [0, 0, 0]
+    assert votes["ties"].tolist() == [0, 0, 1]
     assert "3 choices, 1 of them ties; 3 rows without an answer are left out" in manifest.note
 
 

@@ -29,24 +29,19 @@ def evidence():
 
 def claims_table(evidence, paper, scorer=None, root=None):
     """The table of claims as notebook 10 makes it, cell by cell."""
-    world = {"ml": maclip_lab, "np": np, "pd": pd, "Path": Path, "ROOT": root, "OUT": None}
-    world |= {"evidence": {(one.rated.backbone, one.rated.name): one for one in evidence}}
-    world["rated"] = SimpleNamespace(backbone="RN50" if root else "tiny-rn")
-    world |= {"lab": SimpleNamespace(scorer=scorer), "left_out": {}, "paper": paper}
-    world["matrix"] = directions(evidence)
-    for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
-        if cell["id"] in ("measured", "not-measured", "numbers-judged", "table"):
-            exec("".join(cell["source"]), world)
-    return world["table"]
-
-
-def directions(evidence):
-    """The matrix of notebook 10."""
     rows = []
     for row in claims.DIRECTIONS.itertuples():
         cells = {(e.rated.backbone, e.rated.name): e.estimates[row.claim] for e in evidence}
         rows.append(Claim(row.claim, cells, "+" if row.stated else None))
-    return Matrix(rows)
+    world = {"ml": maclip_lab, "np": np, "pd": pd, "Path": Path, "ROOT": root, "OUT": None}
+    world |= {"evidence": {(one.rated.backbone, one.rated.name): one for one in evidence}}
+    world["rated"] = SimpleNamespace(backbone="RN50" if root else "tiny-rn")
+    world |= {"lab": SimpleNamespace(scorer=scorer), "left_out": {}, "paper": paper}
+    world["matrix"] = Matrix(rows)
+    for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
+        if cell["id"] in ("measured", "not-measured", "numbers-judged", "table"):
+            exec("".join(cell["source"]), world)
+    return world["table"]
 
 
 @pytest.fixture(scope="module")

@@ -51,6 +51,9 @@ def _write_lines(path: Path, template: str, table: pd.DataFrame) -> None:
     path.write_text("".join(template.format(**row) + "\n" for row in rows))
 
 
+CLIVE = {"AllImages_release": "name", "AllMOS_release": "mos", "AllStdDev_release": "std"}
+
+
 class Livec(Publisher, name="livec"):
     layouts = ("native", "flat", "double")
     size = (500, 500)
@@ -70,20 +73,15 @@ class Livec(Publisher, name="livec"):
     def write(self, folder, layout, table):
         data = folder if layout == "flat" else folder / "Data"
         data.mkdir(exist_ok=True)
-        cells = np.empty((len(table), 1), dtype=object)
-        cells[:, 0] = [np.array([name]) for name in table["name"]]
-        savemat(data / "AllImages_release.mat", {"AllImages_release": cells})
-        for variable, column in (("AllMOS_release", "mos"), ("AllStdDev_release", "std")):
+        for variable, column in CLIVE.items():
             savemat(data / f"{variable}.mat", {variable: table[column].to_numpy()[None]})
 
     def real(self, native):
         data = native.parent / "real_mos/CLIVE/ChallengeDB_release/Data"
         if not data.is_dir():
             return None
-        images = loadmat(data / "AllImages_release.mat")["AllImages_release"]
-        mos = loadmat(data / "AllMOS_release.mat")["AllMOS_release"][0]
-        std = loadmat(data / "AllStdDev_release.mat")["AllStdDev_release"][0]
-        return pd.DataFrame({"name": [row[0][0] for row in images], "mos": mos, "std": std})
+        held = {name: loadmat(f"{data}/{name}", squeeze_me=True)[name] for name in CLIVE}
+        return pd.DataFrame(held).rename(columns=CLIVE)
 
 
 class Agiqa3k(Publisher, name="AGIQA-3k"):

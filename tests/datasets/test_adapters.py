@@ -17,6 +17,7 @@ WITH_DEVIATIONS = {
     *(("livec", "native"), ("CSIQ", "native"), ("TID2013", "lower"), ("kadid", "nested")),
     *(("SPAQ", "std"), ("AGIQA-3k", "native"), ("koniq", "both")),
 }
+DISTORTED = {"CSIQ": (6, 30), "TID2013": (24, 25), "kadid": (25, 81), "PIPAL": (8, 225)}
 CASES = [(name, layout) for name, layouts in LAYOUTS.items() for layout in layouts]
 
 
@@ -94,6 +95,12 @@ def test_a_whole_set_gives_the_authors_list_without_a_warning(tmp_path, name):
     assert len(manifest) == card.paper_rows
     assert manifest.table["name"].tolist() == truth["name"].tolist()
     np.testing.assert_allclose(manifest.table["mos"], truth["mos"], rtol=0, atol=1e-15)
+    if name in DISTORTED:
+        facets = manifest.table[["dist_type", "ref_id"]]
+        assert tuple(facets.nunique()) == DISTORTED[name]
+        assert not facets.isna().any(axis=None)
+        levels = {pd.NA} if name == "PIPAL" else {1, 2, 3, 4, 5}
+        assert set(manifest.table["dist_level"]) == levels
     if card.rows != card.paper_rows:
         assert len(open_dataset(name, folder, missing="keep")) == card.rows
 
@@ -116,22 +123,22 @@ def test_koniq_paper_scores_agree_with_what_is_known_of_the_list(tmp_path):
 
 @small
 @pytest.mark.parametrize("layout", LAYOUTS["koniq"])
-def test_koniq_scores_do_not_depend_on_which_file_they_are_read_from(tmp_path, layout):
+def test_koniq_scores_depend_neither_on_the_file_nor_on_the_resolution(tmp_path, layout):
     folder = build("koniq", tmp_path, layout=layout, rows=30)
     exact = expected("koniq", rows_of("koniq", rows=30), "standard")["mos"]
+    for resolution in CARDS["koniq"].resolutions:
+        table = open_dataset("koniq", folder, resolution=resolution).table
+        np.testing.assert_allclose(table["mos"], exact, rtol=1e-9)
+        assert table["path"].str.startswith(f"{resolution}/").all()
     z = open_dataset("koniq", folder, scores="zscore")
-    np.testing.assert_allclose(open_dataset("koniq", folder).table["mos"], exact, rtol=1e-9)
     np.testing.assert_allclose(z.table["mos"], (exact - 1) * 25, rtol=1e-9)
     assert z.mos_range == (0, 100)
     assert z.table["mos_std"].isna().all()
 
 
 @small
-def test_koniq_resolution_chooses_the_folder_and_votes_have_to_add_up(tmp_path):
+def test_koniq_needs_pictures_of_the_usual_resolution_and_votes_that_add_up(tmp_path):
     folder = build("koniq", tmp_path, rows=10)
-    assert set(open_dataset("koniq", folder).table["path"].str.split("/").str[0]) == {"1024x768"}
-    small_ones = open_dataset("koniq", folder, resolution="512x384")
-    assert set(small_ones.table["path"].str.split("/").str[0]) == {"512x384"}
     (folder / "1024x768").rename(tmp_path / "1024x768")
     with pytest.raises(DatasetError, match=r"none of 10 pictures.* in a folder for 1024x768"):
         open_dataset("koniq", folder)
@@ -212,20 +219,6 @@ def test_tid2008_is_not_taken_for_tid2013_and_where_to_get_that_is_said(tmp_path
     (tmp_path / "mos_with_names.txt").write_text("5.0 I01_01_1.bmp\n4.0 I01_01_4.bmp\n")
     with pytest.raises(DatasetError, match=r"no annotations of TID2013.*_names\.txt.*ponomarenko"):
         open_dataset("tid2013", tmp_path)
-
-
-@small
-def test_distortions_and_references_come_from_the_names(tmp_path):
-    for name, types, refs in (("CSIQ", 6, 30), ("TID2013", 24, 25), ("kadid", 25, 81)):
-        folder = build(name, tmp_path, skip=lambda _: True)
-        table = open_dataset(name, folder, missing="keep").table
-        assert (table["dist_type"].nunique(), table["ref_id"].nunique()) == (types, refs)
-        assert not table[["ref_id", "dist_type"]].isna().any(axis=None)
-        assert set(table["dist_level"]) == {1, 2, 3, 4, 5}
-    table = open_dataset("PIPAL", build("PIPAL", tmp_path, rows=300)).table
-    assert table["dist_type"].nunique() == 8
-    assert not table[["ref_id", "dist_type"]].isna().any(axis=None)
-    assert table["dist_level"].isna().all()
 
 
 def test_a_partial_copy_warns_drops_and_records_or_is_kept_whole_or_refused(tmp_path):
