@@ -105,11 +105,8 @@ def test_a_whole_set_by_the_papers_backbone_is_judged(evidence, monkeypatch, apa
     monkeypatch.setattr(one, "why_not", "")
     monkeypatch.setattr(one, "title", "CLIVE")
     ours = float(one.rated.evaluate(one.rated.table[["score"]])["srcc_official"].iloc[0])
-    rows = [
-        ("CLIVE", method, "RN50", "srcc", ours + apart, "") for method in ("CLIP-IQA", "MA-CLIP")
-    ]
-    columns = ["dataset", "method", "backbone", "metric", "value", "source"]
-    table = claims_table([one], pd.DataFrame(rows, columns=columns).assign(how="primary"))
+    paper = claims.published_results().query("dataset == 'livec'")
+    table = claims_table([one], paper.assign(dataset="CLIVE", value=ours + apart))
     rows = table[table["claim"] == "SRCC of MA-CLIP"].set_index("dataset")
     assert rows["verdict"].tolist() == [verdict] * 2
     assert rows.loc["mean of 1 sets", "how"] == "recomputed"
@@ -147,7 +144,7 @@ def test_contents_come_closer_by_a_plain_loop_of_scipys_distances(evidence):
     assert closer.clusters == len(rated.clusters.unique())
 
 
-def test_every_published_row_is_complete_and_sourced():
+def test_every_published_row_is_complete_and_sourced_and_two_rivals_are_ahead():
     table = claims.published_results()
     columns = ["dataset", "method", "backbone", "metric", "value", "source", "how"]
     assert list(table.columns) == columns
@@ -156,6 +153,15 @@ def test_every_published_row_is_complete_and_sourced():
     assert not table.duplicated(["dataset", "method", "backbone", "metric"]).any()
     assert table["value"].between(0, 1).all()
     assert set(table["dataset"]) - set(DATASETS) == {"mean of the paper's sets"}
+    rivals = pd.read_csv(data_path("rivals.csv"))
+    assert list(rivals) == ["dataset", "method", "srcc", "plcc", "source"]
+    assert rivals.notna().all(axis=None)
+    assert rivals[["srcc", "plcc"]].map(lambda value: 0 <= value <= 1).all(axis=None)
+    srcc, paper = (rows.set_index(["dataset", "method"]) for rows in (rivals, table))
+    assert srcc.index.is_unique
+    for dataset in ("CSIQ", "kadid"):
+        ahead = srcc["srcc"][dataset][["MDFS", "ILNIQE"]].min()
+        assert ahead > paper["value"][dataset]["MA-CLIP"]
 
 
 def test_the_published_gain_is_that_of_the_published_means_and_not_of_the_rows():

@@ -1,14 +1,21 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
 from maclip_lab import cues
 from maclip_lab.ablations import score_store
 from maclip_lab.ablations.rated import Rated
-from maclip_lab.evaluation import evaluate
+from maclip_lab.ablations.rivals import Rivals
+from maclip_lab.datasets import card_for, open_dataset
+from maclip_lab.evaluation import EvaluationSettings, evaluate
+from tests.ablations.conftest import assessed
+from tests.datasets.facsimile import build
 from tests.rated_world import given_features, rated_set
+
+PUBLISHED = ["paper_rn50_srcc", "minus_paper_rn50", "published_srcc"]
 
 
 @pytest.fixture(scope="module")
@@ -55,17 +62,14 @@ def test_lower_is_better_is_turned_round(rated):
     assert Rated(turned, rated.anchors).quality.tolist() == rated.quality.tolist()
 
 
-def test_scores_by_another_rule_are_those_of_the_sweeps(rated):
-    expected = score_store(rated.stored(), rule="mean")["score"]
-    np.testing.assert_array_equal(rated.score(rule="mean"), expected)
-
-
 def test_what_a_picture_is_given_is_the_mean_over_its_crops():
     rated = rated_set(n=40)
     q_cos, q_mag = rated.cues()
     np.testing.assert_allclose(rated.means(q_mag), rated.table["q_mag"], atol=1e-6)
     np.testing.assert_allclose(q_mag, cues.magnitude_cue(rated.crops), atol=1e-6)
     np.testing.assert_allclose(rated.score(), rated.table["score"])
+    by_mean = score_store(rated.stored(), rule="mean")["score"]
+    np.testing.assert_array_equal(rated.score(rule="mean"), by_mean)
     with pytest.raises(ValueError, match="one number for each of the 80 crops"):
         rated.means(q_cos[:3])
 
@@ -75,3 +79,25 @@ def test_pictures_without_an_opinion_are_left_out_and_counted():
     table = given.features.table.assign(status=["unreadable", *["ok"] * 49])
     rated = Rated(replace(given.features, table=table), given.anchors, name="mine")
     assert (rated.n, rated.n_dropped, len(rated.quality)) == (49, 1, 49)
+
+
+@pytest.mark.filterwarnings("ignore::maclip_lab.datasets.DatasetWarning")
+def test_the_papers_numbers_stand_beside_a_whole_set_as_published_alone(tmp_path):
+    whole, others = open_dataset("livec", build("livec", tmp_path)), card_for("livec").other_sizes
+    short = whole.subset(whole.table["name"] != "3.bmp")
+    for rows, side in ((whole, 500), (short, 500), (whole, 400)):
+        sizes = [others.get(name, (side, side)) for name in rows.table["name"]]
+        scores = np.random.default_rng(0).random((len(rows), 2))
+        predictions = pd.DataFrame(scores, columns=["score", "q_mag"])
+        rivals = Rivals(pd.DataFrame(scores, columns=["SNP_niqe", "mine"]))
+        few = EvaluationSettings(n_boot=0)
+        found = assessed(rows, predictions, rivals, zip(*sizes, strict=True), statistics=few)
+        table = found.table.set_index("method")
+        if rows is short or side != 500:
+            assert table[PUBLISHED].isna().all(axis=None)
+            continue
+        ours = table.loc["MA-CLIP"]
+        assert ours["paper_rn50_srcc"] == 0.7428
+        assert ours["minus_paper_rn50"] == pytest.approx(ours["srcc_official"] - 0.7428)
+        published = table.loc[["SNP_niqe", "mine", "MA-CLIP"], "published_srcc"]
+        np.testing.assert_equal(published.tolist(), [0.4654, np.nan, np.nan])

@@ -1,11 +1,12 @@
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from maclip_lab.ablations.rivals import read_rivals
+from maclip_lab.ablations.rivals import judge_choices, read_choices, read_rivals
 from maclip_lab.datasets import open_dataset
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.errors import DatasetError, DatasetWarning
@@ -13,6 +14,7 @@ from maclip_lab.evaluation import EvaluationSettings, count_votes, holm
 from maclip_lab.features.packs import SHIPPED, shipped_pack
 from maclip_lab.files.identity import data_path, sha256_of
 from tests.ablations.conftest import assessed
+from tests.store_world import pictures
 
 MOS = np.random.default_rng(0).permutation(12).astype(float)
 
@@ -67,6 +69,8 @@ def test_where_lower_is_better_scores_are_turned_round_and_it_is_said(tmp_path):
     np.testing.assert_array_equal(found.scores, np.column_stack([-OTHER, OTHER]))
     assert "niqe: lower is better, so it is turned round" in found.notes
     np.testing.assert_array_equal(read_rivals([f"{file}:-mine"], SET).scores["mine"], -OTHER)
+    with pytest.raises(DatasetError, match="two tables hold 'niqe'; rename"):
+        read_rivals([file] * 2, SET)
 
 
 @pytest.mark.parametrize(
@@ -125,23 +129,24 @@ def test_what_does_not_match_is_counted_and_has_no_number(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("paths", "names", "matched"),
+    ("paths", "names", "fault"),
     [
-        (NAMES, [f"/elsewhere/imgs/{name}" for name in NAMES], 12),
-        (NAMES, [f"C:\\imgs\\{name}" for name in NAMES], 12),
-        (NAMES, [f"/x/photos/{name.upper()}" for name in NAMES], 12),
-        ([f"a/{n}" for n in NAMES], NAMES, 12),
-        ([f"a/{n}" for n in NAMES], [f"/y/a/{n}" for n in NAMES], 12),
-        ([f"a/{n}" for n in NAMES], [f"b/{n}" for n in NAMES], 0),
-        (NAMES, [f"{i}/{name}" for i, name in enumerate(NAMES)], 0),
+        (NAMES, [f"/elsewhere/imgs/{name}" for name in NAMES], None),
+        (NAMES, [f"C:\\imgs\\{name}" for name in NAMES], None),
+        (NAMES, [f"/x/photos/{name.upper()}" for name in NAMES], None),
+        ([f"a/{n}" for n in NAMES], NAMES, None),
+        ([f"a/{n}" for n in NAMES], [f"/y/a/{n}" for n in NAMES], None),
+        ([f"a/{n}" for n in NAMES], [f"b/{n}" for n in NAMES], "none of the pictures of mine"),
+        (NAMES, [f"{i}/{name}" for i, name in enumerate(NAMES)], "none of the pictures of mine"),
+        (["a/1.png", "b/1.png"], ["1.png"], "not one picture's alone: a/1.png, b/1.png"),
     ],
 )
-def test_pictures_are_joined_by_as_much_of_their_path_as_there_is(tmp_path, paths, names, matched):
-    file = written(tmp_path, "path,x\n" + lines(names, range(12)))
-    if matched:
+def test_pictures_are_joined_by_as_much_of_their_path_as_there_is(tmp_path, paths, names, fault):
+    file = written(tmp_path, "path,x\n" + lines(names, range(len(names))))
+    if fault is None:
         assert read_rivals([file], manifest(paths)).scores["x"].tolist() == list(range(12))
         return
-    with pytest.raises(DatasetError, match="scores none of the pictures of mine: it names "):
+    with pytest.raises(DatasetError, match=fault):
         read_rivals([file], manifest(paths))
 
 
@@ -179,14 +184,6 @@ def test_the_blur_effect_is_shipped_for_every_picture_of_the_packs(name):
     assert found.scores["blur_effect"].between(-1, 0).all()
 
 
-def test_a_name_of_two_pictures_and_a_metric_of_two_tables_are_refused(tmp_path):
-    file = written(tmp_path, "path,x\np0.png,1\n")
-    with pytest.raises(DatasetError, match="two tables hold 'x'; rename"):
-        read_rivals([file] * 2, SET)
-    with pytest.raises(DatasetError, match=r"not one picture's alone: a/p0.png, b/p0.png"):
-        read_rivals([file], manifest(["a/p0.png", "b/p0.png"]))
-
-
 def judged(manifest, theirs, folder, **options):
     """A study of two methods of ours and one of theirs on twelve pictures."""
     rng = np.random.default_rng(1)
@@ -204,7 +201,7 @@ def test_a_metric_that_falls_where_quality_rises_is_named(tmp_path, judged_by):
     if judged_by == "low scores":
         theirs, listed = -theirs, replace(SET, higher_is_better=False)
     if judged_by == "choices":
-        pairs = [(a, b) for a in range(12) for b in range(a)]
+        pairs = combinations(range(12), 2)
         rows = [(NAMES[a], NAMES[b], "a" if MOS[a] > MOS[b] else "b") for a, b in pairs]
         options["votes"] = count_votes(pd.DataFrame(rows, columns=["a", "b", "chosen"]))
     with pytest.warns(DatasetWarning, match="^x falls where quality rises; .* FILE:-COLUMN, or"):
@@ -220,3 +217,74 @@ def test_rivals_are_judged_beside_ours_with_one_correction_for_all(tmp_path):
     np.testing.assert_allclose(tests["p_srcc_holm"], holm(tests["p_srcc"]))
     np.testing.assert_array_equal(found.predictions["x"], theirs)
     assert found.record["config"]["also"] == {"rival.csv": sha256_of(tmp_path / "rival.csv")}
+
+
+def test_pictures_are_found_wherever_they_lie_and_absent_ones_named_and_left_out(tmp_path):
+    names, file = pictures(tmp_path / "photos", 4), tmp_path / "pairs.csv"
+    pairs = [(name, earlier, earlier) for i, name in enumerate(names) for earlier in names[:i]]
+    pd.DataFrame(pairs, columns=["a", "b", "chosen"]).to_csv(file, index=False)
+    votes, manifest = read_choices(file, "koniq", None)
+    assert len(votes) == 6
+    assert sorted(manifest.table["path"]) == [f"photos/p{i}.png" for i in range(4)]
+    assert not manifest.labelled
+    assert manifest.protocol == "koniq"
+    assert read_choices(file, "mine", tmp_path / "photos")[1].protocol == "native"
+    with file.open("a") as stream:
+        stream.write("p0.png,gone.png,p0.png\n")
+    with pytest.warns(DatasetWarning, match=r"1 of 5 pictures, such as 'gone\.png', are not under"):
+        votes, manifest = read_choices(file, "mine", None)
+    names = manifest.table["name"]
+    methods = pd.DataFrame({"MA-CLIP": [0.0, 1, 2, 3], "other": [3.0, 2, 1, 0]})
+    table, joined = judge_choices(pd.DataFrame({"name": names}), methods, votes)
+    assert table["n_pairs"].tolist() == [6, 6]
+    assert table["n_dropped"].tolist() == [1, 1]
+    order = names.str[1].astype(int).to_numpy()  # the earlier name was chosen throughout
+    np.testing.assert_array_equal(np.argsort(joined["strength"]), np.argsort(-order))
+    assert table["accuracy"].sum() == pytest.approx(1)
+    assert table["srcc_scale"].sum() == pytest.approx(0)
+
+
+def test_a_table_without_choices_or_pictures_is_refused(tmp_path):
+    for text, dataset, said in (
+        ("a,b\nx,y\n", "mine", "which column is 'chosen'"),
+        ("a,b,chosen\nx,y,x\n", "mine", "none of 2 pictures is under"),
+        ("a,b,chosen\nx,y,x\n", "six.safetensors", r"six\.safetensors is a pack"),
+    ):
+        (tmp_path / "pairs.csv").write_text(text)
+        with pytest.raises(DatasetError, match=said):
+            read_choices(tmp_path / "pairs.csv", dataset, None)
+
+
+@pytest.mark.parametrize(
+    ("titles", "suffix", "columns"),
+    [
+        ("a,b,chosen", ".csv", ()),
+        ("A,B,Chosen", ".json", ()),
+        ("left_image,right_image,winner", ".xlsx", ()),
+        ("x,y,z", ".csv", ("x", "y", "z")),
+    ],
+)
+def test_tables_of_choices_are_read_as_lists_are(tmp_path, titles, suffix, columns):
+    pictures(tmp_path, 3)
+    rows = [("p0.png", "p1.png", "left"), ("p2.png", "p1.png", "B"), ("p0.png", "p2.png", "tie")]
+    rows += [("p0.png", "p2.png", blank) for blank in ("", "none", "-")]
+    table = pd.DataFrame(rows, columns=titles.split(","))
+    file = tmp_path / f"pairs{suffix}"
+    {".csv": table.to_csv, ".xlsx": table.to_excel}.get(suffix, table.to_json)(
+        file, **({"orient": "records"} if suffix == ".json" else {"index": False})
+    )
+    votes, manifest = read_choices(file, "mine", None, columns)
+    assert votes["votes_a"].tolist() == [1, 1, 0]
+    assert votes["votes_b"].tolist() == [0, 0, 0]
+    assert votes["ties"].tolist() == [0, 0, 1]
+    assert "3 choices, 1 of them ties; 3 rows without an answer are left out" in manifest.note
+
+
+def test_pictures_that_never_met_have_no_common_scale():
+    names = ["x0", "x1", "x2", "y0", "y1", "y2"]
+    pairs = [pair for three in (names[:3], names[3:]) for pair in combinations(three, 2)]
+    votes = count_votes(pd.DataFrame([(a, b, a) for a, b in pairs], columns=["a", "b", "chosen"]))
+    methods = pd.DataFrame({"MA-CLIP": np.arange(6.0)})
+    with pytest.warns(DatasetWarning, match="2 parts of 3, 3 pictures were never compared"):
+        table, _ = judge_choices(pd.DataFrame({"name": names}), methods, votes)
+    assert table["srcc_scale"].isna().all()

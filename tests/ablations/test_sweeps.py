@@ -7,16 +7,8 @@ import torch
 from scipy import stats
 
 from maclip_lab import encoder
-from maclip_lab.ablations.sweeps import (
-    AUTHORS_GRID,
-    CROP_GRID,
-    LAMBDA_GRID,
-    RULE_GRID,
-    RULES,
-    named_sweep,
-    score_store,
-    sweep,
-)
+from maclip_lab.ablations import AUTHORS_GRID, score_store, sweep
+from maclip_lab.ablations.sweeps import CROP_GRID, LAMBDA_GRID, RULE_GRID, RULES, named_sweep
 from maclip_lab.crops import PreparedPicture, Protocol
 from maclip_lab.errors import DatasetWarning
 from maclip_lab.features import Extractor
@@ -147,31 +139,23 @@ def test_every_combination_is_one_row_and_the_grids_are_the_papers(cues):
     assert [LAMBDA_GRID[end].box_lam for end in (0, 5, -1)] == [0, 0.5, 2]
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"rules": ["median"]}, r"a rule is one of adaptive, .*got 'median'"),
-        ({"rules": [1.5]}, r"weight of the cosine cue in \[0, 1\], got 1.5"),
-        ({"crops": ["corner"]}, r"crops are 'all', .*got 'corner'"),
-        ({"crops": ["stride-200"]}, "windows every 128 pixels, not every 200"),
-        ({"settings": [FusionSettings(9)]}, r"read for box_lam .* not for 9"),
-        ({"anchors": ANCHORS}, "features need anchors"),
-    ],
-)
-def test_wrong_questions_are_answered_with_what_may_be_asked(cues, options, said):
-    with pytest.raises(ValueError, match=said):
-        sweep(cues, **options)
-
-
-def test_what_cannot_be_swept_says_why(view, cues):
+def test_what_cannot_be_swept_is_answered_with_what_may_be_asked(view, cues):
+    unrated = view.manifest.table.assign(mos=np.nan)
+    silent = replace(view, manifest=replace(view.manifest, table=unrated))
+    for source, options, said in (
+        (cues, {"rules": ["median"]}, r"a rule is one of adaptive, .*got 'median'"),
+        (cues, {"rules": [1.5]}, r"weight of the cosine cue in \[0, 1\], got 1.5"),
+        (cues, {"crops": ["corner"]}, r"crops are 'all', .*got 'corner'"),
+        (cues, {"crops": ["stride-200"]}, "windows every 128 pixels, not every 200"),
+        (cues, {"settings": [FusionSettings(9)]}, r"read for box_lam .* not for 9"),
+        (cues, {"anchors": ANCHORS}, "features need anchors"),
+        (view, {}, "features need anchors"),
+        (silent, {"anchors": ANCHORS}, "no scores to compare with"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            sweep(source, **options)
     with pytest.raises(ValueError, match="cues of one prompt set"):
         score_store(cues)
-    with pytest.raises(ValueError, match="features need anchors"):
-        sweep(view)
-    table = view.manifest.table.assign(mos=np.nan)
-    silent = replace(view, manifest=replace(view.manifest, table=table))
-    with pytest.raises(ValueError, match="no scores to compare with"):
-        sweep(silent, ANCHORS)
 
 
 def test_cues_are_the_same_however_the_work_is_cut_over_threads(view, monkeypatch):

@@ -45,7 +45,7 @@ def build(
     assert layout in LAYOUTS[name], (name, layout)
     table, publisher = rows_of(name, rows=rows, native=native), PUBLISHERS[name]
     folder = root / name.lower()
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / publisher.inside(layout)).mkdir(parents=True, exist_ok=True)
     publisher.write(folder, layout, table)
     for file in folder.rglob("*.*") if native and rows is None else ():
         for source in native.rglob(f"*{file.name}"):

@@ -142,7 +142,7 @@ class Spaq(Publisher, name="SPAQ"):
 
     def write(self, folder, layout, table):
         place = folder / self.inside(layout) / "Annotations"
-        place.mkdir(parents=True)
+        place.mkdir()
         frame = pd.DataFrame({"Image name": table["name"], "MOS": table["mos"]})
         if layout == "std":
             frame["MOS std"] = table["std"]
@@ -230,7 +230,6 @@ class Tid2013(Publisher, name="TID2013"):
 
     def write(self, folder, layout, table):
         top = folder / self.inside(layout)
-        top.mkdir(exist_ok=True)
         _write_lines(top / "mos_with_names.txt", "{mos:.5f} {name}", table)
         _write_lines(top / "mos_std.txt", "{std:.5f}", table)
 
@@ -255,11 +254,9 @@ class Kadid(Publisher, name="kadid"):
         return [self.places(layout, f"{ref}.png")[0] for ref in sorted({n[:3] for n in names})]
 
     def write(self, folder, layout, table):
-        top = folder / self.inside(layout)
-        top.mkdir(exist_ok=True)
         frame = table.set_axis(["dist_img", "dmos", "var"], axis=1)
         frame.insert(1, "ref_img", table["name"].str[:3] + ".png")
-        frame.to_csv(top / "dmos.csv", index=False)
+        frame.to_csv(folder / self.inside(layout) / "dmos.csv", index=False)
 
 
 VOTES = [f"c{grade}" for grade in range(1, 6)]

@@ -240,6 +240,8 @@ def test_the_partial_copy_of_clive_is_read_where_it_lies(shared):
     manifest = open_dataset("CLIVE", shared / "real_mos")
     assert (len(manifest), len(manifest.missing)) == (332, 830)
     assert all(path.is_file() for path in manifest.paths)
+    truth = rows_of("livec", native=NATIVE).set_index("name")["mos"]
+    assert manifest.table["mos"].tolist() == truth[manifest.table["name"]].tolist()
 
 
 @small
@@ -258,6 +260,14 @@ def test_two_different_score_files_are_an_error(tmp_path):
     build("kadid", tmp_path / "b", rows=11)
     with pytest.raises(DatasetError, match=r"2 different files.*dmos\.csv"):
         open_dataset("kadid", tmp_path)
+
+
+@pytest.mark.parametrize("root", [None, "."])
+def test_a_set_needs_a_known_name_and_its_folder(root):
+    with pytest.raises(ValueError, match=r"no data set is called 'konik'; known are .*koniq"):
+        open_dataset("konik", root)
+    with pytest.raises(ValueError, match="say where koniq lies: ROOT"):
+        open_dataset("koniq")
 
 
 @pytest.mark.parametrize(

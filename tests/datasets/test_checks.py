@@ -1,4 +1,3 @@
-import os
 import shutil
 from dataclasses import replace
 
@@ -27,12 +26,7 @@ def whole(tmp_path_factory):
 
 @pytest.fixture
 def copy(whole, tmp_path):
-    return shutil.copytree(whole, tmp_path / "csiq", copy_function=os.link)
-
-
-def replace_file(path, content: bytes) -> None:
-    path.unlink()
-    path.write_bytes(content)
+    return shutil.copytree(whole, tmp_path / "csiq")
 
 
 def test_a_whole_copy_is_fit_for_use(whole):
@@ -57,14 +51,13 @@ def test_a_few_rows_of_any_set_lack_only_rows(tmp_path, name):
 def test_every_way_a_picture_can_be_broken_is_told(copy):
     folder = copy / "dst_imgs/awgn"
     good = (folder / "1600.AWGN.5.png").read_bytes()
-    replace_file(folder / "1600.AWGN.1.png", b"")
-    replace_file(folder / "1600.AWGN.2.png", b"not a picture")
-    replace_file(folder / "1600.AWGN.3.png", good[: len(good) // 2])
+    (folder / "1600.AWGN.1.png").write_bytes(b"")
+    (folder / "1600.AWGN.2.png").write_bytes(b"not a picture")
+    (folder / "1600.AWGN.3.png").write_bytes(good[: len(good) // 2])
     (folder / "1600.AWGN.4.png").unlink()
     (folder / "1600.AWGN.4.png").mkdir()
     (folder / "1600.AWGN.5.png").unlink()
     (folder / "1600.AWGN.5.png").symlink_to("1600.AWGN.5.png")
-    (copy / "dst_imgs/blur/1600.BLUR.1.png").unlink()
     Image.new("RGB", (256, 256)).save(copy / "dst_imgs/blur/1600.BLUR.1.png")
     report = check_dataset("CSIQ", copy)
     told = dict(entry.split(": ")[:2] for entry in of_kind(report, "undecodable")[0].files)
@@ -124,15 +117,14 @@ def test_flipped_and_shuffled_scores_are_told(tmp_path, name, file, titles):
 
 def test_scores_out_of_range_and_repeated_rows_are_told(tmp_path):
     folder = build("kadid", tmp_path, rows=30)
-    text = (folder / "dmos.csv").read_text().splitlines()
-    cells = text[4].split(",")
-    text[4] = ",".join([*cells[:2], "9.5", cells[3]])
-    (folder / "dmos.csv").write_text("\n".join(text))
+    table = pd.read_csv(folder / "dmos.csv")
+    table.loc[3, "dmos"] = 9.5
+    table.to_csv(folder / "dmos.csv", index=False)
     finding = of_kind(check_dataset("kadid", folder, decode=False), "range")[0]
-    assert (finding.severity, finding.files) == ("error", (cells[0],))
+    assert (finding.severity, finding.files) == ("error", (table["dist_img"][3],))
     with pytest.warns(UserWarning, match="1 scores are not within 1 to 5"):
         open_dataset("kadid", folder)
-    (folder / "dmos.csv").write_text("\n".join([*text, text[2]]))
+    pd.concat([table, table[1:2]]).to_csv(folder / "dmos.csv", index=False)
     report = check_dataset("kadid", folder, decode=False)
     assert "duplicate" in kinds(report, "error")
     assert report.rows == 31

@@ -137,23 +137,18 @@ def test_a_list_is_read_as_people_write_it(tmp_path, case):
     assert all(words in manifest.note for words in notes)
 
 
-@pytest.mark.parametrize(
-    ("kind", "write", "options"),
-    [
-        ("xlsx", pd.DataFrame.to_excel, {"index": False}),
-        ("parquet", pd.DataFrame.to_parquet, {}),
-        ("json", pd.DataFrame.to_json, {"orient": "records"}),
-    ],
-)
-def test_tables_of_other_makes_are_lists_too(tmp_path, kind, write, options):
+def test_tables_of_other_makes_are_lists_too(tmp_path):
     pictures(tmp_path, "a.png", "17.png")
-    names = ["a.png", 17 if kind == "xlsx" else "17"]
-    rows = pd.DataFrame({"Image Name": names, "MOS": [1.5, 2], "SD": [0.5, None]})
-    write(rows, tmp_path / f"s.{kind}", **options)
-    manifest = open_list(tmp_path / f"s.{kind}")
-    assert manifest.table["path"].tolist() == ["a.png", "17.png"]
-    assert manifest.table["mos_std"].isna().tolist() == [False, True]
-    assert (manifest.dataset, manifest.protocol, manifest.mos_range) == ("s", "native", (1.5, 2))
+    rows = pd.DataFrame({"Image Name": ["a.png", "17"], "MOS": [1.5, 2], "SD": [0.5, None]})
+    rows.to_parquet(tmp_path / "s.parquet")
+    rows.to_json(tmp_path / "s.json", orient="records")
+    rows.replace("17", 17).to_excel(tmp_path / "s.xlsx", index=False)
+    for name in ("s.parquet", "s.json", "s.xlsx"):
+        manifest = open_list(tmp_path / name)
+        assert manifest.table["path"].tolist() == ["a.png", "17.png"]
+        assert manifest.table["mos_std"].isna().tolist() == [False, True]
+        assert (manifest.dataset, manifest.protocol) == ("s", "native")
+        assert manifest.mos_range == (1.5, 2)
 
 
 OURS, NO_NUMBER = r"s\.txt' is a result of maclip-lab \(", "1 of 2 scores are no finite numbers"
@@ -196,6 +191,16 @@ def test_a_result_is_known_by_the_record_beside_it(tmp_path):
     for column in (None, "score"):
         with pytest.raises(DatasetError, match=OURS + r"s\.txt\.provenance\.json lies beside it"):
             table(tmp_path, "path,score,mos\na.png,1,2\n", score_column=column)
+
+
+@pytest.mark.parametrize("called", ["csiq", "koniq", "mine"])
+def test_a_lists_file_name_says_nothing_of_direction_or_protocol(tmp_path, called):
+    manifest = table(tmp_path, "path,mos\na.png,0.5\n", f"{called}.csv")
+    assert (manifest.dataset, manifest.protocol) == (called, "native")
+    assert manifest.higher_is_better is True
+    assert manifest.preset == "default"
+    named = open_list(tmp_path / f"{called}.csv", dataset="synthetic")
+    assert (named.dataset, named.paths) == ("synthetic", [tmp_path / "a.png"])
 
 
 VERSIONS = [f"{ref}_{kind}.png" for ref in ("hill", "pier", "dog") for kind in ("v1", "v2", "v3")]

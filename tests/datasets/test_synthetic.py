@@ -6,8 +6,16 @@ import pytest
 from PIL import Image
 
 from maclip_lab.crops import protocol_for
-from maclip_lab.datasets import EDITIONS, DatasetError, Edition, make_synthetic
+from maclip_lab.datasets import (
+    EDITIONS,
+    DatasetError,
+    Edition,
+    make_synthetic,
+    open_dataset,
+    synthetic,
+)
 from maclip_lab.datasets.degradations import DEGRADATIONS, degrade
+from maclip_lab.files.identity import data_path
 
 TYPES = ("gaussian_blur", "white_noise", "darken", "patch_shuffle")
 DARK = ("darken",)
@@ -103,3 +111,20 @@ def test_bad_requests_are_named(photos, tmp_path):
     ):
         with pytest.raises(DatasetError, match=message):
             make_synthetic(tmp_path, edition, pictures)
+
+
+@pytest.mark.parametrize("name", ["synthetic", "Synthetic-Full", "synthetic-demo"])
+def test_an_edition_of_the_synthetic_set_is_made_under_its_name(name, tmp_path, monkeypatch):
+    edition = Edition(name.lower(), ("jpeg",), (5,), (64, 48))
+    monkeypatch.setitem(synthetic.EDITIONS, edition.name, edition)
+    monkeypatch.setattr(synthetic, "synthetic_folder", tmp_path.joinpath)
+    for root in (tmp_path, None):
+        manifest = open_dataset(name, root)
+        assert manifest.dataset == edition.name
+        assert manifest.root == (root or tmp_path / edition.name)
+        assert all(path.is_file() for path in manifest.paths)
+        assert set(manifest.table["dist_level"]) == {0, 5}
+        assert len(manifest) == 2 * len(list(data_path("photos").glob("*.jpg")))
+    for choice in ({"variant": "paper"}, {"resolution": "512x384"}, {"scores": "raw"}):
+        with pytest.raises(ValueError, match="for the known data sets as published"):
+            open_dataset(name, tmp_path, **choice)
