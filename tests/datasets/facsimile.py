@@ -17,10 +17,10 @@ import pandas as pd
 from PIL import Image
 
 from maclip_lab.datasets import Manifest, open_dataset
-from tests.conftest import SHARED
 from tests.datasets.publishers import PUBLISHERS, Publisher
 
-NATIVE = SHARED / "native_annotations" if SHARED.is_dir() else None
+_BESIDE = Path(__file__).parents[3] / "shared" / "native_annotations"
+NATIVE = _BESIDE if _BESIDE.is_dir() else None
 """The folder of the publishers' score files, where it lies beside the checkout."""
 LAYOUTS = {name: publisher.layouts for name, publisher in PUBLISHERS.items()}
 """Layouts of each set; the first is the publisher's."""
