@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy.special import expit
 from torch import nn
 
@@ -45,45 +46,33 @@ class Disguised(nn.Module):
     def __init__(self, clip):
         super().__init__()
         self.clip, self.logit_scale = clip, clip.logit_scale
-
-    def encode_image(self, crops):
-        return self.clip.encode_image(crops)
-
-    def encode_text(self, tokens):
-        return self.clip.encode_text(tokens)
-
-
-@pytest.fixture
-def duck():
-    return Duck()
+        self.encode_image, self.encode_text = clip.encode_image, clip.encode_text
 
 
 def changed(**attributes):
-    one = Duck()
+    """A duck that has or does something otherwise."""
+    duck = Duck()
     for name, value in attributes.items():
-        setattr(one, name, value)
-    return one
+        setattr(duck, name, value)
+    return duck
 
 
 def test_our_own_clip_in_disguise_scores_as_itself(golden_clips):
     clip = golden_clips["vit"]
     own = Maclip(clip, device="cpu")(PICTURE)
-    found = Maclip(Disguised(clip), tokenizer=tokenize, device="cpu")(PICTURE)
+    disguised = Maclip(Disguised(clip), tokenizer=tokenize, device="cpu")(PICTURE)
     for number in ("score", "q_cos", "q_mag"):
-        assert getattr(found, number) == pytest.approx(getattr(own, number), abs=1e-5)
-    assert found.backbone == "loaded Disguised"
+        assert getattr(disguised, number) == pytest.approx(getattr(own, number), abs=1e-5)
+    assert disguised.backbone == "loaded Disguised"
 
 
-def test_a_duck_sees_crops_of_its_size_in_its_own_normalisation(duck):
-    scorer = Maclip(duck, device="cpu")
+def test_a_duck_sees_crops_of_its_size_in_its_own_normalisation():
+    scorer = Maclip(Duck(), device="cpu")
     seen = scorer.extract(PICTURE)
-    stride = round(128 * 64 / 224)
-    assert (seen.grid.protocol.crop, seen.grid.protocol.stride) == (64, stride)
-    from PIL import Image
-
+    assert (seen.grid.protocol.crop, seen.grid.protocol.stride) == (64, round(128 * 64 / 224))
     pixels = torch.from_numpy(np.array(Image.open(PICTURE).convert("RGB"))).permute(2, 0, 1)
-    first = (pixels[None, :, :64, :64] / 255 - 0.5) / 0.25
-    torch.testing.assert_close(seen.features[:1], duck.encode_image(first), atol=1e-4, rtol=1e-4)
+    first = Duck().encode_image((pixels[None, :, :64, :64] / 255 - 0.5) / 0.25)
+    torch.testing.assert_close(seen.features[:1], first, atol=1e-4, rtol=1e-4)
     score = scorer(PICTURE)
     assert score.q_mag == pytest.approx(float(magnitude_cue(seen.features).mean()))
     assert scorer.config("koniq").reading == "official"
@@ -98,34 +87,28 @@ def test_windows_of_another_side_overlap_as_before():
     assert fitted(mine, 384) is mine
 
 
-def test_whole_pictures_are_refused_in_words(duck):
+def test_whole_pictures_are_refused_in_words():
     with pytest.raises(ValueError, match=r"64 x 64, not whole ones .* leave CLIP-IQA out"):
-        Maclip(duck, device="cpu").clip_iqa(PICTURE)
+        Maclip(Duck(), device="cpu").clip_iqa(PICTURE)
 
 
-def test_the_stores_key_follows_the_weights_and_nothing_else(tmp_path, duck):
-    names = pictures(tmp_path / "set", 2)
-    listed = manifest(tmp_path / "set", names)
-    ducks = {
-        "one": duck,
-        "same": Duck(),
-        "weights": Duck(seed=1),
-        "normalisation": changed(image_std=(0.2, 0.2, 0.2)),
-        "half": Duck().to(torch.bfloat16),
-    }
-    keys = {
-        name: Extractor(Maclip(one, device="cpu"), "nowhere").config(listed).sha256
-        for name, one in ducks.items()
-    }
-    assert keys["one"] == keys["same"]
-    assert len(set(keys.values())) == 4
-    view = Extractor(Maclip(duck, device="cpu"), tmp_path / "store").crops(listed)
+def test_the_stores_key_follows_the_weights_and_nothing_else(tmp_path):
+    rows = manifest(tmp_path / "set", pictures(tmp_path / "set", 2))
+    others = (Duck(seed=1), changed(image_std=(0.2, 0.2, 0.2)), Duck().to(torch.bfloat16))
+    extractors = [
+        Extractor(Maclip(duck, device="cpu"), tmp_path / "store")
+        for duck in (Duck(), Duck(), *others)
+    ]
+    keys = [extractor.config(rows).sha256 for extractor in extractors]
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 4
+    view = extractors[0].crops(rows)
     assert len(view.ok) == 2
     assert view.config.protocol.crop == 64
 
 
-def test_training_the_original_on_changes_no_score(duck):
-    duck.train()
+def test_training_the_original_on_changes_no_score():
+    duck = Duck().train()
     scorer = Maclip(duck, device="cpu")
     before = float(scorer(PICTURE))
     with torch.no_grad():
@@ -139,31 +122,22 @@ def test_training_the_original_on_changes_no_score(duck):
     assert own.embed_dim == 24
 
 
-def test_half_precision_is_for_the_images_alone(duck):
-    exact, half = Maclip(duck, device="cpu"), Maclip(duck, device="cpu", precision="bf16")
+def test_half_precision_is_for_the_images_alone():
+    exact, half = Maclip(Duck(), device="cpu"), Maclip(Duck(), device="cpu", precision="bf16")
     assert torch.equal(exact.anchors.features, half.anchors.features)
     assert exact(PICTURE).score != half(PICTURE).score
     assert exact(PICTURE).score == pytest.approx(half(PICTURE).score, abs=0.02)
 
 
 def test_a_model_trained_with_a_sigmoid_is_read_as_it_was_trained():
-    bias = -2.0
-    scorer = Maclip(changed(logit_bias=nn.Parameter(torch.tensor(bias))), device="cpu")
-    seen, anchors = scorer.extract(PICTURE).features, scorer.anchors
-    fits = expit(
-        np.exp(3.0)
-        * (nn.functional.normalize(seen) @ nn.functional.normalize(anchors.features).T).numpy()
-        + bias
-    )
+    scorer = Maclip(changed(logit_bias=nn.Parameter(torch.tensor(-2.0))), device="cpu")
+    seen, texts = scorer.extract(PICTURE).features, scorer.anchors.features
+    cosines = torch.cosine_similarity(seen[:, None], texts[None], dim=-1).numpy()
+    fits = expit(np.exp(3.0) * cosines - 2)
     wanted = (fits[:, ::2] / (fits[:, ::2] + fits[:, 1::2])).mean()
     assert scorer(PICTURE).q_cos == pytest.approx(wanted, abs=1e-5)
-    far = cosine_cue(seen, anchors.features, 3.0, -60.0)
-    torch.testing.assert_close(far, cosine_cue(seen, anchors.features, 3.0))
-
-
-def duck_with(name, **methods):
-    """A duck that does one thing otherwise."""
-    return type(name, (Duck,), methods)()
+    far = cosine_cue(seen, texts, 3.0, -60.0)
+    torch.testing.assert_close(far, cosine_cue(seen, texts, 3.0))
 
 
 class Weightless:
@@ -174,13 +148,13 @@ class Weightless:
         return {}
 
 
-SEE = Duck.encode_image
-NORMALISED = duck_with("N", encode_image=lambda d, x: nn.functional.normalize(SEE(d, x), dim=-1))
-WORDLESS = duck_with("Wordless", encode_text=None)
-WIDE = duck_with("Wide", encode_text=lambda duck, texts: torch.ones(len(texts), 99))
-WRAPPED = duck_with("Wrapped", encode_image=lambda duck, x: {"image_embeds": SEE(duck, x)})
-ENDLESS = duck_with("Endless", encode_image=lambda duck, x: SEE(duck, x) / 0)
-TOKENS = duck_with("Tokens", encode_text=lambda duck, tokens: duck.weight[tokens.argmax(-1)])
+SEE, TEXTS = Duck().encode_image, Duck().weight
+NORMALISED = changed(encode_image=lambda crops: nn.functional.normalize(SEE(crops), dim=-1))
+WORDLESS = changed(encode_text=None)
+WIDE = changed(encode_text=lambda texts: torch.ones(len(texts), 99))
+WRAPPED = changed(encode_image=lambda crops: {"image_embeds": SEE(crops)})
+ENDLESS = changed(encode_image=lambda crops: SEE(crops) / 0)
+TOKENS = changed(encode_text=lambda tokens: TEXTS[tokens.argmax(-1)])
 
 
 @pytest.mark.parametrize(
@@ -189,7 +163,7 @@ TOKENS = duck_with("Tokens", encode_text=lambda duck, tokens: duck.weight[tokens
         (42, TypeError, "builtins.int is no CLIP as described in maclip_lab.clip.foreign"),
         (None, TypeError, "builtins.NoneType is no CLIP"),
         (nn.Linear(2, 2), TypeError, "Linear is no CLIP .* it has no image_size"),
-        (WORDLESS, ValueError, r"Wordless cannot encode .*'NoneType' object is not callable"),
+        (WORDLESS, ValueError, r"Duck cannot encode .*'NoneType' object is not callable"),
         (changed(image_size=None), TypeError, "it has no image_size"),
         (nn.DataParallel(Duck()), TypeError, "it has no image_size; it wraps .* its .module"),
         (changed(image_std=None), TypeError, "it has no image_std"),
