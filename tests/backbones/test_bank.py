@@ -1,6 +1,5 @@
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,19 +18,16 @@ from backbones.bank import (
     render_view,
 )
 from backbones.captions import SEEN_TYPES, UNSEEN_TYPES
+from tests.backbones.conftest import fill
 
 SETTINGS = BankSettings(samples=10, side=48)
 
 
 @pytest.fixture
 def photographs(tmp_path) -> list[Photograph]:
-    generator = np.random.default_rng(0)
-    found = []
-    for i in range(4):
-        pixels = generator.integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    for i, pixels in enumerate(np.random.default_rng(0).integers(0, 256, (4, 60, 80, 3), np.uint8)):
         Image.fromarray(pixels).save(tmp_path / f"{i}.png")
-        found.append(Photograph(tmp_path / f"{i}.png", ("a cat",) * (i % 2)))
-    return found
+    return [Photograph(tmp_path / f"{i}.png", ("a cat",) * (i % 2)) for i in range(4)]
 
 
 def test_a_stopped_rendering_goes_on_to_the_same_bytes(photographs, tmp_path, monkeypatch):
@@ -127,34 +123,17 @@ def test_content_is_read_before_the_degradation():
     assert np.array_equal(told, content_of(clean))
 
 
-def fill(folder: Path, count: int, captioned: int = 0) -> Path:
-    folder.mkdir()
-    for i in range(count):
-        Image.fromarray(np.full((8, 8, 3), i, np.uint8)).save(folder / f"{i:03}.png")
-    lines = [f"{i:03}.png\t{word} {i}" for i in range(captioned) for word in ("a cat", "the cat")]
-    if lines:
-        (folder / "captions.tsv").write_text("\n".join(lines) + "\n")
-    return folder
-
-
-def test_every_photograph_has_one_purpose(tmp_path):
-    plain, told = fill(tmp_path / "plain", 40), fill(tmp_path / "told", 50, captioned=40)
-    found = collect([plain, told])
-    learned = (found.training, found.choosing, found.retrieval)
-    parts = [[p.path for p in part] for part in learned] + list(found.severity)
+def test_every_photograph_has_one_purpose_and_keeps_it_beside_other_folders(tmp_path):
+    plain, told = fill(tmp_path / "plain", 40), fill(tmp_path / "told", 100, captioned=60)
+    alone, both = collect([told]), collect([plain, told])
+    learned = (both.training, both.choosing, both.retrieval)
+    parts = [[p.path for p in part] for part in learned] + list(both.severity)
     together = sorted(path for part in parts for path in part)
     assert together == sorted([*plain.glob("*.png"), *told.glob("*.png")])
-    assert [len(part) for part in parts] == [84, 1, 2, 1, 1, 1]
-
-
-def test_what_tests_retrieval_has_sentences_and_is_the_same_beside_other_folders(tmp_path):
-    plain, told = fill(tmp_path / "plain", 40), fill(tmp_path / "told", 100, captioned=60)
-    found = collect([told])
-    assert 0 < len(found.choosing) < len(found.retrieval) <= 6
-    assert all(len(p.sentences) == 2 for p in found.choosing + found.retrieval)
-    assert sum(not p.sentences for p in found.training) == 40
-    both = collect([plain, told])
-    assert (found.severity, both.retrieval) == (([], [], []), found.retrieval)
+    assert [len(part) for part in parts] == [132, 2, 3, 1, 1, 1]
+    assert all(len(p.sentences) == 2 for p in both.choosing + both.retrieval)
+    assert sum(not p.sentences for p in alone.training) == 40
+    assert (alone.severity, alone.retrieval) == (([], [], []), both.retrieval)
     assert collect([plain]).severity == both.severity
 
 
@@ -162,9 +141,9 @@ def test_captions_of_absent_photographs_are_counted_named_and_skipped(tmp_path):
     told = fill(tmp_path / "told", 20, captioned=20)
     (told / "003.png").unlink()
     (told / "007.png").unlink()
-    found = collect([told])
-    assert "2 photographs (003.png, 007.png)" in found.notes[0]
-    assert len(found.training) + len(found.choosing) + len(found.retrieval) == 18
+    rest = collect([told])
+    assert "2 photographs (003.png, 007.png)" in rest.notes[0]
+    assert len(rest.training) + len(rest.choosing) + len(rest.retrieval) == 18
 
 
 def test_a_line_without_a_sentence_and_a_folder_without_photographs_are_named(tmp_path):

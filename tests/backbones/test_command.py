@@ -1,35 +1,18 @@
 import sys
-from pathlib import Path
+from dataclasses import replace
 
-import numpy as np
 import pytest
-from PIL import Image
 from safetensors import safe_open
 from typer.testing import CliRunner
 
 from backbones import __main__ as command
 from backbones import measure
 from backbones.measure import choose, read_runs
-from backbones.model import Recipe
 from maclip_lab.ablations.controls import random_rotations
 from maclip_lab.evaluation import EvaluationSettings
+from tests.backbones.conftest import RECIPE, fill
 
-TINY = Recipe(
-    width=8, embed_dim=32, text_width=64, text_layers=1, steps=3, batch=6, side=32, late_steps=1,
-    late_batch=4, captions=16, warm_up=0.1,
-)  # fmt: skip
-
-
-def fill(folder: Path, count: int, *, captioned: bool) -> Path:
-    folder.mkdir()
-    generator = np.random.default_rng(0)
-    for i in range(count):
-        small = Image.fromarray(generator.integers(0, 256, (6, 6, 3), dtype=np.uint8))
-        small.resize((150, 140)).save(folder / f"{i:03}.png")
-    if captioned:
-        said = [f"{i:03}.png\tpicture {i} of {word}" for i in range(count) for word in ("a", "b")]
-        (folder / "captions.tsv").write_text("\n".join(said))
-    return folder
+TINY = replace(RECIPE, steps=3, batch=6, late_steps=1, late_batch=4)
 
 
 @pytest.fixture
@@ -49,46 +32,47 @@ def run(monkeypatch: pytest.MonkeyPatch):
     return invoke
 
 
-def test_from_photographs_to_the_page_in_four_commands(run, tmp_path, monkeypatch):
-    told = fill(tmp_path / "told", 30, captioned=True)
-    plain = fill(tmp_path / "plain", 30, captioned=False)
-    held_out, out = fill(tmp_path / "kept", 1, captioned=False), tmp_path / "out"
-    backbones = tmp_path
-    sizes = ("--views", 60, "--late-views", 56)
+@pytest.fixture
+def folders(tmp_path):
+    """Photographs with captions and without."""
+    return fill(tmp_path / "told", 30, captioned=30), fill(tmp_path / "plain", 30)
+
+
+SIZES = ("--views", 60, "--late-views", 56)
+
+
+def test_from_photographs_to_the_page_in_four_commands(run, folders, tmp_path, monkeypatch):
+    held_out, out, backbones = fill(tmp_path / "kept", 1), tmp_path / "out", tmp_path
     monkeypatch.setattr(command, "EVERY", 2)
-    said = run("train", out, told, plain, *sizes)
+    said = run("train", out, *folders, *SIZES)
     logged = (out / "rn0.losses.csv").read_text().splitlines()
     assert logged[0] == "step,quality,faults,content,sentences"
     assert "plain has no captions: it trains quality alone" in said
-    run("train", out, told, plain, *sizes)
-    run("validate", out, "rn0", told, plain)
+    run("train", out, *folders, *SIZES)
+    run("validate", out, "rn0", *folders)
     lines = [f"told/{i:03}.png,{i % 5}" for i in range(8)]
     (tmp_path / "opinions.csv").write_text("\n".join(["img_path,mos", *lines]))
     rated = ("--rated", f"opinions={tmp_path / 'opinions.csv'}")
-    run("measure", out, "rn0", told, plain, "--held-out", held_out, *rated)
+    run("measure", out, "rn0", *folders, "--held-out", held_out, *rated)
     run("report", out, "--backbones", backbones)
     table = read_runs(backbones / "runs.csv")
     validated, measured = {"choosing", "choosing captions"}, {"retrieval", "photos", "further"}
     assert set(table["set"]) == {*validated, *measured, "opinions"}
-    assert "**rn0** (tiny-rn)" in (backbones / "README.md").read_text()
     assert (backbones / "tiny-rn.safetensors").exists()
     page = (backbones / "README.md").read_text()
+    assert "**rn0** (tiny-rn)" in page
     (backbones / "README.md").write_text("What was tried.\n\n" + page)
     run("report", out, "--backbones", backbones)
     assert (backbones / "README.md").read_text() == "What was tried.\n\n" + page
 
 
-def test_seeds_trained_apart_stand_together_unless_their_recipe_differs(run, tmp_path):
-    folders = (
-        fill(tmp_path / "told", 30, captioned=True),
-        fill(tmp_path / "plain", 30, captioned=False),
-    )
+def test_seeds_trained_apart_stand_together_unless_their_recipe_differs(run, folders, tmp_path):
     backbones = tmp_path / "shipped"
     backbones.mkdir()
 
     def trained(place: str, seed: int, *more: object) -> list[str]:
         out = tmp_path / place
-        run("train", out, *folders, "--views", 60, "--late-views", 56, "--seed", seed, *more)
+        run("train", out, *folders, *SIZES, "--seed", seed, *more)
         run("validate", out, f"rn{seed}", *folders)
         run("report", out, "--backbones", backbones)
         return list(read_runs(backbones / "runs.csv")["run"].unique())
@@ -104,7 +88,7 @@ def test_seeds_trained_apart_stand_together_unless_their_recipe_differs(run, tmp
 def test_what_cannot_be_measured_and_what_is_refused_is_said_in_one_line(
     run, tmp_path, monkeypatch
 ):
-    few, out = fill(tmp_path / "few", 8, captioned=False), tmp_path / "out"
+    few, out = fill(tmp_path / "few", 8), tmp_path / "out"
     sizes = ("--views", 16, "--late-views", 16)
     run("train", out, few, *sizes)
     said = run("validate", out, "rn0", few)

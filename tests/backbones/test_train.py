@@ -6,16 +6,12 @@ import torch
 
 from backbones.bank import Bank, content_of, view_record
 from backbones.captions import SEEN_TYPES
-from backbones.model import Recipe
 from backbones.train import Trainer, export
 from maclip_lab.clip.tokenizer import tokenize
 from maclip_lab.datasets.degradations import degrade
 from maclip_lab.weights.loading import load_backbone
+from tests.backbones.conftest import RECIPE
 
-RECIPE = Recipe(
-    width=8, embed_dim=32, text_width=64, text_layers=1, steps=8, batch=12, side=32,
-    late_steps=2, late_batch=6, captions=16, warm_up=0.1,
-)  # fmt: skip
 VIT = replace(RECIPE, architecture="vit", width=64, layers=(1, 0, 0, 0))
 WORDS = ("red", "green", "blue", "grey", "dark", "light", "flat", "round")
 
