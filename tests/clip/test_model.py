@@ -10,21 +10,12 @@ def pictures(n=2, size=(224, 224)):
 
 
 @pytest.mark.parametrize("model", ["rn", "vit"])
-def test_building_from_a_models_own_tensors_gives_it_back_half_precision_or_openais(
-    golden_clips, model
-):
+def test_building_from_a_models_own_tensors_gives_the_model_back(golden_clips, model):
     clip, images = golden_clips[model], pictures()
     again = build_clip(clip.state_dict())
     with torch.inference_mode():
         assert torch.equal(again.encode_image(images), clip.encode_image(images))
     assert (again.embed_dim, again.image_size, again.context_length) == (clip.embed_dim, 224, 77)
-    state = {
-        name: tensor.half() if tensor.is_floating_point() else tensor
-        for name, tensor in clip.state_dict().items()
-    }
-    for name in ("context_length", "input_resolution", "vocab_size"):
-        state[name] = torch.tensor(77)
-    assert next(build_clip(state).parameters()).dtype == torch.float32
 
 
 def test_the_activation_is_the_one_asked_for(golden_clips):

@@ -1,8 +1,11 @@
-"""Evaluations that cannot be: a handful of pictures, one score for all, pictures that are broken.
+"""Evaluations that cannot be: a handful of pictures, one score for all, lists that are wrong.
 
-Fault 25 of the list in README.md, from pictures to table; the statistics alone are in
-tests/evaluation/.
+Faults 22, 24 and 25 of the list in README.md, from pictures to table; the statistics alone are in
+tests/evaluation/, every layout, letter case, Unicode form and direction of the nine sets in
+tests/datasets/.
 """
+
+import json
 
 import numpy as np
 import pandas as pd
@@ -11,11 +14,15 @@ from PIL import Image
 
 from maclip_lab.ablations.rated import study
 from maclip_lab.ablations.sweeps import LAMBDA_GRID, score_store, sweep
+from maclip_lab.datasets import DatasetError
 from maclip_lab.datasets.manifest import Manifest
+from maclip_lab.errors import DatasetWarning
 from maclip_lab.evaluation import EvaluationSettings
 from maclip_lab.features import Extractor
 from maclip_lab.features.features import StoreError
 from maclip_lab.fusion import FusionSettings
+from tests.datasets.facsimile import open_list
+from tests.faults.conftest import inventory
 from tests.faults.victims import SCORER
 from tests.store_world import picture
 
@@ -90,3 +97,54 @@ def test_lambda_close_to_zero_meets_its_limit(tmp_path):
     for lam in (1e-320, 1e-12, -1e-8, 1e-5):
         near = score_store(view, SCORER.anchors, FusionSettings(box_lam=lam))["q_mag"]
         np.testing.assert_allclose(near, limit, rtol=1e-4)
+
+
+# Lists that are wrong -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "Bilder").mkdir()
+    for i in range(3):
+        picture(tmp_path / "Bilder" / f"{i}.png", i)
+    return tmp_path
+
+
+def annotations(folder, rows):
+    path = folder / "list.json"
+    path.write_text(json.dumps([{"img_path": p, "gt_score": s} for p, s in rows]))
+    return path
+
+
+NO_NUMBERS = (float("nan"), float("inf"), None, True, [1], "", "1_0")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([("0.png", "good"), ("1.png", 2)], "'good' in row 1"),
+        *([([("0.png", no), ("1.png", 2)], "no finite numbers") for no in NO_NUMBERS]),
+        ([("", 1)], "no name of a picture in row 1"),
+        ([(None, 1)], "no name of a picture in row 1"),
+        ([("../nowhere.png", 1)], "none of 1 pictures"),
+    ],
+)
+def test_a_wrong_row_is_an_error_that_names_it(rows, message, folder):
+    with pytest.raises(DatasetError, match=message):
+        open_list(annotations(folder, rows))
+
+
+def test_a_list_may_name_the_very_path_of_a_picture_outside_its_folder(folder):
+    outside = folder.parent / "outside.png"
+    outside.write_bytes((folder / "Bilder" / "0.png").read_bytes())
+    assert open_list(annotations(folder, [("../outside.png", 1)])).paths == [outside]
+
+
+def test_a_missing_picture_is_left_out_aloud_and_no_file_changes(folder):
+    path = annotations(folder, [("0.png", 1), ("nowhere.png", 2), ("1.png", 3)])
+    before = inventory(folder)
+    with pytest.warns(DatasetWarning, match=r"1 of 3 pictures .*nowhere\.png"):
+        manifest = open_list(path)
+    assert len(manifest) == 2
+    assert manifest.missing == ("nowhere.png",)
+    assert inventory(folder) == before

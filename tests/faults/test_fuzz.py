@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from maclip_lab.crops import NATIVE, WHOLE, CropGrid, PreparedPicture, prepare
-from maclip_lab.cues import box_cox, magnitude_cue
 from maclip_lab.datasets import DatasetError, DatasetWarning, open_dataset
 from maclip_lab.errors import MaclipError
 from maclip_lab.fusion import FusionSettings
@@ -149,15 +148,6 @@ def test_no_settings_and_no_features_give_a_number_that_is_not_one(a, b, c, d, v
     result = score_features(picture, ANCHORS, FusionSettings(a, b, c, d))
     numbers = [result.score, result.q_cos, result.q_mag, result.w_cos]
     assert np.isfinite(numbers).all() if result.status == "ok" else np.isnan(numbers).all()
-
-
-@FEW
-@given(st.floats(-3, 3), st.floats(-3, 3))
-def test_the_magnitude_cue_grows_with_lambda_without_jumps(first, second):
-    low, high = sorted((first, second))
-    features = torch.from_numpy(np.random.default_rng(0).normal(size=(5, 64))).float()
-    assert (magnitude_cue(features, low) <= magnitude_cue(features, high) + 2e-4).all()
-    assert torch.isfinite(box_cox(features.abs(), low)).all()
 
 
 def load_quietly(load, *arguments, **options):

@@ -26,11 +26,6 @@ def same(ours, theirs):
     assert torch.equal(ours.stack(), theirs.stack())
 
 
-def resume(start, rows, store):
-    """Run to the end; the contents that were extracted."""
-    return start(victims.extract, rows, store).finish()
-
-
 @pytest.mark.parametrize(
     "seeds", [range(5), pytest.param(range(1000, 1020), marks=pytest.mark.slow)]
 )
@@ -46,7 +41,7 @@ def test_kills_at_random_instants_lose_nothing_that_was_acknowledged(
         assert victim.end() in (-signal.SIGKILL, 0)
         kept = held(store)
         assert kept >= done, "an acknowledged picture is gone"
-        redone = resume(start, rows, store)
+        redone = start(victims.extract, rows, store).finish()
         assert len(redone) == len(rows) - len(kept)
         assert not kept & set(redone), "a finished picture was extracted again"
         same(stored(rows, store), clean)
@@ -80,9 +75,9 @@ def test_a_kill_between_any_two_steps_of_a_write_leaves_no_half_file(
 ):
     victim = start(victims.extract_until, rows, tmp_path, where, call)
     assert victim.end() == -signal.SIGKILL
-    resume(start, rows, tmp_path)
+    start(victims.extract, rows, tmp_path).finish()
     same(stored(rows, tmp_path), clean)
-    resume(start, rows, tmp_path)
+    start(victims.extract, rows, tmp_path).finish()
     assert not list(tmp_path.glob("*/pictures/*.safetensors"))
 
 
@@ -108,7 +103,7 @@ def test_ctrl_c_stops_at_once_says_how_to_go_on_and_leaves_a_state_for_it(
     assert not list(tmp_path.rglob("*.tmp"))
     kept = held(store)
     assert done <= kept
-    assert len(resume(start, rows, store)) == len(rows) - len(kept) > 0
+    assert len(start(victims.extract, rows, store).finish()) == len(rows) - len(kept) > 0
     same(stored(rows, store), clean)
 
 

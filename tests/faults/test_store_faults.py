@@ -1,7 +1,8 @@
-"""Several processes on one store, one of them killed; pictures that change; clocks that lie.
+"""A store: several processes, a full disk, no rights; pictures that change; clocks that lie.
 
-Faults 5, 17, 22 and 23 of the list in README.md. Flipped bits, lost memos, edited, renamed and
-vanished pictures are in tests/features/test_store.py.
+Faults 3 to 5, 17, 18, 22 and 23 of the list in README.md. Flipped bits, lost memos, edited, renamed
+and vanished pictures are in tests/features/test_store.py, writing one file in
+tests/files/test_atomic.py.
 """
 
 import os
@@ -15,6 +16,7 @@ from PIL import Image
 from maclip_lab.ablations.sweeps import score_store, sweep
 from maclip_lab.features import Extractor
 from tests.faults import victims
+from tests.faults.conftest import inventory
 from tests.store_world import PlainScorer, manifest, packs, picture, pictures, stored
 
 
@@ -138,3 +140,70 @@ def test_a_configuration_of_another_package_in_the_store_is_passed_over(text, ro
     (tmp_path / "other" / "config.json").write_text(text)
     (tmp_path / "folder" / "config.json").mkdir(parents=True)
     assert len(Extractor(PlainScorer(), tmp_path).crops(rows).ok) == len(rows)
+
+
+# A disk that is full, a folder that cannot be written to ----------------------------------------
+
+
+@pytest.fixture
+def full(start, tmp_path):
+    """What a task says on a full disk."""
+    (tmp_path / "pictures").mkdir()
+    picture(tmp_path / "pictures" / "p0.png", 0, (900, 900))
+    return lambda task: start(victims.on_a_full_disk, task, tmp_path).finish()[0]
+
+
+@pytest.fixture
+def nobody(start, world):
+    """What a task says when it is done without the right to write."""
+    return lambda task: start(victims.as_nobody, task, world).finish()[0]
+
+
+def test_a_full_disk_stops_an_extraction_leaves_nothing_half_and_what_was_there(full, tmp_path):
+    extractor = Extractor(PlainScorer(), tmp_path / "store")
+    before = extractor.crops(manifest(tmp_path / "pictures", ["p0.png"])).features(0)
+    files = inventory(tmp_path / "store")
+    picture(tmp_path / "pictures" / "p1.png", 1, (900, 900))
+    said = full(victims.extraction)
+    assert said.startswith("StorageFullError")
+    assert "no room for the " in said
+    assert "what is finished is kept" in said
+    left = inventory(tmp_path / "store")
+    assert files.items() <= left.items()
+    assert [path.rpartition("/")[2] for path in left.keys() - files] == ["config.json"]
+    after = extractor.crops(manifest(tmp_path / "pictures", ["p0.png", "p1.png"]))
+    assert torch.equal(after.features(0), before)
+
+
+def test_a_table_that_does_not_fit_leaves_the_old_one_and_its_record(full, tmp_path):
+    victims.long_table(tmp_path)
+    files = inventory(tmp_path / "out")
+    assert full(victims.long_table).startswith("StorageFullError")
+    assert inventory(tmp_path / "out") == files
+
+
+def lock(folder):
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+
+
+def test_a_store_that_cannot_be_written_to_is_still_read(nobody, world):
+    (world / "store").mkdir(mode=0o777)
+    assert nobody(victims.extraction) == "['ok', 'ok', 'ok']"
+    lock(world / "store")
+    assert nobody(victims.extraction) == "['ok', 'ok', 'ok']"
+
+
+def test_a_store_in_a_folder_that_cannot_be_written_to_is_named(nobody, world):
+    (world / "store").write_text("a file in place of the folder")
+    said = nobody(victims.extraction)
+    assert said.startswith(f"StoreError: no store can be kept in {world / 'store'}")
+    assert said.endswith("name another store folder")
+
+
+def test_scoring_to_memory_needs_no_folder_and_what_may_not_be_read_is_a_row(nobody, world):
+    lock(world)
+    (world / "pictures" / "p1.png").chmod(0)
+    said = nobody(victims.scores)
+    assert said.startswith("['ok', 'unreadable', 'ok'")
+    assert "Permission denied" in said

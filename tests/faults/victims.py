@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -50,13 +51,13 @@ def extract_until(rows: Manifest, store: Path, where: str, call: int, line: Conn
     extract(rows, store, line)
 
 
-def on_a_full_disk(task: str, folder: Path, line: Connection) -> None:
+def on_a_full_disk(task: Callable[[Path], object], folder: Path, line: Connection) -> None:
     """Do a task with room for 4 kB a file; send what was raised."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
     line.send(_attempt(task, folder))
 
 
-def as_nobody(task: str, folder: Path, line: Connection) -> None:
+def as_nobody(task: Callable[[Path], object], folder: Path, line: Connection) -> None:
     """Do a task as a user to whom permissions apply; send what was raised."""
     _attempt(task, folder)  # once as we are, so that nothing is left to be imported
     if os.geteuid() == 0:
@@ -71,26 +72,23 @@ def peak_memory(data: bytes, line: Connection) -> None:
     line.send((status, 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)))
 
 
-def _attempt(task: str, folder: Path) -> str:
+def _attempt(task: Callable[[Path], object], folder: Path) -> str:
     try:
-        return str(TASKS[task](folder))
+        return str(task(folder))
     except Exception as error:
         return f"{type(error).__name__}: {error}"
 
 
-def _extract(folder: Path) -> object:
+def extraction(folder: Path) -> object:
     pictures = folder / "pictures"
     rows = manifest(pictures, sorted(path.name for path in pictures.iterdir()))
     return Extractor(SCORER, folder / "store").crops(rows).table["status"].tolist()
 
 
-def _table(folder: Path) -> object:
+def long_table(folder: Path) -> object:
     return write_table(pd.DataFrame({"path": range(4000)}), folder / "out" / "scores.csv", {})
 
 
-def _score(folder: Path) -> object:
+def scores(folder: Path) -> object:
     table = score_folder(folder / "pictures", SCORER)
     return [*table["status"], *table["message"]]
-
-
-TASKS = {"extract": _extract, "table": _table, "score": _score}
