@@ -2,88 +2,70 @@ import numpy as np
 import pytest
 import torch
 
-from backbones.model import (
-    Muon,
-    caption_loss,
-    cosine_patches,
-    orthogonalised,
-    sentence_loss,
-)
-
-SCALE = torch.tensor(10.0)
+from backbones.model import Muon, caption_loss, cosine_patches, orthogonalised, sentence_loss
 
 
-@pytest.fixture
-def features() -> torch.Tensor:
-    return torch.randn(6, 8, generator=torch.Generator().manual_seed(0))
+def draw(seed: int, *shape: int) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.fixture
-def texts() -> torch.Tensor:
-    return torch.randn(6, 8, generator=torch.Generator().manual_seed(1))
+SCALE, FEATURES, TEXTS = torch.tensor(10.0), draw(0, 6, 8), draw(1, 6, 8)
 
 
-def test_neither_the_length_of_a_feature_nor_a_turn_of_the_axes_enters_a_loss(features, texts):
-    turn = torch.linalg.qr(torch.randn(8, 8, generator=torch.Generator().manual_seed(2)))[0]
+def test_neither_the_length_of_a_feature_nor_a_turn_of_the_axes_enters_a_loss():
+    turn = torch.linalg.qr(draw(2, 8, 8))[0]
     claim, accepted = torch.linspace(0.1, 1, 6), torch.full((6, 6), 0.3)
-    longer = torch.linspace(0.1, 9, 6)[:, None] * features
+    longer = torch.linspace(0.1, 9, 6)[:, None] * FEATURES
 
     def losses(features, texts):
         sentences = sentence_loss(features, texts, claim, SCALE)
         return caption_loss(features, texts, accepted, SCALE, torch.tensor(0.0)), sentences
 
-    for wanted, longs, turned in zip(
-        losses(features, texts), losses(longer, texts), losses(features @ turn, texts @ turn),
-        strict=True,
-    ):  # fmt: skip
-        torch.testing.assert_close(longs, wanted)
-        torch.testing.assert_close(turned, wanted)
+    for features, texts in ((longer, TEXTS), (FEATURES @ turn, TEXTS @ turn)):
+        torch.testing.assert_close(losses(features, texts), losses(FEATURES, TEXTS))
 
 
-def test_of_clear_pictures_the_sentence_loss_is_the_contrastive_one(features, texts):
-    cosines = torch.cosine_similarity(features[:, None], texts[None], dim=-1)
+def test_of_clear_pictures_the_sentence_loss_is_the_contrastive_one():
+    cosines = torch.cosine_similarity(FEATURES[:, None], TEXTS[None], dim=-1)
     own = torch.arange(6)
     wanted = sum(torch.nn.functional.cross_entropy(m, own) for m in (10 * cosines, 10 * cosines.T))
-    torch.testing.assert_close(sentence_loss(features, texts, torch.ones(6), SCALE), wanted / 2)
+    torch.testing.assert_close(sentence_loss(FEATURES, TEXTS, torch.ones(6), SCALE), wanted / 2)
 
 
-def test_the_worse_a_picture_the_less_its_sentence_pulls(texts):
+def test_the_worse_a_picture_the_less_its_sentence_pulls():
     pulls = []
     for claim in (1.0, 0.5, 0.1, 0.0):
-        features = texts.roll(1, 0).clone().requires_grad_()
+        features = TEXTS.roll(1, 0).clone().requires_grad_()
         claims = torch.ones(6)
         claims[0] = claim
-        sentence_loss(features, texts, claims, SCALE).backward()
+        sentence_loss(features, TEXTS, claims, SCALE).backward()
         pulls.append(float(features.grad[0].norm()))
     assert pulls == sorted(pulls, reverse=True)
     assert pulls[-1] < pulls[0] / 2
 
 
-def test_several_sentences_share_a_picture(features, texts):
+def test_several_sentences_share_a_picture():
     claim = torch.linspace(0.1, 1, 6)
-    one = sentence_loss(features, texts, claim, SCALE)
-    doubled = sentence_loss(features, texts.repeat_interleave(2, 0), claim, SCALE)
-    assert float(doubled - one) == pytest.approx(np.log(2) / 2, abs=1e-5)
+    single = sentence_loss(FEATURES, TEXTS, claim, SCALE)
+    doubled = sentence_loss(FEATURES, TEXTS.repeat_interleave(2, 0), claim, SCALE)
+    assert float(doubled - single) == pytest.approx(np.log(2) / 2, abs=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(24, 24), (16, 40), (40, 16)])
 def test_every_singular_value_comes_close_to_one(shape: tuple[int, int]):
-    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    values = torch.linalg.svdvals(orthogonalised(matrix))
+    values = torch.linalg.svdvals(orthogonalised(draw(0, *shape)))
     assert values.min() > 0.6
     assert values.max() < 1.3
 
 
 def test_matrices_move_as_with_pytorchs_muon():
-    generator = torch.Generator().manual_seed(2)
-    start = torch.randn(12, 30, generator=generator)
+    start, *gradients = draw(2, 6, 12, 30)
     ours, theirs = (torch.nn.Parameter(start.clone()) for _ in range(2))
     mine = Muon([ours], lr=0.02, weight_decay=0.1)
     known = torch.optim.Muon(
         [theirs], lr=0.02, weight_decay=0.1, momentum=0.95, adjust_lr_fn="match_rms_adamw"
     )
-    for _ in range(5):
-        gradient = torch.randn(12, 30, generator=generator)
+    for gradient in gradients:
         ours.grad, theirs.grad = gradient.clone(), gradient.clone()
         mine.step()
         known.step()
@@ -93,8 +75,7 @@ def test_matrices_move_as_with_pytorchs_muon():
 
 
 def test_a_convolution_moves_as_the_matrix_of_its_outputs():
-    generator = torch.Generator().manual_seed(3)
-    start, gradient = torch.randn(2, 6, 4, 3, 3, generator=generator)
+    start, gradient = draw(3, 2, 6, 4, 3, 3)
     weights = [torch.nn.Parameter(start), torch.nn.Parameter(start.flatten(1).clone())]
     for weight, change in zip(weights, (gradient, gradient.flatten(1)), strict=True):
         weight.grad = change
