@@ -67,28 +67,20 @@ def test_a_calibration_is_applied_to_scores_and_stands_in_the_record(world):
     assert all(name in shown for name in ("mos_predicted", "mos_hi", "colourfulness"))
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["-b", RN], "another backbone"),
-        (["-b", VIT, "--prompts", "clip-iqa"], "another prompts"),
-        (["-b", VIT, "--dataset", "SPAQ"], "another protocol"),
-        (["-b", VIT, "--alpha", "2"], "another alpha, 1.0, not 2.0"),
-    ],
-)
-def test_scores_made_otherwise_are_refused_before_any_work(world, options, said):
-    error, _, message = run(
-        "score", world / "set", "-q", *options, "--calibration", world / "mine.json"
-    )
-    assert error is ValueError  # which ends the program with 2
-    assert said in message
-
-
-def test_a_file_that_is_no_calibration_is_refused(world):
+def test_scores_made_otherwise_and_what_is_no_calibration_are_refused_before_any_work(world):
     (world / "odd.json").write_text(json.dumps({"scores": [1]}))
-    arguments = ["score", world / "set", "-b", VIT, "--calibration"]
-    assert run(*arguments, world / "odd.json")[0] is ValueError
-    assert run(*arguments, world / "gone.json")[0] == 2
+    for file, options, said in (
+        ("mine.json", ["-b", RN], "another backbone"),
+        ("mine.json", ["-b", VIT, "--prompts", "clip-iqa"], "another prompts"),
+        ("mine.json", ["-b", VIT, "--dataset", "SPAQ"], "another protocol"),
+        ("mine.json", ["-b", VIT, "--alpha", "2"], "another alpha, 1.0, not 2.0"),
+        ("odd.json", ["-b", VIT], "calibration"),
+    ):
+        error, _, message = run("score", world / "set", *options, "--calibration", world / file)
+        assert error is ValueError  # which ends the program with 2
+        assert said in message
+    gone = ["--calibration", world / "gone.json"]
+    assert run("score", world / "set", "-b", VIT, *gone)[0] == 2
     assert run("calibrate", "mine", "-b", VIT, "-o", world / "mine.json")[0] == 2
 
 

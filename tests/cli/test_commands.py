@@ -239,17 +239,6 @@ def test_jupyterlab_stays_on_this_machine_keeps_its_token_and_shows_the_checkout
     assert (root / "README.md").is_file()
 
 
-def test_the_doctor_prints_a_line_a_finding_and_its_verdict(monkeypatch):
-    frame = pd.DataFrame([("python", "ok", "3"), ("cache", "bad", "no")])
-    frame.columns = ["what", "verdict", "finding"]
-    monkeypatch.setattr("maclip_lab.cli.explain.examine", lambda: frame)
-    code, output, _ = run("doctor")
-    assert code == 1
-    assert output.splitlines()[1].split() == ["bad", "cache", "no"]
-    monkeypatch.setattr("maclip_lab.cli.explain.examine", lambda: frame[:1])
-    assert run("doctor")[0] == 0
-
-
 def test_a_decoders_warning_has_the_name_of_its_file(capsys):
     from maclip_lab.images import being_read
 

@@ -129,18 +129,13 @@ def test_every_ablation_is_one_call_with_a_record(grid, varied, values, tmp_path
 def test_pictures_that_are_broken_or_absent_are_said_and_a_failure(rated, tmp_path, common):
     (rated.parent / "p3.png").write_text("no picture")
     out = tmp_path / "part.safetensors"
-    whole = ["--no-clip-iqa"]
-    for command in (
-        ["features"],
-        ["evaluate", "--n-boot", "0"],
-        ["sweep"],
-        ["pack", *whole, "-o", out],
-    ):
-        code, _, errors = run(command[0], *common, *command[1:])
+    pack = ["pack", "--no-clip-iqa", "-o", out]
+    for command in (["features"], ["evaluate", "--n-boot", "0"], ["sweep"], pack):
+        code, _, errors = run(*command, *common)
         assert code == 1, command
         assert "p3.png: unsupported" in errors
         assert "1 of 8 pictures could not be used" in errors
-    code, _, errors = run("evaluate", out, *whole, "--n-boot", "0", "-q")
+    code, _, errors = run("evaluate", out, "--no-clip-iqa", "--n-boot", "0", "-q")
     assert (code, "1 of 8 pictures could not be used" in errors) == (1, True)
     error, _, said = run("evaluate", out, "-q")
     assert error is StoreError
@@ -148,25 +143,31 @@ def test_pictures_that_are_broken_or_absent_are_said_and_a_failure(rated, tmp_pa
     assert "--no-clip-iqa" in said
     picture(rated.parent / "p3.png", 3)
     rated.write_text(rated.read_text() + "gone.png,3\n")
-    for command in (["features"], ["pack", *whole, "--overwrite", "-o", out]):
+    for command in (["features"], [*pack, "--overwrite"]):
         with pytest.warns(DatasetWarning, match=r"gone\.png"):
-            assert run(command[0], *common, *command[1:])[0] == 1
+            assert run(*command, *common)[0] == 1
 
 
-@pytest.fixture
-def packed(tmp_path, common):
-    """A pack of the eight pictures, and where their store lies."""
-    out = tmp_path / "eight.safetensors"
-    code, output, said = run("pack", *common, "-o", out)
-    assert (code, f"written to {out}" in output) == (0, True), said
-    return out
-
-
-def test_a_pack_is_evaluated_without_pictures_or_weights(packed, common, tmp_path, monkeypatch):
+def test_a_pack_is_evaluated_without_pictures_or_weights_and_by_its_backbone_alone(
+    common, tmp_path, monkeypatch
+):
+    packed = tmp_path / "eight.safetensors"
+    code, output, said = run("pack", *common, "-o", packed)
+    assert (code, f"written to {packed}" in output) == (0, True), said
+    assert run("pack", packed, "-b", VIT, "-o", tmp_path / "x.safetensors")[0] == 2
+    assert run("pack", *common, "-o", tmp_path / "x.csv")[0] == 2
+    code, _, said = run("pack", *common, "-o", packed)
+    assert (code, "exists" in said) == (2, True)
     assert run("evaluate", *common, "--n-boot", "0", "-o", tmp_path / "a.csv")[0] == 0
+    asked = ["evaluate", packed, "--n-boot", "0", "-q", "--store", tmp_path / "none"]
+    error, _, said = run(*asked, "-b", RN)
+    assert error is StoreError
+    for name in (RN, VIT, "eight.safetensors"):
+        assert name in said
     monkeypatch.setattr("maclip_lab.scorer.load_backbone", None)
-    asked = ["evaluate", packed, "--n-boot", "0", "-q"]
     assert run(*asked, "-o", tmp_path / "b.csv")[0] == 0
+    assert run(*asked, "--n-pictures", 5)[1].count(" 5 ") >= 3
+    assert not (tmp_path / "none").exists()
     seen, again = (pd.read_csv(tmp_path / name) for name in ("a.csv", "b.csv"))
     assert list(again["method"]) == list(seen["method"])
     assert (again["backbone"] == VIT).all()
@@ -178,19 +179,6 @@ def test_a_pack_is_evaluated_without_pictures_or_weights(packed, common, tmp_pat
     assert (code, "would reproduce" in output) == (0, True)
     code, output, _ = run("sweep", packed, "--grid", "rules", "-o", tmp_path / "c.csv")
     assert (code, len(pd.read_csv(tmp_path / "c.csv"))) == (0, len(RULE_GRID))
-    assert run(*asked, "--n-pictures", 5)[1].count(" 5 ") >= 3
-
-
-def test_a_pack_is_refused_for_another_backbone_and_made_of_pictures_alone(packed, tmp_path):
-    error, _, said = run("evaluate", packed, "-b", RN, "-q", "--store", tmp_path / "none")
-    assert error is StoreError
-    for name in (RN, VIT, "eight.safetensors"):
-        assert name in said
-    assert not (tmp_path / "none").exists()
-    assert run("pack", packed, "-b", VIT, "-o", tmp_path / "x.safetensors")[0] == 2
-    code, _, said = run("pack", packed, "-b", VIT, "-o", packed)
-    assert (code, "exists" in said) == (2, True)
-    assert run("pack", packed, "-b", VIT, "-o", tmp_path / "x.csv")[0] == 2
 
 
 TURN = Image.Exif()
@@ -313,38 +301,30 @@ def test_other_metrics_stand_in_the_table_with_one_correction_for_all(rated, tmp
     assert read_record(tmp_path / "t.csv")["config"]["also"]["mine.csv"]
 
 
-def test_choices_between_two_pictures_are_judged_in_place_of_scores(rated, tmp_path):
-    votes = pd.DataFrame({"a": ["p0.png", "p1.png"], "b": ["p2.png", "p2.png"], "chosen": "a"})
-    votes.to_csv(tmp_path / "pairs.csv", index=False)
-    options = ["--pairs", tmp_path / "pairs.csv", "--root", rated.parent, "-b", VIT, "-q"]
-    options += ["--store", tmp_path / "store", "--details", tmp_path / "d"]
-    options += ["-o", tmp_path / "t.csv"]
-    code, output, errors = run("evaluate", "mine", *options)
-    assert code == 0, errors
-    assert "accuracy_lo" in output
-    table = pd.read_csv(tmp_path / "t.csv")
-    assert table["method"].tolist() == METHODS
-    assert (table["n_pairs"] == 2).all()
-    pictures = pd.read_csv(tmp_path / "d" / "predictions.csv")
-    right = [pictures["score"][i] > pictures["score"][j] for i, j in ((0, 1), (2, 1))]
-    assert table["accuracy"].iloc[3] == pytest.approx(np.mean(right))
-    assert pictures["strength"].notna().all()
-
-
-def test_what_a_table_of_choices_is_advised_to_say_helps(rated, tmp_path):
+def test_choices_are_judged_in_place_of_scores_once_what_their_table_lacks_is_said(rated, tmp_path):
     for folder in ("x", "y"):
         (rated.parent / folder).mkdir()
         picture(rated.parent / folder / "p1.png", 1)
     (rated.parent / "p1.png").unlink()
     rows = ["a,b,chosen", "p0.png,p1.png,a", "./p0.png,p2.png,b", "p1.png,p2.png,a"]
     (tmp_path / "pairs.csv").write_text("\n".join(rows))
-    arguments = ["--pairs", tmp_path / "pairs.csv", "--root", rated.parent, "-b", VIT, "-q"]
-    arguments += ["--store", tmp_path / "store", "--no-clip-iqa"]
+    arguments = ["mine", "--pairs", tmp_path / "pairs.csv", "--root", rated.parent, "-b", VIT, "-q"]
+    arguments += ["--store", tmp_path / "f", "--details", tmp_path / "d", "-o", tmp_path / "t.csv"]
     for advice in (["--on-collision", "first"], ["--on-duplicate", "keep"]):
-        error, _, said = run("evaluate", "mine", *arguments)
+        error, _, said = run("evaluate", *arguments)
         assert error is DatasetError
         assert " ".join(advice) in said
         arguments += advice
-    code, output, errors = run("evaluate", "mine", *arguments)
+    code, output, errors = run("evaluate", *arguments)
     assert code == 0, errors
-    assert "accuracy" in output
+    assert "accuracy_lo" in output
+    table = pd.read_csv(tmp_path / "t.csv")
+    assert table["method"].tolist() == METHODS
+    assert (table["n_pairs"] == 3).all()
+    pictures = pd.read_csv(tmp_path / "d" / "predictions.csv")
+    assert pictures["strength"].notna().all()
+    first, second, third = pictures.groupby("path")["score"].first()[
+        ["p0.png", "x/p1.png", "p2.png"]
+    ]
+    right = [first > second, third > first, second > third]
+    assert table["accuracy"].iloc[3] == pytest.approx(np.mean(right))

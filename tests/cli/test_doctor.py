@@ -1,5 +1,6 @@
 """The doctor finds what is wrong with a set-up, and changes nothing."""
 
+import re
 from hashlib import sha256
 
 import pytest
@@ -9,6 +10,7 @@ from maclip_lab.cli.explain import examine
 from maclip_lab.files.identity import data_path
 from maclip_lab.weights.names import OPENAI
 from maclip_lab.weights.places import HUB_WEIGHTS
+from tests.cli.conftest import run
 from tests.faults.conftest import inventory
 
 
@@ -31,6 +33,8 @@ def test_a_sound_set_up_has_nothing_bad_and_nothing_is_made(machine):
     findings, found = examine(), verdicts()
     assert list(findings) == ["what", "verdict", "finding"]
     assert set(findings["verdict"]) == {"ok", "note"}
+    code, output, _ = run("doctor")
+    assert (code, len(output.splitlines())) == (0, len(findings))
     for what in ("python", "torch", "numpy", "pillow", "device", "cache", "hub's cache", "network"):
         assert found[what][0] == "ok", found[what]
     assert "online, used only for weights that are asked for" in found["network"][1]
@@ -66,6 +70,9 @@ def test_a_cache_in_place_of_which_a_file_lies_is_bad(machine, monkeypatch):
         verdict, finding = verdicts()[what]
         assert verdict == "bad"
         assert "set MACLIP_LAB_CACHE to a folder" in finding
+    code, output, _ = run("doctor")
+    assert code == 1
+    assert re.search("^bad +cache +.*to a folder", output, re.M)
 
 
 @pytest.fixture

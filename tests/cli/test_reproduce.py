@@ -4,10 +4,8 @@ import re
 import shutil
 from types import SimpleNamespace
 
-import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 from scipy import stats
 
 from maclip_lab.errors import MaclipError
@@ -16,6 +14,7 @@ from maclip_lab.scorer import Maclip
 from tests.cli.conftest import RN, run
 from tests.conftest import needs_chromium
 from tests.datasets.facsimile import build, rows_of
+from tests.store_world import picture
 
 SETS = ("koniq", "CSIQ")
 ROWS = 10
@@ -28,9 +27,7 @@ def lay_out(root):
         pictures = [path for path in sorted(folder.rglob("*")) if path.suffix in (".jpg", ".png")]
         for seed, path in enumerate(pictures):
             path.unlink()
-            rng = np.random.default_rng(seed)
-            noise = rng.integers(0, 255, (224, 224, 3)) * rng.random()
-            Image.fromarray(noise.astype(np.uint8)).save(path)
+            picture(path, seed)
     shutil.rmtree(root / ".stamps")
     broken = build("TID2013", root, rows=ROWS, size=(224, 224))
     scores = broken / "mos_with_names.txt"

@@ -68,8 +68,6 @@ def packed(tmp_path, scorer):
     return run
 
 
-READERS = (open_pack, lambda path: open_dataset(str(path)))
-
 # What a pack gives ---------------------------------------------------------------------------
 
 
@@ -107,6 +105,7 @@ def test_the_features_are_the_stored_ones_rounded_or_not(world, scorer, packed):
         assert torch.equal(pack.crops.features(i), stored.features(i).half().float())
         assert grid_of(pack.crops, i) == grid_of(stored, i)
         assert pack.crops.table["width"][i] == stored.table["width"][i]
+    assert torch.equal(pack.crops.stack(), stored.stack().half().float())
     assert (pack.crops.config.dtype, precise.crops.config) == ("fp16", stored.config)
     assert precise.record["config"]["dtype"] == "fp32"
     assert "5 of 6 pictures" in repr(pack)
@@ -137,14 +136,6 @@ def test_the_manifest_with_every_column_and_what_is_missing_comes_through(world,
         _ = back.paths
 
 
-def test_a_set_without_scores_can_be_packed(world, scorer, packed):
-    rows, store, _ = world
-    silent = replace(rows, table=rows.table.assign(mos=np.nan), mos_range=(np.nan, np.nan))
-    back = packed(Extractor(scorer, store).crops(silent))
-    assert not back.manifest.labelled
-    assert score_store(back.crops, back.anchors)["score"].notna().sum() == 5
-
-
 def test_a_part_of_the_rows_is_served_in_its_own_order(world, scorer):
     whole, few = open_pack(world[2]).crops, open_dataset(str(world[2]), n_pictures=3)
     extractor = Extractor(scorer, "nowhere")
@@ -159,13 +150,18 @@ def test_a_part_of_the_rows_is_served_in_its_own_order(world, scorer):
         extractor.crops(replace(few, table=unknown))
 
 
-def test_a_picture_in_several_rows_is_packed_once(tmp_path, world, scorer, packed):
+def test_a_set_without_scores_is_packed_and_a_picture_in_several_rows_once(
+    tmp_path, world, scorer, packed
+):
     rows, store, _ = world
-    table = rows.table.iloc[[0, 1, 0, 3, 4]]
-    back = packed(Extractor(scorer, store).crops(replace(rows, table=table, on_duplicate="keep")))
+    table = rows.table.iloc[[0, 1, 0, 3, 4]].assign(mos=np.nan)
+    silent = replace(rows, table=table, mos_range=(np.nan, np.nan), on_duplicate="keep")
+    back = packed(Extractor(scorer, store).crops(silent))
+    assert not back.manifest.labelled
     assert list(back.crops.table["path"]) == list(table["path"])
     assert torch.equal(back.crops.features(0), back.crops.features(2))
     assert len(load_file(tmp_path / "x.safetensors")["crops.offsets"]) == 1 + 4
+    assert score_store(back.crops, back.anchors)["score"].notna().all()
 
 
 def test_text_features_are_those_of_the_backbone(world, scorer, packed):
@@ -195,38 +191,32 @@ def test_a_pack_made_otherwise_says_how(world, scorer, packed):
 # What a pack refuses -------------------------------------------------------------------------
 
 
-def test_another_backbone_is_an_error_that_names_both(world, scorer, tmp_path):
-    rows = open_dataset(str(world[2]))
-    vit = Maclip(VIT, device="cpu")
-    with pytest.raises(StoreError) as error:
-        Extractor(vit, tmp_path).crops(rows)
-    for said in (RN, VIT, scorer.backbone.sha256, vit.backbone.sha256, "six.safetensors"):
-        assert said in str(error.value)
-    with pytest.raises(StoreError, match=scorer.backbone.sha256):
-        write_pack(tmp_path / "x.safetensors", open_pack(world[2]).crops, None, vit)
-
-
-def test_features_made_otherwise_are_an_error_that_names_both(world, scorer):
-    rows, dense = open_dataset(str(world[2])), Protocol("dense", stride=64)
-    for whose in (scorer, open_pack(world[2])):
-        with pytest.raises(StoreError, match="preset is 'official' here and 'default' there"):
-            Extractor(whose, "nowhere", preset="official").crops(rows)
-        with pytest.raises(StoreError, match=r"protocol\.stride is 64 here and 128 there"):
-            Extractor(whose, "nowhere").crops(rows, dense)
-    placed = Maclip(RN, device="cpu", pos_embedding=True)
-    with pytest.raises(StoreError, match="pos_embedding is True here and False there"):
-        Extractor(placed, "nowhere").crops(rows)
-
-
-def test_a_pack_encodes_no_pictures_and_no_other_packs_rows(world, other):
-    rows, store, path = world
-    with pytest.raises(StoreError, match=r"six\.safetensors holds .* sha256 is 'that of no pack'"):
-        Extractor(open_pack(path), store).crops(rows)
-    changed = rewritten(other, logit_scale="1.0")
-    with pytest.raises(
-        StoreError, match=r"not those asked for, .* for the rows of synthetic: sha256"
+def test_features_of_others_or_made_otherwise_are_an_error_that_names_both(world, scorer, other):
+    rows, _, path = world
+    vit, placed = Maclip(VIT, device="cpu"), Maclip(RN, device="cpu", pos_embedding=True)
+    pack, changed = open_pack(path), open_pack(rewritten(other, logit_scale="1.0"))
+    packed, dense, official = open_dataset(str(path)), Protocol("dense", stride=64), "official"
+    for whose, listed, preset, protocol, *said in (
+        (scorer, packed, official, None, "preset is 'official' here and 'default' there"),
+        (pack, packed, official, None, "preset is 'official' here and 'default' there"),
+        (scorer, packed, None, dense, "protocol.stride is 64 here and 128 there"),
+        (pack, packed, None, dense, "protocol.stride is 64 here and 128 there"),
+        (placed, packed, None, None, "pos_embedding is True here and False there"),
+        (pack, rows, None, None, "six.safetensors holds ", " sha256 is 'that of no pack'"),
+        (
+            changed,
+            packed,
+            None,
+            None,
+            "not those asked for, ",
+            " for the rows of synthetic: sha256",
+        ),
+        (vit, packed, None, None, RN, VIT, scorer.backbone.sha256, vit.backbone.sha256),
     ):
-        Extractor(open_pack(changed), store).crops(open_dataset(str(path)))
+        with pytest.raises(StoreError) as error:
+            Extractor(whose, "nowhere", preset=preset).crops(listed, protocol)
+        assert "six.safetensors" in str(error.value)
+        assert all(part in str(error.value) for part in said)
 
 
 def test_whole_pictures_that_all_were_too_large_keep_their_reason(world, packed):
@@ -247,6 +237,7 @@ def test_what_makes_no_pack_is_refused_and_nothing_is_written(world, scorer, tmp
     for error, said, arguments in (
         (StoreError, "is not among the 3 pictures", (target, pack.crops, few, scorer)),
         (StoreError, "none of the 1 pictures", (target, broken, None, scorer)),
+        (StoreError, scorer.backbone.sha256, (target, pack.crops, None, Maclip(VIT, device="cpu"))),
         (ValueError, r"\.safetensors, got 'x\.npz'", (tmp_path / "x.npz", broken, None, scorer)),
         (ValueError, "has a logit_bias, which a pack", (target, pack.crops, None, biased)),
     ):
@@ -255,12 +246,20 @@ def test_what_makes_no_pack_is_refused_and_nothing_is_written(world, scorer, tmp
         assert not list(tmp_path.iterdir())
 
 
-def test_what_is_no_pack_is_said(tmp_path, other):
-    for content in (b"", b"\0" * 400, b"{}", b"\xff" * 64):
-        (tmp_path / "x.safetensors").write_bytes(content)
-        for read in READERS:
-            with pytest.raises(DatasetError, match=r"x\.safetensors is not a pack of features"):
-                read(tmp_path / "x.safetensors")
+def test_what_is_no_pack_or_no_whole_one_is_said(tmp_path, other):
+    whole = other.read_bytes()
+    for contents, said in (
+        ([b"", b"\0" * 400, b"{}", b"\xff" * 64], "not a pack of features"),
+        ([whole[:end] for end in (4, 100, len(whole) // 2, -1)], "(damaged|not a pack)"),
+    ):
+        for content in contents:
+            other.write_bytes(content)
+            for read in (open_pack, lambda path: open_dataset(str(path))):
+                with pytest.raises(DatasetError, match=rf"six\.safetensors is {said}"):
+                    read(other)
+    other.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+    with pytest.raises(DatasetError, match=r"six\.safetensors is damaged"):
+        open_pack(other)
     with pytest.raises(DatasetError, match=r"rn\.safetensors is not a pack of features"):
         open_dataset(RN)
     with pytest.raises(DatasetError, match=r"y\.safetensors'; maclip-lab pack makes one"):
@@ -269,18 +268,6 @@ def test_what_is_no_pack_is_said(tmp_path, other):
         open_dataset(str(other), tmp_path)
     with pytest.raises(ValueError, match="known data sets"):
         open_dataset(str(other), variant="paper")
-
-
-def test_a_pack_cut_short_or_changed_is_damaged(other):
-    whole = other.read_bytes()
-    for length in (4, 100, len(whole) // 2, len(whole) - 1):
-        other.write_bytes(whole[:length])
-        for read in READERS:
-            with pytest.raises(DatasetError, match=r"six\.safetensors is (damaged|not a pack)"):
-                read(other)
-    other.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
-    with pytest.raises(DatasetError, match=r"six\.safetensors is damaged"):
-        open_pack(other)
 
 
 @pytest.mark.parametrize(

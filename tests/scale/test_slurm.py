@@ -16,16 +16,18 @@ from maclip_lab.scorer import ScoreConfig
 from tests.conftest import posix
 from tests.store_world import RN, ROOT, pictures
 
-SBATCH = """#!/usr/bin/env bash
-cp "$1" {folder}/job$$
-setsid bash {folder}/job$$ </dev/null >{folder}/log$$ 2>&1 &
-echo $! >>{folder}/numbers
+PROGRAMS = {
+    "sbatch": """#!/usr/bin/env bash
+cp "$1" $JOBS/job$$
+setsid bash $JOBS/job$$ </dev/null >$JOBS/log$$ 2>&1 &
+echo $! >>$JOBS/numbers
 echo "Submitted batch job $!"
-"""
-SCANCEL = """#!/usr/bin/env bash
+""",
+    "scancel": """#!/usr/bin/env bash
 for job in "$@"; do kill -- -$job 2>/dev/null; done
 true
-"""
+""",
+}
 
 
 @pytest.fixture
@@ -40,12 +42,13 @@ def page():
 @pytest.fixture
 def slurm(tmp_path, monkeypatch):
     """A folder of submitted jobs; what submits them and calls them off is found first."""
+    pytest.importorskip("dask_jobqueue", reason="needs dask-jobqueue, of the scale extra")
     (tmp_path / "bin").mkdir()
     (tmp_path / "jobs").mkdir()
-    for name, program in (("sbatch", SBATCH), ("scancel", SCANCEL)):
-        path = tmp_path / "bin" / name
-        path.write_text(program.format(folder=tmp_path / "jobs") if name == "sbatch" else program)
-        path.chmod(0o755)
+    monkeypatch.setenv("JOBS", str(tmp_path / "jobs"))
+    for name, program in PROGRAMS.items():
+        (tmp_path / "bin" / name).write_text(program)
+        (tmp_path / "bin" / name).chmod(0o755)
     places = [tmp_path / "bin", Path(sys.executable).parent, os.environ["PATH"]]
     monkeypatch.setenv("PATH", os.pathsep.join(map(str, places)))
     return tmp_path / "jobs"
@@ -53,7 +56,6 @@ def slurm(tmp_path, monkeypatch):
 
 @posix
 def test_the_script_prints_the_job_on_the_page_and_hands_on_its_arguments(page, slurm, tmp_path):
-    pytest.importorskip("dask_jobqueue", reason="needs dask-jobqueue, of the scale extra")
     script, job = page
     (tmp_path / "score_on_slurm.py").write_text(script.replace("_jobs=40", "_jobs=0"))
     program = tmp_path / "bin" / "maclip-lab"
@@ -79,7 +81,6 @@ def test_the_script_prints_the_job_on_the_page_and_hands_on_its_arguments(page, 
 @pytest.mark.slow
 @posix
 def test_the_run_survives_the_end_of_its_only_job(page, slurm, tmp_path):
-    pytest.importorskip("dask_jobqueue", reason="needs dask-jobqueue, of the scale extra")
     script, _ = page
     assert script.count("_jobs=40") == 2
     (tmp_path / "score_on_slurm.py").write_text(script.replace("_jobs=40", "_jobs=1"))
@@ -101,9 +102,7 @@ def test_the_run_survives_the_end_of_its_only_job(page, slurm, tmp_path):
     logs = "".join(path.read_text() for path in slurm.glob("log*"))
     assert run.returncode == 0, errors + logs
     assert "Dask dashboard: http://" in errors
-
     assert len(list(slurm.glob("job*"))) >= 2
-
     table = pd.read_csv(tmp_path / "scores.csv")
     paths = [tmp_path / "pictures" / name for name in names]
     alone = score_many(paths, ScoreConfig(RN, device="cpu"), tmp_path / "alone", part_size=6)
