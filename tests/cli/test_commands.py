@@ -1,12 +1,15 @@
 """The command line: scoring, explaining, weights, and what it says."""
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import typer
 
 from maclip_lab import Maclip, cli
 from maclip_lab.files.provenance import read_record, record_path
@@ -14,7 +17,7 @@ from maclip_lab.prompts import PROMPT_SETS
 from maclip_lab.weights.names import OPENAI
 from tests.cli.conftest import PICTURE, RN, VIT, program, run, unboxed
 from tests.conftest import posix
-from tests.store_world import picture
+from tests.store_world import ROOT, picture, python
 
 
 @posix
@@ -269,3 +272,71 @@ def test_an_output_is_replaced_on_request_from_the_parts_there_are_whatever_its_
         seen.append({path: path.stat().st_mtime_ns for path in parts})
     assert seen[0] == seen[1] != {}
     assert run("explain", out)[0] == 0
+
+
+# Ctrl-C where Python would swallow it -------------------------------------------------------------
+
+LOST = """
+import signal, time, weakref
+from maclip_lab.cli import never_lose_interrupts
+signal.signal(signal.SIGINT, signal.default_int_handler)  # the suite may run with it ignored
+never_lose_interrupts()
+
+class Broken:
+    def __del__(self):
+        raise ValueError("in a finalizer")
+
+class Thing:
+    pass
+
+Broken()
+thing = Thing()
+reference = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+try:
+    del thing  # the interrupt is raised in the callback, which nobody can catch
+    deadline = time.monotonic() + 30
+    time.sleep(30)
+    print("went on")
+except KeyboardInterrupt:
+    print("stopped waiting" if time.monotonic() < deadline else "stopped after waiting")
+"""
+
+
+def test_an_interrupt_in_a_callback_is_kept_and_other_errors_there_are_reported_as_ever():
+    child = python(LOST)
+    said, errors = child.communicate(timeout=300)
+    assert child.returncode == 0, errors
+    assert said.strip() == "stopped waiting"
+    assert "ValueError: in a finalizer" in errors
+
+
+# What pages show ----------------------------------------------------------------------------------
+
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("data/*/README.md")]
+PAGES = [page for page in PAGES if page.name != "CHANGELOG.md"]  # which tells of what was
+LINE = re.compile(r"maclip-lab ([a-z][^`\n#|]*)")
+PLACEHOLDERS = ("...", "\N{HORIZONTAL ELLIPSIS}")
+
+
+def shown(page: Path) -> list[str]:
+    """Command lines in a page, those that a line of prose breaks put together again."""
+    text = re.sub(r"(?<=[a-z0-9])\n +(?=--)", " ", page.read_text(encoding="utf-8"))
+    return sorted({match.strip() for match in LINE.findall(text)})
+
+
+LINES = sorted({line for page in PAGES for line in shown(page)})
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_documented_command_line_names_commands_options_and_values_that_exist(line):
+    words = [word for word in shlex.split(line) if word not in PLACEHOLDERS]
+    command = cli.Later(words.pop(0)).load()
+    while hasattr(command, "commands") and words:
+        command = command.commands[words.pop(0)]
+    command.make_parser(typer.Context(command, resilient_parsing=True)).parse_args(words)
+
+
+def test_the_pages_show_command_lines():
+    assert len(LINES) > 30
+    verify = [line for line in LINES if line.startswith("weights verify RN50 --pictures")]
+    assert [shlex.split(line).count("--pictures") for line in verify] == [2] * len(verify) != []

@@ -100,27 +100,22 @@ def test_stopped_and_called_again_it_encodes_nothing_twice(world):
     assert {path: path.stat().st_mtime_ns for path in store} == store
 
 
-def test_other_settings_and_folders_of_other_things_are_refused(world):
+def test_other_settings_foreign_folders_and_what_is_absent_are_refused(
+    world, monkeypatch, tmp_path
+):
     error, _, said = run(*world.call, "--precision", "fp16")
     assert error is MaclipError
     assert "precision was fp32 and is fp16" in said
-    foreign = world.folder / "mine"
-    foreign.mkdir()
-    (foreign / "notes.txt").write_text("mine")
-    error, _, said = run(*world.call[:6], "-o", foreign)
+    (tmp_path / "notes.txt").write_text("mine")
+    error, _, said = run(*world.call[:6], "-o", tmp_path)
     assert error is MaclipError
     assert "holds other things than a report" in said
-    assert [path.name for path in foreign.iterdir()] == ["notes.txt"]
-
-
-def test_a_folder_without_any_set_is_a_wrong_call_and_absent_weights_are_never_fetched(
-    world, monkeypatch, tmp_path
-):
-    code, _, errors = run("reproduce", "--root", tmp_path, "-o", tmp_path / "out")
+    out = tmp_path / "out"
+    code, _, errors = run("reproduce", "--root", tmp_path, "-o", out)
     assert (code, "no data set was found there" in errors) == (2, True)
-    assert not (tmp_path / "out").exists()
-    monkeypatch.setenv("MACLIP_LAB_CACHE", str(tmp_path / "cache"))
-    code, _, said = run(*world.call[:4], "-o", tmp_path / "out", "-b", "RN50x64")
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    monkeypatch.setenv("MACLIP_LAB_CACHE", str(tmp_path / "cache"))  # where weights are not fetched
+    code, _, said = run(*world.call[:4], "-o", out, "-b", "RN50x64")
     assert (code, "maclip-lab weights fetch RN50x64, or --fetch" in said) == (1, True)
 
 
