@@ -270,9 +270,8 @@ def test_tables_of_choices_are_read_as_lists_are(tmp_path, titles, suffix, colum
     rows += [("p0.png", "p2.png", blank) for blank in ("", "none", "-")]
     table = pd.DataFrame(rows, columns=titles.split(","))
     file = tmp_path / f"pairs{suffix}"
-    {".csv": table.to_csv, ".xlsx": table.to_excel}.get(suffix, table.to_json)(
-        file, **({"orient": "records"} if suffix == ".json" else {"index": False})
-    )
+    write = {".csv": table.to_csv, ".xlsx": table.to_excel, ".json": table.to_json}[suffix]
+    write(file, **({"orient": "records"} if suffix == ".json" else {"index": False}))
     votes, manifest = read_choices(file, "mine", None, columns)
     assert votes["votes_a"].tolist() == [1, 1, 0]
     assert votes["votes_b"].tolist() == [0, 0, 0]

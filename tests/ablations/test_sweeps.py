@@ -38,9 +38,8 @@ def view(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cues(view):
-    return store_cues(
-        view, {"maclip": ANCHORS, "clip-iqa": BASELINE}, [one.box_lam for one in LAMBDA_GRID]
-    )
+    lams = [one.box_lam for one in LAMBDA_GRID]
+    return store_cues(view, {"maclip": ANCHORS, "clip-iqa": BASELINE}, lams)
 
 
 def direct(view, settings=SETTINGS):
@@ -182,8 +181,6 @@ def test_named_ablations_are_those_of_the_general_sweep(view):
         return ANCHORS if pairs == MACLIP_PROMPTS else replace(BASELINE, pairs=pairs)
 
     prompts = named_sweep("prompts", view, encode)
-    first = ["maclip", "clip-iqa", "attributes", "Good image / bad image"]
-    assert prompts["prompts"].tolist()[:4] == first
     assert len(prompts) == 8
     for row in prompts.itertuples():
         anchors = ANCHORS if row.prompts == "maclip" else BASELINE

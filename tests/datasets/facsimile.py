@@ -1,9 +1,7 @@
 """Copies of the nine data sets as their publishers ship them, with one tiny picture in every place.
 
-``build("koniq", folder)`` lays out a whole facsimile: every row of the set, names and native score
-files, hard links to one picture for the rest. ``rows=20`` makes a small one. With ``native=`` the
-publishers' own score files are used where they are known, else scores are invented (seeded, falling
-with distortion level). ``rows_of`` returns what a faithful reader should find.
+The pictures are hard links to one; scores are invented (seeded, following the distortion level)
+where the publishers' own are not asked for. ``rows_of`` is what a faithful reader should find.
 """
 
 import os
@@ -19,8 +17,7 @@ from PIL import Image
 from maclip_lab.datasets import Manifest, open_dataset
 from tests.datasets.publishers import PUBLISHERS, Publisher
 
-_BESIDE = Path(__file__).parents[3] / "shared" / "native_annotations"
-NATIVE = _BESIDE if _BESIDE.is_dir() else None
+NATIVE = next(Path(__file__).parents[3].glob("shared/native_annotations"), None)
 """The folder of the publishers' score files, where it lies beside the checkout."""
 LAYOUTS = {name: publisher.layouts for name, publisher in PUBLISHERS.items()}
 """Layouts of each set; the first is the publisher's."""
@@ -38,9 +35,8 @@ def build(
 ) -> Path:
     """Lay out a data set under ``root`` and return the set's folder.
 
-    ``rows`` are how many, the first, the last two and others by chance; ``native`` is the folder of
-    the publishers' score files, None to invent scores; ``size`` is the pictures', and ``skip`` says
-    which are left out.
+    ``rows`` are how many, the first, the last two and others by chance, None for all; ``native`` is
+    the folder of the publishers' score files; ``skip`` says which pictures are left out.
     """
     assert layout in LAYOUTS[name], (name, layout)
     table, publisher = rows_of(name, rows=rows, native=native), PUBLISHERS[name]

@@ -92,7 +92,6 @@ def test_a_block_of_facts_is_all_that_a_set_needs(tmp_path, monkeypatch):
     columns = {"score_column": "DMOS", "path_column": "shot"}
     named = open_dataset("field9", annotations=opinions, **columns)
     assert (named.higher_is_better, named.mos_range) == (False, (0, 100))
-    # it is none of the paper's nine, and read as one's own
     assert canonical_name("field9") not in DATASETS
     assert manifest.preset == "default"
     assert find_sets(tmp_path) == ({}, {})

@@ -196,9 +196,9 @@ def test_a_result_is_known_by_the_record_beside_it(tmp_path):
 @pytest.mark.parametrize("called", ["csiq", "koniq", "mine"])
 def test_a_lists_file_name_says_nothing_of_direction_or_protocol(tmp_path, called):
     manifest = table(tmp_path, "path,mos\na.png,0.5\n", f"{called}.csv")
-    assert (manifest.dataset, manifest.protocol) == (called, "native")
+    assert (manifest.dataset, manifest.protocol, manifest.preset) == (called, "native", "default")
     assert manifest.higher_is_better is True
-    assert manifest.preset == "default"
+    assert manifest.mos_range == (0, 1)  # of one score, half a step to both sides
     named = open_list(tmp_path / f"{called}.csv", dataset="synthetic")
     assert (named.dataset, named.paths) == ("synthetic", [tmp_path / "a.png"])
 
