@@ -17,7 +17,7 @@ from maclip_lab.prompts import CLIP_IQA_PROMPTS, encode_prompts
 from maclip_lab.scorer import TABLE_COLUMNS
 from tests.conftest import GOLDEN
 from tests.picture_world import encoded
-from tests.store_world import RN
+from tests.store_world import RN, picture
 
 PICTURE = GOLDEN / "a_500x500.png"
 
@@ -25,10 +25,8 @@ PICTURE = GOLDEN / "a_500x500.png"
 @pytest.fixture
 def folder(tmp_path):
     """Pictures of four sizes among files that are none."""
-    rng = np.random.default_rng(0)
-    for i, size in enumerate([(300, 260), (224, 400), (500, 30), (1, 1)]):
-        pixels = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(tmp_path / f"p{i}.png")
+    for i, size in enumerate([(260, 300), (400, 224), (30, 500), (1, 1)]):
+        picture(tmp_path / f"p{i}.png", i, size)
     (tmp_path / "text.jpg").write_text("not a picture")
     (tmp_path / "empty.png").touch()
     whole = (tmp_path / "p0.png").read_bytes()
@@ -153,14 +151,14 @@ def test_other_prompts_change_the_cosine_cue_alone_and_are_encoded_once(scorer):
 
 
 def test_clip_iqa_is_the_cosine_cue_of_the_whole_picture(scorer, golden_clips):
-    clip, picture = golden_clips["rn"], GOLDEN / "c_640x352.png"
-    pixels = np.asarray(Image.open(picture).convert("RGB"), np.float32)
+    clip, path = golden_clips["rn"], GOLDEN / "c_640x352.png"
+    pixels = np.asarray(Image.open(path).convert("RGB"), np.float32)
     with torch.inference_mode():
         feature = clip.encode_image(normalise(torch.tensor(pixels)[None]))
     texts = encode_prompts(clip, CLIP_IQA_PROMPTS)
     wanted = cosine_cue(feature, texts, float(clip.logit_scale.exp())).item()
-    assert scorer.clip_iqa(picture) == pytest.approx(wanted, rel=1e-5)
-    assert scorer.clip_iqa(picture, "maclip") != pytest.approx(wanted, rel=1e-5)
+    assert scorer.clip_iqa(path) == pytest.approx(wanted, rel=1e-5)
+    assert scorer.clip_iqa(path, "maclip") != pytest.approx(wanted, rel=1e-5)
 
 
 def test_a_setting_that_is_unknown_is_named():
