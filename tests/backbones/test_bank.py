@@ -17,7 +17,7 @@ from backbones.bank import (
     render_bank,
     render_view,
 )
-from backbones.captions import SEEN_TYPES, UNSEEN_TYPES
+from backbones.captions import FAULTS, SEEN_TYPES, UNSEEN_TYPES
 from tests.backbones.conftest import fill
 
 SETTINGS = BankSettings(samples=10, side=48)
@@ -80,11 +80,11 @@ def test_the_smallest_scale_shows_a_whole_photograph():
     assert min(reach) < 180
 
 
-def test_unseen_types_are_never_drawn():
+def test_every_type_with_a_word_is_drawn_and_the_unseen_never():
     draws = (draw_degradations(np.random.default_rng(i), BankSettings()) for i in range(500))
     drawn = {name for draw in draws for name, _ in draw}
-    assert drawn == set(SEEN_TYPES)
-    assert not set(UNSEEN_TYPES) & {name for mixture in MIXTURES for name in mixture}
+    assert drawn == set(SEEN_TYPES) == set(FAULTS)
+    assert not set(UNSEEN_TYPES) & {*drawn, *(name for mixture in MIXTURES for name in mixture)}
 
 
 COLOURS = {"blue": (0, 0, 200), "green": (0, 200, 0), "purple": (150, 0, 150),

@@ -102,15 +102,11 @@ def test_lambda_close_to_zero_meets_its_limit(tmp_path):
 # Lists that are wrong -----------------------------------------------------------------------------
 
 
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "Bilder").mkdir()
-    for i in range(3):
-        picture(tmp_path / "Bilder" / f"{i}.png", i)
-    return tmp_path
-
-
 def annotations(folder, rows):
+    """A list beside a folder of pictures."""
+    (folder / "Bilder").mkdir()
+    for i in range(3):
+        picture(folder / "Bilder" / f"{i}.png", i)
     path = folder / "list.json"
     path.write_text(json.dumps([{"img_path": p, "gt_score": s} for p, s in rows]))
     return path
@@ -129,22 +125,23 @@ NO_NUMBERS = (float("nan"), float("inf"), None, True, [1], "", "1_0")
         ([("../nowhere.png", 1)], "none of 1 pictures"),
     ],
 )
-def test_a_wrong_row_is_an_error_that_names_it(rows, message, folder):
+def test_a_wrong_row_is_an_error_that_names_it(rows, message, tmp_path):
     with pytest.raises(DatasetError, match=message):
-        open_list(annotations(folder, rows))
+        open_list(annotations(tmp_path, rows))
 
 
-def test_a_list_may_name_the_very_path_of_a_picture_outside_its_folder(folder):
-    outside = folder.parent / "outside.png"
-    outside.write_bytes((folder / "Bilder" / "0.png").read_bytes())
-    assert open_list(annotations(folder, [("../outside.png", 1)])).paths == [outside]
+def test_a_list_may_name_the_very_path_of_a_picture_outside_its_folder(tmp_path):
+    (tmp_path / "set").mkdir()
+    picture(tmp_path / "outside.png", 0)
+    inside = annotations(tmp_path / "set", [("../outside.png", 1)])
+    assert open_list(inside).paths == [tmp_path / "outside.png"]
 
 
-def test_a_missing_picture_is_left_out_aloud_and_no_file_changes(folder):
-    path = annotations(folder, [("0.png", 1), ("nowhere.png", 2), ("1.png", 3)])
-    before = inventory(folder)
+def test_a_missing_picture_is_left_out_aloud_and_no_file_changes(tmp_path):
+    path = annotations(tmp_path, [("0.png", 1), ("nowhere.png", 2), ("1.png", 3)])
+    before = inventory(tmp_path)
     with pytest.warns(DatasetWarning, match=r"1 of 3 pictures .*nowhere\.png"):
         manifest = open_list(path)
     assert len(manifest) == 2
     assert manifest.missing == ("nowhere.png",)
-    assert inventory(folder) == before
+    assert inventory(tmp_path) == before
