@@ -66,7 +66,7 @@ def test_our_own_clip_in_disguise_scores_as_itself(golden_clips):
     assert disguised.backbone == "loaded Disguised"
 
 
-def test_a_duck_sees_crops_of_its_size_in_its_own_normalisation():
+def test_a_duck_sees_crops_of_its_size_in_its_own_normalisation_and_no_whole_pictures():
     scorer = Maclip(Duck(), device="cpu")
     seen = scorer.extract(PICTURE)
     assert (seen.grid.protocol.crop, seen.grid.protocol.stride) == (64, round(128 * 64 / 224))
@@ -77,6 +77,8 @@ def test_a_duck_sees_crops_of_its_size_in_its_own_normalisation():
     assert score.q_mag == pytest.approx(float(magnitude_cue(seen.features).mean()))
     assert scorer.config("koniq").reading == "official"
     assert scorer.config("koniq").protocol.crop == 64
+    with pytest.raises(ValueError, match=r"64 x 64, not whole ones .* leave CLIP-IQA out"):
+        scorer.clip_iqa(PICTURE)
 
 
 def test_windows_of_another_side_overlap_as_before():
@@ -85,11 +87,6 @@ def test_windows_of_another_side_overlap_as_before():
     assert (fitted(NATIVE, 384).crop, fitted(NATIVE, 384).stride) == (384, 219)
     mine = replace(NATIVE, crop=384, stride=99)
     assert fitted(mine, 384) is mine
-
-
-def test_whole_pictures_are_refused_in_words():
-    with pytest.raises(ValueError, match=r"64 x 64, not whole ones .* leave CLIP-IQA out"):
-        Maclip(Duck(), device="cpu").clip_iqa(PICTURE)
 
 
 def test_the_stores_key_follows_the_weights_and_nothing_else(tmp_path):

@@ -79,7 +79,7 @@ def test_a_set_without_one_sound_picture_says_so(tmp_path):
         study(Extractor(SCORER, tmp_path / "store"), make(tmp_path, range(3)))
 
 
-def test_settings_that_overflow_are_flagged_not_ranked(tmp_path):
+def test_settings_that_overflow_are_flagged_not_ranked_and_lambda_close_to_zero_is_zero(tmp_path):
     view = Extractor(SCORER, tmp_path / "store").crops(make(tmp_path, range(6)))
     wild = FusionSettings(box_lam=1000.0)
     table = score_store(view, SCORER.anchors, wild)
@@ -89,10 +89,6 @@ def test_settings_that_overflow_are_flagged_not_ranked(tmp_path):
     assert (row["n"], row["n_dropped"]) == (0, 6)
     assert np.isnan(row["srcc"])
     assert SCORER(tmp_path / "p0.png", box_lam=1000.0).status == "nonfinite"
-
-
-def test_lambda_close_to_zero_meets_its_limit(tmp_path):
-    view = Extractor(SCORER, tmp_path / "store").crops(make(tmp_path, range(6)))
     limit = score_store(view, SCORER.anchors, FusionSettings(box_lam=0.0))["q_mag"]
     for lam in (1e-320, 1e-12, -1e-8, 1e-5):
         near = score_store(view, SCORER.anchors, FusionSettings(box_lam=lam))["q_mag"]
