@@ -43,13 +43,14 @@ def test_the_score_is_the_mean_over_the_crops_with_the_settings_asked_for():
     pd.testing.assert_series_equal(pairs.mean(axis=1), crops["q_cos"], check_names=False)
 
 
-def test_a_feature_that_is_not_finite_gives_no_number_and_says_so():
-    picture = features(CropGrid(500, 500))
-    picture.features[3, 2] = float("inf")
-    result = score_features(picture, ANCHORS, axes=AXES)
-    assert result.status == "nonfinite"
-    assert np.isnan([result.score, result.q_cos, result.q_mag, result.w_cos]).all()
-    assert np.isnan([result.attributes[name] for name in ATTRIBUTES]).all()
+def test_a_feature_or_a_cue_that_is_not_finite_gives_no_number_and_says_so():
+    sound, broken = features(CropGrid(500, 500)), features(CropGrid(500, 500))
+    broken.features[3, 2] = float("inf")
+    for picture, lam in ((broken, 0.5), (sound, 1000.0)):
+        result = score_features(picture, ANCHORS, FusionSettings(lam), axes=AXES)
+        assert result.status == "nonfinite"
+        assert np.isnan([result.score, result.q_cos, result.q_mag, result.w_cos]).all()
+        assert np.isnan([result.attributes[name] for name in ATTRIBUTES]).all()
 
 
 def test_the_quality_map_averages_the_windows_that_hold_a_pixel():
