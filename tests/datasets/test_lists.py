@@ -65,8 +65,6 @@ def test_koniq_lists_follow_a_root_that_names_the_resolution(tmp_path):
     assert half.paths == [tmp_path / "512x384/1.jpg"]
 
 
-# How a list is written, and which columns are taken -------------------------------------------
-
 CELLS = "a.png,1.5,0.5\nb.png,2,0.2\n"
 AB, TWO = {"name": ["a.png", "b.png"]}, {"mos": [1.5, 2], "mos_std": [0.5, 0.2]}
 SAME = {
@@ -162,6 +160,7 @@ REFUSED = {
         *("path,mos\na/1.png,1\n1.png,2\n", {"on_duplicate": "keep"}),
         r"'a/1\.png' and '1\.png' both lead to '.*/a/1\.png'",
     ),
+    "a name twice": ("path,mos\nb.png,1\nb.PNG,2\n", {}, "1 rows repeat a picture"),
     "a row a rating": ("image,rating\nb.png,1\nb.png,5\n", {}, 'a rating, on_duplicate="mean"'),
     "no header": ("a.png 1.5 2\n", {}, "column 1, column 2, column 3"),
     "a blank score": ("image,mos,sd\na.png,,1\nb.png,2,0.5\n", {}, NO_NUMBER),
@@ -245,9 +244,6 @@ def test_biq2021_is_read_from_its_csv(shared):
     assert {path.name for path in manifest.paths} == set(os.listdir(folder / "Images"))
     truth = pd.read_csv(file, index_col="Image Name", dtype=str)["MOS"].map(float)
     assert manifest.table["mos"].tolist() == truth[manifest.table["name"]].tolist()
-
-
-# Where a name leads ---------------------------------------------------------------------------
 
 
 def test_absolute_paths_find_their_own_root(tmp_path):
