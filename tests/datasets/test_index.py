@@ -3,7 +3,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maclip_lab.datasets.finding import FileIndex, fold_name
@@ -65,6 +65,7 @@ WORDS = st.text(st.sampled_from("abcXYZ019 _-.éöñçåÅΩжщ"), min_size=1, 
 )
 
 
+@settings(deadline=None)
 @given(
     st.lists(WORDS, max_size=3),
     st.lists(WORDS, min_size=1, max_size=6, unique_by=fold_name),
