@@ -152,8 +152,8 @@ def _meaning(profile: bytes) -> tuple[str, bool]:
         levels = np.asarray(_converted(probe, profile)).astype(int)
     except Exception:  # a damaged profile says nothing about the pixels
         return "", False
-    apart = np.abs(levels - np.asarray(probe.convert("RGB"))).max() > _NEAR
-    return probe.mode, bool(apart) or probe.mode == "CMYK"
+    differs = np.abs(levels - np.asarray(probe.convert("RGB"))).max() > _NEAR
+    return probe.mode, bool(differs) or probe.mode == "CMYK"
 
 
 def _converted(image: Image.Image, profile: bytes) -> Image.Image:

@@ -87,9 +87,9 @@ def protocol_for(dataset: str | Protocol) -> Protocol:
     """The crop protocol of a data set; ``"native"`` and ``"whole"`` are protocols as well."""
     if isinstance(dataset, Protocol):
         return dataset
-    known = {"native": NATIVE, "synthetic": NATIVE, "whole": WHOLE}
-    if dataset.lower() in known:
-        return known[dataset.lower()]
+    protocols = {"native": NATIVE, "synthetic": NATIVE, "whole": WHOLE}
+    if dataset.lower() in protocols:
+        return protocols[dataset.lower()]
     name = canonical_name(dataset)
     resize = SETS[name].get("resize")
     return replace(NATIVE, name=name, resize=tuple(resize) if resize else None)
@@ -134,13 +134,6 @@ class CropGrid:
     def corners(self) -> list[tuple[int, int]]:
         """``(top, left)`` of every window, in the order of the crops."""
         return list(product(self._places(self.height), self._places(self.width)))
-
-    @property
-    def coverage(self) -> float:
-        """Share of pixels that lies in some window, in [0, 1]; the thumbnail alone sees others."""
-        top, left = max(self.corners(), default=(-self.protocol.crop, 0))
-        crop = self.protocol.crop
-        return (top + crop) * (left + crop) / (self.height * self.width)
 
 
 def prepare(image: Image.Image, protocol: Protocol = NATIVE) -> tuple[np.ndarray, bool]:

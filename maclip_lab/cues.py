@@ -56,8 +56,7 @@ def scaled_magnitude(features: Tensor) -> Tensor:
 def magnitude_cue(features: Tensor, box_lam: float = 0.5) -> Tensor:
     """``Q_mag``, the mean Box-Cox transformed magnitude of features ``(..., D)``.
 
-    At least 0 and unbounded above; near 0.98 for Gaussian features. The paper finds it steady for
-    exponents between 0.3 and 0.7.
+    At least 0, unbounded, near 0.98 for Gaussian features; by the paper steady for 0.3 to 0.7.
     """
     return box_cox(scaled_magnitude(features), box_lam).mean(-1)
 

@@ -61,11 +61,7 @@ class ImageEncoder:
     """
 
     def __init__(
-        self,
-        clip: CLIP | ForeignClip,
-        *,
-        device: torch.device,
-        precision: str = "fp32",
+        self, clip: CLIP | ForeignClip, *, device: torch.device, precision: str = "fp32"
     ) -> None:
         if precision not in PRECISIONS:
             raise ValueError(f"precision is one of {', '.join(PRECISIONS)}, got {precision!r}")

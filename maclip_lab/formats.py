@@ -59,7 +59,7 @@ def named(header: bytes) -> str:
     start = header[8:] if header.startswith(b"RIFF") else text
     start = start.upper() if start.startswith(b"<") else start
     names = _SIGNATURES["pictures"] | _SIGNATURES["others"]
-    return next((names[known] for known in names if start.startswith(known)), "a file")
+    return next((names[sign] for sign in names if start.startswith(sign)), "a file")
 
 
 def is_16bit(image: Image.Image) -> bool:

@@ -93,8 +93,7 @@ def load_picture(source: Source, *, preset: Preset = "default") -> Picture:
             (H, W, 1 | 3 | 4), or a tensor (1 | 3, H, W), uint8 or floating in [0, 1], which is
             rounded to 8 bit; of another kind it is a TypeError or ValueError.
         preset: ``"default"`` turns the picture upright by its EXIF tag and lays transparency on
-            white; ``"official"`` does neither, as the authors' plain ``convert("RGB")``. 16-bit
-            samples are scaled in both.
+            white; ``"official"``, the authors' ``convert("RGB")``, neither. Both scale 16 bits.
     """
     if preset not in ("default", "official"):
         raise ValueError(f"preset must be 'default' or 'official', got {preset!r}")

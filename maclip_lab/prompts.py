@@ -48,8 +48,8 @@ def prompt_pairs(prompts: str | Sequence[tuple[str, str]]) -> PromptPairs:
     """Prompt pairs (positive, negative), as given or of the set of that name."""
     if isinstance(prompts, str):
         if prompts not in PROMPT_SETS:
-            known = f"{', '.join(PROMPT_SETS)}, or give pairs: {list(CLIP_IQA_PROMPTS)}"
-            raise ValueError(f"no prompt set is called {prompts!r}; known are {known}")
+            choices = f"{', '.join(PROMPT_SETS)}, or give pairs: {list(CLIP_IQA_PROMPTS)}"
+            raise ValueError(f"no prompt set is called {prompts!r}; known are {choices}")
         return PROMPT_SETS[prompts]
     pairs = tuple(tuple(pair) if not isinstance(pair, str) else (pair,) for pair in prompts)
     for pair in pairs:

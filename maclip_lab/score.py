@@ -90,13 +90,12 @@ class Score(float):
     def quality_map(self, column: str = "score") -> np.ndarray:
         """A numeric column of `crops` laid back on the picture, ``(H, W)`` as it was cut.
 
-        The mean over the windows that hold a pixel, NaN in the strips at the right and bottom
-        that no window reaches.
+        The mean over the windows that hold a pixel, NaN at the right and bottom where none does.
         """
         numbers = self.crops.select_dtypes("number")
         if column not in numbers:
-            known = ", ".join(numbers)
-            raise ValueError(f"crops has no numeric column {column!r}; it has {known}")
+            columns = ", ".join(numbers)
+            raise ValueError(f"crops has no numeric column {column!r}; it has {columns}")
         total = np.zeros((self.grid.height, self.grid.width))
         seen, side = np.zeros_like(total), self.grid.protocol.crop
         for (top, left), value in zip(self.grid.corners(), numbers[column], strict=False):
@@ -153,8 +152,8 @@ def score_features(
         numbers, attributes = dict.fromkeys(numbers, nan), dict.fromkeys(attributes, nan)
         status, message = "nonfinite", NONFINITE
     result = Score(numbers.pop("score"))
-    vars(result).update(numbers, status=status, message=message, attributes=attributes, cues=cues)
-    vars(result).update(settings=settings, backbone=backbone)
-    vars(result).update(source=picture.source, grid=picture.grid, sha256=read.sha256)
-    vars(result).update(flags=read.flags, width=read.width, height=read.height)
+    facts = {name: getattr(read, name) for name in ("flags", "width", "height", "sha256")}
+    facts |= {"source": picture.source, "grid": picture.grid, "backbone": backbone}
+    vars(result).update(numbers | facts, status=status, message=message, settings=settings)
+    vars(result).update(attributes=attributes, cues=cues)
     return result

@@ -159,8 +159,10 @@ class Maclip:
         where = choose_device(device)
         pairs = prompt_pairs(prompts)
         if isinstance(backbone, str | os.PathLike):
-            found: dict[str, Any] = {"weights_dir": weights_dir, "offline": offline}
-            self.backbone = load_backbone(backbone, **found, trust=trust, quick_gelu=quick_gelu)
+            where_from: dict[str, Any] = {"weights_dir": weights_dir, "offline": offline}
+            self.backbone = load_backbone(
+                backbone, **where_from, trust=trust, quick_gelu=quick_gelu
+            )
         else:
             self.backbone = _loaded(backbone, tokenizer)
         self.base = ScoreConfig(
@@ -279,11 +281,7 @@ class Maclip:
         return score_features(features, self.text_anchors(prompts)).q_cos
 
     def score_all(
-        self,
-        pictures: Iterable[Source],
-        config: ScoreConfig | None = None,
-        *,
-        workers: int = 1,
+        self, pictures: Iterable[Source], config: ScoreConfig | None = None, *, workers: int = 1
     ) -> Iterator[Score | Picture]:
         """Scores of many pictures of any sizes, in order, decoding ahead of the encoder.
 

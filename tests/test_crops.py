@@ -133,8 +133,7 @@ def test_windows_thumbnail_and_the_whole_picture_can_be_had_alone(size, protocol
     pixels, upscaled = prepare(noise(*size), protocol)
     assert not upscaled
     assert torch.cat(list(crop_batches(pixels, protocol))).shape == shape
-    grid = CropGrid(*pixels.shape[:2], protocol)
-    assert (len(grid), grid.coverage > 0) == (shape[0], protocol.windows)
+    assert len(CropGrid(*pixels.shape[:2], protocol)) == shape[0]
 
 
 @pytest.mark.parametrize(

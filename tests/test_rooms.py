@@ -11,8 +11,8 @@ import maclip_lab
 
 PACKAGE = Path(maclip_lab.__file__).parent
 METHOD = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
-LINES = 12_156
-"""A ceiling that only comes down: the aim is 12,000."""
+LINES = 12_000
+"""A ceiling that only comes down."""
 MAY_KNOW = {
     "method": {"clip", "weights", "files"},
     "clip": set(),

@@ -41,7 +41,6 @@ where one of the predictions that it ``needs`` does not follow quality.
 """
 _MOST_PAIRED = 1000
 
-
 _BY_ROWS = published_results().query("dataset in @DATASETS").groupby("method")["value"].mean()
 STEADY = float(_BY_ROWS["MA-CLIP"] - _BY_ROWS["CLIP-IQA"]) / 2
 """Half of what the paper gains over CLIP-IQA by its own rows: less is no movement."""

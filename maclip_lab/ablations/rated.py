@@ -103,10 +103,10 @@ class Rated:
         """The features of all crops, (M, D)."""
         return self.features.stack()  # noqa: PD013 (no table)
 
-    @property
+    @cached_property
     def picture(self) -> np.ndarray:
         """The place of each crop's picture, (M,) from 0 to N - 1."""
-        return self.features.segments
+        return np.repeat(self.features.ok, np.diff(self.features.offsets))
 
     @cached_property
     def whole(self) -> Tensor | None:
@@ -241,14 +241,8 @@ def assess(
     shown = [name for name in (*METHODS, *rivals.scores) if name in predictions]
     methods = predictions[shown].rename(columns=METHODS)
     statistics = statistics or EvaluationSettings(resamples(len(methods.columns) - 1))
-    record = {
-        **config.facts,
-        **manifest.facts,
-        "dtype": view.config.dtype,
-        "statistics": statistics,
-        "data": manifest.data(view.table),
-        **({"also": rivals.facts} if rivals.facts else {}),
-    }
+    record = config.facts | manifest.facts | {"dtype": view.config.dtype, "statistics": statistics}
+    record |= {"data": manifest.data(view.table)} | ({"also": rivals.facts} if rivals.facts else {})
     differences = by_type = pd.DataFrame()
     if votes is not None:
         record["votes"] = votes.to_dict("list")

@@ -14,19 +14,9 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from maclip_lab.crops import SETS
+from maclip_lab.datasets import lists
 from maclip_lab.datasets.cards import Card, Choices
 from maclip_lab.datasets.finding import Annotated, FileIndex, build_manifest
-from maclip_lab.datasets.lists import (
-    TITLES,
-    chosen_column,
-    fold_title,
-    lower_is_better,
-    named_column,
-    picture_columns,
-    titles_of,
-    usual,
-    words_of,
-)
 from maclip_lab.datasets.manifest import COLUMNS, PACK_SUFFIX, Manifest
 from maclip_lab.datasets.readers import is_blank, read_table
 from maclip_lab.errors import DatasetError, DatasetWarning
@@ -34,9 +24,9 @@ from maclip_lab.evaluation.correlations import METHODS, spearman
 from maclip_lab.evaluation.preferences import bradley_terry, count_votes, evaluate_pairs
 from maclip_lab.files.identity import sha256_of
 
-_WORDS = TITLES["no_metric"]
+_WORDS = lists.TITLES["no_metric"]
 _TAKEN = {*METHODS, *METHODS.values(), *COLUMNS, *_WORDS["ours"]}
-_NO_METRICS = {*map(fold_title, (*TITLES["deviation"], *COLUMNS, *_WORDS["titles"]))}
+_NO_METRICS = {*map(lists.fold_title, (*lists.TITLES["deviation"], *COLUMNS, *_WORDS["titles"]))}
 _FEWEST_TO_TELL = 10
 
 
@@ -78,8 +68,8 @@ def _read(
 ) -> None:
     """Adds the metrics of one table; those asked for have a ``-`` where lower is better."""
     rows = read_table(path).reset_index(drop=True)
-    likely = picture_columns(rows) or [str(rows.columns[0])]
-    names, by_names = chosen_column(rows, path_column, likely, "path", path)
+    likely = lists.picture_columns(rows) or [str(rows.columns[0])]
+    names, by_names = lists.chosen_column(rows, path_column, likely, "path", path)
     place, unknown = _places(rows[names].tolist(), manifest, path)
     missed = f"; {len(unknown)} rows match none, such as {unknown[0]!r}" if unknown else ""
     rivals.notes.append(
@@ -89,8 +79,8 @@ def _read(
     wanted = [name.removeprefix("-") for name in asked if name != "-"]
     metrics = _metrics(rows.drop(columns=names), path, wanted, rivals.notes)
     for column, numbers in metrics.items():
-        own_title = fold_title(column) not in _WORDS["generic"] and not column.startswith("column ")
-        label = column if own_title and column not in _TAKEN else path.stem
+        untitled = column.startswith("column ") or lists.fold_title(column) in _WORDS["generic"]
+        label = path.stem if untitled or column in _TAKEN else column
         if label in {*rivals.scores, *_TAKEN}:
             raise DatasetError(f"two tables hold {label!r}; rename a file or a column")
         by_path = numbers[list(place.values())].set_axis(list(place))
@@ -99,7 +89,7 @@ def _read(
             rivals.notes.append(f"{column!r} of {path.name} repeats the opinions: left out")
             continue
         turned = not {"-", f"-{column}"}.isdisjoint(asked)
-        by_word = not turned and (lower_is_better(label) or lower_is_better(column))
+        by_word = not turned and (lists.lower_is_better(label) or lists.lower_is_better(column))
         if by_word:
             rivals.notes.append(f"{label}: lower is better, so it is turned round")
         taken = f" from column {column!r}" if label != column else ""
@@ -168,15 +158,15 @@ def _metrics(rows: pd.DataFrame, path: Path, wanted: list[str], notes: list[str]
         column = lacking[0] if lacking else rows.columns[0]
         why = f": {column!r} holds {rows[column].iloc[0]!r}" if column in rows else ""
         raise DatasetError(
-            f"{str(path)!r} lacks the scores asked for; it has {titles_of(rows)}{why}"
+            f"{str(path)!r} lacks the scores asked for; it has {lists.titles_of(rows)}{why}"
         )
     return numbers[wanted]
 
 
 def _is_metric(title: str, numbers: "pd.Series[float]", titled: bool) -> bool:
     """Whether a column may be a metric's; without a title among titled ones, it may be an index."""
-    words, values = set(words_of(title)), np.sort(numbers.dropna())
-    if not words.isdisjoint(_WORDS["opinions"]) or fold_title(title) in _NO_METRICS:
+    words, values = set(lists.words_of(title)), np.sort(numbers.dropna())
+    if not words.isdisjoint(_WORDS["opinions"]) or lists.fold_title(title) in _NO_METRICS:
         return False
     if (values % 1 != 0).any():
         return True
@@ -185,8 +175,7 @@ def _is_metric(title: str, numbers: "pd.Series[float]", titled: bool) -> bool:
     return words.isdisjoint(_WORDS["counts"]) and not (untitled and runs)
 
 
-_NAN = float("nan")
-_SIDES = {word: side for side, words in TITLES["sides"].items() for word in words}
+_SIDES = {word: side for side, words in lists.TITLES["sides"].items() for word in words}
 
 
 def read_choices(
@@ -225,10 +214,10 @@ def read_choices(
     names = pd.unique(votes[["a", "b"]].to_numpy().ravel())
     protocol = dataset if dataset in SETS else "native"
     manifest = build_manifest(
-        Annotated(pd.DataFrame({"name": names, "mos": _NAN}), note=note),
+        Annotated(pd.DataFrame({"name": names, "mos": np.nan}), note=note),
         FileIndex.scan(file.parent if root is None else root),
         choices,
-        Card(name=dataset, title=dataset, rows=len(names), mos_range=(_NAN, _NAN)),
+        Card(name=dataset, title=dataset, rows=len(names), mos_range=(np.nan, np.nan)),
         "pairs",
         protocol=protocol,
     )
@@ -240,16 +229,16 @@ def read_choices(
 
 def _titles(rows: pd.DataFrame, columns: Sequence[str], path: Path) -> dict[str, str]:
     """The column of each part of a vote."""
-    given, titles = dict(zip(TITLES["choices"], columns, strict=False)), {}
-    for name, words in TITLES["choices"].items():
+    given, titles = dict(zip(lists.TITLES["choices"], columns, strict=False)), {}
+    for name, words in lists.TITLES["choices"].items():
         if name in given:
-            titles[name] = named_column(rows, given[name], path)
-        elif likely := usual(rows, words):
+            titles[name] = lists.named_column(rows, given[name], path)
+        elif likely := lists.usual(rows, words):
             titles[name] = likely[0]
         elif name != "count":
             raise DatasetError(
-                f"{str(path)!r}: which column is {name!r}? It has {titles_of(rows)}; a table of "
-                "choices has a, b and chosen; others are named by --pairs-columns A,B,CHOSEN"
+                f"{str(path)!r}: which column is {name!r}? It has {lists.titles_of(rows)}; a table "
+                "of choices has a, b and chosen; others are named by --pairs-columns A,B,CHOSEN"
             )
     return titles
 
@@ -272,5 +261,5 @@ def judge_choices(
     if len(sizes) > 1:
         message = f"{len(sizes)} parts of {', '.join(map(str, sizes))} pictures were never compared"
         warnings.warn(f"{message}: each has a scale of its own", DatasetWarning, stacklevel=2)
-        table["srcc_scale"] = _NAN
+        table["srcc_scale"] = np.nan
     return table, predictions.join(scale, on="name")

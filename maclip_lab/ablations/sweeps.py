@@ -1,7 +1,6 @@
 """Grids of settings over stored features: every ablation of the paper in seconds.
 
-Results are tidy: one row a setting, correlations positive where higher scores go with better
-quality.
+Results are tidy: a row a setting; a correlation is positive where better pictures score higher.
 """
 
 import warnings
@@ -106,8 +105,7 @@ def sweep(
 
     Returns:
         One row a combination: ``prompts, crops, rule, box_lam, base_cos, base_norm, alpha, srcc,
-        plcc_raw, n, n_dropped``, of the raw scores. A picture without a finite score is dropped
-        and counted.
+        plcc_raw, n, n_dropped``, of raw scores; those that are not finite are dropped, and counted.
 
     Raises:
         ValueError: the manifest has no scores, or there is no such rule, subset or box_lam.

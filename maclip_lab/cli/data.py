@@ -1,6 +1,7 @@
 """``maclip-lab features|pack|evaluate|sweep|calibrate``: data sets to features and tables."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
@@ -139,18 +140,11 @@ def evaluate(
     for note in (note for read in rivals for note in read.notes):
         typer.echo(note, err=True)
     statistics = None if judges.n_boot is None else EvaluationSettings(judges.n_boot)
+    evaluated = partial(study, clip_iqa=clip_iqa, votes=votes)
     studies = []
     for extractor in sets.extractors():
         for manifest, others in zip(sets.manifests, rivals, strict=True):
-            result = study(
-                extractor,
-                manifest,
-                fusion,
-                statistics,
-                clip_iqa=clip_iqa,
-                rivals=others,
-                votes=votes,
-            )
+            result = evaluated(extractor, manifest, fusion, statistics, rivals=others)
             studies.append(result)
             sets.report(result.predictions, manifest)
             _name_without_whole(result.predictions)
@@ -191,12 +185,8 @@ def sweep(
             table = named_sweep(grid, view, scorer.text_anchors)
             table.insert(0, "dataset", manifest.dataset)
             table.insert(1, "backbone", config.backbone)
-            made = {
-                "grid": grid,
-                "dtype": view.config.dtype,
-                "prompts": list(table["prompts"].unique()),
-                "data": manifest.data(view.table),
-            }
+            made = {"grid": grid, "dtype": view.config.dtype, "data": manifest.data(view.table)}
+            made["prompts"] = list(table["prompts"].unique())
             tables.append(table)
             records.append(provenance_record({**config.facts, **manifest.facts, **made}))
             sets.report(view.table, manifest)
@@ -222,8 +212,7 @@ def calibrate(
     extractor, manifest = sets.only("a calibration")
     view, anchors = extractor.crops(manifest), extractor.scorer.text_anchors(read.prompts)
     references = manifest.table["ref_id"]
-    made = view.config.protocol, read.settings
-    config = extractor.scorer.config(*made, preset=view.config.preset)
+    config = extractor.scorer.config(view.config.protocol, read.settings, preset=view.config.preset)
     result = fit(
         score_store(view, anchors, read.settings)["score"],
         manifest.table["mos"],

@@ -32,24 +32,23 @@ from maclip_lab.weights.places import verify
 def explain(
     result: Annotated[Path, typer.Argument(help="A result written by this command line.")],
     backbone: Annotated[
-        str | None,
-        options.backbone_option("Compare with these weights; else the recorded ones."),
+        str | None, options.backbone_option("Compare with these weights; else the recorded ones.")
     ] = None,
 ) -> None:
     """Say what a result was made from, and whether this set-up would reproduce it."""
     record = read_record(result)
-    apart = differences(result, record)
+    differing = differences(result, record)
     for part in record_parts(record):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about a data set's state, which is judged by its rows
-            apart += [*_other_weights(part, backbone), *_other_data(part, result)]
+            differing += [*_other_weights(part, backbone), *_other_data(part, result)]
     for key, value in record.items():
         typer.echo(f"{key}: {_in_words(value)}")
-    verdict = "may not reproduce this result:" if apart else "would reproduce it."
+    verdict = "may not reproduce this result:" if differing else "would reproduce it."
     typer.echo(f"The present set-up {verdict}")
-    for difference in dict.fromkeys(apart):
+    for difference in dict.fromkeys(differing):
         typer.echo(f"  {difference}")
-    if apart:
+    if differing:
         raise typer.Exit(1)
 
 
@@ -109,10 +108,10 @@ def _other_scored(result: Path, data: Mapping[str, Any]) -> Iterator[str]:
         return
     folder = Path(data["folder"])
     yield from _other_pictures(names, folder, data)
-    known = {folder / name for name in names}
+    scored = {folder / name for name in names}
     for place in (folder / searched for searched in data.get("searched", ())):
         there = find_pictures(place) if place.is_dir() else []
-        if added := [path for path in there if path not in known]:
+        if added := [path for path in there if path not in scored]:
             yield f"{len(added)} pictures are new in {place}, the first {added[0].name}"
 
 
@@ -158,10 +157,8 @@ def examine() -> pd.DataFrame:
     rows.append(("device", "ok", f"{device} {processor}, {torch.get_num_threads()} threads"))
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         rows.append(("Pillow", "bad", "LOAD_TRUNCATED_IMAGES is on: cut pictures pass as whole"))
-    for what, folder in (
-        ("cache", places.cache_folder()),
-        ("hub's cache", places.hub_folders()[0]),
-    ):
+    caches = {"cache": places.cache_folder(), "hub's cache": places.hub_folders()[0]}
+    for what, folder in caches.items():
         nearest = next(path for path in (folder, *folder.parents) if path.exists())
         writable = nearest.is_dir() and os.access(nearest, os.W_OK)
         advice = f"; not writable, set {places.CACHE_VARIABLE} to a folder that is"

@@ -110,12 +110,12 @@ def verify(
         if name.lower() != "rn50" or picture.name.lower() not in CLIP_IQA_ANSWERS:
             answers = f"the known answers are RN50's for {', '.join(CLIP_IQA_ANSWERS)}"
             raise typer.BadParameter(f"{picture.name}: {answers}", param_hint="--pictures")
-    found = places.verify(name, where.weights_dir)[0]
-    expected = found.expected or "unknown: nothing on record to compare with"
-    typer.echo(f"{found.model.name}: {found.status}\nfile     {found.path}")
-    typer.echo(f"sha256   {found.sha256}\nexpected {expected}")
-    failed = found.status in ("missing", "mismatch")
-    if found.status == "unrecorded":  # nothing to compare with, so at least it must be a CLIP
+    copy = places.verify(name, where.weights_dir)[0]
+    expected = copy.expected or "unknown: nothing on record to compare with"
+    typer.echo(f"{copy.model.name}: {copy.status}\nfile     {copy.path}")
+    typer.echo(f"sha256   {copy.sha256}\nexpected {expected}")
+    failed = copy.status in ("missing", "mismatch")
+    if copy.status == "unrecorded":  # nothing to compare with, so at least it must be a CLIP
         load_backbone(name, weights_dir=where.weights_dir, offline=True)
     for picture in [] if failed else pictures or ():
         score = Maclip(name, weights_dir=where.weights_dir).clip_iqa(picture)

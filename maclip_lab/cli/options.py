@@ -31,53 +31,45 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
     Of ``Annotated[Settings, names]`` the fields named are options, of ``partial[Settings]`` the
     command gets a partial that lacks the other fields.
     """
-    taken = _Taken(command)
-    options = list(taken.all_options())
+    options, call = _spread(command)
 
     @functools.wraps(command)
-    def spreading(**given: object) -> None:
-        taken.call(given)
+    def spreading(**values: object) -> None:
+        call(values)
 
     spreading.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
     spreading.__annotations__ = {each.name: each.annotation for each in options}
     return spreading
 
 
-class _Taken:
-    """What a command, or a settings object, is called with: options, and settings objects."""
+def _spread(
+    made: Callable[..., Any], names: Sequence[str] | None = None, *, partly: bool = False
+) -> tuple[list[inspect.Parameter], Callable[[Mapping[str, object]], object]]:
+    """The options of a command or of settings, and what makes it of their values."""
+    own, settings = list[inspect.Parameter](), {}
+    hints = get_type_hints(made, include_extras=True)
+    described = {each.name: each for each in fields(made)} if is_dataclass(made) else {}
+    for name, parameter in inspect.signature(made).parameters.items():
+        if names is not None and name not in names:
+            continue
+        hint, chosen = hints[name], None
+        if get_origin(hint) is Annotated and isinstance(get_args(hint)[1], tuple):
+            hint, chosen = get_args(hint)
+        is_partial = get_origin(hint) is partial
+        inner: Any = get_args(hint)[0] if is_partial else hint
+        if is_dataclass(inner):
+            settings[name] = _spread(inner, chosen, partly=is_partial)  # type: ignore[arg-type]
+        elif get_origin(hint) is Annotated:
+            own.append(parameter.replace(annotation=hint, kind=inspect.Parameter.KEYWORD_ONLY))
+        elif name in described and "help" in described[name].metadata:
+            own.append(_option(described[name], hint))
 
-    def __init__(self, made: Callable[..., Any], names: Sequence[str] | None = None) -> None:
-        self.made = made
-        self.options: list[inspect.Parameter] = []
-        self.settings: dict[str, _Taken] = {}
-        hints = get_type_hints(made, include_extras=True)
-        described = {each.name: each for each in fields(made)} if is_dataclass(made) else {}
-        for name, parameter in inspect.signature(made).parameters.items():
-            hint, chosen = hints[name], None
-            if get_origin(hint) is Annotated and isinstance(get_args(hint)[1], tuple):
-                hint, chosen = get_args(hint)
-            settings: Any = get_args(hint)[0] if get_origin(hint) is partial else hint
-            if names is not None and name not in names:
-                continue
-            if is_dataclass(settings):
-                inner = self.settings[name] = _Taken(settings, chosen)  # type: ignore[arg-type]
-                if settings is not hint:
-                    inner.made = partial(partial, inner.made)
-            elif get_origin(hint) is Annotated:
-                kind = inspect.Parameter.KEYWORD_ONLY
-                self.options.append(parameter.replace(annotation=hint, kind=kind))
-            elif name in described and "help" in described[name].metadata:
-                self.options.append(_option(described[name], hint))
+    def call(values: Mapping[str, object]) -> object:
+        arguments = {each.name: values[each.name] for each in own}
+        arguments |= {name: make(values) for name, (_, make) in settings.items()}
+        return partial(made, **arguments) if partly else made(**arguments)
 
-    def all_options(self) -> Iterator[inspect.Parameter]:
-        yield from self.options
-        for settings in self.settings.values():
-            yield from settings.all_options()
-
-    def call(self, given: Mapping[str, object]) -> object:
-        values = {each.name: given[each.name] for each in self.options}
-        objects = {name: settings.call(given) for name, settings in self.settings.items()}
-        return self.made(**values, **objects)
+    return own + [each for options, _ in settings.values() for each in options], call
 
 
 def _option(described: "Field[Any]", kind: object) -> inspect.Parameter:
@@ -151,14 +143,14 @@ class Sets:
     @cached_property
     def manifests(self) -> list[Manifest]:
         """The manifests of a data set by name, or of all that lie under the root."""
-        found = {self.dataset: self.root}
+        folders = {self.dataset: self.root}
         if self.dataset == "all" and self.choices.annotations is None:
             if self.root is None:
                 raise typer.BadParameter("say where the data sets lie", param_hint="--root")
-            found = dict(find_datasets(self.root))
-            if not found:
+            folders = dict(find_datasets(self.root))
+            if not folders:
                 raise typer.BadParameter("no data set was found there", param_hint="--root")
-        opened = [open_dataset(name, folder, self.choices) for name, folder in found.items()]
+        opened = [open_dataset(name, folder, self.choices) for name, folder in folders.items()]
         for manifest in opened:
             if manifest.note:
                 typer.echo(f"{manifest.dataset} in {manifest.root}: {manifest.note}", err=True)

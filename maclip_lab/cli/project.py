@@ -71,11 +71,10 @@ def lab(
     """Open the notebooks in JupyterLab, on this machine alone and with its token."""
     if importlib.util.find_spec("jupyterlab") is None:
         raise typer.BadParameter("JupyterLab is not installed; pip install 'maclip-lab[lab]'")
-    command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1"]
-    command.append(f"--ServerApp.port={port}")
+    command = [sys.executable, "-m", "jupyterlab"]
+    command += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"]
     if (_CHECKOUT / _FIRST).is_file():  # the whole checkout, for notebooks link to files above them
-        command.append(f"--ServerApp.root_dir={_CHECKOUT}")
-        command.append(f"--LabApp.default_url=/lab/tree/{_FIRST}")
+        command += [f"--ServerApp.root_dir={_CHECKOUT}", f"--LabApp.default_url=/lab/tree/{_FIRST}"]
     if not browser:
         command.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:

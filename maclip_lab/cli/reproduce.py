@@ -52,8 +52,7 @@ def reproduce(
 ) -> None:
     """Reproduce the paper's claims: a page, tables, figures, packs; stopped, it goes on from there.
 
-    It executes notebook 10 for every backbone. Exit status 0 means that whatever could be run was
-    run.
+    It executes notebook 10 for every backbone. Exit status 0: whatever could be run was run.
 
     Examples: maclip-lab reproduce -o report/; maclip-lab reproduce --root ~/iqa -b RN50 -o report/
     """
@@ -136,18 +135,18 @@ def _execute(folder: Path, parameters: Mapping[str, object], *, progress: bool) 
 
 def _claim_folder(folder: Path, config: dict[str, object]) -> dict[str, object]:
     """The record of a report that is begun, or gone on with, in a folder that has nothing else."""
-    path, then, apart = folder / "settings.json", dict[str, Any](), list[str]()
+    path, then, differing = folder / "settings.json", dict[str, Any](), list[str]()
     if path.exists():
         before = read_record(path)
-        then, apart = before["config"], differences(path, before)
+        then, differing = before["config"], differences(path, before)
     elif folder.exists() and any(folder.iterdir()):
         raise MaclipError(f"{folder} holds other things than a report; name a new folder")
     for name in then.keys() & config.keys():
         if then[name] != config[name]:
-            apart.append(f"{name} was {then[name]} and is {config[name]}")
-    if apart:
+            differing.append(f"{name} was {then[name]} and is {config[name]}")
+    if differing:
         said = f"{folder} holds a report that this one cannot be mixed with"
-        raise MaclipError(f"{said}: {'; '.join(apart)}. Name a new folder")
+        raise MaclipError(f"{said}: {'; '.join(differing)}. Name a new folder")
     record = provenance_record(then | config)
     write_result(json.dumps(record["config"], indent=2).encode(), path, record)
     return record

@@ -266,8 +266,7 @@ def untrained_clip(state: Mapping[str, Tensor], seed: int, *, quick_gelu: bool =
     Every weight is drawn as PyTorch draws it for a new network, so that what such a network shows
     is owed to the architecture and to luck. Batch norms have seen no picture: they change nothing.
 
-    Of the tensors, under OpenAI's names, the shapes alone matter; the global random state is left
-    as it is.
+    Of the tensors, under OpenAI's names, shapes alone matter; the global random state stays.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -324,10 +323,8 @@ def _shaped_clip(state: Mapping[str, Tensor], quick_gelu: bool) -> CLIP:
     if "visual.proj" in state:
         width, _, patch, _ = state["visual.conv1.weight"].shape
         image_size = patch * math.isqrt(len(state["visual.positional_embedding"]) - 1)
-        layers, embed_dim = (
-            _count(state, "visual.transformer.resblocks."),
-            state["visual.proj"].shape[1],
-        )
+        layers = _count(state, "visual.transformer.resblocks.")
+        embed_dim = state["visual.proj"].shape[1]
         visual = VisionTransformer(image_size, patch, width, layers, embed_dim, act)
     else:
         stages = tuple(_count(state, f"visual.layer{i}.") for i in (1, 2, 3, 4))

@@ -64,9 +64,9 @@ def _word_ids(word: str) -> tuple[int, ...]:
             break
         merged, i = [], 0
         while i < len(symbols):
-            found = tuple(symbols[i : i + 2]) == best
-            merged.append("".join(best) if found else symbols[i])
-            i += 2 if found else 1
+            is_best = tuple(symbols[i : i + 2]) == best
+            merged.append("".join(best) if is_best else symbols[i])
+            i += 2 if is_best else 1
         symbols = merged
     return tuple(vocabulary()[symbol] for symbol in symbols)
 

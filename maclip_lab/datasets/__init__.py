@@ -7,22 +7,6 @@ from maclip_lab.datasets.opening import find_datasets, open_dataset
 from maclip_lab.datasets.synthetic import EDITIONS, Edition, make_synthetic
 from maclip_lab.errors import DatasetError, DatasetWarning
 
-__all__ = [
-    "CARDS",
-    "EDITIONS",
-    "Card",
-    "Choices",
-    "DatasetError",
-    "DatasetWarning",
-    "Edition",
-    "Finding",
-    "Manifest",
-    "Report",
-    "card_for",
-    "check_dataset",
-    "find_datasets",
-    "list_datasets",
-    "make_synthetic",
-    "open_dataset",
-    "show_card",
-]
+__all__ = ["CARDS", "EDITIONS", "Card", "Choices", "DatasetError", "DatasetWarning", "Edition"]
+__all__ += ["Finding", "Manifest", "Report", "card_for", "check_dataset", "find_datasets"]
+__all__ += ["list_datasets", "make_synthetic", "open_dataset", "show_card"]

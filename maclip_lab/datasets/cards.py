@@ -184,8 +184,7 @@ def complete_rows(card: Card, choices: Choices) -> tuple[int, ...]:
 
 def list_datasets() -> pd.DataFrame:
     """One row a data set: name, pictures, range, direction, licence and where to get it."""
-    table = pd.DataFrame([vars(card) for card in CARDS.values()])
-    table["dataset"] = table["name"]
+    table = pd.DataFrame(map(vars, CARDS.values())).rename(columns={"name": "dataset"})
     table[["lowest", "highest"]] = table["mos_range"].tolist()
     table["better"] = table["higher_is_better"].map({True: "higher", False: "lower"})
     first = ["dataset", "title", "rows", "paper_rows", "lowest", "highest", "better"]

@@ -147,10 +147,10 @@ def _some(
 def _sizes(table: pd.DataFrame, card: Card, sizes: Sequence[tuple[int, int]]) -> list[Finding]:
     """Pictures that were read, and are not of the size they are known to have."""
     others = {fold_name(other): tuple(size) for other, size in card.other_sizes.items()}
-    known = [others.get(fold_name(name), card.size) for name in table["name"]]
+    expected = [others.get(fold_name(name), card.size) for name in table["name"]]
     wrong = [
         f"{path}: {size[0]} x {size[1]}"
-        for path, size, right in zip(table["path"], sizes, known, strict=True)
+        for path, size, right in zip(table["path"], sizes, expected, strict=True)
         if right and any(size) and size != right
     ]
     if not wrong or card.size is None:

@@ -122,8 +122,8 @@ class _Finder:
     def home(self, source: str, names: list[str]) -> str:
         """The narrowest folder around the annotation file that holds most of the pictures."""
         homes = [str(parent).removeprefix(".") for parent in PurePosixPath(source).parents]
-        found = {home: sum(bool(self._candidates(n, home)) for n in names) for home in homes}
-        return max(found, key=lambda home: found[home], default="")
+        counts = {home: sum(bool(self._candidates(n, home)) for n in names) for home in homes}
+        return max(counts, key=lambda home: counts[home], default="")
 
     def find(self, name: str, home: str) -> str | None:
         """The file that a name is the path of, else the one that a search finds; absolute."""
@@ -221,8 +221,8 @@ def build_manifest(
         table[column] = table[column].fillna(facets[column]) if column in table else facets[column]
     table = table[[column for column in COLUMNS if column in table]]
     present = pd.Series([file is not None for file in files])
-    note, found = annotated.note, zip(names, files, strict=True)
-    sought = [pair for pair in found if beside and pair[1] and not finder.exact(pair[0])]
+    note, pairs = annotated.note, zip(names, files, strict=True)
+    sought = [pair for pair in pairs if beside and pair[1] and not finder.exact(pair[0])]
     if sought:
         note += (
             f"; {len(sought)} of {len(names)} pictures were found by a search for the ends of "

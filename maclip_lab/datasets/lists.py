@@ -47,8 +47,8 @@ def words_of(title: object) -> list[str]:
     >>> words_of("NIQE score"), words_of("meanRating_v2")
     (['niqe', 'score'], ['mean', 'rating', 'v2'])
     """
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", str(title))
-    return [word for word in re.split(r"[\W_]+", apart.lower()) if word]
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", str(title))
+    return [word for word in re.split(r"[\W_]+", spaced.lower()) if word]
 
 
 def lower_is_better(label: object) -> bool:
@@ -108,13 +108,13 @@ def open_list(
     _refuse_our_own(rows, choices.score_column, path)
     table, note, score = _columns(rows, choices, path)
     unknown = Card(name=called, title=called, rows=len(rows), mos_range=(math.nan, math.nan))
-    known, higher = card or unknown, choices.higher_is_better
+    facts, higher = card or unknown, choices.higher_is_better
     if higher is None and card is None and "dmos" in fold_title(score):
         raise DatasetError(
             f"{str(path)!r}: a DMOS may mean either direction; say higher_is_better=True "
             "(--higher-is-better) or higher_is_better=False (--lower-is-better)"
         )
-    higher = known.higher_is_better if higher is None else higher
+    higher = facts.higher_is_better if higher is None else higher
     note += f", {'higher' if higher else 'lower'} is better"
     if choices.on_duplicate == "mean":
         note += f"; means of {len(table)} ratings"
@@ -125,17 +125,17 @@ def open_list(
         note += _versions(table["name"].map(_stem))
     index = FileIndex.scan(_root_of(table["name"], path) if root is None else root)
     low, high = float(table["mos"].min()), float(table["mos"].max())
-    fits = known.mos_range[0] <= low and high <= known.mos_range[1]
+    fits = facts.mos_range[0] <= low and high <= facts.mos_range[1]
     seen = (low, high) if low < high else (low - 0.5, high + 0.5)
-    folder = next(iter(known.resolutions), None)  # the paper's, of several with the same names
-    if index.root.name.lower() in known.resolutions:
+    folder = next(iter(facts.resolutions), None)  # the paper's, of several with the same names
+    if index.root.name.lower() in facts.resolutions:
         folder = None
-    mos_range = choices.mos_range or (known.mos_range if fits else seen)
+    mos_range = choices.mos_range or (facts.mos_range if fits else seen)
     return build_manifest(
         Annotated(table, folder=folder, note=note),
         index,
         choices,
-        replace(known, higher_is_better=higher, mos_range=mos_range),
+        replace(facts, higher_is_better=higher, mos_range=mos_range),
         "file",
         protocol=None if card else "native",
         beside=Path(os.path.abspath(path)).parent,
@@ -153,8 +153,8 @@ def _columns(rows: pd.DataFrame, choices: Choices, path: Path) -> tuple[pd.DataF
     score, by_score = chosen_column(rows, choices.score_column, scores, "score", path)
 
     def other(kind: str, fits: Callable[["pd.Series[str]"], bool] = lambda _: True) -> str | None:
-        found = (c for c in usual(rows, TITLES[kind]) if c not in (picture, score))
-        return next((column for column in found if fits(rows[column])), None)
+        columns = (c for c in usual(rows, TITLES[kind]) if c not in (picture, score))
+        return next((column for column in columns if fits(rows[column])), None)
 
     table = pd.DataFrame({"name": rows[picture]})
     table["mos"] = to_numbers(rows[score], f"{path.name}, {score}")

@@ -1,7 +1,6 @@
 """The manifest: which pictures a data set holds and what people thought of them.
 
-Scores stay in the publisher's units and direction; ``higher_is_better`` says what a statistic has
-to know.
+Scores stay in the publisher's units and direction, and ``higher_is_better`` says which it is.
 """
 
 import hashlib
@@ -123,21 +122,17 @@ class Manifest:
     @property
     def facts(self) -> dict[str, object]:
         """Which rows these are, as results record it."""
-        return {
-            "dataset": self.dataset,
-            "manifest_sha256": self.sha256,
-            "variant": self.variant,
-            "note": self.note,
-            **({"pack_sha256": self.pack_sha256} if self.pack_sha256 else {}),
-        }
+        facts = {"dataset": self.dataset, "manifest_sha256": self.sha256, "variant": self.variant}
+        pack = {"pack_sha256": self.pack_sha256} if self.pack_sha256 else {}
+        return {**facts, "note": self.note, **pack}
 
     def data(self, pictures: pd.DataFrame | None = None) -> dict[str, object]:
         """What a record holds so that the rows, and files by ``path`` and ``sha256``, are found."""
-        known: dict[str, object] = {} if self.opened is None else {"opened": dict(self.opened)}
+        facts: dict[str, object] = {} if self.opened is None else {"opened": dict(self.opened)}
         if pictures is not None:
             files = zip(pictures["path"], pictures["sha256"], strict=True)
-            known["pictures_sha256"] = joint_sha256(files)
-        return known
+            facts["pictures_sha256"] = joint_sha256(files)
+        return facts
 
     @property
     def content(self) -> dict[str, object]:

@@ -41,8 +41,7 @@ def open_dataset(
         more: fields of `Choices` that differ from ``choices``, such as ``variant="paper"``.
 
     Returns:
-        The manifest; its ``note`` says which columns of a list were taken, and what was searched
-        for.
+        The manifest; its ``note`` says which columns of a list were taken, and what was sought.
 
     Raises:
         DatasetError: files that are not as they should be.

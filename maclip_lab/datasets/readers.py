@@ -30,12 +30,11 @@ print(json.dumps([value if isinstance(value, (int, float)) else str(value[0]) fo
 
 
 def read_table(path: Path, *, sheet: str | int = 0, header: int = 1) -> pd.DataFrame:
-    """A table of texts by the suffix of its file, one of `READERS`.
+    """A table of texts by the suffix of its file, one of `READERS`; else a `DatasetError`.
 
     A first line such as ``sep=;``, comments after ``#`` and blank rows are passed over. A text or
     sheet whose first row has a number has no header: its columns are ``column 1``, ``column 2`` ...
-    as is any column without a title. ``sheet`` and its ``header`` row are a workbook's. What cannot
-    be read is a `DatasetError`.
+    as is any column without a title. ``sheet`` and its ``header`` row are a workbook's.
     """
     suffix = path.suffix.lower()
     if not path.is_file():

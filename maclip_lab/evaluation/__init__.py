@@ -16,22 +16,6 @@ from maclip_lab.evaluation.intervals import Correlations, EvaluationSettings, co
 from maclip_lab.evaluation.preferences import count_votes, evaluate_pairs, pairs_from_mos
 from maclip_lab.evaluation.table import breakdown, evaluate
 
-__all__ = [
-    "METHODS",
-    "Calibration",
-    "Correlations",
-    "Estimate",
-    "EvaluationSettings",
-    "breakdown",
-    "calibrate",
-    "correlate",
-    "count_votes",
-    "evaluate",
-    "evaluate_pairs",
-    "fit_logistic",
-    "holm",
-    "pairs_from_mos",
-    "resamples",
-    "spearman",
-    "verdicts",
-]
+__all__ = ["METHODS", "Calibration", "Correlations", "Estimate", "EvaluationSettings", "breakdown"]
+__all__ += ["calibrate", "correlate", "count_votes", "evaluate", "evaluate_pairs", "fit_logistic"]
+__all__ += ["holm", "pairs_from_mos", "resamples", "spearman", "verdicts"]

@@ -112,7 +112,6 @@ def _check_rows(values: object, n: int, mos: ArrayLike, name: str) -> None:
         )
 
 
-_NAN = float("nan")
 _LEVEL = 0.05
 _LEAST = 40  # resamples a test: their counted p, of none beyond zero, passes at that level
 
@@ -131,14 +130,14 @@ class Estimate:
     """
 
     value: float
-    low: float = _NAN
-    high: float = _NAN
-    p: float = _NAN
+    low: float = np.nan
+    high: float = np.nan
+    p: float = np.nan
     n: int = 0
     clusters: int = 0
     method: str = ""
     reason: str = ""
-    se: float = _NAN
+    se: float = np.nan
     resamples: int = 0
 
     def __repr__(self) -> str:
@@ -172,7 +171,7 @@ class Estimate:
     def shown_at(self, level: float) -> float:
         """The smallest number found at a level, such as one that many tests share, in 80 %."""
         if not self.clusters > 1:
-            return _NAN
+            return np.nan
         t = stats.t(self.clusters - 1)
         return float((t.ppf(1 - level / 2) + t.ppf(0.8)) * self.se)
 
@@ -184,16 +183,8 @@ class Estimate:
         low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2]).tolist()
         tail, size = min(np.sum(replicates <= 0), np.sum(replicates >= 0)), replicates.size
         p = float(min(1.0, 2 * (tail + 1) / (size + 1)))
-        se = float(replicates.std(ddof=1)) if size > 1 else _NAN
+        se = float(replicates.std(ddof=1)) if size > 1 else np.nan
         return cls(value, low, high, p, method=method, se=se, resamples=size)
-
-    @classmethod
-    def beyond(cls, value: float, null: Array) -> "Estimate":
-        """How far a number lies above the draws (B,) of chance, beside the middle of those."""
-        apart = value - null[~np.isnan(null)]
-        if apart.size == 0:
-            return cls(_NAN, reason="no draw of chance is a number")
-        return cls.counted(float(apart.mean()), apart, method="draws of chance")
 
 
 def resamples(tests: int) -> int:

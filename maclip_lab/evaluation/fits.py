@@ -118,8 +118,7 @@ def _best_shape(x: Array, y: Array, line: bool) -> Array | None:
     best = min(results, key=lambda result: result.cost)
     # The last digits; where the error is flat this may end early, and is no worse for it.
     polished = refine(best.x, ftol=_TOLERANCE, xtol=_TOLERANCE, gtol=_TOLERANCE)
-    shape: Array = min(polished, best, key=lambda result: result.cost).x
-    return shape
+    return np.asarray(min(polished, best, key=lambda result: result.cost).x)
 
 
 def official_evaluation(predictions: Array, mos: Array) -> tuple[float, float, str]:
@@ -235,8 +234,8 @@ def calibrate(
     knots, values = _curve(x, y)
     kept = np.unique(np.linspace(0, knots.size - 1, _KNOTS).round().astype(int))
     values = values if higher_is_better else -values
-    at, told = tuple(knots[kept].tolist()), tuple(values[kept].tolist())
-    return Calibration(at, told, float(np.sort(errors)[rank - 1]), x.size, dict(facts or {}))
+    curve = tuple(knots[kept].tolist()), tuple(values[kept].tolist())
+    return Calibration(*curve, float(np.sort(errors)[rank - 1]), x.size, dict(facts or {}))
 
 
 def _curve(x: Array, quality: Array) -> tuple[Array, Array]:

@@ -48,10 +48,7 @@ class Resamples:
     """
 
     def __init__(
-        self,
-        n: int,
-        clusters: Labels | None = None,
-        settings: EvaluationSettings | None = None,
+        self, n: int, clusters: Labels | None = None, settings: EvaluationSettings | None = None
     ) -> None:
         self.n, self.settings = n, settings or EvaluationSettings()
         units = np.arange(n) if clusters is None else np.asarray(clusters, dtype=object)
@@ -170,8 +167,7 @@ def correlate(
 ) -> Correlations:
     """SRCC of predictions (N, M), or (N,), with quality (N,), all from the same resamples.
 
-    Higher is better; pictures that lack one of the numbers are left out for all. Clusters and
-    settings are as in `evaluate`.
+    Higher is better; pictures that lack a number are left out for all; the rest as in `evaluate`.
     """
     x, y = np.asarray(predictions, dtype=float), np.asarray(quality, dtype=float)
     x = x[:, None] if x.ndim == 1 else x

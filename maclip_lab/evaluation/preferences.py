@@ -61,14 +61,14 @@ def pairs_from_mos(
     """
     _, quality = align({"mos": mos}, mos, higher_is_better)
     error = numbers(mos_std, mos, "mos_std") ** 2 / np.asarray(n_votes, dtype=float)
-    known = np.flatnonzero(np.isfinite(quality) & np.isfinite(error))
-    if known.size < 2:
-        raise ValueError(f"{known.size} pictures have a MOS, a deviation and a number of votes")
-    if known.size > _MOST_PICTURES:
-        known = np.sort(np.random.default_rng(0).choice(known, _MOST_PICTURES, replace=False))
-    a, b = (known[place] for place in np.triu_indices(known.size, 1))
-    apart, limit = quality[a] - quality[b], stats.norm.ppf(0.975) * np.sqrt(error[a] + error[b])
-    verdict = np.sign(apart).astype(int) * (abs(apart) > limit)
+    rated = np.flatnonzero(np.isfinite(quality) & np.isfinite(error))
+    if rated.size < 2:
+        raise ValueError(f"{rated.size} pictures have a MOS, a deviation and a number of votes")
+    if rated.size > _MOST_PICTURES:
+        rated = np.sort(np.random.default_rng(0).choice(rated, _MOST_PICTURES, replace=False))
+    a, b = (rated[place] for place in np.triu_indices(rated.size, 1))
+    lead, limit = quality[a] - quality[b], stats.norm.ppf(0.975) * np.sqrt(error[a] + error[b])
+    verdict = np.sign(lead).astype(int) * (abs(lead) > limit)
     names = mos.index if isinstance(mos, pd.Series) else pd.RangeIndex(quality.size)
     votes = {"votes_a": 1 * (verdict > 0), "votes_b": 1 * (verdict < 0), "ties": 0}
     return pd.DataFrame({"a": names[a], "b": names[b], **votes, "verdict": verdict})
@@ -134,10 +134,10 @@ def evaluate_pairs(
     a, b, used = a[kept], b[kept], pairs[kept]
     table = pd.DataFrame({"method": [*scores], "n_pairs": a.size, "n_dropped": (~kept).sum()})
     table["n_different"] = (used["verdict"] != 0).sum()
-    apart = scores.to_numpy()[a] - scores.to_numpy()[b]
-    found = [_estimates(column, used) for column in apart.T]
+    leads = scores.to_numpy()[a] - scores.to_numpy()[b]
+    statistics = [_estimates(column, used) for column in leads.T]
     for name in ("accuracy", "auc_ds", "auc_bw"):
-        values, influences = zip(*(one[name] for one in found), strict=True)
+        values, influences = zip(*(each[name] for each in statistics), strict=True)
         table[name] = values
         table[[f"{name}_lo", f"{name}_hi"]] = [
             _wilson(value, _variance(influence, a, b), max(a.size, 1))
@@ -154,16 +154,16 @@ def evaluate_pairs(
     return table
 
 
-def _estimates(apart: Array, pairs: pd.DataFrame) -> dict[str, tuple[float, Array]]:
+def _estimates(leads: Array, pairs: pd.DataFrame) -> dict[str, tuple[float, Array]]:
     """The statistics, each with its influence (P,): how far every pair moves it."""
     for_a, for_b, verdict = (pairs[n].to_numpy(float) for n in ("votes_a", "votes_b", "verdict"))
-    right = np.where(apart > 0, for_a, np.where(apart < 0, for_b, (for_a + for_b) / 2))
+    right = np.where(leads > 0, for_a, np.where(leads < 0, for_b, (for_a + for_b) / 2))
     total = (for_a + for_b).sum()
     accuracy = right.sum() / total if total else np.nan
     moved = (right - accuracy * (for_a + for_b)) / max(total, 1)
     different = verdict != 0
-    far, near, turned = abs(apart[different]), abs(apart[~different]), (apart * verdict)[different]
-    ds, bw = np.zeros(apart.shape), np.zeros(apart.shape)
+    far, near, turned = abs(leads[different]), abs(leads[~different]), (leads * verdict)[different]
+    ds, bw = np.zeros(leads.shape), np.zeros(leads.shape)
     area_ds, ds[different] = _area(far, near)
     ds[~different] = -_area(near, far)[1]
     area_bw, bw[different] = _area(turned, -turned)

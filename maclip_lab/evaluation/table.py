@@ -80,11 +80,11 @@ def evaluate(
     rows = []
     for method in scores:
         group = alike if method in alike else (method,)
-        found, i = correlations(*group), group.index(method)
+        srccs, i = correlations(*group), group.index(method)
         x, y = scores[method].to_numpy()[usable[method]], quality[usable[method]]
         row = {"method": method, "n": y.size, "n_dropped": quality.size - y.size}
-        row["n_clusters"] = 0 if labels is None else found.resamples.clusters
-        rows.append(row | _numbers(x, y, found.srcc(i), higher_is_better))
+        row["n_clusters"] = 0 if labels is None else srccs.resamples.clusters
+        rows.append(row | _numbers(x, y, srccs.srcc(i), higher_is_better))
     table = pd.DataFrame(rows, columns=COLUMNS)
     if baseline is None:
         return table

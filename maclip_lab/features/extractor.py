@@ -17,14 +17,7 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from maclip_lab.crops import (
-    WHOLE,
-    PreparedPicture,
-    Protocol,
-    fitted,
-    prepare_picture,
-    protocol_for,
-)
+from maclip_lab.crops import WHOLE, PreparedPicture, Protocol, fitted, prepare_picture, protocol_for
 from maclip_lab.datasets.manifest import Manifest
 from maclip_lab.encoder import map_ahead
 from maclip_lab.features.features import Features, StoreConfig, StoreError
@@ -144,7 +137,7 @@ class Extractor:
         ours = {"sha256": manifest.pack_sha256 or "that of no pack", **wanted.fields}
         theirs = {"sha256": pack.manifest.pack_sha256, **made.fields}
         if ours != theirs:
-            apart = [
+            unlike = [
                 f"{name} is {ours[name]!r} here and {theirs[name]!r} there"
                 for name in ours
                 if ours[name] != theirs[name]
@@ -152,15 +145,14 @@ class Extractor:
             whose = pack.backbone if isinstance(scorer, Pack) else scorer.backbone.name
             raise StoreError(
                 f"{pack.name} holds features of {pack.backbone} that are not those asked for, of "
-                f"{whose} for the rows of {manifest.dataset}: {'; '.join(apart)}; maclip-lab pack "
+                f"{whose} for the rows of {manifest.dataset}: {'; '.join(unlike)}; maclip-lab pack "
                 "makes another pack"
             )
         return pack
 
     def _stores(self, manifest: Manifest, *protocols: Protocol | None) -> list[FeatureStore]:
-        folder = Path(self.folder)
-        memo = Memo(folder, manifest.root)
-        return [FeatureStore(folder, self.config(manifest, one), memo) for one in protocols]
+        folder, memo = Path(self.folder), Memo(Path(self.folder), manifest.root)
+        return [FeatureStore(folder, self.config(manifest, each), memo) for each in protocols]
 
     def _features(self, manifest: Manifest, *protocols: Protocol | None) -> list[Features]:
         """By a first protocol, and by that of whole pictures; what is lacking is made at once."""
@@ -188,10 +180,8 @@ class Extractor:
         self, manifest: Manifest, stores: Sequence[FeatureStore]
     ) -> tuple[dict[str, str], dict[str, Picture]]:
         """The contents of all files by path, which no store lacks, and what cannot be read."""
-        memo, places = (
-            stores[0].memo,
-            dict(zip(manifest.table["path"], manifest.paths, strict=True)),
-        )
+        places = dict(zip(manifest.table["path"], manifest.paths, strict=True))
+        memo = stores[0].memo
         contents = {path: memo.recall(place) for path, place in places.items()}
         unread = dict[str, Picture]()
         jobs = [
@@ -205,8 +195,8 @@ class Extractor:
             jobs[start:] + jobs[:start],
             lambda job: len(stores) * announced_pixels(job[1]),
         )
-        known, saved = len(places) - len(jobs), time.monotonic()
-        options = {"total": len(places), "initial": known, "unit": "picture"}
+        stored, saved = len(places) - len(jobs), time.monotonic()
+        options = {"total": len(places), "initial": stored, "unit": "picture"}
         with tqdm(**options, disable=not self.progress) as bar:
             for path, picture, pictures in ahead:
                 contents[path] = sha256 = picture.sha256

@@ -111,11 +111,6 @@ class Features:
         return np.cumsum([0, *self.table["n_crops"].iloc[self.ok]], dtype=np.int64)
 
     @cached_property
-    def segments(self) -> np.ndarray:
-        """Position of the picture that each crop belongs to when all are laid flat, ``(M,)``."""
-        return np.repeat(self.ok, np.diff(self.offsets))
-
-    @cached_property
     def grids(self) -> np.ndarray:
         """Rows and columns of windows of every picture in ``ok``, ``(len(ok), 2)`` int64."""
         return self.table[GRID].to_numpy(np.int64)[self.ok]
@@ -155,7 +150,7 @@ class Features:
         return torch.from_numpy(feats.astype(np.float32, copy=False))
 
     def blocks(self, crops: int = 4096) -> Iterator[np.ndarray]:
-        """All features laid flat, in the order of ``segments``, ``(at most crops, D)`` at a time.
+        """All features laid flat, picture after picture, ``(at most crops, D)`` at a time.
 
         They are of the stored type.
         """
@@ -199,8 +194,7 @@ class StoredCues:
         """Positions of the crops of a subset, ``(m,)``, ascending.
 
         ``crops`` are ``"all"``, ``"thumbnail"``, ``"windows"``, or ``"stride-256"`` for the windows
-        that a stride of 256 pixels would have cut, and the thumbnail; any multiple of the store's
-        stride.
+        that a stride of 256 pixels, or any multiple of the store's, would cut, and the thumbnail.
         """
         offsets, protocol = self.features.offsets, self.features.config.protocol
         counts = np.diff(offsets)
@@ -219,8 +213,8 @@ class StoredCues:
             row, col = np.divmod(place, np.maximum(cols, 1))
             masks[crops] = thumbnails | (windows & (row % step == 0) & (col % step == 0))
         if crops not in masks:
-            known = f"'all', 'thumbnail', 'windows' or 'stride-{2 * protocol.stride}'"
-            raise ValueError(f"crops are {known}, got {crops!r}")
+            names = f"'all', 'thumbnail', 'windows' or 'stride-{2 * protocol.stride}'"
+            raise ValueError(f"crops are {names}, got {crops!r}")
         if not masks[crops].any():
             raise ValueError(f"no crop of the protocol {protocol.name!r} is in {crops!r}")
         return np.flatnonzero(masks[crops])

@@ -177,8 +177,8 @@ def save_pack(
     dim, tensors = anchors[0].features.shape[1], dict[str, np.ndarray | Pieces]()
     tensors["texts"] = np.array([*texts.values()], np.float32).reshape(-1, dim)
     for name, (made, table, pieces) in parts.items():
-        told = table[PICTURE].to_dict("list")
-        header[name] = json.dumps({"config": asdict(made), "pictures": told})
+        about = {"config": asdict(made), "pictures": table[PICTURE].to_dict("list")}
+        header[name] = json.dumps(about)
         offsets = np.cumsum([0, *table["n_crops"]], dtype=np.int64)
         tensors[f"{name}.feats"] = Pieces(DTYPES[made.dtype], (int(offsets[-1]), dim), pieces)
         tensors[f"{name}.offsets"] = offsets

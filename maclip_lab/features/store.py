@@ -66,9 +66,9 @@ class Memo:
 
     def recall(self, path: Path) -> str:
         """The sha256 of a file untouched since it was read; empty where it must be read."""
-        *known, sha256 = self.entries.get(str(path), [""])
+        *read_at, sha256 = self.entries.get(str(path), [""])
         times = file_times(path)
-        return sha256 if times[2] and known == [*times] else ""
+        return sha256 if times[2] and read_at == [*times] else ""
 
     def learn(self, path: Path, times: tuple[int, int, int], sha256: str) -> None:
         """Remember what a file of these times holds."""
@@ -125,8 +125,8 @@ class FeatureStore:
         """Whether anything is known of a file's content; no file holds the empty one."""
         if not sha256:
             return False
-        known = self._pack_of(sha256) is not None or os.path.exists(self._picture(sha256))
-        return known or (self._look_again() and self._pack_of(sha256) is not None)
+        is_held = self._pack_of(sha256) is not None or os.path.exists(self._picture(sha256))
+        return is_held or (self._look_again() and self._pack_of(sha256) is not None)
 
     def put(self, sha256: str, prepared: PreparedPicture, features: np.ndarray) -> None:
         """Keep what a picture gave; once this returns no kill can take it back."""
@@ -261,7 +261,7 @@ class FeatureStore:
 
 def _row(picture: Picture, grid: CropGrid | None = None, n_crops: int = 0) -> dict[str, Any]:
     """What a pack tells of a picture, but for its path."""
-    told = {name: getattr(picture, name) for name in PICTURE if name != "path"}
+    row = {name: getattr(picture, name) for name in PICTURE if name != "path"}
     cut = (0, 0, 0, 0) if grid is None else (grid.rows, grid.cols, grid.height, grid.width)
-    told |= dict(zip([*GRID, *CUT], cut, strict=True))
-    return told | {"flags": " ".join(picture.flags), "n_crops": n_crops, "start": 0}
+    row |= dict(zip([*GRID, *CUT], cut, strict=True))
+    return row | {"flags": " ".join(picture.flags), "n_crops": n_crops, "start": 0}

@@ -1,9 +1,8 @@
 """Files that appear whole or not at all, and tell whether their bytes are those that were written.
 
 Bytes go to a temporary file in the same folder, reach the disk, and are renamed into place, so a
-kill, a full disk or an exception leaves the old file or none. A sealed file is a safetensors file,
-which has no checksum of its own: its header carries the sha256 of the whole file, with that
-digest's digits taken as zeros.
+kill, a full disk or an exception leaves the old file or none. A sealed file is of safetensors,
+which have no checksum: its header carries the sha256 of the file with zeros in that digest's place.
 """
 
 import errno
@@ -61,6 +60,14 @@ def write_together(files: Mapping[Path, Content], *, durable: bool = True) -> No
             temporary.unlink(missing_ok=True)
 
 
+def put(file: BufferedRandom, data: Content) -> None:
+    """Write bytes into an open file, or have them written."""
+    if isinstance(data, bytes):
+        file.write(data)
+    else:
+        data(file)
+
+
 def try_to_write(path: Path) -> None:
     """OSError before a long run where `write_bytes` could not put a file under ``path``."""
     path.exists()  # a name may be too long
@@ -90,10 +97,7 @@ def temporary_beside(path: Path) -> Path:
 def _write(temporary: Path, name: str, data: Content, durable: bool) -> None:
     try:
         with temporary.open("x+b") as file:
-            if isinstance(data, bytes):
-                file.write(data)
-            else:
-                data(file)
+            put(file, data)
             file.flush()
             if durable:
                 os.fsync(file.fileno())

@@ -69,8 +69,7 @@ def files_below(root: str, unreadable: list[str]) -> Iterator[tuple[str, bool]]:
     """What is no folder: its POSIX path relative to ``root``, and whether it is a regular file.
 
     Linked folders are entered, each folder once and by its own name where it has one here; hidden
-    files, and what systems litter folders with, are skipped. ``unreadable`` is filled with the
-    folders that cannot be listed.
+    files, and systems' litter, are skipped. ``unreadable`` takes the folders that cannot be listed.
     """
     waiting, linked, seen = [""], list[str](), set()
     while waiting or linked:

@@ -10,7 +10,7 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -21,7 +21,7 @@ from typing import Any
 import pandas as pd
 
 from maclip_lab.errors import MaclipError
-from maclip_lab.files.atomic import sweep, write_together
+from maclip_lab.files.atomic import Content, put, sweep, write_together
 from maclip_lab.files.identity import sha256_of
 
 _PACKAGES = ("maclip-lab", "torch", "numpy", "pillow", "pandas", "scipy")
@@ -95,24 +95,17 @@ def write_table(
     return write_result(data, path, provenance_record(frame.attrs) if record is None else record)
 
 
-def write_result(
-    data: bytes | Callable[[BufferedRandom], object],
-    path: str | Path,
-    record: Mapping[str, object],
-) -> Path:
+def write_result(data: Content, path: str | Path, record: Mapping[str, object]) -> Path:
     """As `write_table`, a result of any kind: its bytes, or what writes them into an open file."""
-    path, told = Path(path), dict(record)
+    path, record = Path(path), dict(record)
 
     def result(file: BufferedRandom) -> None:
-        if isinstance(data, bytes):
-            file.write(data)
-        else:
-            data(file)
+        put(file, data)
         file.seek(0)
-        told["result_sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
+        record["result_sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
 
     def beside(file: BufferedRandom) -> None:
-        file.write(json.dumps({"result": path.name, **told}, indent=2).encode())
+        file.write(json.dumps({"result": path.name, **record}, indent=2).encode())
 
     sweep(path.parent)
     write_together({path: result, record_path(path): beside})
@@ -136,8 +129,8 @@ def read_record(result: str | Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_bytes())
         parts = record_parts(record) if isinstance(record, dict) else []
-        told = [{"config", "config_sha256", "versions"} <= part.keys() for part in parts]
-        if not all(told) or not told:
+        complete = [{"config", "config_sha256", "versions"} <= part.keys() for part in parts]
+        if not all(complete) or not complete:
             raise ValueError("it names no configuration")
     except FileNotFoundError:
         message = f"{result} has no record: {path.name} does not lie beside it"
@@ -150,20 +143,20 @@ def read_record(result: str | Path) -> dict[str, Any]:
 def differences(result: str | Path, record: Mapping[str, Any]) -> list[str]:
     """In words, what is not as it was: the file, the record, the package's code, the versions."""
     digest, code, here = sha256_of(Path(result)), code_sha256(), versions()
-    apart = []
+    differing = []
     if record.get("result_sha256", digest) != digest:
-        apart.append("the file has been changed since it was written")
+        differing.append("the file has been changed since it was written")
     for part in record_parts(record):
         if (then := part.get("code_sha256", code)) != code:
-            apart.append(f"the package's code differs: its sha256 was {then} and is {code}")
+            differing.append(f"the package's code differs: its sha256 was {then} and is {code}")
         if config_sha256(part["config"]) != part["config_sha256"]:
-            apart.append("the record has been changed: its configuration and its hash disagree")
-        known = part["versions"]
-        for name in sorted({*known, *here}):
-            was, now = known.get(name, "absent"), here.get(name, "absent")
+            differing.append("the record has been changed: its configuration and its hash disagree")
+        recorded = part["versions"]
+        for name in sorted({*recorded, *here}):
+            was, now = recorded.get(name, "absent"), here.get(name, "absent")
             if was != now:
-                apart.append(f"{name} was {was} and is {now}")
-    return apart
+                differing.append(f"{name} was {was} and is {now}")
+    return differing
 
 
 def record_parts(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -31,8 +31,7 @@ _MARKS = {
 class Verdict:
     """A judged sentence, shown in one line behind a mark.
 
-    The mark is "✓" or "✗"; "=" where it could not have come out otherwise; and "…" where there is
-    nothing to judge yet.
+    The mark is "✓" or "✗", "=" where it could only come out so, or "…": nothing to judge yet.
     """
 
     mark: Literal["✓", "✗", "=", "…"]

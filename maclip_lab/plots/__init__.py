@@ -18,26 +18,14 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
 from maclip_lab.errors import PictureError
+from maclip_lab.evaluation import METHODS
 from maclip_lab.images import load_picture
 from maclip_lab.score import Score
 
-KNOWN_COLOURS = {
-    "q_cos": "#0072B2",
-    "cosine cue": "#0072B2",
-    "q_mag": "#D55E00",
-    "magnitude cue": "#D55E00",
-    "score": "#009E73",
-    "MA-CLIP": "#009E73",
-    "clip_iqa": "#E69F00",
-    "CLIP-IQA": "#E69F00",
-    "mean_magnitude": "#CC79A7",
-    "norm": "#56B4E9",
-    "tiny-rn": "#333333",
-    "tiny-vit": "#9a9a9a",
-    "CLIVE": "#332288",
-    "BIQ2021": "#AA4499",
-    "severity": "#999933",
-}
+_CUES = {"q_cos": "#0072B2", "q_mag": "#D55E00", "score": "#009E73", "clip_iqa": "#E69F00"}
+_OTHERS = {"mean_magnitude": "#CC79A7", "norm": "#56B4E9", "tiny-rn": "#333333"}
+_OTHERS |= {"tiny-vit": "#9a9a9a", "CLIVE": "#332288", "BIQ2021": "#AA4499", "severity": "#999933"}
+KNOWN_COLOURS = _CUES | {METHODS[column]: colour for column, colour in _CUES.items()} | _OTHERS
 """One meaning a colour, by column or by name: cues and methods, backbones, data sets."""
 PALETTE = dict(KNOWN_COLOURS)
 """The same, and what a `Lesson` adds: names of the reader's own."""
@@ -143,8 +131,7 @@ def quality_map(
 ) -> Axes:
     """A picture with its crops' numbers laid over it; strips that no crop reaches are hatched.
 
-    ``image`` is the picture as it was cut and scored, ``column`` one of ``score.crops``, and
-    ``title`` the finding.
+    ``image`` is the picture as it was scored, ``column`` one of ``score.crops``.
     """
     if ax is None:
         ax = plt.figure(figsize=(6, 4.2), dpi=100, layout="constrained").subplots()

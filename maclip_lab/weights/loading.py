@@ -36,8 +36,7 @@ class Backbone:
     """A loaded CLIP, in float32 on the CPU, in evaluation mode, and where it came from.
 
     ``sha256`` is of the file, ``source`` the place it came from, ``metadata`` what it says of
-    itself, and ``path`` and ``quick_gelu``; ``crop`` the side in pixels of the only crops it takes,
-    None where it takes any.
+    itself, and ``path`` and ``quick_gelu``; ``crop`` the one side of crops it takes, None for any.
     """
 
     name: str
@@ -198,14 +197,14 @@ def expand_token_rows(
     """
     if ROWS not in state:
         return dict(state)
-    rows, known = state[ROWS].long(), state[WEIGHT]
-    if not len(rows) or rows.shape != known.shape[:1] or rows.min() < 0 or rows.max() >= vocabulary:
+    ids, rows = state[ROWS].long(), state[WEIGHT]
+    if not len(ids) or ids.shape != rows.shape[:1] or ids.min() < 0 or ids.max() >= vocabulary:
         raise ValueError(
-            f"{ROWS} must list ids from 0 to {vocabulary - 1}, one for each of {len(known)} rows, "
-            f"got {rows.tolist()[:5]}"
+            f"{ROWS} must list ids from 0 to {vocabulary - 1}, one for each of {len(rows)} rows, "
+            f"got {ids.tolist()[:5]}"
         )
-    full = known.float().mean(0).to(known.dtype).repeat(vocabulary, 1)
-    full[rows] = known
+    full = rows.float().mean(0).to(rows.dtype).repeat(vocabulary, 1)
+    full[ids] = rows
     return {name: tensor for name, tensor in state.items() if name != ROWS} | {WEIGHT: full}
 
 

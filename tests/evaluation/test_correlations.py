@@ -86,13 +86,6 @@ def test_an_estimate_is_written_with_its_interval_or_the_reason(estimate, said):
         assert str(estimate) == re.sub(r"(?<= )(?=\d)|(?<=\[)(?=\d)", "+", said)
 
 
-def test_a_number_beyond_chance_lies_above_all_but_a_few_of_its_draws():
-    null = np.random.default_rng(0).normal(size=2000)
-    assert Estimate.beyond(2.5, null).low > 0 > Estimate.beyond(1.5, null).low
-    assert Estimate.beyond(1.5, null).value == pytest.approx(1.5, abs=0.1)
-    assert Estimate.beyond(9, null).p == pytest.approx(2 / 2001)
-
-
 def test_the_smallest_detectable_difference_is_that_of_a_paired_t_test():
     assert counted(0.5, 1000).detectable == pytest.approx((1.966 + 0.842) * 0.05, rel=0.002)
     few = Estimate(0.1, clusters=12, se=0.05)

@@ -96,7 +96,6 @@ def test_a_whole_set_is_one_pack_whose_crops_lie_flat_in_the_manifests_order(cle
         pieces = [one.features(i) for i in range(len(one))]
         assert torch.equal(one.stack(), torch.cat(pieces))
         assert one.offsets.tolist() == [0, *np.cumsum([len(piece) for piece in pieces]).tolist()]
-        assert one.segments.tolist() == [i for i, piece in enumerate(pieces) for _ in piece]
         assert max(len(block) for block in one.blocks(crops=2)) == 2
         whose = [grid_of(one, i) for i in range(len(one))]
         assert one.grids.tolist() == [[g.rows, g.cols] for g in whose]
@@ -177,7 +176,7 @@ def test_a_picture_is_what_it_holds_and_a_vanished_one_a_row_until_it_comes_back
     rows.paths[1].unlink()
     view = extractor.crops(rows)
     assert view.table["status"].tolist() == ["ok", "missing"] + ["ok"] * 6
-    assert len(view.stack()) == view.offsets[-1] == len(view.segments)
+    assert len(view.stack()) == view.offsets[-1]
     rows.paths[1].write_bytes(first)
     swapped = extractor.crops(rows)
     assert torch.equal(swapped.features(0), clean[2].features(1))
