@@ -28,6 +28,11 @@ from maclip_lab.errors import WeightsError
 from maclip_lab.weights.names import ARCHIVES, UNTRAINED, shape_and_seed
 from maclip_lab.weights.places import HUB_CONFIG, Copy, fetch
 
+VOCABULARY = 49_408
+ROWS, WEIGHT = "token_embedding.rows", "token_embedding.weight"
+_LANDMARK = "visual.conv1.weight"  # every CLIP of these architectures has exactly one
+_NESTED = ("state_dict", "model_state_dict", "model")
+_READ_OFF_TENSORS = {"image_size", "layers", "width", "patch_size", "context_length"}
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -73,16 +78,16 @@ def load_backbone(
     """
     shape, seed = shape_and_seed(os.fspath(name))
     file = fetch(shape, weights_dir=weights_dir, offline=offline)
-    tensors = read_tensors(file.path, trust_archive=trust or file.sha256 in ARCHIVES)
+    tensors = _read_tensors(file.path, trust_archive=trust or file.sha256 in ARCHIVES)
     quick_gelu = _activation(file, quick_gelu)
     try:
-        clip = build_clip(openai_names(tensors, file.path), quick_gelu=quick_gelu)
+        clip = build_clip(_openai_names(tensors, file.path), quick_gelu=quick_gelu)
     except (ValueError, KeyError, IndexError, ArithmeticError, RuntimeError) as error:
         reason = f"{type(error).__name__}: {str(error)[:800]}"
         raise WeightsError(f"{file.path} does not make a CLIP: {reason}") from error
     facts = {"quick_gelu": str(quick_gelu).lower()}
     if seed is None:
-        facts = metadata(file.path) | {"path": str(file.path)} | facts
+        facts = _metadata(file.path) | {"path": str(file.path)} | facts
         return Backbone(file.model.name, file.sha256, file.source, clip, facts)
     clip = untrained_clip(clip.state_dict(), seed, quick_gelu=quick_gelu)
     digest = weights_sha256(clip.state_dict())
@@ -92,7 +97,7 @@ def load_backbone(
 def _activation(file: Copy, quick_gelu: bool | None) -> bool:
     """Whether it is QuickGELU, as the file, a configuration or the caller says."""
     openai = file.model.kind == "openai" or file.sha256 in ARCHIVES
-    stated = True if openai else stated_activation(file.path)
+    stated = True if openai else _stated_activation(file.path)
     if stated is None and quick_gelu is None:
         _LOGGER.warning(
             "%s: nothing says which activation it was trained with; QuickGELU, OpenAI's, is taken, "
@@ -108,14 +113,7 @@ def _activation(file: Copy, quick_gelu: bool | None) -> bool:
     return bool(stated or quick_gelu)
 
 
-VOCABULARY = 49_408
-ROWS, WEIGHT = "token_embedding.rows", "token_embedding.weight"
-_LANDMARK = "visual.conv1.weight"  # every CLIP of these architectures has exactly one
-_NESTED = ("state_dict", "model_state_dict", "model")
-_READ_OFF_TENSORS = {"image_size", "layers", "width", "patch_size", "context_length"}
-
-
-def read_tensors(path: Path, *, trust_archive: bool) -> dict[str, Tensor]:
+def _read_tensors(path: Path, *, trust_archive: bool) -> dict[str, Tensor]:
     """The tensors of a ``.safetensors``, a state dict, or OpenAI's archive; else WeightsError.
 
     A TorchScript archive can hold code; it is opened only with ``trust_archive``.
@@ -157,7 +155,7 @@ def read_tensors(path: Path, *, trust_archive: bool) -> dict[str, Tensor]:
     return {str(key): t for key, t in loaded.items() if isinstance(t, Tensor)}
 
 
-def openai_names(state: Mapping[str, Tensor], where: object) -> dict[str, Tensor]:
+def _openai_names(state: Mapping[str, Tensor], where: object) -> dict[str, Tensor]:
     """Tensors of another library under OpenAI's names; WeightsError if they are not one CLIP's.
 
     A common prefix (``module.``, ``model.`` ...) and open_clip's ``text.`` are taken off, token
@@ -208,7 +206,7 @@ def expand_token_rows(
     return {name: tensor for name, tensor in state.items() if name != ROWS} | {WEIGHT: full}
 
 
-def metadata(path: Path) -> dict[str, str]:
+def _metadata(path: Path) -> dict[str, str]:
     """What a ``.safetensors`` file says of itself; nothing of a file of another suffix."""
     if path.suffix != ".safetensors":
         return {}
@@ -219,14 +217,14 @@ def metadata(path: Path) -> dict[str, str]:
     return dict(opened.metadata() or {})
 
 
-def stated_activation(path: Path) -> bool | None:
+def _stated_activation(path: Path) -> bool | None:
     """Whether an open_clip configuration beside a file, or itself, says QuickGELU.
 
     None where neither says anything; WeightsError for a configuration that is not supported.
     """
     config_path = path.with_name(HUB_CONFIG)
     if not config_path.is_file():
-        said = metadata(path).get("quick_gelu")
+        said = _metadata(path).get("quick_gelu")
         return None if said is None else said.lower() != "false"
     try:
         config = json.loads(config_path.read_text(encoding="utf-8"))
