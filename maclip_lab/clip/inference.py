@@ -67,8 +67,7 @@ class Placement:
 class FusedConv(nn.Module):
     """A convolution with its batch norm folded in, and what follows done in the same pass.
 
-    The convolution is square, ungrouped and undilated; ``side``, in pixels, is that of the feature
-    maps it will mostly see.
+    The convolution is square, ungrouped and undilated; ``side`` is that of most maps, in pixels.
     """
 
     def __init__(
@@ -142,9 +141,9 @@ def inference_tower(
 ) -> nn.Module:
     """A tower with the features of ``visual``, made for one device and precision.
 
-    A ResNet of a few channels runs as published, down to the order of its sums: arithmetic is not
-    its limit, and there is little to average rounding out, so that folding would move the cues of
-    an ill-conditioned one by more than 1e-5.
+    A ResNet of a few channels runs as published up to its pool: arithmetic is not its limit, and
+    there is little to average rounding out, so that folding would move the cues of an
+    ill-conditioned one by more than 1e-5.
 
     ``visual``, in evaluation mode, is left as it is; ``dtype`` is that of inputs and work, except
     that attention pooling is wider. The tower is called as ``visual`` is, with channels last: in
@@ -154,7 +153,9 @@ def inference_tower(
     if isinstance(visual, VisionTransformer):
         return InferenceTransformer(visual, place)
     if visual.conv3.out_channels < _NARROW and dtype == torch.float32:
-        return place.copied(visual)
+        narrow = place.copied(visual)
+        narrow.attnpool = SingleQueryPool(visual.attnpool, place.wide)  # type: ignore[assignment]
+        return narrow
     return InferenceResNet(visual, place)
 
 
