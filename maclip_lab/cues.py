@@ -37,7 +37,8 @@ def cosine_cue(
     if features.ndim != 2 or text_features.shape[1:] != features.shape[1:]:
         shapes = f"{tuple(features.shape)} and {tuple(text_features.shape)}"
         raise ValueError(f"expected features (P, D) and text features (2K, D), got {shapes}")
-    cosine = F.normalize(features, dim=-1) @ F.normalize(text_features, dim=-1).T
+    length = features.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+    cosine = features @ F.normalize(text_features, dim=-1).T / length
     pairs = (logit_scale * cosine).unflatten(-1, (-1, 2))
     if logit_bias is not None:
         pairs = F.logsigmoid(pairs + logit_bias)

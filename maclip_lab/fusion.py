@@ -29,6 +29,7 @@ class FusionSettings:
         for name, value in vars(self).items():
             if not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
                 raise ValueError(f"{name} is a finite number, got {value!r}")
+            object.__setattr__(self, name, float(value))  # torch takes no large integers
 
 
 def fuse(

@@ -35,9 +35,8 @@ VARIANT: Variant = "paper"
 DIRECTIONS = pd.read_csv(data_path("claims.csv"), keep_default_na=False)
 """The claims that have a side and no number, or a number that is not known here.
 
-Each holds where a ``number`` of `Evidence`, ``of`` one of its `predictions` and often ``than``
-another, is above zero. It is ``stated`` where the paper is known to say so, and cannot be told
-where one of the predictions that it ``needs`` does not follow quality.
+Each holds where a ``number`` of `Evidence`, ``of`` one of its `predictions` or ``than`` another, is
+above zero; is ``stated`` where the paper is known to say so; ``needs`` predictions that work.
 """
 _MOST_PAIRED = 1000
 

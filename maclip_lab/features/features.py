@@ -1,8 +1,7 @@
 """A data set's features as every ablation reads them, all they depend on, and their crops' cues.
 
-A sweep over the fusion's constants needs the two cues of a crop, not its features; one over lambda
-needs the features once for all lambdas. Work is cut into pieces small enough for a core's cache and
-spread over threads, so memory is that of the cues: a few numbers a crop.
+A sweep over the fusion's constants needs a crop's two cues, not its features, one over lambda the
+features once. Pieces that fit a core's cache go to threads; memory is that of a few numbers a crop.
 """
 
 import hashlib
@@ -268,13 +267,14 @@ def set_name(anchors: TextAnchors) -> str:
 
 @torch.inference_mode()
 def _cues(block: np.ndarray, sets: Sequence[TextAnchors], lams: Sequence[float]) -> np.ndarray:
-    """One row a quantity, one column a crop."""
+    """One row a quantity, one column a crop; in float64, or a processor's rounding would rank."""
     pieces, step = [], max(1, _SERIAL // block.shape[1])
     for first in range(0, len(block), step):
-        features = torch.from_numpy(block[first : first + step].astype(np.float32))
-        scaled = scaled_magnitude(features)
-        cosines = (cosine_cue(features, s.features, s.logit_scale, s.logit_bias) for s in sets)
+        features = torch.from_numpy(block[first : first + step].astype(np.float64))
+        texts = ((each.features.double(), each.logit_scale, each.logit_bias) for each in sets)
+        cosines = (cosine_cue(features, *anchors) for anchors in texts)
+        scaled = scaled_magnitude(features).float()
         magnitudes = (box_cox(scaled, lam) for lam in lams)
-        means = [cue.mean(-1) for cue in (*cosines, *magnitudes)]
+        means = [cue.mean(-1, dtype=torch.float64) for cue in (*cosines, *magnitudes)]
         pieces.append(torch.stack([*means, mean_magnitude(features), features.norm(dim=-1)]))
     return torch.cat(pieces, dim=1).numpy()

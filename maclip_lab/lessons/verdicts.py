@@ -70,10 +70,9 @@ class Prediction:
         if answer not in self._choices:
             raise ValueError(f"the choices are {', '.join(self._choices)}; {answer!r} is none")
         guess = self._radio.value
-        if guess is None:
-            return Verdict("✓", f"these data say: {answer}")
-        if guess == answer:
-            return Verdict("✓", f"well predicted, these data say: {answer}")
+        if guess in (None, answer):
+            praise = "" if guess is None else "well predicted, "
+            return Verdict("✓", f"{praise}these data say: {answer}")
         return Verdict("✗", f"you predicted: {guess}; these data say: {answer}")
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
