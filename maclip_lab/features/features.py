@@ -254,15 +254,15 @@ def store_cues(view: Features, anchors: Anchors, box_lams: Sequence[float] = (0.
     columns = np.concatenate(list(blocks), axis=1)
     q_cos = dict(zip(sets, columns, strict=False))
     q_mag = dict(zip(lams, columns[len(sets) :], strict=False))
-    return StoredCues(view, q_cos, q_mag, mean_magnitude=columns[-2], norm=columns[-1])
+    norm = np.where(columns[-1] < 2.0**64, columns[-1], np.inf)  # no more has a square in float32
+    return StoredCues(view, q_cos, q_mag, mean_magnitude=columns[-2], norm=norm)
 
 
 def set_name(anchors: TextAnchors) -> str:
     """What a prompt set is called in results."""
-    for name, pairs in PROMPT_SETS.items():
-        if anchors.pairs == pairs:
-            return name
-    return "; ".join(f"{positive} / {negative}" for positive, negative in anchors.pairs)
+    names = {pairs: name for name, pairs in PROMPT_SETS.items()}
+    pairs = "; ".join(f"{positive} / {negative}" for positive, negative in anchors.pairs)
+    return names.get(anchors.pairs, pairs)
 
 
 @torch.inference_mode()
