@@ -41,11 +41,14 @@ def test_the_magnitude_is_the_documented_one_and_finite_without_spread():
     assert magnitude_cue(torch.zeros(1, 8)).item() == 0
 
 
-def test_the_cosine_cue_is_the_softmax_inside_each_pair():
+def test_the_cosine_cue_is_the_softmax_inside_each_pair_or_the_share_of_its_sigmoids():
     f, texts = features(4).double(), features(6, seed=1).double()
     pairs = 1 - scipy.spatial.distance.cdist(f, texts, "cosine").reshape(4, 3, 2)
     wanted = scipy.special.softmax(20 * pairs, axis=2)[..., 0]
     np.testing.assert_allclose(cosine_cue(f, texts, 20).numpy(), wanted, rtol=1e-10)
+    fits = scipy.special.expit(20 * pairs - 3)
+    share = fits[..., 0] / fits.sum(axis=2)
+    np.testing.assert_allclose(cosine_cue(f, texts, 20, -3).numpy(), share, rtol=1e-10)
 
 
 def test_shapes_that_do_not_fit_are_named():

@@ -277,6 +277,20 @@ def test_what_a_search_leaves_out_is_counted_by_kind(tmp_path):
         assert names_of_pictures(tmp_path) == ["a.png"]
 
 
+def test_a_folder_that_cannot_be_listed_is_named_and_the_others_are_searched(tmp_path, monkeypatch):
+    placed(tmp_path, {"locked/a.png": b"", "open/b.png": b""})
+    scandir = os.scandir
+
+    def refusing(path):
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.warns(UserWarning, match=r"cannot be read: .*locked"):
+        assert names_of_pictures(tmp_path) == ["open/b.png"]
+
+
 def test_linked_folders_are_searched_once_each_by_their_own_name(tmp_path):
     here = tmp_path / "here"
     placed(tmp_path, dict.fromkeys(["here/1.jpg", "disk/2.jpg", "here/z/3.jpg"], b""))

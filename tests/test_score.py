@@ -39,6 +39,7 @@ def test_the_score_is_the_mean_over_the_crops_with_the_settings_asked_for():
     assert result.w_cos + result.w_mag == pytest.approx(1)
     assert result.n_crops == len(grid) == len(crops)
     assert crops["kind"].tolist() == ["window"] * len(grid.corners()) + ["thumbnail"]
+    assert crops[["top", "left"]].to_numpy().tolist() == [*map(list, grid.corners()), [0, 0]]
     pairs = crops[["Good image / bad image", "Sharp image / blurry image"]]
     pd.testing.assert_series_equal(pairs.mean(axis=1), crops["q_cos"], check_names=False)
 

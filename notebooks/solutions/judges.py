@@ -43,11 +43,16 @@ def _tiny(name: str = "tiny-rn") -> Maclip:
     return Maclip(name)
 
 
+@cache
+def _scored_otherwise() -> list[Any]:
+    """Other pictures by other constants."""
+    return [_tiny()(pixels, alpha=2.0, base_cos=0.2) for pixels in _photographs()]
+
+
 def _rebuilds(rebuild: Any, lab: "Lesson") -> bool:
     """Whether a function of the table of crops gives the score of other pictures."""
-    results = [_tiny()(pixels, alpha=2.0, base_cos=0.2) for pixels in _photographs()]
     kept = ["q_cos", "q_mag", "w_cos", "w_mag"]
-    return all(abs(rebuild(one.crops[kept]) - one.score) < 1e-6 for one in results)
+    return all(abs(rebuild(one.crops[kept]) - one.score) < 1e-6 for one in _scored_otherwise())
 
 
 def _is_unseen(harm: Any, lab: "Lesson") -> bool:

@@ -10,6 +10,7 @@ from maclip_lab import encoder
 from maclip_lab.ablations import AUTHORS_GRID, score_store, sweep
 from maclip_lab.ablations.sweeps import CROP_GRID, LAMBDA_GRID, RULE_GRID, RULES, named_sweep
 from maclip_lab.crops import PreparedPicture, Protocol
+from maclip_lab.cues import cosine_cue, magnitude_cue
 from maclip_lab.errors import DatasetWarning
 from maclip_lab.features import Extractor
 from maclip_lab.features.features import store_cues
@@ -64,6 +65,16 @@ def test_scores_from_the_store_are_those_of_the_scorer(view, box_lam):
     assert "bad.png" in row["message"]
     assert row[["score", "q_cos", "q_mag", "w_cos", "norm"]].isna().all()
     assert row["n_crops"] == 0
+
+
+def test_stored_cues_are_sums_of_float64_so_that_no_processor_ranks_what_is_equal(view, cues):
+    features = view.stack().double()  # noqa: PD013 (no table)
+    texts = ANCHORS.features.double()
+    exact = cosine_cue(features, texts, ANCHORS.logit_scale).mean(-1)
+    np.testing.assert_allclose(cues.q_cos["maclip"], exact, rtol=1e-12)
+    np.testing.assert_allclose(cues.norm, features.norm(dim=-1), rtol=1e-12)
+    np.testing.assert_allclose(cues.mean_magnitude, features.abs().mean(-1), rtol=1e-12)
+    np.testing.assert_allclose(cues.q_mag[0.5], magnitude_cue(features), rtol=1e-7)
 
 
 def test_opinions_that_are_a_methods_own_scores_are_named(tmp_path, recwarn):
