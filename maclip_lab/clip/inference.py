@@ -141,9 +141,8 @@ def inference_tower(
 ) -> nn.Module:
     """A tower with the features of ``visual``, made for one device and precision.
 
-    A ResNet of a few channels runs as published up to its pool: arithmetic is not its limit, and
-    there is little to average rounding out, so that folding would move the cues of an
-    ill-conditioned one by more than 1e-5.
+    A ResNet of a few channels runs as published up to its pool: it has little to average rounding
+    out, and folding would move the cues of an ill-conditioned one by more than 1e-5.
 
     ``visual``, in evaluation mode, is left as it is; ``dtype`` is that of inputs and work, except
     that attention pooling is wider. The tower is called as ``visual`` is, with channels last: in

@@ -44,6 +44,7 @@ _HOUSE = {
     "grid.linewidth": 0.5,
     "legend.frameon": False,
     "image.cmap": "cividis",
+    "savefig.bbox": "tight",
 }
 _LABELS = {
     "q_cos": "cosine cue $Q_{cos}$",

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from maclip_lab.datasets import CARDS, DatasetError, DatasetWarning, Manifest, open_dataset
-from tests.datasets.facsimile import build, open_list
+from maclip_lab.datasets import DatasetError, DatasetWarning, Manifest, open_dataset
+from tests.datasets.facsimile import LAYOUTS, build, open_list
 
 quiet = pytest.mark.filterwarnings("ignore::maclip_lab.datasets.DatasetWarning")
 
@@ -40,7 +40,7 @@ def table(folder: Path, text: str, name: str = "s.txt", **choices) -> Manifest:
 
 
 @quiet
-@pytest.mark.parametrize("name", CARDS)
+@pytest.mark.parametrize("name", LAYOUTS)
 def test_the_authors_lists_are_read_for_every_set(tmp_path, name):
     folder = build(name, tmp_path, rows=15)
     paper = open_dataset(name, folder, variant="paper")
