@@ -26,7 +26,6 @@ from maclip_lab.images import find_pictures
 from maclip_lab.weights import places
 from maclip_lab.weights.loading import load_backbone
 from maclip_lab.weights.names import shape_and_seed
-from maclip_lab.weights.places import verify
 
 
 def explain(
@@ -66,7 +65,7 @@ def _other_weights(record: Mapping[str, Any], backbone: str | None) -> Iterator[
         return
     try:
         drawn = shape_and_seed(name)[1] is not None
-        here = load_backbone(name, offline=True).sha256 if drawn else verify(name)[0].sha256
+        here = load_backbone(name, offline=True).sha256 if drawn else places.verify(name)[0].sha256
     except WeightsError:  # a name that another version recorded
         here = ""
     if not here:
